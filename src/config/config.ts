@@ -1,0 +1,130 @@
+/** Typed configuration: what `load.ts` makes of the operator's file, environment and defaults. */
+import type { JsonObject } from "../domain/json.ts";
+
+/** Something to tell the operator. `warning`: works, but look; `error`: refused. */
+export interface Finding {
+  readonly level: "warning" | "error";
+  readonly file: string;
+  /** 1-based; 0 where the finding has no place in a file (an environment variable, say). */
+  readonly line: number;
+  /** Dotted: `router_settings.routing_strategy`. */
+  readonly path: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export interface ModelEntry {
+  readonly modelName: string;
+  /** `litellm_params`, references resolved. */
+  readonly params: JsonObject & { readonly model: string };
+  readonly info: JsonObject;
+  readonly file: string;
+  readonly line: number;
+}
+
+export interface RoutingStrategyArgs extends JsonObject {
+  readonly model_path?: string;
+  readonly model_root?: string;
+  readonly model_name?: string;
+  readonly hot_reload?: boolean;
+  /** Seconds. */
+  readonly reload_interval?: number;
+  readonly max_stale?: string;
+  readonly fallback_strategy?: string;
+  readonly tradeoff?: number;
+  readonly floor?: string;
+  readonly balancer?: string;
+  readonly label_mapping?: JsonObject;
+  readonly allow_unsigned_local?: boolean;
+}
+
+export type FallbackList = readonly Readonly<Record<string, readonly (string | JsonObject)[]>>[];
+
+export interface RouterSettings {
+  readonly routingStrategy: string;
+  readonly routingStrategyArgs: RoutingStrategyArgs;
+  readonly numRetries: number;
+  readonly retryAfterS: number;
+  readonly retryPolicy?: Readonly<Record<string, number>>;
+  readonly fallbacks: FallbackList;
+  readonly contextWindowFallbacks: FallbackList;
+  readonly contentPolicyFallbacks: FallbackList;
+  readonly defaultFallbacks: readonly string[];
+  readonly maxFallbacks: number;
+  readonly allowedFails?: number;
+  readonly allowedFailsPolicy?: Readonly<Record<string, number>>;
+  readonly cooldownTimeS: number;
+  readonly disableCooldowns: boolean;
+  /** LiteLLM's `timeout`, `stream_timeout`, in ms; undefined where not set. */
+  readonly timeoutMs?: number;
+  readonly streamTimeoutMs?: number;
+  readonly modelGroupAlias: Readonly<
+    Record<string, { readonly model: string; readonly hidden: boolean }>
+  >;
+  readonly enablePreCallChecks: boolean;
+}
+
+export interface Timeouts {
+  readonly connectMs: number;
+  readonly firstTokenMs: number;
+  readonly idleMs: number;
+  readonly totalMs: number;
+  readonly writeStallMs: number;
+}
+
+export interface AutoModel {
+  /** Groups it ranks over; undefined: every chat group that the caller may use. */
+  readonly candidates?: readonly string[];
+}
+
+export interface RouteiqSettings {
+  readonly autoModels: Readonly<Record<string, AutoModel>>;
+  readonly timeouts: Timeouts;
+  readonly maxAttempts: number;
+  readonly bodyLimitBytes: number;
+  /** Exact origins, or ["*"]; empty: no CORS headers. */
+  readonly corsOrigins: readonly string[];
+  readonly telemetry: {
+    readonly storePrompts: boolean;
+    readonly events: boolean;
+    /** OTLP/HTTP endpoint; undefined: off. */
+    readonly otlpEndpoint?: string;
+    readonly otlpHeaders: Readonly<Record<string, string>>;
+    readonly sampleRatio: number;
+    readonly serviceName: string;
+  };
+  /** Exploration (part 3 widens it): 0 turns it off. */
+  readonly embedding: { readonly onnxPath?: string };
+  /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */
+  readonly outbound: {
+    readonly allowCidrs: readonly string[];
+    readonly allowHosts: readonly string[];
+  };
+  readonly upstreamProtocol: "http1" | "http2";
+  readonly drainMs: number;
+}
+
+export interface GeneralSettings {
+  readonly masterKey?: string;
+  readonly adminApiKeys: readonly string[];
+}
+
+export interface LitellmSettings {
+  readonly dropParams: boolean;
+  /** `request_timeout`, ms. */
+  readonly requestTimeoutMs?: number;
+  readonly includeCostInStreamingUsage: boolean;
+  readonly raw: JsonObject;
+}
+
+export interface Config {
+  readonly models: readonly ModelEntry[];
+  readonly router: RouterSettings;
+  readonly general: GeneralSettings;
+  readonly litellm: LitellmSettings;
+  readonly routeiq: RouteiqSettings;
+  /** Files it came from, the main one first; empty where it came from the environment alone. */
+  readonly files: readonly string[];
+  /** How it came about: a file, well-known environment keys, or the demo's simulated providers. */
+  readonly origin: "file" | "environment" | "simulated";
+}

@@ -1,0 +1,66 @@
+/**
+ * The contract of a wire format, read and written on both sides: a caller's and a provider's.
+ * Dialects do no I/O and keep no state outside the objects they hand out.
+ */
+import type { ChatChunk, ChatReply, ChatRequest } from "../domain/chat.ts";
+import type { GatewayError } from "../domain/errors.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { Usage } from "../domain/usage.ts";
+import type { SseFrame } from "../std/sse.ts";
+
+export type DialectName = "openai-chat" | "anthropic";
+
+export interface Dialect {
+  readonly name: DialectName;
+
+  // The caller's side.
+  /** A caller's body to ours. @throws GatewayError invalid_request with `param`. */
+  decodeRequest(body: JsonObject): ChatRequest;
+  encodeReply(reply: ChatReply): JsonObject;
+  /** Our events as the dialect's SSE text, terminator included (`data: [DONE]`, `message_stop`). */
+  encodeStream(chunks: AsyncIterable<ChatChunk>, request: ChatRequest): AsyncIterable<string>;
+  encodeError(error: GatewayError): JsonObject;
+  /** One in-band SSE event that ends a stream after its commit point. No terminator follows. */
+  encodeStreamError(error: GatewayError): string;
+
+  // The provider's side.
+  /** Ours to a provider's body; `model` is the name the provider knows. */
+  encodeRequest(request: ChatRequest, model: string): JsonObject;
+  /** @throws GatewayError upstream_invalid when the reply is not of this dialect. */
+  decodeReply(body: JsonObject): ChatReply;
+  /**
+   * A provider's frames to our events. Ends normally only after the dialect's own end of stream;
+   * @throws GatewayError stream_truncated when the frames end without a finish reason, and the
+   * provider's in-band error (mapped as decodeError would) when one arrives.
+   */
+  decodeStream(frames: AsyncIterable<SseFrame>): AsyncGenerator<ChatChunk>;
+  /** A provider's error answer, mapped to our table; `body` is its text, JSON or not. */
+  decodeError(status: number, body: string, headers: Headers): GatewayError;
+
+  // Both sides alike: the bytes pass, and only facts are read off.
+  /** Usage of a whole reply that passes as it is. */
+  usageOf(reply: JsonObject): Usage | undefined;
+  finishReasonOf(reply: JsonObject): string | undefined;
+  createStreamWatch(): StreamWatch;
+}
+
+/** What one frame of a passing stream tells. */
+export interface FrameFacts {
+  /** The frame is a valid event of the dialect, not a comment, a ping or `[DONE]`. */
+  readonly event: boolean;
+  /** The frame carries something of the answer (text, a tool call, reasoning …). */
+  readonly token: boolean;
+  /** A frame that exists only to report usage (OpenAI's last chunk, `choices: []`). */
+  readonly usageOnly: boolean;
+  /** The dialect's terminator. */
+  readonly done: boolean;
+  /** The provider's in-band error. */
+  readonly error?: GatewayError;
+}
+
+/** Reads facts off a stream whose bytes pass untouched. One per stream; cheap per frame. */
+export interface StreamWatch {
+  see(frame: SseFrame): FrameFacts;
+  /** Facts at the end. `complete`: a finish reason was seen. */
+  end(): { readonly complete: boolean; readonly finishReason?: string; readonly usage?: Usage };
+}

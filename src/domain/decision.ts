@@ -1,0 +1,124 @@
+/** A routing decision and its receipt: what was considered, what was chosen, and why. */
+import type { Usage } from "./usage.ts";
+
+export type FilterReason =
+  | "not_allowed"
+  | "context_window"
+  | "missing_tools"
+  | "missing_vision"
+  | "missing_json_schema"
+  | "missing_audio"
+  | "cooling_down"
+  | "over_budget";
+
+/** One candidate as the decision saw it. */
+export interface CandidateScore {
+  /** `litellm_params.model`. */
+  readonly model: string;
+  /** Groups that offer it. */
+  readonly group: string;
+  /** Set where the candidate was left out before ranking. */
+  readonly filtered?: FilterReason;
+  /** True where the artifact does not know it and its prior stands in. */
+  readonly prior?: boolean;
+  /** Predicted quality in [0, 1], and its standard deviation. */
+  readonly quality?: number;
+  readonly uncertainty?: number;
+  /** Predicted cost in USD and the output tokens behind it. */
+  readonly costUsd?: number;
+  readonly outputTokens?: number;
+  readonly latencyMs?: number;
+  readonly utility?: number;
+  /** Probability with which this decision picks it. 1 for a deterministic choice. */
+  readonly probability: number;
+}
+
+export type DecisionReason =
+  | "utility"
+  | "floor"
+  | "explored"
+  | "abstained"
+  | "sticky"
+  | "single_candidate"
+  | "static"
+  | "fallback";
+
+/** Where the dial stands: a trade-off in [0, 1], or a floor relative to a model. */
+export interface Dial {
+  readonly tradeoff: number;
+  readonly floor?: { readonly share: number; readonly model: string };
+}
+
+export interface Decision {
+  /** Strategy or balancer in force: `llmrouter-knn`, `simple-shuffle`. */
+  readonly strategy: string;
+  /** `name@version`, or "none". */
+  readonly artifact: string;
+  readonly reason: DecisionReason;
+  /** Candidates, best first; the filtered ones last. */
+  readonly candidates: readonly CandidateScore[];
+  /** The chosen candidate's `model`. */
+  readonly chosen: string;
+  readonly dial?: Dial;
+  /** 0: like the training data; 1: unlike anything in it. */
+  readonly novelty?: number;
+  /** Nearest training rows and their similarity, where the strategy has such a thing. */
+  readonly neighbours?: readonly { readonly row: number; readonly similarity: number }[];
+  readonly decisionUs: number;
+}
+
+export interface AttemptRecord {
+  readonly deployment: string;
+  readonly model: string;
+  readonly provider: string;
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  readonly status: number;
+  readonly outcome: "ok" | "failed" | "cancelled";
+  /** An ErrorCode. */
+  readonly error?: string;
+  /** Why this attempt was made. */
+  readonly because: "first" | "retry" | "fallback";
+}
+
+export interface Timings {
+  readonly decisionUs: number;
+  /** Time in the gateway until the upstream was called. */
+  readonly overheadUs: number;
+  readonly firstTokenMs?: number;
+  readonly totalMs: number;
+}
+
+/** What `GET /v1/routing/decisions/{call_id}` answers and `routeiq why` prints. */
+export interface Receipt {
+  readonly callId: string;
+  readonly requestId: string;
+  readonly atMs: number;
+  /** Who called: "master", a key's id, or "anonymous". */
+  readonly caller: string;
+  readonly requestedModel: string;
+  readonly operation: string;
+  readonly stream: boolean;
+  readonly decision?: Decision;
+  readonly attempts: readonly AttemptRecord[];
+  readonly deployment?: string;
+  readonly outcome: CallOutcome;
+  readonly error?: string;
+  readonly finishReason?: string;
+  readonly usage?: Usage;
+  readonly costMicroUsd?: number;
+  readonly timings: Timings;
+  readonly feedback: readonly Feedback[];
+}
+
+export type CallOutcome = "success" | "failure" | "cancelled" | "truncated";
+
+export interface Feedback {
+  readonly callId: string;
+  /** In [0, 1]. */
+  readonly score: number;
+  /** `user`, `judge`, `implicit`, or the caller's own word. */
+  readonly source: string;
+  readonly comment?: string;
+  readonly atMs: number;
+}

@@ -1,0 +1,76 @@
+/**
+ * The contract of a learned strategy: learning and scoring side by side. A strategy predicts each
+ * model's quality from a feature vector; cost, the dial and the choice belong to `routing/decide.ts`.
+ */
+import type { Static, TObject } from "@sinclair/typebox";
+import type { Kernels } from "../../kernels/kernels.ts";
+import type { Random } from "../../std/random.ts";
+
+/** Rows to learn from. NaN in `quality` means: not observed. */
+export interface Examples {
+  readonly models: readonly string[];
+  /** n×d, row-major: the featurizer's output, each row of about unit length. */
+  readonly x: Float32Array;
+  readonly n: number;
+  readonly d: number;
+  /** n×m, row-major, in [0, 1]. */
+  readonly quality: Float32Array;
+  /** n: importance of a row; logged rows carry 1/propensity (clipped). */
+  readonly weight: Float32Array;
+  /** n: rows of one group (near-duplicate queries) never straddle a fold. */
+  readonly group: Int32Array;
+  /** m: parameters in billions and USD per million tokens, NaN where unknown. */
+  readonly sizeB: Float32Array;
+  readonly priceUsdPerMtok: Float32Array;
+}
+
+/** What a strategy learnt: named tensors (safetensors) and small JSON; data, never code. */
+export interface Fitted {
+  readonly tensors: Readonly<Record<string, Tensor>>;
+  readonly json: Readonly<Record<string, unknown>>;
+  /** Further files of the artifact: `mlp.onnx`. */
+  readonly files?: Readonly<Record<string, Uint8Array>>;
+}
+
+export type Tensor =
+  | { readonly dtype: "F32"; readonly shape: readonly number[]; readonly values: Float32Array }
+  | { readonly dtype: "I8"; readonly shape: readonly number[]; readonly values: Int8Array }
+  | { readonly dtype: "I32"; readonly shape: readonly number[]; readonly values: Int32Array };
+
+export interface FitContext {
+  readonly random: Random;
+  readonly kernels: (bytes: number) => Kernels;
+  /** 0..1; for progress bars. */
+  readonly progress: (share: number) => void;
+}
+
+/** Scores of one query, per model in the order of `Examples.models`. */
+export interface Scores {
+  /** m, in [0, 1]. */
+  readonly quality: Float32Array;
+  /** m: standard deviation of the estimate; NaN where the strategy has none. */
+  readonly uncertainty: Float32Array;
+  readonly neighbours?: readonly { readonly row: number; readonly similarity: number }[];
+}
+
+/** A strategy at work. Owns its kernels instance; `close` frees what is outside the heap. */
+export interface Scorer {
+  readonly sync: boolean;
+  score(x: Float32Array): Scores | Promise<Scores>;
+  close(): void;
+}
+
+export interface Strategy<Options extends TObject = TObject> {
+  /** `llmrouter-knn` … */
+  readonly name: string;
+  readonly summary: string;
+  readonly options: Options;
+  fit(examples: Examples, options: Static<Options>, context: FitContext): Fitted | Promise<Fitted>;
+  load(fitted: Fitted, kernels: (bytes: number) => Kernels): Scorer | Promise<Scorer>;
+}
+
+export function defineStrategy<Options extends TObject>(
+  strategy: Strategy<Options>,
+): Strategy<Options> {
+  return strategy;
+}

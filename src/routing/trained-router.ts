@@ -1,0 +1,57 @@
+/**
+ * A trained router, loaded from an artifact's files and ready to score: the one thing that is
+ * swapped when a new artifact comes. Immutable; a call keeps the one it began with.
+ */
+import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
+
+/** An artifact's files by path, already verified (or local and unsigned, where allowed). */
+export type ArtifactFiles = ReadonlyMap<string, Uint8Array>;
+
+export interface ArtifactIdentity {
+  readonly name: string;
+  /** 0 for an unsigned local folder. */
+  readonly version: number;
+  /** sha256 of the release, hex. */
+  readonly sha256: string;
+}
+
+export interface QueryScores {
+  readonly features: RawFeatures;
+  /** Per label, in the order of `labels`. */
+  readonly quality: Float32Array;
+  readonly uncertainty: Float32Array;
+  /** Predicted output tokens per label; NaN where unknown. */
+  readonly outputTokens: Float32Array;
+  /** Predicted whole-call latency per label, ms; NaN where unknown. */
+  readonly latencyMs: Float32Array;
+  /** 0: like the training data; 1: unlike anything in it. */
+  readonly novelty: number;
+  /** True where the query is so far from the training data that the default candidate answers. */
+  readonly abstain: boolean;
+  readonly neighbours?: readonly { readonly row: number; readonly similarity: number }[];
+}
+
+/** One point of the dial, measured on validation rows when the router was trained. */
+export interface DialPoint {
+  /** λ of DESIGN §3: utility = quality − λ·cost/costRef. */
+  readonly lambda: number;
+  readonly meanQuality: number;
+  readonly meanCostUsd: number;
+}
+
+export interface TrainedRouter {
+  readonly identity: ArtifactIdentity;
+  readonly strategy: string;
+  readonly embedderId: string;
+  readonly labels: readonly string[];
+  /** Mean quality per label on the training data: the prior of the decision and of the floor. */
+  readonly labelQuality: Float32Array;
+  /** Mean USD per call and label on the training data; NaN where unknown. */
+  readonly labelCostUsd: Float32Array;
+  readonly costRefUsd: number;
+  readonly dial: readonly DialPoint[];
+  /** True when `score` answers at once, on the calling thread. */
+  readonly sync: boolean;
+  score(query: RoutingQuery): QueryScores | Promise<QueryScores>;
+  close(): void;
+}
