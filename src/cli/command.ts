@@ -11,9 +11,9 @@ export interface Flag {
 }
 
 export interface Output {
-  /** A line for the reader on standard output. */
+  /** A line for the reader on standard output. Silent with `--json`. */
   line(text: string): void;
-  /** One JSON line on standard output (with `--json`). */
+  /** One JSON line on standard output. Silent without `--json`, so a command may call both. */
   json(value: unknown): void;
   /** A line on standard error. */
   note(text: string): void;
@@ -24,6 +24,7 @@ export interface Output {
 
 export interface CommandContext {
   readonly args: readonly string[];
+  /** `--json` and `--help` are every command's; `flags.json` is true where the first is given. */
   readonly flags: Readonly<Record<string, string | boolean | readonly string[] | undefined>>;
   readonly out: Output;
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -35,7 +36,10 @@ export interface Command {
   /** `serve`, `models verify`. */
   readonly name: string;
   readonly summary: string;
-  /** Positional arguments, in order, and what they are. A name ending in "…" takes the rest. */
+  /**
+   * Positional arguments, in order, and what they are. A name in brackets may be left out:
+   * `[FILE]`; one that ends in "…" takes the rest: `FILE…`, `[FILE…]`.
+   */
   readonly args?: Readonly<Record<string, string>>;
   readonly flags?: Readonly<Record<string, Flag>>;
   readonly example: string;

@@ -1,0 +1,16 @@
+/**
+ * The commands by name, in the order of help. Each is imported only when it is needed, so that
+ * `serve` starts without the code of `train`; the import paths are literals, so that the bundler
+ * sees them.
+ */
+import type { Command } from "./command.ts";
+
+export type CommandRegistry = Readonly<Record<string, () => Promise<Command>>>;
+
+/** A new command is a file and a line here. Two-word names form families: `models verify`. */
+export const commands: CommandRegistry = {
+  version: async () => (await import("./version.ts")).versionCommand,
+};
+
+/** What runs when the line names no command. */
+export const defaultCommand = "serve";
