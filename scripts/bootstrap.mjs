@@ -3,7 +3,7 @@
  * then hands over to Bun. So `npm start` and `npm test` work on a fresh clone with only git,
  * Node and npm.
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -15,15 +15,23 @@ const lockHash = createHash("sha256")
   .update(readFileSync(join(root, "package-lock.json")))
   .digest("hex");
 
-function run(command, args) {
-  const result = spawnSync(command, args, {
-    cwd: root,
-    stdio: "inherit",
-    shell: process.platform === "win32",
+/** Runs a program to its end, handing signals on, so that what it serves can drain. */
+function run(command, args, shell = false) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: "inherit", shell });
+    const handOn = (signal) => child.kill(signal);
+    // From a terminal, Ctrl-C reaches the child by itself; here it must only not end us first.
+    const ignore = () => undefined;
+    process.on("SIGINT", process.stdin.isTTY ? ignore : handOn);
+    process.on("SIGTERM", handOn);
+    process.on("SIGHUP", handOn);
+    child.on("error", reject);
+    child.on("exit", (code, signal) => {
+      for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.removeAllListeners(name);
+      if (signal) process.kill(process.pid, signal);
+      resolve(code ?? 1);
+    });
   });
-  if (result.error) throw result.error;
-  if (result.signal) process.kill(process.pid, result.signal);
-  return result.status ?? 1;
 }
 
 /** The bun binary that npm brought. Its install script may have been refused by npm's policy, so
@@ -32,11 +40,13 @@ function findBun() {
   const exe = process.platform === "win32" ? "bun.exe" : "bun";
   const arch = process.arch === "arm64" ? "aarch64" : "x64";
   const platform = process.platform === "win32" ? "windows" : process.platform;
+  const oven = (suffix) =>
+    join(root, "node_modules", "@oven", `bun-${platform}-${arch}${suffix}`, "bin", exe);
   const candidates = [
+    oven(""),
+    oven("-musl"),
+    oven("-baseline"),
     join(root, "node_modules", "bun", "bin", "bun.exe"),
-    join(root, "node_modules", "@oven", `bun-${platform}-${arch}`, "bin", exe),
-    join(root, "node_modules", "@oven", `bun-${platform}-${arch}-musl`, "bin", exe),
-    join(root, "node_modules", "@oven", `bun-${platform}-${arch}-baseline`, "bin", exe),
   ];
   return candidates.find((path) => {
     if (!existsSync(path)) return false;
@@ -46,7 +56,11 @@ function findBun() {
 
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lockHash) {
   console.error("routeiq: installing dependencies (once) …");
-  const status = run("npm", ["ci", "--no-audit", "--no-fund"]);
+  const status = await run(
+    "npm",
+    ["ci", "--no-audit", "--no-fund", "--loglevel=error"],
+    process.platform === "win32",
+  );
   if (status !== 0) process.exit(status);
   writeFileSync(stamp, lockHash);
 }
@@ -60,4 +74,8 @@ if (!bun) {
   process.exit(1);
 }
 const [task = "start", ...rest] = process.argv.slice(2);
-process.exit(run(bun, ["run", join(root, "scripts", `${task}.ts`), ...rest]));
+if (!existsSync(join(root, "scripts", `${task}.ts`))) {
+  console.error(`routeiq: there is no scripts/${task}.ts`);
+  process.exit(2);
+}
+process.exit(await run(bun, ["run", join(root, "scripts", `${task}.ts`), ...rest]));

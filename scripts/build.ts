@@ -1,0 +1,149 @@
+/**
+ * `npm run build [-- --target linux-arm64 …]`: the gateway as one executable, `dist/routeiq`.
+ *
+ * For another target Bun fetches that platform's runtime from the npm registry (`@oven/bun-<os>-<arch>`,
+ * kept in Bun's install cache, so once per machine), or takes the file named by `--runtime`.
+ */
+import { existsSync, mkdirSync, statSync } from "node:fs";
+import { basename, join } from "node:path";
+import { parseArgs } from "node:util";
+import { Glob } from "bun";
+import { bun, root, run } from "./run.ts";
+
+/** Our name → Bun's. */
+const targets: Readonly<Record<string, string>> = {
+  "linux-x64": "bun-linux-x64",
+  "linux-arm64": "bun-linux-arm64",
+  "linux-x64-musl": "bun-linux-x64-musl",
+  "linux-arm64-musl": "bun-linux-arm64-musl",
+  "darwin-arm64": "bun-darwin-arm64",
+  "darwin-x64": "bun-darwin-x64",
+  "windows-x64": "bun-windows-x64",
+};
+
+/** The entry, then the workers that it starts by file name. */
+const entryPoints = ["src/main.ts", "src/worker.ts", "src/embedding/onnx-worker.ts"];
+
+/** What the binary is made of: newer than it means that it is stale. */
+const sources = "{src,wasm,models,scripts/build.ts,package-lock.json}{,/**/*}";
+
+export const hostTarget = `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
+
+export function binaryPath(target: string = hostTarget): string {
+  const name = target === hostTarget ? "routeiq" : `routeiq-${target}`;
+  return join(root, "dist", target.startsWith("windows") ? `${name}.exe` : name);
+}
+
+export interface BuildOptions {
+  readonly target?: string;
+  readonly outfile?: string;
+  /** A Bun executable of the target's platform, where none can be fetched. */
+  readonly runtime?: string;
+}
+
+/** Builds one executable; gives its path. @throws Error when the target is unknown or Bun fails. */
+export function buildBinary({ target = hostTarget, outfile, runtime }: BuildOptions = {}): string {
+  const bunTarget = targets[target];
+  if (!bunTarget) {
+    throw new Error(`unknown target "${target}"; one of: ${Object.keys(targets).join(", ")}`);
+  }
+  const path = outfile ?? binaryPath(target);
+  mkdirSync(join(root, "dist"), { recursive: true });
+  const status = run([
+    bun,
+    "build",
+    "--compile",
+    // For the host, the running Bun is the runtime: nothing is fetched.
+    ...(target === hostTarget ? [] : [`--target=${bunTarget}`]),
+    ...(runtime ? [`--compile-executable-path=${runtime}`] : []),
+    // Not --minify: mangled identifiers make Elysia lose request bodies (its compiler reads source).
+    "--minify-whitespace",
+    "--minify-syntax",
+    "--bytecode",
+    "--format=esm",
+    "--splitting",
+    "--sourcemap",
+    // The folder it is started from must not change what it does.
+    "--no-compile-autoload-dotenv",
+    "--no-compile-autoload-bunfig",
+    `--define=ROUTEIQ_COMMIT=${JSON.stringify(commit())}`,
+    `--define=ROUTEIQ_TARGET=${JSON.stringify(target)}`,
+    `--outfile=${path}`,
+    ...entryPoints.filter((entry) => existsSync(join(root, entry))),
+  ]);
+  if (status !== 0) throw new Error(`bun build failed for ${target} (exit ${status})`);
+  return path;
+}
+
+/** The host's binary, built now if it is missing or older than what it is made of. */
+export function ensureBinary(): string {
+  const path = binaryPath();
+  if (isStale(path)) buildBinary();
+  return path;
+}
+
+function isStale(path: string): boolean {
+  if (!existsSync(path)) return true;
+  const built = statSync(path).mtimeMs;
+  for (const file of new Glob(sources).scanSync({ cwd: root })) {
+    if (file.endsWith(".test.ts")) continue;
+    if (statSync(join(root, file)).mtimeMs > built) return true;
+  }
+  return false;
+}
+
+/** From git, else from ROUTEIQ_COMMIT (an image is built without the repository). */
+function commit(): string {
+  const given = process.env["ROUTEIQ_COMMIT"];
+  if (given) return given;
+  const git = (...args: string[]) =>
+    Bun.spawnSync(["git", ...args], { cwd: root, stderr: "ignore" })
+      .stdout.toString()
+      .trim();
+  try {
+    const head = git("rev-parse", "--short=12", "HEAD");
+    if (!head) return "unknown";
+    return git("status", "--porcelain", "--untracked-files=no") ? `${head}+changes` : head;
+  } catch {
+    return "unknown"; // no git here
+  }
+}
+
+function main(): number {
+  const { values } = parseArgs({
+    options: {
+      target: { type: "string", multiple: true, short: "t" },
+      outfile: { type: "string" },
+      runtime: { type: "string" },
+      help: { type: "boolean", short: "h" },
+    },
+  });
+  if (values.help) {
+    console.log(
+      `npm run build -- [--target NAME]… [--outfile FILE] [--runtime FILE]\ntargets: all ${Object.keys(targets).join(" ")}`,
+    );
+    return 0;
+  }
+  const asked = (values.target ?? [hostTarget]).flatMap((name) => name.split(","));
+  const wanted = asked.includes("all") ? Object.keys(targets) : asked;
+  const { outfile, runtime } = values;
+  for (const target of wanted) {
+    const path = buildBinary({
+      target,
+      ...(outfile && wanted.length === 1 ? { outfile } : {}),
+      ...(runtime ? { runtime } : {}),
+    });
+    const megabytes = (statSync(path).size / 1e6).toFixed(1);
+    console.log(`${basename(path)}: ${megabytes} MB, ${target}`);
+  }
+  return 0;
+}
+
+if (import.meta.main) {
+  try {
+    process.exit(main());
+  } catch (error) {
+    console.error(`build: ${error instanceof Error ? error.message : error}`);
+    process.exit(1);
+  }
+}
