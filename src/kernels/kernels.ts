@@ -1,7 +1,12 @@
 /**
  * The arithmetic of routing over one linear memory: what the WASM module offers and what
- * `scalar.ts`, its oracle, offers alike. Pointers are byte offsets into `memory`.
+ * `scalar.ts`, its oracle, offers alike. Pointers are byte offsets into `memory`, from `alloc`.
  * A router and the embedder each own an instance, so dropping one frees its memory whole.
+ *
+ * Every backend gives the same bits: integer sums are exact, and f32 sums run in one fixed lane
+ * order without fused multiply-add. Nothing is checked inside the kernels, so a wrong pointer or
+ * length corrupts this instance's memory (and no other); callers validate when they load.
+ * Cost: test/bench/kernels.bench.ts.
  */
 export interface Kernels {
   readonly backend: "wasm-relaxed-simd" | "wasm-simd" | "scalar";
@@ -9,6 +14,7 @@ export interface Kernels {
   /** Reserves bytes (16-aligned) for good; views stay valid, because memory is reserved up front.
    * @throws RangeError when the instance was created too small. */
   alloc(bytes: number): number;
+  /** Views. They cost an object each: make them once, at load, not per query. */
   f32(pointer: number, length: number): Float32Array;
   i8(pointer: number, length: number): Int8Array;
   u8(pointer: number, length: number): Uint8Array;
@@ -19,8 +25,9 @@ export interface Kernels {
   dotF32(a: number, b: number, n: number): number;
   /** a·b / (|a||b|); 0 where either is zero. */
   cosineF32(a: number, b: number, n: number): number;
-  /** out[r] = row r of (rows×columns, row-major) · x, plus bias[r] where bias ≠ 0. f32 storage, f32
-   * sums in a fixed lane order, so that every run gives the same bits. */
+  /** Σ (aᵢ − bᵢ)². */
+  squaredDistanceF32(a: number, b: number, n: number): number;
+  /** out[r] = row r of (rows×columns, row-major) · x, plus bias[r] where bias ≠ 0. */
   matvecF32(
     matrix: number,
     x: number,
@@ -29,11 +36,30 @@ export interface Kernels {
     rows: number,
     columns: number,
   ): void;
+  /** The same over int8 rows; rows, scales, rowSums and query as in topKI8. */
+  matvecI8(
+    matrix: number,
+    scales: number,
+    rowSums: number,
+    query: number,
+    queryScale: number,
+    bias: number,
+    out: number,
+    rows: number,
+    columns: number,
+  ): void;
   /** In place: max(0, x). */
   reluF32(x: number, n: number): void;
+  /** y += a·x. */
+  axpyF32(a: number, x: number, y: number, n: number): void;
+  /** In place, to unit length; a zero or not finite vector becomes zero. Returns the old length. */
+  normalizeF32(x: number, n: number): number;
+  /** out[r] = exp(−gamma·|row r − query|²): the kernel values of a support vector machine. */
+  rbfF32(rows: number, query: number, gamma: number, n: number, d: number, out: number): void;
+
   /**
    * The k rows with the largest dot products, best first; ties keep the lower row.
-   * Writes k row numbers (i32) and k scores (f32). rows: n×d f32.
+   * Writes k row numbers (i32) and k scores (f32). rows: n×d f32; 1 ≤ k ≤ n.
    */
   topKF32(
     rows: number,
@@ -44,13 +70,25 @@ export interface Kernels {
     outRows: number,
     outScores: number,
   ): void;
+  /** The k rows nearest by squared distance, nearest first; ties keep the lower row. */
+  nearestKF32(
+    rows: number,
+    query: number,
+    n: number,
+    d: number,
+    k: number,
+    outRows: number,
+    outDistances: number,
+  ): void;
   /**
-   * The same over int8 rows with one f32 scale each: score = scale[r]·queryScale·Σ row·query.
-   * query: d int8 in −127..127 (see quantizeF32); d a multiple of 16.
+   * topKF32 over int8 rows with one f32 scale each: score = scales[r]·queryScale·Σ row·query.
+   * rows: −127..127, from quantizeF32; rowSums: i32 per row, from rowSumsI8; query: from
+   * quantizeQueryF32; d a multiple of 16, at most 8192.
    */
   topKI8(
     rows: number,
     scales: number,
+    rowSums: number,
     query: number,
     queryScale: number,
     n: number,
@@ -59,6 +97,83 @@ export interface Kernels {
     outRows: number,
     outScores: number,
   ): void;
-  /** f32 → int8 with a symmetric scale (max |x| / 127); returns the scale. */
+
+  /** f32 → int8 in −127..127, to nearest, with a symmetric scale (max |x| / 127); returns the scale. */
   quantizeF32(x: number, out: number, n: number): number;
+  /**
+   * f32 → 7 bits shifted by 64 (so 1..127), the form of a query in topKI8 and matvecI8; returns the
+   * scale (max |x| / 63). Seven, because the relaxed SIMD dot product is the same on every processor
+   * only while one operand stays within 0..127.
+   */
+  quantizeQueryF32(x: number, out: number, n: number): number;
+  /** out[r] = Σ of row r: what takes the query's shift back. Once, at load. */
+  rowSumsI8(rows: number, n: number, d: number, out: number): void;
+
+  /** out = Σ scales[id]·table[id] / count over i32 ids; zero for none. Rows of d int8, d a multiple of 16. */
+  meanPoolI8(
+    table: number,
+    scales: number,
+    ids: number,
+    count: number,
+    d: number,
+    out: number,
+  ): void;
+  /** out += Σ weights[i]·scales[b]·matrix[b], b = buckets[i] (i32); int8 rows, d a multiple of 16. */
+  projectSparseI8(
+    matrix: number,
+    scales: number,
+    buckets: number,
+    weights: number,
+    count: number,
+    d: number,
+    out: number,
+  ): void;
+  /** out += Σ weights[i]·matrix[buckets[i]]; f32 rows. */
+  projectSparseF32(
+    matrix: number,
+    buckets: number,
+    weights: number,
+    count: number,
+    d: number,
+    out: number,
+  ): void;
+}
+
+/** The functions of Kernels: what a backend implements. */
+export type Arithmetic = Omit<
+  Kernels,
+  "backend" | "memory" | "alloc" | "f32" | "i8" | "u8" | "i32" | "f64"
+>;
+
+const pageBytes = 65536;
+
+/** Whole WebAssembly pages for so many bytes beyond what a module keeps for itself. */
+export function toPages(bytes: number): number {
+  return Math.ceil((bytes + 4096) / pageBytes);
+}
+
+/** Views and a bump allocator over a memory whose first `start` bytes are taken. */
+export function createArena(
+  memory: ArrayBuffer,
+  start: number,
+): Pick<Kernels, "memory" | "alloc" | "f32" | "i8" | "u8" | "i32" | "f64"> {
+  let next = (start + 15) & ~15;
+  return {
+    memory,
+    alloc(bytes) {
+      const at = next;
+      if (!(bytes >= 0) || at + bytes > memory.byteLength) {
+        throw new RangeError(
+          `kernels: ${bytes} bytes asked for, ${memory.byteLength - at} of ${memory.byteLength} left`,
+        );
+      }
+      next = (at + bytes + 15) & ~15;
+      return at;
+    },
+    f32: (pointer, length) => new Float32Array(memory, pointer, length),
+    i8: (pointer, length) => new Int8Array(memory, pointer, length),
+    u8: (pointer, length) => new Uint8Array(memory, pointer, length),
+    i32: (pointer, length) => new Int32Array(memory, pointer, length),
+    f64: (pointer, length) => new Float64Array(memory, pointer, length),
+  };
 }

@@ -1,0 +1,14 @@
+/**
+ * Files embedded in the binary: `import path from "….wasm" with { type: "file" }` gives a path that
+ * readFileSync opens, from source and inside a compiled executable alike.
+ */
+declare module "*.wasm" {
+  const path: string;
+  // biome-ignore lint/style/noDefaultExport: the form of a file import is Bun's
+  export default path;
+}
+declare module "*.bin" {
+  const path: string;
+  // biome-ignore lint/style/noDefaultExport: the form of a file import is Bun's
+  export default path;
+}
