@@ -1,3 +1,4 @@
+/** Every backend of the kernels against the oracle, and the oracle against plain double precision. */
 import { describe, expect, test } from "bun:test";
 import { createRandom, nextInt, nextNormal } from "../std/random.ts";
 import { createKernels } from "./create.ts";
