@@ -1,0 +1,128 @@
+/**
+ * The simulated models: what each costs, how fast it is and how good at what. Invented for the demo;
+ * no figure here describes a real product. A router has to find the skills out by itself.
+ */
+import { type Topic, topics } from "./topics.ts";
+
+export interface SimulatedModel {
+  /** The name that its provider knows it by. */
+  readonly name: string;
+  readonly sizeB: number;
+  readonly inputUsdPerMtok: number;
+  readonly outputUsdPerMtok: number;
+  /** Mean delay until the first token, and tokens per second after it, at speed 1. */
+  readonly firstTokenMs: number;
+  readonly tokensPerSecond: number;
+  /** Length of its answers beside the others'. */
+  readonly verbosity: number;
+  /** Expected quality in [0, 1] on a prompt of middling difficulty, in the order of `topics`. */
+  readonly skill: Readonly<Record<Topic, number>>;
+}
+
+export interface SimulatedVendor {
+  readonly name: string;
+  readonly dialect: "openai-chat" | "anthropic";
+  readonly models: readonly SimulatedModel[];
+  readonly embeddingModel?: string;
+}
+
+const skills = (...values: readonly number[]) =>
+  Object.fromEntries(topics.map((topic, at) => [topic, values[at] ?? 0.5])) as Record<
+    Topic,
+    number
+  >;
+
+export const simulatedVendors: readonly SimulatedVendor[] = [
+  {
+    name: "sim-north",
+    dialect: "openai-chat",
+    embeddingModel: "sim-embed",
+    models: [
+      {
+        name: "sim-swift",
+        sizeB: 3,
+        inputUsdPerMtok: 0.1,
+        outputUsdPerMtok: 0.4,
+        firstTokenMs: 60,
+        tokensPerSecond: 220,
+        verbosity: 0.7,
+        //            code maths law  transl writing talk facts extract
+        skill: skills(0.48, 0.36, 0.4, 0.58, 0.6, 0.93, 0.68, 0.72),
+      },
+      {
+        name: "sim-coder",
+        sizeB: 16,
+        inputUsdPerMtok: 0.6,
+        outputUsdPerMtok: 2.4,
+        firstTokenMs: 110,
+        tokensPerSecond: 140,
+        verbosity: 1,
+        skill: skills(0.93, 0.62, 0.38, 0.45, 0.48, 0.78, 0.58, 0.91),
+      },
+    ],
+  },
+  {
+    name: "sim-delta",
+    dialect: "openai-chat",
+    models: [
+      {
+        name: "sim-abacus",
+        sizeB: 24,
+        inputUsdPerMtok: 0.8,
+        outputUsdPerMtok: 3.2,
+        firstTokenMs: 130,
+        tokensPerSecond: 120,
+        verbosity: 0.9,
+        skill: skills(0.66, 0.94, 0.42, 0.42, 0.4, 0.72, 0.62, 0.7),
+      },
+      {
+        name: "sim-sage",
+        sizeB: 200,
+        inputUsdPerMtok: 5,
+        outputUsdPerMtok: 20,
+        firstTokenMs: 260,
+        tokensPerSecond: 80,
+        verbosity: 1.2,
+        skill: skills(0.86, 0.86, 0.92, 0.85, 0.85, 0.94, 0.92, 0.87),
+      },
+    ],
+  },
+  {
+    name: "sim-lyric",
+    dialect: "anthropic",
+    models: [
+      {
+        name: "sim-lyra",
+        sizeB: 40,
+        inputUsdPerMtok: 1.2,
+        outputUsdPerMtok: 6,
+        firstTokenMs: 150,
+        tokensPerSecond: 110,
+        verbosity: 1.1,
+        skill: skills(0.5, 0.46, 0.64, 0.94, 0.93, 0.95, 0.72, 0.68),
+      },
+    ],
+  },
+];
+
+export const simulatedModels = simulatedVendors.flatMap((vendor) => vendor.models);
+
+/**
+ * The hidden truth: how good a model's answer to a text is, in [0, 1]. The same for the same seed,
+ * model and text; a hard prompt costs every model, and each text suits one model more than another.
+ */
+export function trueQuality(
+  model: SimulatedModel,
+  prompt: { readonly text: string; readonly topic: Topic; readonly difficulty: number },
+  seed: number,
+): number {
+  const skill = model.skill[prompt.topic];
+  const logit = Math.log(skill / (1 - skill)) - 2.2 * (prompt.difficulty - 0.5);
+  const noise = (uniform(`${seed}\n${model.name}\n${prompt.text}`) - 0.5) * 1.6;
+  return 1 / (1 + Math.exp(-(logit + noise)));
+}
+
+/** A number in [0, 1) that only the text decides. */
+export function uniform(text: string): number {
+  return Number(BigInt(Bun.hash(text)) >> 11n) / 2 ** 53;
+}
