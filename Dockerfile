@@ -5,7 +5,7 @@ FROM node:22-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
 COPY scripts/bootstrap.mjs scripts/
-RUN npm ci --no-audit --no-fund
+RUN node scripts/bootstrap.mjs install
 COPY . .
 ARG ROUTEIQ_COMMIT=unknown
 RUN ROUTEIQ_COMMIT=$ROUTEIQ_COMMIT npm run build \

@@ -65,6 +65,9 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== lockHash) {
   writeFileSync(stamp, lockHash);
 }
 
+const [task = "start", ...rest] = process.argv.slice(2);
+if (task === "install") process.exit(0); // an image's layer of dependencies
+
 const bun = findBun();
 if (!bun) {
   console.error(
@@ -73,7 +76,6 @@ if (!bun) {
   );
   process.exit(1);
 }
-const [task = "start", ...rest] = process.argv.slice(2);
 if (!existsSync(join(root, "scripts", `${task}.ts`))) {
   console.error(`routeiq: there is no scripts/${task}.ts`);
   process.exit(2);

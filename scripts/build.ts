@@ -4,7 +4,7 @@
  * For another target Bun fetches that platform's runtime from the npm registry (`@oven/bun-<os>-<arch>`,
  * kept in Bun's install cache, so once per machine), or takes the file named by `--runtime`.
  */
-import { existsSync, mkdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { Glob } from "bun";
@@ -48,7 +48,10 @@ export function buildBinary({ target = hostTarget, outfile, runtime }: BuildOpti
     throw new Error(`unknown target "${target}"; one of: ${Object.keys(targets).join(", ")}`);
   }
   const path = outfile ?? binaryPath(target);
-  mkdirSync(join(root, "dist"), { recursive: true });
+  // Built aside and renamed: who starts the binary meanwhile gets the old one or the new, whole.
+  const aside = `${path}.build`;
+  mkdirSync(aside, { recursive: true });
+  const made = join(aside, basename(path));
   const status = run([
     bun,
     "build",
@@ -68,9 +71,11 @@ export function buildBinary({ target = hostTarget, outfile, runtime }: BuildOpti
     "--no-compile-autoload-bunfig",
     `--define=ROUTEIQ_COMMIT=${JSON.stringify(commit())}`,
     `--define=ROUTEIQ_TARGET=${JSON.stringify(target)}`,
-    `--outfile=${path}`,
+    `--outfile=${made}`,
     ...entryPoints.filter((entry) => existsSync(join(root, entry))),
   ]);
+  if (status === 0) renameSync(made, path);
+  rmSync(aside, { recursive: true, force: true }); // source maps too: the binary carries its own
   if (status !== 0) throw new Error(`bun build failed for ${target} (exit ${status})`);
   return path;
 }

@@ -1,5 +1,5 @@
 /** `routeiq version`. */
-import { version } from "../std/version.ts";
+import { build } from "../std/build.ts";
 import { defineCommand } from "./command.ts";
 
 export const versionCommand = defineCommand({
@@ -7,8 +7,10 @@ export const versionCommand = defineCommand({
   summary: "Show the version of RouteIQ and of the runtime inside it.",
   example: "routeiq version --json",
   run({ out }) {
-    const facts = { version, bun: Bun.version, platform: process.platform, arch: process.arch };
-    out.line(`routeiq ${facts.version} (bun ${facts.bun}, ${facts.platform}-${facts.arch})`);
+    const { version, commit, target } = build;
+    const { platform, arch } = process;
+    const facts = { version, commit, target, bun: Bun.version, platform, arch };
+    out.line(`routeiq ${version} (${commit}, bun ${Bun.version}, ${platform}-${arch})`);
     out.json(facts);
     return Promise.resolve(0);
   },

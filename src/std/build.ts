@@ -1,5 +1,5 @@
 /** Which build this is. `scripts/build.ts` bakes the facts in; run from source, it says "source". */
-import { version } from "../../package.json";
+import { version } from "./version.ts";
 
 declare const ROUTEIQ_COMMIT: string | undefined;
 declare const ROUTEIQ_TARGET: string | undefined;

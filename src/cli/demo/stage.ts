@@ -1,0 +1,143 @@
+/** The demo's stage: a folder of its own, simulated providers, and a gateway that serves them. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { stringify } from "yaml";
+import type { Outbound } from "../../security/outbound.ts";
+import { sleep, systemClock } from "../../std/clock.ts";
+import { type LongProcess, runSelf, startSelf } from "./processes.ts";
+import type { Prompt } from "./prompts.ts";
+import { createSimulatedProviders, type SimulatedProviders } from "./simulated-providers.ts";
+
+export interface StageOptions {
+  readonly seed: number;
+  readonly bank: readonly Prompt[];
+  readonly outbound: Outbound;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+  /** Where everything is kept; a temporary folder, removed at the end, where missing. */
+  readonly folder?: string;
+  /** 0: a free one. */
+  readonly port: number;
+  /** Where routers are published: `s3://…` or a folder; a folder on the stage where missing. */
+  readonly repository?: string;
+}
+
+export interface Stage {
+  readonly folder: string;
+  readonly url: string;
+  readonly providers: SimulatedProviders;
+  readonly gateway: LongProcess;
+  readonly repository: string;
+  path(name: string): string;
+  /** Runs a command of RouteIQ in the folder. @throws Error with what it said when it fails. */
+  run(...args: readonly string[]): Promise<string>;
+  /** The gateway's readiness as it tells it. */
+  readiness(): Promise<Readiness>;
+  close(): Promise<void>;
+}
+
+export interface Readiness {
+  readonly status: string;
+  readonly text: string;
+}
+
+/** The simulated models run so many times faster than they say; the demo should not take long. */
+const demoSpeed = 30;
+const startTimeoutMs = 20_000;
+
+export async function createStage(options: StageOptions): Promise<Stage> {
+  const { seed, bank, outbound, env, signal } = options;
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), "routeiq-demo-"));
+  mkdirSync(folder, { recursive: true });
+  const path = (name: string) => join(folder, name);
+  const repository = options.repository ?? path("repository");
+  const topics = new Map(bank.map(({ text, topic }) => [text, topic]));
+  const topicOf = (text: string) => topics.get(text);
+  const providers = createSimulatedProviders({ seed, speed: demoSpeed, topicOf });
+  const run = async (...args: readonly string[]) => {
+    const { exitCode, stdout, stderr } = await runSelf(args, { cwd: folder, env, signal });
+    if (exitCode === 0) return stdout;
+    const said = `${stderr}\n${stdout}`.trim().split("\n").slice(-12).join("\n");
+    throw new Error(`routeiq ${args.join(" ")} ended with ${exitCode}:\n${said}`);
+  };
+  await run("models", "keygen", "--out", path("keys"));
+  writeFileSync(path("config.yaml"), toConfig(providers, repository, path("keys")));
+  const port = options.port || freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const gateway = startSelf(
+    ["serve", "--config", path("config.yaml"), "--port", String(port), "--data-dir", path("data")],
+    path("gateway.log"),
+    { cwd: folder, env },
+  );
+  const readiness = async () => {
+    const request = { url: `${url}/_health/ready`, method: "GET", headers: {}, signal };
+    const response = await outbound.fetch({ ...request, trust: "operator" });
+    const body = (await response.json()) as { status?: string };
+    return { status: String(body.status), text: JSON.stringify(body) };
+  };
+  const close = async () => {
+    await gateway.stop();
+    await providers.close();
+    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await waitUntilReady(gateway, readiness, signal);
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { folder, url, providers, gateway, repository, path, run, readiness, close };
+}
+
+/** A configuration as an operator would write it. */
+function toConfig(providers: SimulatedProviders, repository: string, keys: string): string {
+  return stringify({
+    model_list: providers.entries,
+    router_settings: {
+      routing_strategy: "llmrouter-knn",
+      routing_strategy_args: {
+        model_path: repository.includes("://") ? repository : `file://${repository}`,
+        model_root: join(keys, "1.root.json"),
+        hot_reload: true,
+        reload_interval: 1,
+        fallback_strategy: "simple-shuffle",
+      },
+    },
+    routeiq_settings: {
+      auto_models: {
+        auto: { candidates: providers.entries.filter(isChat).map(({ model_name }) => model_name) },
+      },
+    },
+  });
+}
+
+const isChat = (entry: SimulatedProviders["entries"][number]) =>
+  entry.model_info["mode"] === "chat";
+
+async function waitUntilReady(
+  gateway: LongProcess,
+  readiness: () => Promise<Readiness>,
+  signal: AbortSignal,
+): Promise<void> {
+  let exitCode: number | undefined;
+  gateway.exited.then((code) => {
+    exitCode = code;
+  });
+  const deadline = performance.now() + startTimeoutMs;
+  while (performance.now() < deadline) {
+    if (exitCode !== undefined) break;
+    const answer = await readiness().catch(() => undefined); // not listening yet
+    if (answer) return;
+    await sleep(systemClock, 20, signal);
+  }
+  throw new Error(`the demo's gateway did not start:\n${gateway.log()}`);
+}
+
+/** A port that was free a moment ago. */
+function freePort(): number {
+  const probe = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
+  const { port } = probe;
+  probe.stop(true);
+  return port ?? 0;
+}
