@@ -9,6 +9,7 @@ export type CommandRegistry = Readonly<Record<string, () => Promise<Command>>>;
 
 /** A new command is a file and a line here. Two-word names form families: `models verify`. */
 export const commands: CommandRegistry = {
+  "config check": async () => (await import("./config-check.ts")).configCheckCommand,
   version: async () => (await import("./version.ts")).versionCommand,
 };
 

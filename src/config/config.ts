@@ -7,6 +7,8 @@ export interface Finding {
   readonly file: string;
   /** 1-based; 0 where the finding has no place in a file (an environment variable, say). */
   readonly line: number;
+  /** 1-based; only where the file is not valid YAML. */
+  readonly column?: number;
   /** Dotted: `router_settings.routing_strategy`. */
   readonly path: string;
   readonly message: string;
@@ -123,6 +125,9 @@ export interface Config {
   readonly general: GeneralSettings;
   readonly litellm: LitellmSettings;
   readonly routeiq: RouteiqSettings;
+  /** `environment_variables`, resolved: they stand above the process environment wherever a
+   * provider looks for its key or base URL. */
+  readonly environment: Readonly<Record<string, string>>;
   /** Files it came from, the main one first; empty where it came from the environment alone. */
   readonly files: readonly string[];
   /** How it came about: a file, well-known environment keys, or the demo's simulated providers. */

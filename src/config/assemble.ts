@@ -1,0 +1,171 @@
+/** Decoded sections and the environment to `Config`: whose word counts, and in which unit. */
+import type { Static } from "@sinclair/typebox";
+import type { JsonObject } from "../domain/json.ts";
+import type {
+  Config,
+  FallbackList,
+  ModelEntry,
+  RouterSettings,
+  RoutingStrategyArgs,
+} from "./config.ts";
+import { otlpOfEnvironment } from "./environment.ts";
+import type { Environment } from "./files.ts";
+import type { GeneralSettings } from "./sections/general-settings.ts";
+import type { LitellmSettings } from "./sections/litellm-settings.ts";
+import type { RouteiqSettings } from "./sections/routeiq-settings.ts";
+import type { RouterSettings as RouterSection } from "./sections/router-settings.ts";
+
+export interface Sections {
+  readonly router: Static<typeof RouterSection>;
+  readonly general: Static<typeof GeneralSettings>;
+  readonly litellm: Static<typeof LitellmSettings>;
+  readonly litellmRaw: JsonObject;
+  readonly routeiq: Static<typeof RouteiqSettings>;
+}
+
+interface Parts {
+  readonly models: readonly ModelEntry[];
+  readonly sections: Sections;
+  readonly environment: Readonly<Record<string, string>>;
+  /** The process environment with `environment` on top. */
+  readonly env: Environment;
+  readonly files: readonly string[];
+  readonly origin: Config["origin"];
+}
+
+export function assembleConfig(parts: Parts): Config {
+  const { sections, env } = parts;
+  const masterKey = sections.general.master_key ?? (env["LITELLM_MASTER_KEY"] || undefined);
+  const requestTimeout = sections.litellm.request_timeout;
+  return {
+    models: parts.models,
+    router: routerSettings(sections, env),
+    general: {
+      ...(masterKey === undefined ? {} : { masterKey }),
+      adminApiKeys: splitList(`${env["ADMIN_API_KEYS"] ?? ""},${env["ADMIN_API_KEY"] ?? ""}`),
+    },
+    litellm: {
+      dropParams: sections.litellm.drop_params,
+      ...(requestTimeout === undefined ? {} : { requestTimeoutMs: requestTimeout * 1000 }),
+      includeCostInStreamingUsage: sections.litellm.include_cost_in_streaming_usage,
+      raw: sections.litellmRaw,
+    },
+    routeiq: routeiqSettings(sections, env),
+    environment: parts.environment,
+    files: parts.files,
+    origin: parts.origin,
+  };
+}
+
+function routerSettings({ router, litellm }: Sections, env: Environment): RouterSettings {
+  const optional = {
+    retryPolicy: router.retry_policy as Record<string, number> | undefined,
+    allowedFails: router.allowed_fails ?? litellm.allowed_fails,
+    allowedFailsPolicy: router.allowed_fails_policy as Record<string, number> | undefined,
+    timeoutMs: toMs(router.timeout),
+    streamTimeoutMs: toMs(router.stream_timeout),
+  };
+  const aliases = Object.entries(router.model_group_alias ?? {}).map(([name, target]) => [
+    name,
+    typeof target === "string"
+      ? { model: target, hidden: false }
+      : { model: target.model, hidden: target.hidden ?? false },
+  ]);
+  return {
+    routingStrategy: router.routing_strategy,
+    routingStrategyArgs: strategyArgs(router.routing_strategy_args, env),
+    numRetries: router.num_retries ?? litellm.num_retries ?? 2,
+    retryAfterS: router.retry_after,
+    fallbacks: (router.fallbacks ?? litellm.fallbacks ?? []) as FallbackList,
+    contextWindowFallbacks: (router.context_window_fallbacks ??
+      litellm.context_window_fallbacks ??
+      []) as FallbackList,
+    contentPolicyFallbacks: (router.content_policy_fallbacks ??
+      litellm.content_policy_fallbacks ??
+      []) as FallbackList,
+    defaultFallbacks: router.default_fallbacks ?? litellm.default_fallbacks ?? [],
+    maxFallbacks: router.max_fallbacks,
+    cooldownTimeS: router.cooldown_time,
+    disableCooldowns: router.disable_cooldowns,
+    modelGroupAlias: Object.fromEntries(aliases),
+    enablePreCallChecks: router.enable_pre_call_checks,
+    ...withoutUndefined(optional),
+  };
+}
+
+/** The predecessor's bucket and key, in the file or the environment, become one `s3://` path. */
+function strategyArgs(
+  { model_s3_bucket, model_s3_key, ...args }: Sections["router"]["routing_strategy_args"],
+  env: Environment,
+): RoutingStrategyArgs {
+  const bucket = model_s3_bucket ?? (env["LLMROUTER_MODEL_S3_BUCKET"] || undefined);
+  const key = model_s3_key ?? (env["LLMROUTER_MODEL_S3_KEY"] || undefined);
+  const s3 = bucket ? `s3://${bucket}/${key ?? ""}`.replace(/\/$/, "") : undefined;
+  const path = args.model_path ?? s3 ?? (env["LLMROUTER_MODEL_PATH"] || undefined);
+  return { ...args, ...(path === undefined ? {} : { model_path: path }) } as RoutingStrategyArgs;
+}
+
+function routeiqSettings({ routeiq, general }: Sections, env: Environment): Config["routeiq"] {
+  const { timeouts, telemetry, outbound } = routeiq;
+  const megabytes = general.max_request_size_mb;
+  const drain = Number(env["ROUTEIQ_DRAIN_TIMEOUT_SECONDS"] || Number.NaN);
+  return {
+    autoModels: routeiq.auto_models,
+    timeouts: {
+      connectMs: timeouts.connect_ms,
+      firstTokenMs: timeouts.first_token_ms,
+      idleMs: timeouts.idle_ms,
+      totalMs: timeouts.total_ms,
+      writeStallMs: timeouts.write_stall_ms,
+    },
+    maxAttempts: routeiq.max_attempts,
+    bodyLimitBytes: megabytes ? Math.floor(megabytes * 1024 * 1024) : routeiq.body_limit_bytes,
+    corsOrigins: routeiq.cors_origins,
+    telemetry: {
+      storePrompts: telemetry.store_prompts,
+      events: telemetry.events,
+      ...otlpOfEnvironment(telemetry, env),
+    },
+    embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},
+    outbound: outboundSettings(outbound, env),
+    upstreamProtocol: routeiq.upstream_protocol,
+    drainMs: Number.isFinite(drain) && drain > 0 ? drain * 1000 : routeiq.drain_ms,
+  };
+}
+
+const privateRanges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
+
+function outboundSettings(
+  { allow_cidrs, allow_hosts }: Sections["routeiq"]["outbound"],
+  env: Environment,
+): Config["routeiq"]["outbound"] {
+  const older = (name: string, legacy: string) => splitList(env[name] ?? env[legacy] ?? "");
+  const flag = env["LLMROUTER_OUTBOUND_ALLOW_PRIVATE"] ?? env["LLMROUTER_ALLOW_PRIVATE_IPS"] ?? "";
+  return {
+    allowCidrs: [
+      ...allow_cidrs,
+      ...older("LLMROUTER_OUTBOUND_CIDR_ALLOWLIST", "LLMROUTER_SSRF_ALLOWLIST_CIDRS"),
+      ...(/^(true|1|yes|on)$/i.test(flag) ? privateRanges : []),
+    ],
+    allowHosts: [
+      ...allow_hosts,
+      ...older("LLMROUTER_OUTBOUND_HOST_ALLOWLIST", "LLMROUTER_SSRF_ALLOWLIST_HOSTS"),
+    ],
+  };
+}
+
+const toMs = (seconds: number | undefined) => (seconds === undefined ? undefined : seconds * 1000);
+
+function splitList(text: string): string[] {
+  return text
+    .split(",")
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+}
+
+type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+function withoutUndefined<T extends object>(value: T): Present<T> {
+  const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return Object.fromEntries(entries) as Present<T>;
+}

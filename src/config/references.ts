@@ -1,0 +1,89 @@
+/** Replaces `os.environ/NAME` and secret files by what they refer to; what is missing is told. */
+import { isObject, type Json } from "../domain/json.ts";
+import { isSecretName } from "../security/redact.ts";
+import { parseReference } from "../security/secrets.ts";
+import type { Environment, ReadText } from "./files.ts";
+import type { Report } from "./report.ts";
+import type { Spot } from "./yaml.ts";
+
+export interface ResolveOptions {
+  readonly env: Environment;
+  readonly readText: ReadText;
+  readonly report: Report;
+}
+
+/** LiteLLM's own limit; deeper, references stay as they are. */
+const depthLimit = 100;
+
+/** A copy with references replaced. A reference to nothing becomes undefined, so its key is as if absent. */
+export async function resolveReferences(
+  value: Json,
+  spot: Spot,
+  options: ResolveOptions,
+): Promise<Json | undefined> {
+  if (spot.path.length > depthLimit) return value;
+  if (typeof value === "string") return resolveText(value, spot, options);
+  const at = (step: string | number): Spot => ({ ...spot, path: [...spot.path, step] });
+  if (Array.isArray(value)) {
+    const items = value.map((item: Json, index) => resolveReferences(item, at(index), options));
+    return (await Promise.all(items)).filter((item) => item !== undefined);
+  }
+  if (!isObject(value)) return value;
+  const resolved: Record<string, Json> = {};
+  for (const [key, inner] of Object.entries(value)) {
+    const next = await resolveReferences((inner ?? null) as Json, at(key), options);
+    if (next !== undefined) resolved[key] = next;
+  }
+  return resolved;
+}
+
+async function resolveText(text: string, spot: Spot, options: ResolveOptions) {
+  const reference = parseReference(text);
+  if (!reference) return text;
+  const name = String(spot.path.at(-1) ?? "");
+  if (reference.kind === "environment") {
+    const found = options.env[reference.name];
+    if (found !== undefined && found !== "") return found;
+    tellMissing(spot, `the environment variable ${reference.name} is not set`, options.report, {
+      remedy: `Set ${reference.name}, or write another reference.`,
+      fatal: name === "master_key",
+    });
+    return undefined;
+  }
+  if (reference.kind === "unsupported") {
+    const message = `references of the form ${reference.scheme}/… are known to LiteLLM, not resolved by RouteIQ yet`;
+    options.report.refuse(spot, message, "Use os.environ/NAME or file:///path.");
+    return undefined;
+  }
+  // Elsewhere a file URL is a place, not a secret: `model_path: file:///models`.
+  if (!isSecretName(name)) return text;
+  return readSecretFile(reference.path, spot, options);
+}
+
+async function readSecretFile(path: string, spot: Spot, { readText, report }: ResolveOptions) {
+  const fatal = spot.path.at(-1) === "master_key";
+  try {
+    const text = await readText(path);
+    if (text !== undefined && text.trim() !== "") return text.trim();
+    const why = text === undefined ? "does not exist" : "is empty";
+    tellMissing(spot, `the file ${path} ${why}`, report, {
+      remedy: "Write the secret into it.",
+      fatal,
+    });
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    tellMissing(spot, why, report, { remedy: "Let this user read the file.", fatal });
+  }
+  return undefined;
+}
+
+/** A missing master key is fatal: the operator meant to lock the door. */
+function tellMissing(
+  spot: Spot,
+  message: string,
+  report: Report,
+  how: { remedy: string; fatal: boolean },
+) {
+  if (how.fatal) report.refuse(spot, message, how.remedy);
+  else report.warn(spot, message, how.remedy);
+}

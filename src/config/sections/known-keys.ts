@@ -1,0 +1,140 @@
+/**
+ * LiteLLM's keys that RouteIQ does not use yet, so that they are told apart from slips of the hand.
+ * Source: LiteLLM's documentation (config_settings.md) and its source, v1.80 to v1.105.
+ */
+
+const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
+
+export const litellmTopLevelKeys = words(`
+  callback_settings credential_list guardrails prompts mcp_servers mcp_tools search_tools
+  vector_store_registry assistant_settings finetune_settings files_settings default_vertex_config
+  worker_registry policies agent_list router_general_settings llm_router sandbox_params
+`);
+
+/** None of these may reach a provider's body. */
+export const litellmParamKeys = words(`
+  max_retries ttft_timeout stream_idle_timeout max_budget budget_duration
+  additional_drop_params allowed_openai_params mock_response mock_timeout
+  configurable_clientside_auth_params litellm_credential_name use_in_pass_through use_litellm_proxy
+  merge_reasoning_content_in_choices region_name
+  vertex_project vertex_location vertex_credentials vertex_ai_project vertex_ai_location
+  vertex_ai_credentials
+  aws_access_key_id aws_secret_access_key aws_session_token aws_region_name aws_role_name
+  aws_session_name aws_profile_name aws_web_identity_token aws_sts_endpoint aws_external_id
+  aws_bedrock_runtime_endpoint s3_bucket_name s3_encryption_key_id aws_batch_role_arn
+  gcs_bucket_name
+  azure_ad_token azure_ad_token_provider tenant_id client_id client_secret azure_username
+  azure_password azure_scope watsonx_region_name
+  auto_router_config auto_router_config_path auto_router_default_model
+  auto_router_embedding_model complexity_router_config complexity_router_default_model
+  keepalive_seconds allow_client_keepalive_override rust guardrails prompt_id prompt_variables
+  litellm_trace_id max_file_size_mb milvus_text_field vector_store_id base_model caching
+  caching_groups no_log no-log input_cost_per_second output_cost_per_second
+  input_cost_per_pixel output_cost_per_pixel input_cost_per_character output_cost_per_character
+  input_cost_per_audio_token output_cost_per_audio_token input_cost_per_query
+  input_cost_per_image output_cost_per_image output_cost_per_reasoning_token
+  input_cost_per_token_above_128k_tokens output_cost_per_token_above_128k_tokens
+  input_cost_per_token_above_200k_tokens output_cost_per_token_above_200k_tokens
+  input_cost_per_token_batches output_cost_per_token_batches input_cost_per_token_flex
+  output_cost_per_token_flex input_cost_per_token_priority output_cost_per_token_priority
+  cache_creation_input_token_cost_above_1hr tiered_pricing
+`);
+
+/** Fields of a request's body that are often given as defaults: no slips of the hand. */
+export const usualBodyFields = words(`
+  temperature top_p top_k min_p n stop seed user max_tokens max_completion_tokens
+  presence_penalty frequency_penalty repetition_penalty logit_bias logprobs top_logprobs
+  response_format tools tool_choice parallel_tool_calls reasoning_effort thinking service_tier
+  modalities metadata store stream stream_options system messages dimensions encoding_format
+  functions function_call verbosity prediction audio web_search_options safety_settings
+  input_type truncate keep_alive num_ctx think chat_template_kwargs guided_json
+`);
+
+export const litellmModelInfoKeys = words(`
+  access_groups supported_environments team_id team_public_model_name tier
+  disable_background_health_check health_check_timeout health_check_model health_check_voice
+  discoverable access_windows allowed_fails cooldown_time allowed_fails_policy db_model created_at
+  updated_at created_by updated_by description litellm_provider supports_assistant_prefill
+  supports_prompt_caching supports_system_messages supports_pdf_input supports_web_search
+  supports_audio_output supports_native_streaming supports_computer_use supports_url_context
+  supports_embedding_image_input supported_endpoints supported_modalities
+  supported_output_modalities output_vector_size rpm tpm
+`);
+
+export const litellmRouterKeys = words(`
+  routing_groups model_group_retry_policy optional_pre_call_checks deployment_affinity_ttl_seconds
+  enable_tag_filtering tag_filtering_match_any tag_routing_prefix enable_weighted_failover
+  provider_budget_config redis_host redis_port redis_password redis_url redis_db cache_kwargs
+  cache_responses caching_groups client_ttl default_litellm_params default_max_parallel_requests
+  default_priority polling_interval enable_health_check_routing health_check_staleness_threshold
+  health_check_ignore_transient_errors model_group_affinity_config fallback_access_check plugins
+  ttft_timeout stream_idle_timeout alerting_config set_verbose debug_level router_general_settings
+  ignore_invalid_deployments guardrail_list assistants_config content_policy_fallback_models
+  search_tools
+`);
+
+export const litellmGeneralKeys = words(`
+  database_url database_connection_pool_limit database_connection_timeout database_type
+  database_args database_socket_timeout store_model_in_db store_prompts_in_spend_logs
+  disable_spend_logs disable_error_logs disable_spend_updates disable_master_key_return
+  disable_retry_on_max_parallel_request_limit_error disable_reset_budget disable_adding_master_key_hash_to_db
+  maximum_spend_logs_retention_period maximum_spend_logs_retention_interval
+  maximum_spend_logs_cleanup_cron proxy_batch_write_at proxy_budget_rescheduler_min_time
+  proxy_budget_rescheduler_max_time allow_requests_on_db_unavailable fail_closed_budget_enforcement
+  disable_budget_reservation enforce_fallback_model_access enforce_fallback_budget
+  user_api_key_cache_ttl user_api_key_cache_max_size enable_redis_auth_cache
+  use_redis_transaction_buffer max_parallel_requests global_max_parallel_requests
+  max_in_flight_requests_per_worker max_queued_requests_per_worker admission_queue_timeout_seconds
+  max_response_size_mb completion_model embedding_model image_generation_model moderation_model
+  infer_model_from_keys background_health_checks health_check_interval health_check_details
+  use_shared_health_check pass_through_endpoints pass_through_request_timeout
+  litellm_key_header_name forward_client_headers_to_llm_api forward_openai_org_id
+  forward_llm_provider_auth_headers custom_auth custom_auth_run_common_checks custom_key_generate
+  custom_key_update custom_sso custom_ui_sso_sign_in_handler enable_jwt_auth litellm_jwtauth
+  enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings allowed_routes public_routes
+  admin_only_routes enforced_params allowed_ips use_x_forwarded_for use_forwarded_for
+  enforce_user_param user_header_name user_header_mappings token_rate_limit_type alerting
+  alerting_threshold alert_types alerting_args alert_to_webhook_url alert_type_config
+  always_include_stream_usage sse_keepalive_ping_interval_seconds cancel_on_disconnect
+  reject_clientside_metadata_tags key_management_system key_management_settings
+  use_google_kms use_aws_kms use_azure_key_vault ui_access_mode ui_logo_path ui_theme_config
+  missing_session_id proxy_config_reload_interval_seconds role_permissions supported_db_objects
+  control_plane_url dangerously_permit_weak_or_unset_master_key allow_user_auth default_team_disabled
+  allow_client_side_credentials allow_vector_store_creation allow_requests_on_db_unavailable
+  dynamodb_args otel service_account_settings custom_swagger_ui_path disable_responses_id_security
+  disable_prisma_schema_update image_generation_model max_request_body_size proxy_admin_email
+  require_end_user_mcp_access_defined store_audit_logs user_mcp_management_mode
+  mcp_internal_ip_ranges mcp_trusted_proxy_ranges health_check_concurrency
+  always_include_stream_usage
+`);
+
+export const litellmModuleKeys = words(`
+  modify_params set_verbose json_logs ssl_verify ssl_certificate ssl_security_level ssl_ecdh_curve
+  force_ipv4 http2 callbacks success_callback failure_callback service_callbacks service_callback
+  audit_log_callbacks input_callback turn_off_message_logging redact_user_api_key_info
+  redact_messages_in_exceptions langfuse_default_tags s3_callback_params gcs_callback_params
+  datadog_params prometheus_metrics_config prometheus_initialize_budget_metrics
+  require_auth_for_metrics_endpoint enable_end_user_cost_tracking_prometheus_only
+  disable_end_user_cost_tracking_prometheus_only custom_prometheus_metadata_labels
+  custom_prometheus_tags default_team_settings default_team_params default_internal_user_params
+  max_budget budget_duration max_internal_user_budget internal_user_budget_duration
+  max_end_user_budget max_end_user_budget_id max_ui_session_budget budget_exceeded_status_code
+  upperbound_key_generate_params default_key_generate_params key_generation_settings
+  enforced_params cost_discount_config cost_margin_config enable_preview_features
+  public_model_groups public_model_groups_links enable_json_schema_validation
+  disable_end_user_cost_tracking custom_provider_map guardrails post_call_rules pre_call_rules
+  model_alias_map check_provider_endpoint forward_traceparent_to_llm_provider user_url_validation
+  user_url_allowed_hosts use_chat_completions_url_for_anthropic_messages
+  route_all_chat_openai_to_responses mcp_aliases mcp_client_timeout budget_reset_time timezone
+  cache cache_params enable_caching_on_provider_specific_optional_params api_base api_key
+  api_version organization telemetry drop_params_list add_function_to_prompt
+  suppress_debug_info log_raw_request_response store_audit_logs aws_polly_voice
+  context_window_fallback_dict num_retries_per_request modify_params_list
+  default_max_internal_user_budget default_soft_budget disable_hf_tokenizer_download
+  disable_copilot_system_to_assistant disable_add_transform_inline_image_block
+  disable_streaming_logging disable_token_counter extra_spend_tag_headers
+  add_user_information_to_llm_headers generic_logger_headers global_disable_no_log_param
+  return_response_headers vertex_project vertex_location token credential_list
+  anthropic_beta_headers priority_reservation priority_reservation_settings
+  public_mcp_servers public_agent_groups team_callbacks langsmith_batch_size langsmith_default_run_name
+`);

@@ -1,0 +1,36 @@
+/** `litellm_settings`: what LiteLLM keeps on its module. Those of its keys that mean something here. */
+import { Type } from "@sinclair/typebox";
+import { fallbackList } from "./router-settings.ts";
+
+export const LitellmSettings = Type.Object(
+  {
+    drop_params: Type.Boolean({
+      default: false,
+      description:
+        "Leave out parameters that a provider does not know instead of refusing the call.",
+    }),
+    request_timeout: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: "Limit of a whole call. Seconds. Default 6000.",
+      }),
+    ),
+    include_cost_in_streaming_usage: Type.Boolean({
+      default: false,
+      description: "Add `usage.cost` (USD) to a stream's usage.",
+    }),
+    num_retries: Type.Optional(
+      Type.Integer({ minimum: 0, maximum: 100, description: "As in router_settings, which wins." }),
+    ),
+    allowed_fails: Type.Optional(
+      Type.Integer({ minimum: 0, description: "As in router_settings, which wins." }),
+    ),
+    fallbacks: fallbackList("As in router_settings, which wins."),
+    context_window_fallbacks: fallbackList("As in router_settings, which wins."),
+    content_policy_fallbacks: fallbackList("As in router_settings, which wins."),
+    default_fallbacks: Type.Optional(
+      Type.Array(Type.String(), { description: "As in router_settings, which wins." }),
+    ),
+  },
+  { description: "LiteLLM's module settings." },
+);

@@ -1,0 +1,168 @@
+/** `model_list`: what callers may ask for, and who serves it. Key names are LiteLLM's. */
+import { Type } from "@sinclair/typebox";
+import { litellmModelInfoKeys, litellmParamKeys } from "./known-keys.ts";
+
+const seconds = (description: string) =>
+  Type.Optional(Type.Number({ minimum: 0, description: `${description} Seconds.` }));
+const usdPerToken = (description: string) =>
+  Type.Optional(Type.Number({ minimum: 0, description: `${description} USD per token.` }));
+const texts = (description: string) =>
+  Type.Optional(
+    Type.Record(Type.String(), Type.String(), { description, expected: "a map of texts" }),
+  );
+
+export const LitellmParams = Type.Object(
+  {
+    model: Type.String({
+      minLength: 1,
+      expected: "a name such as openai/gpt-4o",
+      description:
+        "`provider/model` as the provider knows it. Also the candidate's name in routing.",
+    }),
+    custom_llm_provider: Type.Optional(
+      Type.String({ description: "The provider, where the model's prefix does not say it." }),
+    ),
+    api_base: Type.Optional(
+      Type.String({
+        description: "Base URL. May be loopback or private. Default: the provider's own.",
+      }),
+    ),
+    base_url: Type.Optional(Type.String({ description: "Another name for `api_base`." })),
+    api_key: Type.Optional(
+      Type.String({
+        description:
+          "A reference (`os.environ/NAME`, `file:///run/secrets/name`) or the key itself. " +
+          "Default: the provider's own environment variable.",
+      }),
+    ),
+    api_version: Type.Optional(
+      Type.String({ description: "Sent as `api-version` where a provider wants one." }),
+    ),
+    organization: Type.Optional(Type.String({ description: "OpenAI's organization header." })),
+    weight: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        description: "Share of a group's calls under simple-shuffle. 0: only when alone.",
+      }),
+    ),
+    rpm: Type.Optional(
+      Type.Number({ minimum: 0, description: "Requests per minute of this deployment." }),
+    ),
+    tpm: Type.Optional(
+      Type.Number({ minimum: 0, description: "Tokens per minute of this deployment." }),
+    ),
+    order: Type.Optional(
+      Type.Integer({
+        description:
+          "Deployments with the lowest number come first; the next serve when those fail.",
+      }),
+    ),
+    max_parallel_requests: Type.Optional(
+      Type.Integer({ minimum: 1, description: "Calls in flight to this deployment at most." }),
+    ),
+    timeout: seconds("Limit of a whole call to this deployment."),
+    request_timeout: seconds("Another name for `timeout`."),
+    stream_timeout: seconds("The same for streams, until the first token."),
+    num_retries: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 20,
+        description: "Attempts after the first; above the router's value.",
+      }),
+    ),
+    cooldown_time: seconds("How long this deployment rests after failing. 0: never."),
+    tags: Type.Optional(
+      Type.Array(Type.String(), { description: "Names for tag routing and reports." }),
+    ),
+    input_cost_per_token: usdPerToken("Price of input; above the catalog's."),
+    output_cost_per_token: usdPerToken("Price of output; above the catalog's."),
+    cache_read_input_token_cost: usdPerToken("Price of input read from the provider's cache."),
+    cache_creation_input_token_cost: usdPerToken("Price of input written to the provider's cache."),
+    drop_params: Type.Optional(
+      Type.Boolean({
+        description: "Leave out parameters that the provider does not know instead of refusing.",
+      }),
+    ),
+    headers: texts("Headers sent with every request."),
+    extra_headers: texts("Headers sent with every request."),
+    extra_body: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: "Fields added to every request's body.",
+      }),
+    ),
+  },
+  {
+    description: "How to reach the model. Any other key is a default field of the request's body.",
+  },
+);
+
+export const ModelInfo = Type.Object(
+  {
+    id: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description: "The deployment's id. Default: a hash of its litellm_params.",
+      }),
+    ),
+    mode: Type.Optional(
+      Type.String({
+        description: "`chat` (default) or `embedding`; LiteLLM's other words are kept.",
+      }),
+    ),
+    base_model: Type.Optional(
+      Type.String({
+        description:
+          "The catalog's name of the model, where the deployment's tells nothing (Azure).",
+      }),
+    ),
+    max_tokens: Type.Optional(
+      Type.Integer({ minimum: 1, description: "Tokens of output at most." }),
+    ),
+    max_input_tokens: Type.Optional(
+      Type.Integer({ minimum: 1, description: "Context window: tokens of input at most." }),
+    ),
+    max_output_tokens: Type.Optional(
+      Type.Integer({ minimum: 1, description: "Tokens of output at most." }),
+    ),
+    input_cost_per_token: usdPerToken("Price of input; above the catalog's."),
+    output_cost_per_token: usdPerToken("Price of output; above the catalog's."),
+    cache_read_input_token_cost: usdPerToken("Price of input read from the provider's cache."),
+    cache_creation_input_token_cost: usdPerToken("Price of input written to the provider's cache."),
+    supports_function_calling: Type.Optional(
+      Type.Boolean({ description: "Whether it takes tools." }),
+    ),
+    supports_vision: Type.Optional(Type.Boolean({ description: "Whether it takes images." })),
+    supports_response_schema: Type.Optional(
+      Type.Boolean({ description: "Whether it holds to a JSON schema." }),
+    ),
+    supports_audio_input: Type.Optional(Type.Boolean({ description: "Whether it takes audio." })),
+    supports_reasoning: Type.Optional(
+      Type.Boolean({ description: "Whether it reasons before it answers." }),
+    ),
+    size_b: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: "Billions of parameters, for llmrouter-smallest and -largest.",
+      }),
+    ),
+  },
+  { description: "What is known of the model; above the catalog's facts." },
+);
+
+export const ModelRow = Type.Object({
+  model_name: Type.String({
+    minLength: 1,
+    expected: "a name",
+    description:
+      "What callers ask for. Rows with one name form a group. A `*` matches anything: `openai/*`.",
+  }),
+  litellm_params: LitellmParams,
+  model_info: Type.Optional(ModelInfo),
+});
+
+/** Whether a key of `litellm_params` is a default field of the provider's body. */
+export function isBodyParam(key: string): boolean {
+  return !Object.hasOwn(LitellmParams.properties, key) && !litellmParamKeys.has(key);
+}
+
+export { litellmModelInfoKeys, litellmParamKeys };

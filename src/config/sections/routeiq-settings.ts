@@ -1,0 +1,129 @@
+/** `routeiq_settings`: what LiteLLM has no name for. */
+import { Type } from "@sinclair/typebox";
+
+const ms = (fallback: number, description: string) =>
+  Type.Integer({
+    default: fallback,
+    minimum: 1,
+    maximum: 86_400_000,
+    description: `${description} Milliseconds.`,
+  });
+
+const AutoModelSettings = Type.Object({
+  candidates: Type.Optional(
+    Type.Array(Type.String(), {
+      description: "Groups it ranks over. Default: every chat group of the caller.",
+    }),
+  ),
+});
+
+export const RouteiqSettings = Type.Object(
+  {
+    auto_models: Type.Record(Type.String(), AutoModelSettings, {
+      default: { auto: {} },
+      description:
+        "Names that mean: choose for me. `{auto: {candidates: [gpt-4o, claude-sonnet]}}`.",
+      expected: "a map of names",
+    }),
+    timeouts: Type.Object(
+      {
+        connect_ms: ms(3_000, "Name resolution, connection and TLS together."),
+        first_token_ms: ms(
+          300_000,
+          "Until a stream's first token; pings and headers do not count.",
+        ),
+        idle_ms: ms(120_000, "Between two events of a stream."),
+        total_ms: ms(6_000_000, "A whole call, all attempts."),
+        write_stall_ms: ms(30_000, "How long a caller may not read before the call is given up."),
+      },
+      { default: {}, description: "Timers of a call. LiteLLM's timeouts win where set." },
+    ),
+    max_attempts: Type.Integer({
+      default: 8,
+      minimum: 1,
+      maximum: 100,
+      description: "Attempts of one call at most, over all retries and fallbacks.",
+    }),
+    body_limit_bytes: Type.Integer({
+      default: 33_554_432,
+      minimum: 1024,
+      maximum: 1_073_741_824,
+      description:
+        "Limit of a request's body; 413 above it. general_settings.max_request_size_mb wins.",
+    }),
+    cors_origins: Type.Array(Type.String(), {
+      default: [],
+      description: 'Origins whose pages may call: exact ones, or ["*"]. Empty: no CORS headers.',
+    }),
+    telemetry: Type.Object(
+      {
+        store_prompts: Type.Boolean({
+          default: false,
+          description: "Keep prompt texts in the event log. Training works without them.",
+        }),
+        events: Type.Boolean({
+          default: true,
+          description: "Write a row per call to the event log.",
+        }),
+        otlp_endpoint: Type.Optional(
+          Type.String({
+            description:
+              "OTLP/HTTP endpoint, such as http://localhost:4318. Default: OTEL_EXPORTER_OTLP_ENDPOINT; unset: off.",
+          }),
+        ),
+        otlp_headers: Type.Record(Type.String(), Type.String(), {
+          default: {},
+          description: "Headers of every OTLP request.",
+          expected: "a map of texts",
+        }),
+        sample_ratio: Type.Number({
+          default: 1,
+          minimum: 0,
+          maximum: 1,
+          description: "Share of calls whose spans are exported; the event log has all.",
+        }),
+        service_name: Type.String({
+          default: "routeiq",
+          description: "`service.name` of spans and metrics.",
+        }),
+      },
+      { default: {}, description: "What the gateway remembers and exports." },
+    ),
+    embedding: Type.Object(
+      {
+        onnx_path: Type.Optional(
+          Type.String({
+            description:
+              "Folder of a sentence transformer (ONNX) to embed queries with, in a worker.",
+          }),
+        ),
+      },
+      { default: {}, description: "How queries become vectors." },
+    ),
+    outbound: Type.Object(
+      {
+        allow_cidrs: Type.Array(Type.String(), {
+          default: [],
+          description:
+            "Address ranges that addresses out of requests may reach: 10.1.0.0/16. Metadata services never.",
+        }),
+        allow_hosts: Type.Array(Type.String(), {
+          default: [],
+          description:
+            "Hosts that addresses out of requests may reach although private: exact, or `*.example.com`.",
+        }),
+      },
+      {
+        default: {},
+        description:
+          "What is opened for addresses that come by request. Addresses in this file need none of it.",
+      },
+    ),
+    upstream_protocol: Type.Union([Type.Literal("http1"), Type.Literal("http2")], {
+      default: "http1",
+      description: "How providers are spoken to over TLS.",
+    }),
+    drain_ms: ms(30_000, "How long streams may finish after SIGTERM."),
+  },
+  { description: "What LiteLLM has no name for." },
+);

@@ -1,0 +1,261 @@
+/** `router_settings`: how a call finds its model and moves between deployments. LiteLLM's names. */
+import { Type } from "@sinclair/typebox";
+
+const groups = Type.Array(Type.Union([Type.String(), Type.Record(Type.String(), Type.Unknown())]));
+export const fallbackList = (description: string) =>
+  Type.Optional(
+    Type.Array(Type.Record(Type.String(), groups), {
+      description,
+      expected: 'a list such as [{"gpt-4o": ["claude-sonnet"]}]',
+    }),
+  );
+
+const retries = (when: string) =>
+  Type.Optional(
+    Type.Integer({ minimum: 0, maximum: 100, description: `Attempts after the first ${when}.` }),
+  );
+const fails = (when: string) =>
+  Type.Optional(
+    Type.Integer({ minimum: 0, description: `Failures ${when} before a deployment rests.` }),
+  );
+
+export const RetryPolicy = Type.Object({
+  BadRequestErrorRetries: retries("after a 400"),
+  AuthenticationErrorRetries: retries("after a 401"),
+  NotFoundErrorRetries: retries("after a 404"),
+  TimeoutErrorRetries: retries("after a timeout"),
+  RateLimitErrorRetries: retries("after a 429"),
+  ContentPolicyViolationErrorRetries: retries("after a refusal of content"),
+  InternalServerErrorRetries: retries("after a 500"),
+  ServiceUnavailableErrorRetries: retries("after a 503"),
+  DefaultRetries: retries("after anything else"),
+});
+
+export const AllowedFailsPolicy = Type.Object({
+  BadRequestErrorAllowedFails: fails("with a 400"),
+  AuthenticationErrorAllowedFails: fails("with a 401"),
+  NotFoundErrorAllowedFails: fails("with a 404"),
+  TimeoutErrorAllowedFails: fails("by timeout"),
+  RateLimitErrorAllowedFails: fails("with a 429"),
+  ContentPolicyViolationErrorAllowedFails: fails("by refusal of content"),
+  InternalServerErrorAllowedFails: fails("with a 500"),
+  BadGatewayErrorAllowedFails: fails("with a 502"),
+  ServiceUnavailableErrorAllowedFails: fails("with a 503"),
+});
+
+export const RoutingStrategyArgs = Type.Object(
+  {
+    model_path: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "Where trained routers come from: a folder, `file:///…` or `s3://bucket/prefix`, laid out " +
+          "as `routeiq models publish` writes it.",
+      }),
+    ),
+    model_root: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "Trust anchor: the root file, or `sha256:<hex>` of `1.root.json`. Without it nothing is loaded.",
+      }),
+    ),
+    model_name: Type.Optional(
+      Type.String({ minLength: 1, description: "Name of the router there. Default `router`." }),
+    ),
+    hot_reload: Type.Optional(
+      Type.Boolean({ description: "Look for a newer router while serving. Default true." }),
+    ),
+    reload_interval: Type.Optional(
+      Type.Number({ minimum: 1, description: "Seconds between two looks. Default 300." }),
+    ),
+    max_stale: Type.Optional(
+      Type.String({
+        pattern: "^\\d+(ms|s|m|h|d)$",
+        expected: "a length of time such as 7d",
+        description:
+          "How long past its expiry a router may serve while no newer one can be had. Default 7d.",
+      }),
+    ),
+    fallback_strategy: Type.Optional(
+      Type.String({
+        description:
+          "The balancer that serves while no router is in force. Default simple-shuffle.",
+      }),
+    ),
+    tradeoff: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description: "0: the cheapest that holds the floor; 1: the best. Default 0.5.",
+      }),
+    ),
+    floor: Type.Optional(
+      Type.String({
+        pattern: "^(0(\\.\\d+)?|1(\\.0+)?)@.+$",
+        expected: "a share of a model's quality such as 0.95@openai/gpt-4o",
+        description: "Lowest quality wanted, as a share of a model's. Instead of `tradeoff`.",
+      }),
+    ),
+    balancer: Type.Optional(
+      Type.String({
+        description: "Picks among deployments of the chosen model. Default simple-shuffle.",
+      }),
+    ),
+    label_mapping: Type.Optional(
+      Type.Record(Type.String(), Type.String(), {
+        description: "Name in the trained router → `litellm_params.model`.",
+        expected: "a map of names",
+      }),
+    ),
+    allow_unsigned_local: Type.Optional(
+      Type.Boolean({
+        description: "Serve an unsigned folder of this machine; shown as such. Default false.",
+      }),
+    ),
+    model_s3_bucket: Type.Optional(
+      Type.String({
+        description: "With `model_s3_key`: the older way to write `model_path: s3://bucket/key`.",
+      }),
+    ),
+    model_s3_key: Type.Optional(Type.String({ description: "See `model_s3_bucket`." })),
+    ttl: Type.Optional(
+      Type.Number({
+        minimum: 1,
+        description: "latency-based-routing: seconds that a sample counts. Default 3600.",
+      }),
+    ),
+    lowest_latency_buffer: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        description:
+          "latency-based-routing: also take deployments slower by this share. Default 0.",
+      }),
+    ),
+    max_latency_list_size: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 1000,
+        description: "latency-based-routing: samples kept. Default 10.",
+      }),
+    ),
+  },
+  { description: "Options of the strategy: how a learned router is found and used." },
+);
+
+/** The predecessor's options that have no meaning here: told, not used. */
+export const olderStrategyArgs: ReadonlySet<string> = new Set([
+  "llm_data_path",
+  "config_path",
+  "embedding_model",
+  "embedding_device",
+  "use_inference_only",
+  "quality_threshold",
+  "cost_weight",
+  "quality_weight",
+  "inner_strategy",
+  "inner_strategy_name",
+  "max_cost_per_1k_tokens",
+  "cost_refresh_interval",
+  "enable_circuit_breaker_filtering",
+  "rpm_weight",
+  "tpm_weight",
+]);
+
+export const RouterSettings = Type.Object(
+  {
+    routing_strategy: Type.String({
+      default: "simple-shuffle",
+      description:
+        "A balancer (simple-shuffle, least-busy, latency-based-routing, usage-based-routing, " +
+        "usage-based-routing-v2, cost-based-routing) over a group's deployments, or a learned " +
+        "strategy (llmrouter-knn …) that ranks its models for each query.",
+    }),
+    routing_strategy_args: Type.Object(RoutingStrategyArgs.properties, {
+      default: {},
+      description: RoutingStrategyArgs.description ?? "",
+    }),
+    num_retries: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 100,
+        description:
+          "Attempts after the first, on any deployment of the model. 0 turns retries off. Default 2.",
+      }),
+    ),
+    retry_after: Type.Number({
+      default: 0,
+      minimum: 0,
+      description: "Seconds before a retry, at least.",
+    }),
+    retry_policy: Type.Optional(
+      Type.Object(RetryPolicy.properties, {
+        description: "Attempts after the first, by kind of failure.",
+      }),
+    ),
+    fallbacks: fallbackList("Groups that serve when a group has failed. `*` as name: any group."),
+    context_window_fallbacks: fallbackList("The same where the input is too long for the model."),
+    content_policy_fallbacks: fallbackList("The same where the provider refuses the content."),
+    default_fallbacks: Type.Optional(
+      Type.Array(Type.String(), { description: "Groups that serve when any group has failed." }),
+    ),
+    max_fallbacks: Type.Integer({
+      default: 5,
+      minimum: 0,
+      maximum: 100,
+      description: "Groups tried after the first.",
+    }),
+    allowed_fails: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description:
+          "Failures within `cooldown_time` before a deployment rests. Unset: judged by the rate of failures.",
+      }),
+    ),
+    allowed_fails_policy: Type.Optional(
+      Type.Object(AllowedFailsPolicy.properties, {
+        description: "`allowed_fails` by kind of failure.",
+      }),
+    ),
+    cooldown_time: Type.Number({
+      default: 5,
+      minimum: 0,
+      description: "Seconds a failing deployment rests before it is tried again.",
+    }),
+    disable_cooldowns: Type.Boolean({
+      default: false,
+      description: "Never let a deployment rest.",
+    }),
+    timeout: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: "Limit of a whole call. Seconds. Default: litellm_settings.request_timeout.",
+      }),
+    ),
+    stream_timeout: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: "The same for streams, until the first token. Seconds.",
+      }),
+    ),
+    model_group_alias: Type.Optional(
+      Type.Record(
+        Type.String(),
+        Type.Union([
+          Type.String(),
+          Type.Object({ model: Type.String(), hidden: Type.Optional(Type.Boolean()) }),
+        ]),
+        {
+          description:
+            "Further names of groups: `{gpt-4: gpt-4o}` or `{gpt-4: {model: gpt-4o, hidden: true}}`.",
+          expected: "a map of names to groups",
+        },
+      ),
+    ),
+    enable_pre_call_checks: Type.Boolean({
+      default: false,
+      description: "Leave out deployments whose context window or rpm the call would exceed.",
+    }),
+  },
+  { description: "How a call finds its model and moves between deployments." },
+);

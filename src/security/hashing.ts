@@ -1,0 +1,16 @@
+/** Digests, by one name each. */
+import { createHash, createHmac } from "node:crypto";
+
+export function sha256(data: string | Uint8Array): Uint8Array {
+  return createHash("sha256").update(data).digest();
+}
+
+/** Lower-case hex of the SHA-256. */
+export function sha256Hex(data: string | Uint8Array): string {
+  return createHash("sha256").update(data).digest("hex");
+}
+
+/** Lower-case hex of the HMAC-SHA-256: how a caller's key is stored (the key is the pepper). */
+export function hmacSha256Hex(key: string | Uint8Array, data: string | Uint8Array): string {
+  return createHmac("sha256", key).update(data).digest("hex");
+}
