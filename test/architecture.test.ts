@@ -8,7 +8,7 @@ const src = join(import.meta.dir, "..", "src");
 /** Top-level folder or file → row. Equal rows may not import each other. */
 const rows: Readonly<Record<string, number>> = {
   "main.ts": 11,
-  "worker.ts": 10,
+  "worker.ts": 8.5, // the types of its services are for gateway.ts
   cli: 10,
   "gateway.ts": 9,
   http: 8,

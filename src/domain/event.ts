@@ -2,6 +2,18 @@
 import type { Receipt } from "./decision.ts";
 import type { RawFeatures } from "./features.ts";
 
+/** A call's place in a distributed trace (W3C trace context). */
+export interface CallTrace {
+  /** 32 and 16 hex digits, lower case, not all zero. */
+  readonly traceId: string;
+  /** The gateway's own span of this call. */
+  readonly spanId: string;
+  /** The caller's span, where a valid `traceparent` came. */
+  readonly parentSpanId?: string;
+  /** Whether the span is exported: the caller's word where it gave one, else drawn by ratio. */
+  readonly sampled: boolean;
+}
+
 export interface CallEvent {
   readonly receipt: Receipt;
   readonly tenant: string;
@@ -14,4 +26,6 @@ export interface CallEvent {
   readonly inputTokens?: number;
   /** Present only when `routeiq_settings.telemetry.store_prompts` is on. */
   readonly prompt?: string;
+  /** Where spans are on. */
+  readonly trace?: CallTrace;
 }

@@ -7,7 +7,7 @@ import { createRpcClient, type Port, type Remote, type RpcClient, RpcError } fro
 
 /** The part of a Web Worker that is used here, so that a test can stand in. */
 export interface WorkerLike {
-  postMessage(message: unknown, transfer?: ArrayBuffer[]): void;
+  postMessage(message: unknown, transfer: ArrayBuffer[]): void;
   addEventListener(
     type: "message" | "error" | "close",
     listener: (event: { readonly data?: unknown; readonly message?: string }) => void,

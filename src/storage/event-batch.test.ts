@@ -1,0 +1,65 @@
+/** Batches of events: nothing changes on the way, and limits hold. */
+import { describe, expect, test } from "bun:test";
+import { anyEvent, callEvent, callIdOf } from "../../test/support/events.ts";
+import type { CallEvent } from "../domain/event.ts";
+import { createRandom } from "../std/random.ts";
+import {
+  batchRowLimit,
+  createBatchBuilder,
+  decodeBatch,
+  findInBatch,
+  parseEventJson,
+  promptCharLimit,
+  toEvent,
+} from "./event-batch.ts";
+
+function unpack(bytes: Uint8Array): CallEvent[] {
+  return [...decodeBatch(bytes)].map(({ json, arrays }) => toEvent(parseEventJson(json), arrays));
+}
+
+describe("event batch", () => {
+  test.each(Array.from({ length: 50 }, (_, seed) => [seed]))(
+    "keeps any event (seed %d)",
+    (seed) => {
+      const random = createRandom(seed);
+      const events = Array.from({ length: 10 }, () => anyEvent(random));
+      const builder = createBatchBuilder(1 << 20);
+      for (const event of events) expect(builder.add(event)).toBe(true);
+      expect(unpack(builder.take().bytes)).toEqual(events);
+    },
+  );
+
+  test("a small builder splits, loses nothing, and is used again", () => {
+    const random = createRandom(1);
+    const events = Array.from({ length: 300 }, (_, n) => anyEvent(random, n));
+    const builder = createBatchBuilder(4096);
+    const unpacked: CallEvent[] = [];
+    for (const event of events) {
+      if (builder.add(event)) continue;
+      unpacked.push(...unpack(builder.take().bytes));
+      expect(builder.add(event)).toBe(true); // an empty builder takes even what is larger than it
+    }
+    unpacked.push(...unpack(builder.take().bytes));
+    expect(unpacked).toEqual(events);
+  });
+
+  test("holds at most its row limit, and prompts are cut", () => {
+    const builder = createBatchBuilder(1 << 24);
+    const event = { ...callEvent(1), prompt: "é".repeat(promptCharLimit + 1) };
+    expect(builder.add(event)).toBe(true);
+    expect(unpack(builder.peek())[0]?.prompt).toHaveLength(promptCharLimit);
+    let rows = 1;
+    while (builder.add({ ...event, prompt: "" })) rows++;
+    expect(rows).toBe(batchRowLimit);
+  });
+
+  test("what is not a number is left out, and a call is found by its id", () => {
+    const builder = createBatchBuilder();
+    builder.add(callEvent(1, { costMicroUsd: Number.NaN }));
+    builder.add(callEvent(2));
+    const bytes = builder.peek();
+    expect(findInBatch(bytes, callIdOf(1))?.receipt).not.toHaveProperty("costMicroUsd");
+    expect(findInBatch(bytes, callIdOf(2))?.receipt).toEqual(callEvent(2).receipt);
+    expect(findInBatch(bytes, callIdOf(3))).toBeUndefined();
+  });
+});
