@@ -1,0 +1,7 @@
+/** The benchmarks, in the order of the table. */
+import type { Bench } from "./bench.ts";
+import { callsBench } from "./calls.bench.ts";
+import { startBench } from "./start.bench.ts";
+import { streamsBench } from "./streams.bench.ts";
+
+export const benches: readonly Bench[] = [callsBench, streamsBench, startBench];
