@@ -5,10 +5,28 @@
 import type { ChatChunk, ChatReply, ChatRequest } from "../domain/chat.ts";
 import type { GatewayError } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { ModelFacts } from "../domain/model.ts";
 import type { Usage } from "../domain/usage.ts";
 import type { SseFrame } from "../std/sse.ts";
 
 export type DialectName = "openai-chat" | "anthropic";
+
+/** What a request's encoder may use beside the request. */
+export interface EncodeOptions {
+  /**
+   * LiteLLM's `drop_params`: what the dialect cannot say is left out. Otherwise it is refused by
+   * name, unless leaving it out changes nothing of the answer (`store`, say).
+   */
+  readonly dropParams?: boolean;
+  /** What is known of the model: its output limit, whether it reasons. */
+  readonly facts?: ModelFacts;
+}
+
+/** What a reply's decoder cannot read off the reply. */
+export interface ReplyContext {
+  /** Seconds since the epoch, for dialects whose replies carry no time. Default 0. */
+  readonly createdS?: number;
+}
 
 export interface Dialect {
   readonly name: DialectName;
@@ -24,16 +42,19 @@ export interface Dialect {
   encodeStreamError(error: GatewayError): string;
 
   // The provider's side.
-  /** Ours to a provider's body; `model` is the name the provider knows. */
-  encodeRequest(request: ChatRequest, model: string): JsonObject;
+  /**
+   * Ours to a provider's body; `model` is the name the provider knows.
+   * @throws GatewayError invalid_request or unsupported_capability, naming what cannot be said.
+   */
+  encodeRequest(request: ChatRequest, model: string, options?: EncodeOptions): JsonObject;
   /** @throws GatewayError upstream_invalid when the reply is not of this dialect. */
-  decodeReply(body: JsonObject): ChatReply;
+  decodeReply(body: JsonObject, context?: ReplyContext): ChatReply;
   /**
    * A provider's frames to our events. Ends normally only after the dialect's own end of stream;
    * @throws GatewayError stream_truncated when the frames end without a finish reason, and the
    * provider's in-band error (mapped as decodeError would) when one arrives.
    */
-  decodeStream(frames: AsyncIterable<SseFrame>): AsyncGenerator<ChatChunk>;
+  decodeStream(frames: AsyncIterable<SseFrame>, context?: ReplyContext): AsyncGenerator<ChatChunk>;
   /** A provider's error answer, mapped to our table; `body` is its text, JSON or not. */
   decodeError(status: number, body: string, headers: Headers): GatewayError;
 

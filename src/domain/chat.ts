@@ -119,7 +119,9 @@ export interface WireUsage extends JsonObject {
 const whole = (value: unknown) => (typeof value === "number" && value > 0 ? value : 0);
 
 export function fromWireUsage(wire: WireUsage): Usage {
-  const cached = whole(wire.prompt_tokens_details?.["cached_tokens"]);
+  // DeepSeek's word for it stands beside the object.
+  const cached =
+    whole(wire.prompt_tokens_details?.["cached_tokens"]) || whole(wire["prompt_cache_hit_tokens"]);
   const written = whole(wire["cache_creation_input_tokens"]);
   const reasoning = whole(wire.completion_tokens_details?.["reasoning_tokens"]);
   return {

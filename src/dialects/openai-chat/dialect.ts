@@ -1,0 +1,24 @@
+/** OpenAI's chat completions. Source: https://platform.openai.com/docs/api-reference/chat */
+import type { Dialect } from "../dialect.ts";
+import { decodeRequest } from "./decode-request.ts";
+import { encodeRequest } from "./encode-request.ts";
+import { decodeError, encodeError, encodeStreamError } from "./errors.ts";
+import { decodeReply, finishReasonOf, usageOf } from "./reply.ts";
+import { decodeStream, encodeStream } from "./stream.ts";
+import { createStreamWatch } from "./watch.ts";
+
+export const openaiChat: Dialect = {
+  name: "openai-chat",
+  decodeRequest,
+  encodeReply: (reply) => reply,
+  encodeStream,
+  encodeError,
+  encodeStreamError,
+  encodeRequest,
+  decodeReply,
+  decodeStream,
+  decodeError,
+  usageOf,
+  finishReasonOf,
+  createStreamWatch,
+};

@@ -1,0 +1,74 @@
+/** Whole replies: ours are OpenAI's, so that reading is checking, and writing nothing. */
+import { Value } from "@sinclair/typebox/value";
+import { type ChatReply, fromWireUsage, type WireUsage } from "../../domain/chat.ts";
+import { GatewayError } from "../../domain/errors.ts";
+import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { Usage } from "../../domain/usage.ts";
+import { decodeWire } from "../decode-wire.ts";
+import type { ReplyContext } from "../dialect.ts";
+import { decodeStreamError } from "./errors.ts";
+import { Completion, WireUsageSchema } from "./wire.ts";
+
+/** @throws GatewayError upstream_invalid, or the error that some servers send with status 200. */
+export function decodeReply(body: JsonObject, context: ReplyContext = {}): ChatReply {
+  if (body["error"]) throw decodeStreamError(body);
+  const completion = decodeWire(Completion, body, "chat completion");
+  if (completion.choices.length === 0) {
+    throw new GatewayError(
+      "upstream_invalid",
+      "The provider sent a chat completion without choices.",
+    );
+  }
+  const reply = {
+    ...body,
+    id: typeof body["id"] === "string" ? body["id"] : "",
+    object: "chat.completion",
+    created: typeof body["created"] === "number" ? body["created"] : (context.createdS ?? 0),
+    model: typeof body["model"] === "string" ? body["model"] : "",
+    choices: completion.choices.map((choice: JsonObject, i) => ({
+      ...choice,
+      index: typeof choice["index"] === "number" ? choice["index"] : i,
+      finish_reason: choice["finish_reason"] ?? null,
+      message: withReasoning(choice["message"]),
+    })),
+    ...usageField(body["usage"]),
+  };
+  return reply as unknown as ChatReply; // checked above as far as we read it
+}
+
+/** vLLM, Groq and OpenRouter say `reasoning` for what DeepSeek and LiteLLM call `reasoning_content`. */
+export function withReasoning(message: unknown): JsonObject {
+  if (!isObject(message)) return {};
+  const { reasoning } = message;
+  if (typeof reasoning !== "string" || message["reasoning_content"] !== undefined) return message;
+  return { ...message, reasoning_content: reasoning };
+}
+
+function usageField(usage: unknown): JsonObject {
+  const read = readUsage(usage);
+  return read ? { usage: read } : { usage: undefined };
+}
+
+/** A `usage` object with its sums in place; null and what is no usage give none. */
+export function readUsage(usage: unknown): WireUsage | undefined {
+  if (!isObject(usage) || !Value.Check(WireUsageSchema, usage)) return undefined;
+  const completion = usage.completion_tokens ?? 0;
+  return {
+    ...(usage as JsonObject),
+    prompt_tokens: usage.prompt_tokens,
+    completion_tokens: completion,
+    total_tokens: usage.prompt_tokens + completion,
+  };
+}
+
+export function usageOf(reply: JsonObject): Usage | undefined {
+  const usage = readUsage(reply["usage"]);
+  return usage && fromWireUsage(usage);
+}
+
+export function finishReasonOf(reply: JsonObject): string | undefined {
+  const choices = reply["choices"];
+  const first: unknown = Array.isArray(choices) ? choices[0] : undefined;
+  const reason = isObject(first) ? first["finish_reason"] : undefined;
+  return typeof reason === "string" ? reason : undefined;
+}
