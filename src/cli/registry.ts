@@ -10,6 +10,12 @@ export type CommandRegistry = Readonly<Record<string, () => Promise<Command>>>;
 /** A new command is a file and a line here. Two-word names form families: `models verify`. */
 export const commands: CommandRegistry = {
   "config check": async () => (await import("./config-check.ts")).configCheckCommand,
+  "models keygen": async () => (await import("./models/keygen.ts")).keygenCommand,
+  "models sign": async () => (await import("./models/sign.ts")).signCommand,
+  "models publish": async () => (await import("./models/publish.ts")).publishCommand,
+  "models verify": async () => (await import("./models/verify.ts")).verifyCommand,
+  "models list": async () => (await import("./models/list.ts")).listCommand,
+  "models rollback": async () => (await import("./models/rollback.ts")).rollbackCommand,
   version: async () => (await import("./version.ts")).versionCommand,
 };
 

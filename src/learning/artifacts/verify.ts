@@ -312,19 +312,29 @@ function checkBytes(
   return bytes;
 }
 
-/** Distinct keys of the role with a valid signature each; the rest is ignored. */
 function checkThreshold(envelope: Envelope, root: Root, name: RoleName, what: string): void {
+  const { threshold } = root.roles[name];
+  const valid = countSignatures(envelope, root, name);
+  if (valid >= threshold) return;
+  const counted = `${valid} of ${threshold}`;
+  refuse("threshold", `${what} has ${counted} signatures that root ${root.version} asks for`);
+}
+
+export function hasEnoughSignatures(envelope: Envelope, root: Root, name: RoleName): boolean {
+  return countSignatures(envelope, root, name) >= root.roles[name].threshold;
+}
+
+/** Distinct keys of the role with a valid signature each, up to its threshold; the rest is ignored. */
+function countSignatures(envelope: Envelope, root: Root, name: RoleName): number {
   const role = root.roles[name];
   const valid = new Set<string>();
   for (const { keyid, sig } of envelope.signatures) {
-    if (valid.size >= role.threshold) return;
+    if (valid.size >= role.threshold) break;
     const key = root.keys.get(keyid);
     if (!key || !role.keyids.includes(keyid) || valid.has(keyid)) continue;
     if (verifySignature(key, sig, envelope.message)) valid.add(keyid);
   }
-  if (valid.size >= role.threshold) return;
-  const counted = `${valid.size} of ${role.threshold}`;
-  refuse("threshold", `${what} has ${counted} signatures that root ${root.version} asks for`);
+  return valid.size;
 }
 
 function checkExpiry(
