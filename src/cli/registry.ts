@@ -9,6 +9,7 @@ export type CommandRegistry = Readonly<Record<string, () => Promise<Command>>>;
 
 /** A new command is a file and a line here. Two-word names form families: `models verify`. */
 export const commands: CommandRegistry = {
+  serve: async () => (await import("./serve.ts")).serveCommand,
   "config check": async () => (await import("./config-check.ts")).configCheckCommand,
   "models keygen": async () => (await import("./models/keygen.ts")).keygenCommand,
   "models sign": async () => (await import("./models/sign.ts")).signCommand,

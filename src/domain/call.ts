@@ -1,5 +1,6 @@
 /** One request in flight, in no dialect: who calls, what for, until when. */
 import type { Dial } from "./decision.ts";
+import type { JsonObject } from "./json.ts";
 import type { Operation } from "./model.ts";
 
 export interface Caller {
@@ -9,17 +10,30 @@ export interface Caller {
   readonly admin: boolean;
 }
 
+/** What a caller may ask of the gateway itself, in LiteLLM's words; none of it goes upstream. */
+export interface CallOptions {
+  readonly numRetries?: number;
+  readonly timeoutMs?: number;
+  readonly streamTimeoutMs?: number;
+  /** Groups to try when the requested one fails, before the configured ones. */
+  readonly fallbacks?: readonly string[];
+  readonly disableFallbacks?: boolean;
+}
+
 export interface Call {
   /** Ours, a UUIDv7; the receipt's key. */
   readonly id: string;
   /** The caller's `x-request-id` where valid, else `id`. */
   readonly requestId: string;
   readonly operation: Operation;
+  /** The wire format that the caller speaks. */
+  readonly dialect: "openai-chat" | "anthropic";
+  readonly caller: Caller;
   readonly requestedModel: string;
   readonly stream: boolean;
   /** The body's bytes as they came, and once parsed. */
   readonly bytes: Uint8Array;
-  readonly body: Readonly<Record<string, unknown>>;
+  readonly body: JsonObject;
   readonly headers: Headers;
   /** Aborts when the caller hangs up. */
   readonly signal: AbortSignal;
@@ -30,4 +44,5 @@ export interface Call {
   readonly dial?: Partial<Dial>;
   readonly sessionId?: string;
   readonly traceparent?: string;
+  readonly options: CallOptions;
 }

@@ -1,0 +1,159 @@
+/** What `serve` does once the process is as it should be: load, check, start, wait, drain. */
+import { existsSync } from "node:fs";
+import { resolve } from "node:path";
+import { checkConfig } from "../config/check.ts";
+import type { Config } from "../config/config.ts";
+import { type Loaded, loadConfig } from "../config/load.ts";
+import { showFinding } from "../config/report.ts";
+import { type Gateway, type GatewayOptions, startGateway } from "../gateway.ts";
+import { createOutbound } from "../security/outbound.ts";
+import { version } from "../std/version.ts";
+import { createBareTelemetry } from "../telemetry/bare.ts";
+import type { CommandContext } from "./command.ts";
+import { knownNames } from "./known-names.ts";
+import { UsageError } from "./parse.ts";
+
+export async function serve(context: CommandContext): Promise<number> {
+  const { flags, env, out, signal } = context;
+  const place = readPlace(context);
+  const load = () => loadChecked(flags["config"], env);
+  const { config, findings } = await load();
+  for (const finding of findings) out.note(showFinding(finding));
+  if (!config) {
+    out.note("routeiq: the configuration is refused; nothing was started.");
+    return 1;
+  }
+  assertMayBind(place.host, config);
+  const gateway = await start({
+    config,
+    findings,
+    load,
+    env,
+    ...place,
+    outbound: createOutbound({
+      allowCidrs: config.routeiq.outbound.allowCidrs,
+      allowHosts: config.routeiq.outbound.allowHosts,
+      protocol: config.routeiq.upstreamProtocol,
+    }),
+    telemetry: createBareTelemetry((line) => out.note(line)),
+    slowRoutes: async (inner) => (await import("../http/slow-routes.ts")).createSlowRoutes(inner),
+  });
+  for (const line of banner(gateway, config, place.dataDir)) out.line(line);
+  const onHangup = () => void reload(gateway, context);
+  process.on("SIGHUP", onHangup);
+  await aborted(signal);
+  process.off("SIGHUP", onHangup);
+  await stop(gateway, context);
+  return 0;
+}
+
+interface Place {
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+}
+
+/** Flags, then LiteLLM's and the platforms' variables, then the defaults. @throws UsageError */
+function readPlace({ flags, env }: CommandContext): Place {
+  const text = (name: string) => (typeof flags[name] === "string" ? flags[name] : undefined);
+  const port = Number(text("port") ?? (env["PORT"] || "4000"));
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new UsageError(
+      `--port takes a number from 0 to 65535, not "${text("port") ?? env["PORT"]}".`,
+    );
+  }
+  return {
+    host: text("host") ?? (env["LITELLM_HOST"] || "127.0.0.1"),
+    port,
+    dataDir: resolve(text("data-dir") ?? (env["ROUTEIQ_DATA_DIR"] || ".routeiq")),
+  };
+}
+
+async function loadChecked(
+  path: CommandContext["flags"][string],
+  env: CommandContext["env"],
+): Promise<Loaded> {
+  const loaded = await loadConfig({
+    path: typeof path === "string" ? path : undefined,
+    cwd: process.cwd(),
+    env,
+  });
+  return checkConfig(loaded, { known: knownNames, exists: existsSync });
+}
+
+/** Whoever can reach an open gateway spends its owner's money. */
+function assertMayBind(host: string, config: Config): void {
+  if (config.general.masterKey !== undefined || isLoopback(host)) return;
+  throw new Error(
+    `No master key is set, and ${host} can be reached from outside this machine. Set general_settings.master_key or LITELLM_MASTER_KEY, or listen on 127.0.0.1.`,
+  );
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d+){3}$/.test(host);
+}
+
+async function start(options: GatewayOptions): Promise<Gateway> {
+  try {
+    return await startGateway(options);
+  } catch (thrown) {
+    const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
+    const at = `${options.host}:${options.port}`;
+    if (code === "EADDRINUSE") {
+      throw new Error(
+        `Port ${options.port} is in use. Stop what listens on ${at}, or choose another: --port ${options.port + 1}.`,
+      );
+    }
+    if (code === "EACCES")
+      throw new Error(`This user may not listen on ${at}. Choose a port above 1023.`);
+    if (code === "EADDRNOTAVAIL") throw new Error(`${options.host} is no address of this machine.`);
+    throw thrown;
+  }
+}
+
+function banner(gateway: Gateway, config: Config, dataDir: string): string[] {
+  const { table } = gateway.services();
+  const names = table.names.slice(0, 8).join(", ");
+  const more = table.names.length > 8 ? `, and ${table.names.length - 8} more` : "";
+  const artifact = gateway.slot.status();
+  const lines = [
+    `RouteIQ ${version} on ${gateway.url}`,
+    `  models    ${names || "none"}${more}`,
+    `  strategy  ${config.router.routingStrategy}`,
+    `  data      ${dataDir}`,
+    `  config    ${config.files.join(", ") || `none; ${config.origin} providers`}`,
+  ];
+  if (artifact.status !== "none" && artifact.status !== "active") {
+    lines.push(`  degraded  routing is static: ${artifact.remedy ?? artifact.status}`);
+  }
+  if (config.general.masterKey === undefined) {
+    lines.push("  open      no master key: every caller on this machine is admin");
+  }
+  return lines;
+}
+
+/** SIGHUP: the new configuration whole, or the old one. */
+async function reload(gateway: Gateway, { out }: CommandContext): Promise<void> {
+  const status = await gateway.reloader.reload();
+  for (const finding of status.findings) out.note(showFinding(finding));
+  const applied = status.lastOutcome === "applied";
+  const why = status.error ? `: ${status.error}` : "";
+  out.note(
+    `routeiq: ${applied ? "configuration reloaded" : `configuration kept; the new one is refused${why}`}`,
+  );
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    if (signal.aborted) return done();
+    signal.addEventListener("abort", () => done(), { once: true });
+  });
+}
+
+async function stop(gateway: Gateway, { out }: CommandContext): Promise<void> {
+  const left = gateway.services().activity.count;
+  if (left > 0) out.note(`routeiq: waiting for ${left} calls to end`);
+  await gateway.drain();
+  await gateway.close();
+  out.note("routeiq: stopped");
+}

@@ -1,0 +1,244 @@
+/** Configuration in, running gateway out: the only file that wires parts together. */
+import type { Config } from "./config/config.ts";
+import type { Loaded } from "./config/load.ts";
+import { type ConfigReloader, createConfigReloader } from "./config/reload.ts";
+import type { DialectName } from "./dialects/dialect.ts";
+import { dialects } from "./dialects/registry.ts";
+import { GatewayError } from "./domain/errors.ts";
+import { createApp, type SlowRoutes } from "./http/app.ts";
+import { type Activity, createActivity } from "./pipeline/activity.ts";
+import { createAuthenticator } from "./pipeline/authenticate.ts";
+import { createCallMetrics } from "./pipeline/metrics.ts";
+import { createReceiptRing } from "./pipeline/receipts.ts";
+import { createRetryBudget } from "./pipeline/retry-budget.ts";
+import type { Services } from "./pipeline/services.ts";
+import { createSpend } from "./pipeline/spend.ts";
+import { createProviderClient } from "./providers/client.ts";
+import { toDeployments } from "./providers/deployments.ts";
+import { providerLookup } from "./providers/first-providers.ts";
+import { findBalancer } from "./routing/balancers/registry.ts";
+import { simpleShuffle } from "./routing/balancers/simple-shuffle.ts";
+import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
+import { createPool } from "./routing/pool.ts";
+import { createResolveTable } from "./routing/resolve.ts";
+import { createRouter, type RouterOptions } from "./routing/router.ts";
+import { createSessions } from "./routing/sessions.ts";
+import { createSlot, type SwappableSlot } from "./routing/slot.ts";
+import type { Outbound } from "./security/outbound.ts";
+import { type Clock, systemClock } from "./std/clock.ts";
+import { type Random, systemRandom } from "./std/random.ts";
+import type { Telemetry } from "./telemetry/telemetry.ts";
+
+export interface GatewayOptions {
+  readonly config: Config;
+  readonly findings: Loaded["findings"];
+  /** Loads and checks the configuration anew, for a reload. */
+  readonly load: () => Promise<Pick<Loaded, "config" | "findings">>;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly dataDir: string;
+  readonly host: string;
+  /** 0: a free one. */
+  readonly port: number;
+  /** Several processes share the port. */
+  readonly reusePort?: boolean;
+  readonly telemetry: Telemetry;
+  readonly outbound: Outbound;
+  readonly slowRoutes: (gateway: Omit<Gateway, "url" | "port">) => Promise<SlowRoutes>;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
+export interface Gateway {
+  readonly url: string;
+  readonly port: number;
+  readonly services: () => Services;
+  readonly slot: SwappableSlot;
+  readonly reloader: ConfigReloader;
+  readonly telemetry: Telemetry;
+  /** No new calls; resolves when the last one ended, or was ended after `drain_ms`. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws GatewayError config_invalid, strategy_refused; an Error with code EADDRINUSE. */
+export async function startGateway(options: GatewayOptions): Promise<Gateway> {
+  const clock = options.clock ?? systemClock;
+  const { telemetry } = options;
+  const shared = createShared(options, clock);
+  let services = createServices(options.config, shared, options);
+  const reloader = createConfigReloader({
+    initial: { config: options.config, findings: options.findings },
+    load: options.load,
+    apply(config) {
+      services = createServices(config, shared, options);
+      shared.pool.keep(services.table.deployments);
+    },
+    clock,
+  });
+  const { activity, slot } = shared;
+  const inner = {
+    services: () => services,
+    slot,
+    reloader,
+    telemetry,
+    drain: () => drain(activity, clock, services.config.routeiq.drainMs),
+    async close() {
+      activity.abortAll();
+      await server.stop(true);
+      slot.swap(undefined, { status: "none" });
+    },
+  };
+  let slow: Promise<SlowRoutes> | undefined;
+  const fetch = createApp({
+    services: inner.services,
+    slowRoutes() {
+      slow ??= options.slowRoutes(inner);
+      return slow;
+    },
+  });
+  const server = Bun.serve({
+    hostname: options.host,
+    port: options.port,
+    reusePort: options.reusePort ?? false,
+    // Ours are the deadlines; the runtime's would cut a slow first token off after ten seconds.
+    idleTimeout: 0,
+    // Beyond our own limit, so that the answer to a body too large is ours as well.
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    development: false,
+    fetch,
+    error(thrown) {
+      services.onInternalFailure(thrown);
+      const error = new GatewayError(
+        "internal",
+        "The gateway failed on this call; its log says why.",
+      );
+      return Response.json(dialects["openai-chat"].encodeError(error), { status: error.status });
+    },
+  });
+  return { url: server.url.origin, port: server.port ?? options.port, ...inner };
+}
+
+/** What outlives a reload of the configuration. */
+function createShared(options: GatewayOptions, clock: Clock) {
+  const { telemetry, config } = options;
+  const random = options.random ?? systemRandom;
+  const metrics = createCallMetrics(telemetry);
+  const pool = createPool(clock, random, {
+    onEject({ id, group }, error, forMs) {
+      const alarm = error.code === "upstream_auth";
+      const message = alarm
+        ? "a provider refused a deployment's key; mend the key and reload"
+        : "a deployment is cooling down";
+      telemetry.log(alarm ? "error" : "warn", message, {
+        deployment: id,
+        group,
+        error: error.code,
+        forMs,
+      });
+    },
+    onRecover: ({ id, group }) =>
+      telemetry.log("info", "a deployment is back", { deployment: id, group }),
+  });
+  const learned = findBalancer(config.router.routingStrategy) === undefined;
+  return {
+    clock,
+    random,
+    telemetry,
+    pool,
+    metrics,
+    slot: createSlot(learned ? missingArtifact(config) : { status: "none" }),
+    sessions: createSessions(),
+    activity: createActivity(metrics.active),
+    receipts: createReceiptRing(),
+    retryBudget: createRetryBudget(clock),
+    spend: createSpend(),
+  };
+}
+
+type Shared = ReturnType<typeof createShared>;
+
+function missingArtifact({ router }: Config) {
+  const path = router.routingStrategyArgs.model_path;
+  return {
+    status: "missing",
+    code: "artifact_missing",
+    remedy: path
+      ? `No trained router was loaded from ${path} yet. Train one: routeiq train --data FILE --strategy ${router.routingStrategy} --out DIR.`
+      : "Set router_settings.routing_strategy_args.model_path to a trained router's folder or s3:// prefix.",
+  } as const;
+}
+
+function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
+  const { clock, random, pool, slot, sessions, telemetry, ...kept } = shared;
+  const deployments = toDeployments(config, { ...providerLookup, env: options.env });
+  const routerOptions = toRouterOptions(config);
+  return {
+    ...kept,
+    config,
+    clock,
+    random,
+    pool,
+    getDialect: (name: DialectName) => dialects[name],
+    authenticator: createAuthenticator(config.general.masterKey),
+    table: createResolveTable({
+      deployments,
+      aliases: config.router.modelGroupAlias,
+      autoModels: config.routeiq.autoModels,
+      factsOf: ({ provider, upstreamModel, facts }) => ({
+        ...providerLookup.factsOf(provider, upstreamModel),
+        ...facts,
+      }),
+    }),
+    router: createRouter({
+      options: routerOptions,
+      slot,
+      pool,
+      sessions,
+      clock,
+      onRouterFailure: (error) =>
+        telemetry.log("error", "the trained router failed; routing was static", { error }),
+    }),
+    client: createProviderClient({
+      outbound: options.outbound,
+      findProvider: providerLookup.findProvider,
+    }),
+    onInternalFailure: (error) =>
+      telemetry.log("error", "a call failed inside the gateway", { error }),
+  };
+}
+
+const decisionTimeoutMs = 250;
+
+/** @throws GatewayError strategy_refused */
+function toRouterOptions({ router }: Config): RouterOptions {
+  const args = router.routingStrategyArgs;
+  const whole = findBalancer(router.routingStrategy);
+  const fallback = findBalancer(args.fallback_strategy ?? simpleShuffle.name);
+  const within = findBalancer(args.balancer ?? simpleShuffle.name);
+  if (!fallback || !within) {
+    const name = fallback ? args.balancer : args.fallback_strategy;
+    throw new GatewayError("strategy_refused", `There is no balancer "${name}".`);
+  }
+  const buffer = args["lowest_latency_buffer"];
+  return {
+    ...(whole ? {} : { learned: router.routingStrategy }),
+    staticBalancer: whole ?? fallback,
+    balancer: whole ?? within,
+    dial: {
+      tradeoff: args.tradeoff ?? defaultTradeoff,
+      ...(args.floor === undefined ? {} : { floor: parseFloorSetting(args.floor) }),
+    },
+    labelMapping: Object.fromEntries(
+      Object.entries(args.label_mapping ?? {}).map(([label, model]) => [label, String(model)]),
+    ),
+    latencyBuffer: typeof buffer === "number" ? buffer : 0,
+    strictFilters: router.enablePreCallChecks || router.contextWindowFallbacks.length > 0,
+    decisionTimeoutMs,
+  };
+}
+
+async function drain(activity: Activity, clock: Clock, limitMs: number): Promise<void> {
+  const cancel = clock.after(limitMs, () => activity.abortAll());
+  await activity.drain();
+  cancel();
+}

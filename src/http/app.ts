@@ -1,0 +1,92 @@
+/** Every route: the hot ones straight on the raw request, the rest through Elysia, loaded on first use. */
+import type { Dialect } from "../dialects/dialect.ts";
+import { GatewayError, toGatewayError } from "../domain/errors.ts";
+import type { Services } from "../pipeline/services.ts";
+import { messageRoutes } from "./anthropic/messages.ts";
+import { errorResponse } from "./errors.ts";
+import { exchange, readRequestId } from "./exchange.ts";
+import { basicHeaders } from "./headers.ts";
+import { chatRoutes } from "./openai/chat.ts";
+import { embeddingRoutes } from "./openai/embeddings.ts";
+import { createRouteTable, type FoundRoute, pathOf } from "./routes.ts";
+
+/** The part of an Elysia application that is used: anything with a fetch. */
+export interface SlowRoutes {
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+}
+
+export interface AppParts {
+  /** The set in force; a call keeps the one it began with. */
+  readonly services: () => Services;
+  /** Admin, health and metrics: built when the first of them is asked for. */
+  readonly slowRoutes: () => Promise<SlowRoutes>;
+  /** Cross-origin headers and preflights; undefined where none are configured. */
+  readonly cors?: (request: Request, respond: () => Promise<Response>) => Promise<Response>;
+}
+
+export type FetchHandler = (request: Request) => Promise<Response>;
+
+export function createApp(parts: AppParts): FetchHandler {
+  const findRoute = createRouteTable([chatRoutes, messageRoutes, embeddingRoutes]);
+
+  async function answer(request: Request): Promise<Response> {
+    const services = parts.services();
+    const path = pathOf(request.url);
+    const found = findRoute(path);
+    if (found) {
+      if (!URL.canParse(request.url)) return refuse(request, badHost(), found, services);
+      if (request.method === "POST") return exchange(request, found.route, services, found.model);
+      return refuse(request, wrongMethod(request.method), found, services);
+    }
+    if (!URL.canParse(request.url)) return refuse(request, badHost(), undefined, services);
+    const slow = await parts.slowRoutes();
+    return slow.fetch(request);
+  }
+
+  const { cors } = parts;
+  return async (request) => {
+    try {
+      if (cors && request.headers.has("origin")) return await cors(request, () => answer(request));
+      return await answer(request);
+    } catch (thrown) {
+      const services = parts.services();
+      services.onInternalFailure(thrown);
+      return refuse(request, toGatewayError(thrown), undefined, services);
+    }
+  };
+}
+
+/** An answer to a request that never became a call. */
+export function refuse(
+  request: Request,
+  error: GatewayError,
+  found: FoundRoute | undefined,
+  services: Services,
+): Response {
+  const id = Bun.randomUUIDv7();
+  const headers = basicHeaders(readRequestId(request.headers) ?? id, id);
+  if (error.code === "method_not_allowed") headers["allow"] = "POST";
+  return errorResponse(error, dialectOf(found, services), headers);
+}
+
+function dialectOf(found: FoundRoute | undefined, services: Services): Dialect {
+  return services.getDialect(found?.route.dialect ?? "openai-chat");
+}
+
+function badHost(): GatewayError {
+  return new GatewayError("invalid_request", "The Host header is not a valid host name.");
+}
+
+function wrongMethod(method: string): GatewayError {
+  return new GatewayError(
+    "method_not_allowed",
+    `This path takes POST, not ${method.slice(0, 20)}.`,
+  );
+}
+
+export function notFound(path: string): GatewayError {
+  return new GatewayError(
+    "not_found",
+    `There is nothing at ${path.slice(0, 200)}. The API is under /v1: /v1/chat/completions, /v1/messages, /v1/embeddings, /v1/models.`,
+  );
+}

@@ -1,0 +1,143 @@
+/** Between HTTP and the pipeline: a request in, as an Arrival; a reply out, as a Response. */
+import { GatewayError } from "../domain/errors.ts";
+import { CallFailed, handle } from "../pipeline/handle.ts";
+import type { Arrival } from "../pipeline/read-call.ts";
+import type { Reply, ReplyStream } from "../pipeline/reply.ts";
+import type { Services } from "../pipeline/services.ts";
+import { createDeadline } from "../std/deadline.ts";
+import { toErrorResponse } from "./errors.ts";
+import { callHeaders } from "./headers.ts";
+
+/** A route that carries a call: what it is for, and which dialect its caller speaks. */
+export interface CallRoute {
+  readonly operation: Arrival["operation"];
+  readonly dialect: Arrival["dialect"];
+}
+
+export async function exchange(
+  request: Request,
+  route: CallRoute,
+  services: Services,
+  pathModel?: string,
+): Promise<Response> {
+  const arrival = toArrival(request, route, services, pathModel);
+  try {
+    const reply = await handle(arrival, services);
+    return toResponse(reply, services);
+  } catch (thrown) {
+    if (!(thrown instanceof CallFailed)) throw thrown;
+    return toErrorResponse(thrown, arrival, services.getDialect(route.dialect), services);
+  }
+}
+
+function toArrival(
+  request: Request,
+  { operation, dialect }: CallRoute,
+  { clock, config }: Services,
+  pathModel: string | undefined,
+): Arrival {
+  const id = Bun.randomUUIDv7();
+  const { headers } = request;
+  return {
+    id,
+    requestId: readRequestId(headers) ?? id,
+    operation,
+    dialect,
+    headers,
+    signal: request.signal,
+    atMs: clock.now(),
+    atUs: clock.monotonicUs(),
+    ...(pathModel === undefined ? {} : { pathModel }),
+    bytes: () => readBytes(request, config.routeiq.bodyLimitBytes),
+  };
+}
+
+/** A caller's own id is kept where it is printable and short; header injection needs neither. */
+export function readRequestId(headers: Headers): string | undefined {
+  const id = headers.get("x-request-id");
+  return id !== null && /^[\x21-\x7e]{1,128}$/.test(id) ? id : undefined;
+}
+
+async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
+  assertMediaType(request.headers);
+  const length = request.headers.get("content-length");
+  if (length !== null) {
+    if (Number(length) > limitBytes) throw tooLarge(limitBytes);
+    return new Uint8Array(await request.arrayBuffer());
+  }
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of request.body ?? []) {
+    size += part.length;
+    if (size > limitBytes) throw tooLarge(limitBytes);
+    parts.push(part);
+  }
+  return new Uint8Array(Buffer.concat(parts));
+}
+
+function tooLarge(limitBytes: number): GatewayError {
+  return new GatewayError(
+    "body_too_large",
+    `The body is larger than the limit of ${limitBytes} bytes. Send less, or raise routeiq_settings.body_limit_bytes.`,
+  );
+}
+
+/** JSON in UTF-8, not compressed. A page of another site cannot send that without asking first. */
+function assertMediaType(headers: Headers): void {
+  const encoding = headers.get("content-encoding");
+  if (encoding !== null && encoding !== "" && encoding !== "identity") {
+    throw new GatewayError(
+      "unsupported_media_type",
+      "Compressed request bodies are not read. Send the JSON without Content-Encoding.",
+    );
+  }
+  const type = headers.get("content-type");
+  if (type === null || type === "application/json") return;
+  if (/^application\/([\w.-]+\+)?json\s*(;\s*charset="?utf-?8"?\s*)?$/i.test(type.trim())) return;
+  throw new GatewayError(
+    "unsupported_media_type",
+    "The body must be JSON in UTF-8: send it with `Content-Type: application/json`.",
+  );
+}
+
+function toResponse({ record, body }: Reply, services: Services): Response {
+  const headers = callHeaders(record, services);
+  if (typeof body === "string" || body instanceof Uint8Array) {
+    headers["content-type"] = "application/json";
+    return new Response(body as BodyInit, { headers });
+  }
+  headers["content-type"] = "text/event-stream; charset=utf-8";
+  headers["cache-control"] = "no-cache";
+  headers["x-accel-buffering"] = "no"; // nginx would hold events back
+  return new Response(toReadable(body, services), { headers });
+}
+
+/**
+ * Pulled, never pushed, so that a slow reader stops the upstream. A reader that takes nothing for
+ * `write_stall_ms` while bytes wait for it is let go.
+ */
+function toReadable(stream: ReplyStream, { clock, config }: Services): ReadableStream<Uint8Array> {
+  const { writeStallMs } = config.routeiq.timeouts;
+  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const stall = createDeadline(clock, () => {
+    stream.cancel("stalled");
+    controller?.error(new Error("the caller stopped reading"));
+  });
+  return new ReadableStream<Uint8Array>({
+    async pull(sink) {
+      controller = sink;
+      stall.clear();
+      const bytes = await stream.next();
+      if (!bytes) {
+        sink.close();
+        return;
+      }
+      sink.enqueue(bytes);
+      stall.set(writeStallMs);
+    },
+    cancel() {
+      stall.clear();
+      stream.cancel("gone");
+    },
+  });
+}

@@ -1,0 +1,45 @@
+/** The hot routes: found by a map, run on the raw request, past every framework. */
+import type { CallRoute } from "./exchange.ts";
+
+export interface RouteGroup {
+  readonly route: CallRoute;
+  readonly paths: readonly string[];
+  /** Its first group is the model. */
+  readonly pattern?: RegExp;
+}
+
+export interface FoundRoute {
+  readonly route: CallRoute;
+  readonly model?: string;
+}
+
+export function createRouteTable(groups: readonly RouteGroup[]) {
+  const exact = new Map<string, FoundRoute>();
+  for (const { route, paths } of groups) for (const path of paths) exact.set(path, { route });
+  return (path: string): FoundRoute | undefined => {
+    const hit = exact.get(path);
+    if (hit) return hit;
+    for (const { route, pattern } of groups) {
+      const model = pattern?.exec(path)?.[1];
+      if (model !== undefined) return { route, model: decodeModel(model) };
+    }
+    return undefined;
+  };
+}
+
+function decodeModel(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text; // a stray "%": then it is part of the name
+  }
+}
+
+/** The path of an absolute URL without parsing it; `new URL` throws where a Host header is bad. */
+export function pathOf(url: string): string {
+  const scheme = url.indexOf("://");
+  const start = scheme < 0 ? 0 : url.indexOf("/", scheme + 3);
+  if (start < 0) return "/";
+  const query = url.indexOf("?", start);
+  return query < 0 ? url.slice(start) : url.slice(start, query);
+}

@@ -1,0 +1,335 @@
+/**
+ * The only retry loop. Attempts a call on the deployments of its ranking, then on its fallbacks,
+ * until one answers. Nothing reaches the caller before an attempt has an answer: a whole reply, or
+ * a stream's first valid event. After that a call is never attempted again.
+ */
+import type { Call } from "../domain/call.ts";
+import type { ChatRequest } from "../domain/chat.ts";
+import type { AttemptRecord } from "../domain/decision.ts";
+import { GatewayError, toGatewayError } from "../domain/errors.ts";
+import type { Deployment } from "../domain/model.ts";
+import { costMicroUsd } from "../domain/usage.ts";
+import type { StreamReply, UpstreamReply } from "../providers/client.ts";
+import type { Ticket } from "../routing/pool.ts";
+import type { Option, Ranking } from "../routing/router.ts";
+import { sleep } from "../std/clock.ts";
+import { fallbacksFor } from "./fallbacks.ts";
+import { createPassingFeed, createTranslatingFeed, type Feed, type FeedOptions } from "./feed.ts";
+import { finish } from "./observe.ts";
+import type { CallRecord } from "./record.ts";
+import { encodeWhole, type Reply } from "./reply.ts";
+import { mayAskAgain, retriesFor, waitMs } from "./retry.ts";
+import { select } from "./select.ts";
+import type { Services } from "./services.ts";
+import { createReplyStream, readToCommit } from "./stream.ts";
+import { type AttemptTimers, deadlineExceeded, startTimers, timeoutsFor } from "./timeouts.ts";
+
+type Because = AttemptRecord["because"];
+
+/** @throws GatewayError of the group that was asked for, when it and its fallbacks have failed. */
+export async function attempt(
+  call: Call,
+  ranking: Ranking,
+  record: CallRecord,
+  services: Services,
+): Promise<Reply> {
+  try {
+    return await attemptGroup(call, ranking, "first", record, services);
+  } catch (thrown) {
+    const original = toGatewayError(thrown);
+    for (const group of fallbacksFor(original, call, services.config)) {
+      if (!mayGoOn(record, services)) break;
+      try {
+        const next = await select(call, record, services, group);
+        if (!services.retryBudget.take()) break;
+        record.fallbacks++;
+        return await attemptGroup(call, next, "fallback", record, services);
+      } catch (again) {
+        // The first group's failure is what the caller asked about; this one is in the receipt.
+        if (endsCall(toGatewayError(again))) throw again;
+      }
+    }
+    throw original;
+  }
+}
+
+async function attemptGroup(
+  call: Call,
+  ranking: Ranking,
+  because: Because,
+  record: CallRecord,
+  services: Services,
+): Promise<Reply> {
+  const failed = new Set<string>();
+  let deployment = ranking.first;
+  let why = because;
+  for (let retry = 0; ; retry++) {
+    const siblings = siblingsOf(ranking, deployment);
+    try {
+      return await once(call, deployment, siblings, why, record, services);
+    } catch (thrown) {
+      const error = toGatewayError(thrown);
+      failed.add(deployment.id);
+      if (endsCall(error) || retry >= retriesFor(error, call, deployment, services.config))
+        throw error;
+      const next = nextTry(error, retry, deployment, failed, ranking, record, services);
+      if (!next) throw error;
+      if (next.waitMs > 0) await wait(next.waitMs, error, call, record, services);
+      deployment = next.deployment;
+      why = "retry";
+    }
+  }
+}
+
+interface NextTry {
+  readonly deployment: Deployment;
+  readonly waitMs: number;
+}
+
+/** Another deployment at once, else the same after a wait, else none. Takes from the retry budget. */
+function nextTry(
+  error: GatewayError,
+  retry: number,
+  last: Deployment,
+  failed: ReadonlySet<string>,
+  ranking: Ranking,
+  record: CallRecord,
+  services: Services,
+): NextTry | undefined {
+  if (error.row.retry === "never" && !isConfiguredRetry(error, services)) return undefined;
+  if (!mayGoOn(record, services)) return undefined;
+  const other = pickOther(ranking.options, failed, ranking, record.call, services);
+  if (!other && !mayAskAgain(error)) return undefined;
+  if (!services.retryBudget.take()) return undefined;
+  if (other) return { deployment: other, waitMs: 0 };
+  return { deployment: last, waitMs: waitMs(error, retry, services.config, services.random) };
+}
+
+/** A `retry_policy` that names a class of failure which is not retried otherwise. */
+function isConfiguredRetry(error: GatewayError, { config }: Services): boolean {
+  return config.router.retryPolicy !== undefined && error.row.fault === "upstream";
+}
+
+function pickOther(
+  options: readonly Option[],
+  excluded: ReadonlySet<string>,
+  { inputTokens }: Ranking,
+  { stream }: Call,
+  { pool, config }: Services,
+): Deployment | undefined {
+  const buffer = config.router.routingStrategyArgs["lowest_latency_buffer"];
+  const latencyBuffer = typeof buffer === "number" ? buffer : 0;
+  for (const { deployments, balancer } of options) {
+    const request = { balancer, stream, inputTokens, latencyBuffer, excluded };
+    const picked = pool.pick(deployments, request);
+    if (picked) return picked;
+  }
+  return undefined;
+}
+
+function siblingsOf(ranking: Ranking, deployment: Deployment): readonly Deployment[] {
+  const only = ranking.options[0];
+  if (ranking.options.length === 1 && only) return only.deployments;
+  const all = ranking.options.flatMap(({ deployments }) => deployments);
+  return all.filter(({ group }) => group === deployment.group);
+}
+
+/** Failures after which nothing else is tried: the caller is gone, or its time is up. */
+function endsCall({ code }: GatewayError): boolean {
+  return code === "caller_gone" || code === "deadline_exceeded" || code === "draining";
+}
+
+function mayGoOn(record: CallRecord, { config }: Services): boolean {
+  return !record.aborted && record.attempts.length < config.routeiq.maxAttempts;
+}
+
+/** @throws the failure that is waited out, where the deadline would pass first */
+async function wait(
+  delayMs: number,
+  error: GatewayError,
+  call: Call,
+  record: CallRecord,
+  { clock }: Services,
+): Promise<void> {
+  if (call.deadlineMs !== undefined && clock.now() + delayMs >= call.deadlineMs) throw error;
+  const controller = new AbortController();
+  record.hold(controller);
+  await sleep(clock, delayMs, controller.signal);
+}
+
+/** One attempt on one deployment, its timers, its ticket and its line in the receipt. */
+async function once(
+  call: Call,
+  deployment: Deployment,
+  siblings: readonly Deployment[],
+  because: Because,
+  record: CallRecord,
+  services: Services,
+): Promise<Reply> {
+  const { clock, client, config, pool } = services;
+  if (call.deadlineMs !== undefined && clock.now() >= call.deadlineMs) throw deadlineExceeded();
+  const controller = new AbortController();
+  record.hold(controller);
+  if (record.aborted) throw record.aborted;
+  const timeouts = timeoutsFor(call, deployment, config);
+  const timers = startTimers(call, timeouts, clock, (reason) => controller.abort(reason));
+  const ticket = pool.open(deployment);
+  const startedAtMs = clock.now();
+  const run: Run = {
+    call,
+    deployment,
+    siblings,
+    because,
+    record,
+    services,
+    timers,
+    ticket,
+    startedAtMs,
+  };
+  record.deployment = deployment;
+  if (record.attempts.length === 0) record.overheadUs = clock.monotonicUs() - call.startedUs;
+  try {
+    const callerDialect = services.getDialect(call.dialect);
+    const upstream = await client.send({
+      call,
+      callerDialect,
+      deployment,
+      signal: controller.signal,
+      connectTimeoutMs: timeouts.connectMs,
+    });
+    return upstream.kind === "whole"
+      ? takeWhole(upstream, run)
+      : await takeStream(upstream, run, controller);
+  } catch (thrown) {
+    timers.stop();
+    const error = beforeCommit(toGatewayError(thrown));
+    if (endsCall(error)) ticket.released();
+    else ticket.failed(error, config.router, siblings);
+    writeDown(run, endsCall(error) ? "cancelled" : "failed", error);
+    throw error;
+  }
+}
+
+interface Run {
+  readonly call: Call;
+  readonly deployment: Deployment;
+  readonly siblings: readonly Deployment[];
+  readonly because: Because;
+  readonly record: CallRecord;
+  readonly services: Services;
+  readonly timers: AttemptTimers;
+  readonly ticket: Ticket;
+  readonly startedAtMs: number;
+}
+
+/** A stream that broke before its first event has told the caller nothing: it may be tried again. */
+function beforeCommit(error: GatewayError): GatewayError {
+  if (error.code !== "stream_truncated") return error;
+  return new GatewayError("upstream_invalid", error.message, { cause: error });
+}
+
+function takeWhole(upstream: UpstreamReply & { kind: "whole" }, run: Run): Reply {
+  const { call, record, services, timers } = run;
+  const body = encodeWhole(upstream, record, services.getDialect(call.dialect));
+  timers.stop();
+  succeed(run);
+  writeDown(run, "ok");
+  finish(record, { outcome: "success" }, services);
+  return { record, body };
+}
+
+async function takeStream(
+  upstream: StreamReply,
+  run: Run,
+  controller: AbortController,
+): Promise<Reply> {
+  const { call, record, services, timers } = run;
+  const caller = services.getDialect(call.dialect);
+  const feed = toFeed(upstream, run);
+  let held: Uint8Array[];
+  try {
+    held = await readToCommit(feed);
+  } catch (thrown) {
+    feed.close();
+    throw thrown;
+  }
+  const abort = (reason: "gone" | "stalled") => controller.abort(callerGone(reason));
+  const stream = createReplyStream(held, feed, caller, abort, (end) => {
+    timers.stop();
+    record.usage = feed.facts.usage ?? estimate(run, feed);
+    record.finishReason = feed.facts.finishReason;
+    if (end.outcome === "success") succeed(run);
+    else if (end.error && !endsCall(end.error))
+      run.ticket.failed(end.error, services.config.router, run.siblings);
+    else run.ticket.released();
+    const attempted =
+      end.outcome === "success" ? "ok" : end.error && !endsCall(end.error) ? "failed" : "cancelled";
+    writeDown(run, attempted, end.error);
+    const gone = end.error?.code === "caller_gone";
+    finish(record, gone ? { outcome: "cancelled" } : end, services);
+  });
+  return { record, body: stream };
+}
+
+function toFeed(upstream: StreamReply, run: Run): Feed {
+  const { call, record, services, timers, deployment } = run;
+  const caller = services.getDialect(call.dialect);
+  const asked = (call.body as ChatRequest).stream_options?.include_usage === true;
+  const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
+  const options: FeedOptions = {
+    withholdUsage: call.dialect === "openai-chat" && !asked,
+    ...(withCost && call.dialect === "openai-chat"
+      ? {
+          costUsd: (usage) => {
+            const micro = costMicroUsd(usage, deployment.facts.price);
+            return micro === undefined ? undefined : micro / 1e6;
+          },
+        }
+      : {}),
+    heard(token) {
+      if (token) record.firstTokenMs ??= services.clock.now() - call.startedAtMs;
+      timers.heard(token);
+    },
+  };
+  return upstream.passes
+    ? createPassingFeed(upstream, options)
+    : createTranslatingFeed(upstream, caller, caller.decodeRequest(call.body), options);
+}
+
+/** What a stream that told no usage has about cost: a broken or cancelled one is charged too. */
+function estimate({ record }: Run, feed: Feed): NonNullable<CallRecord["usage"]> {
+  const inputTokens = record.ranking?.inputTokens ?? 0;
+  return { inputTokens, outputTokens: feed.facts.tokens, estimated: true };
+}
+
+export function callerGone(reason: "gone" | "stalled"): GatewayError {
+  const why = reason === "gone" ? "closed the connection" : "stopped reading the answer";
+  return new GatewayError("caller_gone", `The caller ${why}.`);
+}
+
+function succeed({ record, ticket, startedAtMs, services, call }: Run): void {
+  const { usage, firstTokenMs } = record;
+  ticket.succeeded({
+    seconds: (services.clock.now() - startedAtMs) / 1000,
+    outputTokens: usage?.outputTokens ?? 0,
+    tokens: usage ? usage.inputTokens + usage.outputTokens : 0,
+    ...(firstTokenMs === undefined
+      ? {}
+      : { firstTokenSeconds: (call.startedAtMs + firstTokenMs - startedAtMs) / 1000 }),
+  });
+}
+
+function writeDown(run: Run, outcome: AttemptRecord["outcome"], error?: GatewayError): void {
+  const { deployment, because, record, services, startedAtMs } = run;
+  record.attempts.push({
+    deployment: deployment.id,
+    model: deployment.candidate,
+    provider: deployment.provider,
+    startedAtMs,
+    durationMs: services.clock.now() - startedAtMs,
+    status: error?.status ?? 200,
+    outcome,
+    ...(error ? { error: error.code } : {}),
+    because,
+  });
+}

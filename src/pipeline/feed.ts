@@ -1,0 +1,208 @@
+/**
+ * A provider's stream as bytes in the caller's dialect. Where both speak the same one the bytes
+ * pass, and only facts are read off; else the events are decoded and encoded anew.
+ */
+import type { Dialect } from "../dialects/dialect.ts";
+import type { ChatChunk, ChatRequest } from "../domain/chat.ts";
+import { fromWireUsage } from "../domain/chat.ts";
+import { GatewayError } from "../domain/errors.ts";
+import { isObject, type JsonObject } from "../domain/json.ts";
+import type { Usage } from "../domain/usage.ts";
+import type { StreamReply } from "../providers/client.ts";
+import { createSseParser, encodeSse, type SseFrame, SseFrameTooLarge } from "../std/sse.ts";
+
+export interface Feed {
+  /** The next bytes for the caller; undefined at the end. @throws GatewayError */
+  next(): Promise<Uint8Array | undefined>;
+  /** What the stream has told so far. */
+  readonly facts: FeedFacts;
+  close(): void;
+}
+
+/** Mutable; the feed writes, `stream.ts` reads. */
+export interface FeedFacts {
+  /** A valid event was seen: the commit point may be passed. */
+  started: boolean;
+  /** Events that carried something of the answer: about one output token each. */
+  tokens: number;
+  usage: Usage | undefined;
+  finishReason: string | undefined;
+}
+
+export interface FeedOptions {
+  /** The caller did not ask for the usage chunk that we asked for. */
+  readonly withholdUsage: boolean;
+  /** USD for a usage, where `include_cost_in_streaming_usage` wants it in the stream. */
+  readonly costUsd?: (usage: Usage) => number | undefined;
+  /** Told of every event, so that timers can be moved. */
+  readonly heard: (token: boolean) => void;
+}
+
+const encoder = new TextEncoder();
+
+function newFacts(): FeedFacts {
+  return { started: false, tokens: 0, usage: undefined, finishReason: undefined };
+}
+
+/** Both sides speak the same dialect. A chunk whose frames all pass is handed on as it came. */
+export function createPassingFeed(upstream: StreamReply, options: FeedOptions): Feed {
+  const { heard, withholdUsage, costUsd } = options;
+  const facts = newFacts();
+  const parser = createSseParser();
+  const watch = upstream.dialect.createStreamWatch();
+  let ended = false;
+  let failure: GatewayError | undefined;
+
+  function conclude(): void {
+    const end = watch.end();
+    facts.finishReason = end.finishReason;
+    facts.usage = end.usage ?? facts.usage;
+    if (!end.complete) failure ??= truncated();
+    ended = true;
+  }
+
+  /** What of these frames goes to the caller; stops at the terminator and at an error. */
+  function admit(frames: readonly SseFrame[]): Uint8Array[] {
+    const out: Uint8Array[] = [];
+    for (const frame of frames) {
+      const seen = watch.see(frame);
+      if (seen.error) {
+        failure = seen.error;
+        return out;
+      }
+      if (seen.done) {
+        conclude();
+        if (!failure) out.push(frame.raw);
+        return out;
+      }
+      if (seen.event) {
+        facts.started = true;
+        if (seen.token) facts.tokens++;
+        heard(seen.token);
+      }
+      if (seen.usageOnly && withholdUsage) continue;
+      out.push(costUsd ? withCost(frame, costUsd) : frame.raw);
+    }
+    return out;
+  }
+
+  return {
+    facts,
+    async next() {
+      while (!ended && !failure) {
+        const bytes = await upstream.read();
+        const frames = bytes ? pushFrames(parser, bytes) : parser.end();
+        const out = admit(frames);
+        if (!bytes && !ended && !failure) conclude();
+        if (out.length === 0) continue;
+        if (bytes && isWhole(bytes, out)) return bytes;
+        return out.length === 1 ? out[0] : Buffer.concat(out);
+      }
+      facts.usage ??= watch.end().usage;
+      if (failure) throw failure;
+      return undefined;
+    },
+    close: upstream.close,
+  };
+}
+
+/** True where the pieces, in order, are the chunk itself. */
+function isWhole(bytes: Uint8Array, out: readonly Uint8Array[]): boolean {
+  let length = 0;
+  for (const piece of out) {
+    if (piece.buffer !== bytes.buffer) return false;
+    length += piece.length;
+  }
+  return length === bytes.length;
+}
+
+/** The usage of OpenAI's last chunk, with our cost in it. */
+function withCost(frame: SseFrame, costUsd: NonNullable<FeedOptions["costUsd"]>): Uint8Array {
+  if (!frame.data.includes('"usage"')) return frame.raw;
+  const chunk: unknown = JSON.parse(frame.data);
+  if (!isObject(chunk) || !isObject(chunk["usage"])) return frame.raw;
+  const cost = costUsd(fromWireUsage(chunk["usage"] as never));
+  if (cost === undefined) return frame.raw;
+  const usage = { ...chunk["usage"], cost };
+  return encoder.encode(
+    encodeSse({ event: frame.event, data: JSON.stringify({ ...chunk, usage }) }),
+  );
+}
+
+/** The dialects differ: decode, read the facts off our own events, encode. */
+export function createTranslatingFeed(
+  upstream: StreamReply,
+  caller: Dialect,
+  request: ChatRequest,
+  options: FeedOptions,
+): Feed {
+  const facts = newFacts();
+  const chunks = watchChunks(upstream.dialect.decodeStream(readFrames(upstream)), facts, options);
+  const texts = caller.encodeStream(chunks, request)[Symbol.asyncIterator]();
+  return {
+    facts,
+    async next() {
+      const { value, done } = await texts.next();
+      return done ? undefined : encoder.encode(value);
+    },
+    close: upstream.close,
+  };
+}
+
+async function* watchChunks(
+  chunks: AsyncIterable<ChatChunk>,
+  facts: FeedFacts,
+  { withholdUsage, costUsd, heard }: FeedOptions,
+): AsyncGenerator<ChatChunk> {
+  for await (const chunk of chunks) {
+    facts.started = true;
+    const token = chunk.choices.some(({ delta }) => hasAnswer(delta));
+    if (token) facts.tokens++;
+    heard(token);
+    for (const { finish_reason } of chunk.choices) {
+      if (finish_reason) facts.finishReason = finish_reason;
+    }
+    if (!chunk.usage) {
+      yield chunk;
+      continue;
+    }
+    facts.usage = fromWireUsage(chunk.usage);
+    if (withholdUsage && chunk.choices.length === 0) continue;
+    const cost = costUsd?.(facts.usage);
+    yield cost === undefined ? chunk : { ...chunk, usage: { ...chunk.usage, cost } };
+  }
+}
+
+function hasAnswer(delta: JsonObject): boolean {
+  return Boolean(
+    delta["content"] || delta["tool_calls"] || delta["reasoning_content"] || delta["refusal"],
+  );
+}
+
+async function* readFrames(upstream: StreamReply): AsyncGenerator<SseFrame> {
+  const parser = createSseParser();
+  for (;;) {
+    const bytes = await upstream.read();
+    if (!bytes) break;
+    yield* pushFrames(parser, bytes);
+  }
+  yield* parser.end();
+}
+
+function pushFrames(parser: ReturnType<typeof createSseParser>, bytes: Uint8Array): SseFrame[] {
+  try {
+    return parser.push(bytes);
+  } catch (cause) {
+    if (!(cause instanceof SseFrameTooLarge)) throw cause;
+    throw new GatewayError("upstream_invalid", `The provider's stream: ${cause.message}.`, {
+      cause,
+    });
+  }
+}
+
+function truncated(): GatewayError {
+  return new GatewayError(
+    "stream_truncated",
+    "The provider's stream ended without a finish reason: the answer is not complete.",
+  );
+}

@@ -1,0 +1,69 @@
+/** The life of a call, all of it, in order. */
+import { type GatewayError, toGatewayError } from "../domain/errors.ts";
+import { drainingError } from "./activity.ts";
+import { attempt, callerGone } from "./attempt.ts";
+import { finish } from "./observe.ts";
+import { type Arrival, readCall } from "./read-call.ts";
+import { type CallRecord, createRecord } from "./record.ts";
+import type { Reply } from "./reply.ts";
+import { select } from "./select.ts";
+import type { Services } from "./services.ts";
+
+/** A failure, and as much of the call as there was: its headers are sent with the error. */
+export class CallFailed extends Error {
+  readonly error: GatewayError;
+  readonly record: CallRecord | undefined;
+  constructor(error: GatewayError, record: CallRecord | undefined) {
+    super(error.message, { cause: error });
+    this.error = error;
+    this.record = record;
+  }
+}
+
+/** @throws CallFailed */
+export async function handle(arrival: Arrival, services: Services): Promise<Reply> {
+  let record: CallRecord | undefined;
+  try {
+    if (services.activity.draining) throw drainingError();
+    const caller = services.authenticator.authenticate(arrival.headers);
+    const call = await readCall(arrival, caller);
+    record = begin(createRecord(call), services);
+    const ranking = await select(call, record, services);
+    return await attempt(call, ranking, record, services);
+  } catch (thrown) {
+    throw fail(toGatewayError(thrown), arrival, record, services);
+  }
+}
+
+function begin(record: CallRecord, services: Services): CallRecord {
+  const { signal } = record.call;
+  services.activity.enter(record);
+  services.retryBudget.countCall();
+  if (signal.aborted) record.abort(callerGone("gone"));
+  else signal.addEventListener("abort", () => record.abort(callerGone("gone")), { once: true });
+  return record;
+}
+
+function fail(
+  error: GatewayError,
+  { operation }: Arrival,
+  record: CallRecord | undefined,
+  services: Services,
+): CallFailed {
+  if (error.code === "internal") services.onInternalFailure(error.cause);
+  if (!record) {
+    services.metrics.refused(operation, error.code);
+    return new CallFailed(error, undefined);
+  }
+  const gone = error.code === "caller_gone";
+  // The provider was asked, and a caller who hangs up early is charged for that as well.
+  if (gone && record.deployment) {
+    record.usage ??= {
+      inputTokens: record.ranking?.inputTokens ?? 0,
+      outputTokens: 0,
+      estimated: true,
+    };
+  }
+  finish(record, gone ? { outcome: "cancelled", error } : { outcome: "failure", error }, services);
+  return new CallFailed(error, record);
+}

@@ -1,0 +1,210 @@
+/** From what arrived to a Call: bytes parsed once, the little that the gateway relies on checked. */
+import type { Call, Caller, CallOptions } from "../domain/call.ts";
+import { excerpt, GatewayError } from "../domain/errors.ts";
+import { isObject, type Json, type JsonObject } from "../domain/json.ts";
+import type { Operation } from "../domain/model.ts";
+import { assertNoDestination } from "../providers/encode.ts";
+import { readDial } from "../routing/dial.ts";
+import { JsonParseFailed, parseJson } from "../std/json.ts";
+
+/** A request as the transport hands it over, its body not read yet. */
+export interface Arrival {
+  /** Ours, a UUIDv7. */
+  readonly id: string;
+  readonly requestId: string;
+  readonly operation: Operation;
+  readonly dialect: Call["dialect"];
+  readonly headers: Headers;
+  readonly signal: AbortSignal;
+  readonly atMs: number;
+  readonly atUs: number;
+  /** From `/engines/{model}/…` and `/openai/deployments/{model}/…`; wins over the body's. */
+  readonly pathModel?: string;
+  /** @throws GatewayError body_too_large, unsupported_media_type */
+  bytes(): Promise<Uint8Array>;
+}
+
+export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> {
+  const bytes = await arrival.bytes();
+  const body = parseBody(bytes);
+  checkFields(body, arrival.operation);
+  assertNoDestination(body);
+  const { headers } = arrival;
+  const requestedModel = arrival.pathModel ?? readModel(body);
+  const deadlineMs = readDeadline(headers, arrival.atMs);
+  const dial = readDial(headers);
+  const sessionId = readSession(headers, body);
+  const traceparent = headers.get("traceparent");
+  return {
+    id: arrival.id,
+    requestId: arrival.requestId,
+    operation: arrival.operation,
+    dialect: arrival.dialect,
+    caller,
+    requestedModel,
+    stream: body["stream"] === true && arrival.operation === "chat",
+    bytes,
+    body,
+    headers,
+    signal: arrival.signal,
+    startedAtMs: arrival.atMs,
+    startedUs: arrival.atUs,
+    options: readOptions(headers, body),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    ...(dial ? { dial } : {}),
+    ...(sessionId === undefined ? {} : { sessionId }),
+    ...(traceparent === null ? {} : { traceparent }),
+  };
+}
+
+function parseBody(bytes: Uint8Array): JsonObject {
+  if (bytes.length === 0) {
+    throw new GatewayError("invalid_json", "The request has no body. Send a JSON object.");
+  }
+  let body: unknown;
+  try {
+    body = parseJson(bytes);
+  } catch (cause) {
+    if (!(cause instanceof JsonParseFailed)) throw cause;
+    const code = cause.reason === "utf8" ? "invalid_utf8" : "invalid_json";
+    throw new GatewayError(code, `The body cannot be read: ${cause.message}.`, { cause });
+  }
+  if (isObject(body)) return body;
+  throw new GatewayError("invalid_request", "The body must be a JSON object.");
+}
+
+function readModel(body: JsonObject): string {
+  const { model } = body;
+  if (typeof model === "string" && model !== "") return model;
+  const problem = model === undefined ? "is missing" : "must be a non-empty string";
+  throw new GatewayError("invalid_request", `"model" ${problem}. Call /v1/models for the names.`, {
+    param: "model",
+  });
+}
+
+type Check = readonly [name: string, holds: (value: Json) => boolean, what: string];
+
+const isNumber = (value: Json) => typeof value === "number";
+const isCount = (value: Json) => Number.isInteger(value) && Number(value) >= 0;
+
+/** What both dialects agree on; the rest is the provider's to judge, or the dialect's to decode. */
+const checks: readonly Check[] = [
+  ["stream", (value) => typeof value === "boolean", "true or false"],
+  ["stream_options", isObject, "an object"],
+  ["temperature", isNumber, "a number"],
+  ["top_p", isNumber, "a number"],
+  ["max_tokens", isCount, "a whole number"],
+  ["max_completion_tokens", isCount, "a whole number"],
+  ["n", isCount, "a whole number"],
+  ["tools", Array.isArray, "a list"],
+  ["response_format", isObject, "an object"],
+];
+
+/** A null counts as absent, as the providers read it. */
+function checkFields(body: JsonObject, operation: Operation): void {
+  for (const [name, holds, what] of checks) {
+    const value = body[name];
+    if (value === undefined || value === null || holds(value)) continue;
+    throw wrongType(name, what);
+  }
+  if (operation === "chat") checkMessages(body["messages"]);
+  else checkInput(body["input"]);
+}
+
+function checkMessages(messages: Json | undefined): void {
+  if (!Array.isArray(messages) || messages.length === 0) {
+    throw wrongType("messages", "a list of at least one message");
+  }
+  for (let i = 0; i < messages.length; i++) {
+    const message = messages[i] as Json;
+    if (!isObject(message)) throw wrongType(`messages[${i}]`, "an object");
+    if (typeof message["role"] !== "string") throw wrongType(`messages[${i}].role`, "a string");
+    const content = message["content"];
+    if (content === undefined || content === null || typeof content === "string") continue;
+    if (!Array.isArray(content) || !content.every(isObject)) {
+      throw wrongType(`messages[${i}].content`, "a string or a list of parts");
+    }
+  }
+}
+
+function checkInput(input: Json | undefined): void {
+  if (typeof input === "string" || (Array.isArray(input) && input.length > 0)) return;
+  throw wrongType("input", "a string or a list of at least one input");
+}
+
+function wrongType(param: string, what: string): GatewayError {
+  return new GatewayError("invalid_request", `"${param}" must be ${what}.`, { param });
+}
+
+/** `x-routeiq-deadline-ms`: how long the caller will wait, from now. */
+function readDeadline(headers: Headers, nowMs: number): number | undefined {
+  const text = headers.get("x-routeiq-deadline-ms");
+  if (text === null) return undefined;
+  const waitMs = Number(text);
+  if (waitMs > 0 && Number.isFinite(waitMs)) return nowMs + waitMs;
+  throw new GatewayError(
+    "invalid_request",
+    `x-routeiq-deadline-ms: "${excerpt(text)}" is not a positive number of milliseconds.`,
+    { param: "x-routeiq-deadline-ms" },
+  );
+}
+
+const sessionLimit = 256;
+
+function readSession(headers: Headers, body: JsonObject): string | undefined {
+  const named =
+    headers.get("x-routeiq-session-id") ??
+    headers.get("x-litellm-session-id") ??
+    body["litellm_session_id"] ??
+    (isObject(body["metadata"]) ? body["metadata"]["session_id"] : undefined);
+  return typeof named === "string" && named !== "" ? named.slice(0, sessionLimit) : undefined;
+}
+
+/** Header first, then body, as LiteLLM writes the one over the other. Seconds become ms. */
+function readOptions(headers: Headers, body: JsonObject): CallOptions {
+  const numRetries = readNumber(headers, "x-litellm-num-retries", body, ["num_retries"]);
+  const timeoutS = readNumber(headers, "x-litellm-timeout", body, ["timeout", "request_timeout"]);
+  const streamS = readNumber(headers, "x-litellm-stream-timeout", body, ["stream_timeout"]);
+  const fallbacks = readFallbacks(body["fallbacks"]);
+  if (!(fallbacks || body["disable_fallbacks"] === true)) {
+    if (numRetries === undefined && timeoutS === undefined && streamS === undefined)
+      return noOptions;
+  }
+  return {
+    ...(numRetries === undefined ? {} : { numRetries: Math.floor(numRetries) }),
+    ...(timeoutS === undefined ? {} : { timeoutMs: timeoutS * 1000 }),
+    ...(streamS === undefined ? {} : { streamTimeoutMs: streamS * 1000 }),
+    ...(fallbacks ? { fallbacks } : {}),
+    ...(body["disable_fallbacks"] === true ? { disableFallbacks: true } : {}),
+  };
+}
+
+const noOptions: CallOptions = {};
+
+function readNumber(
+  headers: Headers,
+  header: string,
+  body: JsonObject,
+  fields: readonly string[],
+): number | undefined {
+  const text = headers.get(header);
+  const field = fields.find((name) => body[name] !== undefined && body[name] !== null);
+  if (text === null && field === undefined) return undefined;
+  const where = text === null ? String(field) : header;
+  const value = Number(text ?? body[String(field)]);
+  if (Number.isFinite(value) && value >= 0) return value;
+  throw new GatewayError("invalid_request", `"${where}" must be a number of at least 0.`, {
+    param: where,
+  });
+}
+
+/** Names, or objects with a `model`, as LiteLLM takes them. */
+function readFallbacks(value: Json | undefined): readonly string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) throw wrongType("fallbacks", "a list of model names");
+  return value.map((item, i) => {
+    const name = isObject(item) ? item["model"] : item;
+    if (typeof name === "string") return name;
+    throw wrongType(`fallbacks[${i}]`, "a model name");
+  });
+}

@@ -1,0 +1,26 @@
+/** The receipts of the last calls, in memory: readable as soon as a reply ends, before any disk. */
+import type { Receipt } from "../domain/decision.ts";
+
+export interface ReceiptRing {
+  add(receipt: Receipt): void;
+  find(callId: string): Receipt | undefined;
+}
+
+export const receiptLimit = 2_048;
+
+/** The oldest goes when a new one comes. */
+export function createReceiptRing(limit: number = receiptLimit): ReceiptRing {
+  const ids: string[] = [];
+  const byId = new Map<string, Receipt>();
+  let next = 0;
+  return {
+    add(receipt) {
+      const oldest = ids[next];
+      if (oldest !== undefined) byId.delete(oldest);
+      ids[next] = receipt.callId;
+      byId.set(receipt.callId, receipt);
+      next = (next + 1) % limit;
+    },
+    find: (callId) => byId.get(callId),
+  };
+}

@@ -1,0 +1,105 @@
+/** All that is known of one call while it lives; what receipts, headers and metrics are made of. */
+import type { Call } from "../domain/call.ts";
+import type { AttemptRecord, CallOutcome, Receipt } from "../domain/decision.ts";
+import type { GatewayError } from "../domain/errors.ts";
+import type { Deployment } from "../domain/model.ts";
+import { costMicroUsd, type Usage } from "../domain/usage.ts";
+import type { Ranking, RankRequest } from "../routing/router.ts";
+import type { Abortable } from "./activity.ts";
+
+/** Mutable; written by the steps in order, read by `observe` and by the headers. */
+export interface CallRecord extends Abortable {
+  readonly call: Call;
+  ranking: Ranking | undefined;
+  rankRequest: RankRequest | undefined;
+  readonly attempts: AttemptRecord[];
+  /** Where the answer comes from. */
+  deployment: Deployment | undefined;
+  fallbacks: number;
+  /** Until the upstream was called the first time, µs. */
+  overheadUs: number;
+  firstTokenMs: number | undefined;
+  usage: Usage | undefined;
+  finishReason: string | undefined;
+  outcome: CallOutcome | undefined;
+  error: GatewayError | undefined;
+  totalMs: number;
+  /** Why the call must end: the caller left, its deadline passed, the gateway closes. */
+  readonly aborted: GatewayError | undefined;
+  /** The controller that an abort reaches from now on; aborted at once where one came before. */
+  hold(controller: AbortController): void;
+  release(): void;
+}
+
+export function createRecord(call: Call): CallRecord {
+  let aborted: GatewayError | undefined;
+  let held: AbortController | undefined;
+  return {
+    call,
+    ranking: undefined,
+    rankRequest: undefined,
+    attempts: [],
+    deployment: undefined,
+    fallbacks: 0,
+    overheadUs: 0,
+    firstTokenMs: undefined,
+    usage: undefined,
+    finishReason: undefined,
+    outcome: undefined,
+    error: undefined,
+    totalMs: 0,
+    get aborted() {
+      return aborted;
+    },
+    abort(reason) {
+      aborted ??= reason;
+      held?.abort(aborted);
+    },
+    hold(controller) {
+      held = controller;
+      if (aborted) controller.abort(aborted);
+    },
+    release() {
+      held = undefined;
+    },
+  };
+}
+
+export function costOf(record: CallRecord): number | undefined {
+  const { usage, deployment } = record;
+  return usage && deployment ? costMicroUsd(usage, deployment.facts.price) : undefined;
+}
+
+/** Attempts after the first of the group that answered last; fallbacks are counted apart. */
+export function retriesOf(record: CallRecord): number {
+  return record.attempts.filter(({ because }) => because === "retry").length;
+}
+
+export function toReceipt(record: CallRecord): Receipt {
+  const { call, ranking, attempts, deployment, finishReason, usage } = record;
+  const cost = costOf(record);
+  return {
+    callId: call.id,
+    requestId: call.requestId,
+    atMs: call.startedAtMs,
+    caller: call.caller.id,
+    requestedModel: call.requestedModel,
+    operation: call.operation,
+    stream: call.stream,
+    ...(ranking ? { decision: ranking.decision } : {}),
+    attempts,
+    ...(deployment ? { deployment: deployment.id } : {}),
+    outcome: record.outcome ?? "failure",
+    ...(record.error ? { error: record.error.code } : {}),
+    ...(finishReason === undefined ? {} : { finishReason }),
+    ...(usage ? { usage } : {}),
+    ...(cost === undefined ? {} : { costMicroUsd: cost }),
+    timings: {
+      decisionUs: Math.round(ranking?.decision.decisionUs ?? 0),
+      overheadUs: Math.round(record.overheadUs),
+      ...(record.firstTokenMs === undefined ? {} : { firstTokenMs: record.firstTokenMs }),
+      totalMs: record.totalMs,
+    },
+    feedback: [],
+  };
+}

@@ -1,0 +1,36 @@
+/** What a call gives back: a whole body, or bytes that come piece by piece. */
+import type { Dialect } from "../dialects/dialect.ts";
+import { fromWireUsage, type WireUsage } from "../domain/chat.ts";
+import { isObject } from "../domain/json.ts";
+import type { WholeReply } from "../providers/client.ts";
+import type { CallRecord } from "./record.ts";
+
+export interface Reply {
+  readonly record: CallRecord;
+  readonly body: Uint8Array | string | ReplyStream;
+}
+
+/** Never throws: what goes wrong after the commit point is told in the stream itself. */
+export interface ReplyStream {
+  /** The next bytes in the caller's dialect; undefined at the end. */
+  next(): Promise<Uint8Array | undefined>;
+  /** The caller is gone, or does not read: the upstream is let go. */
+  cancel(reason: "gone" | "stalled"): void;
+}
+
+/** The caller's body of a whole reply, and its facts put into the record. */
+export function encodeWhole(
+  reply: WholeReply,
+  record: CallRecord,
+  caller: Dialect,
+): Uint8Array | string {
+  const { dialect, body, bytes, passes } = reply;
+  if (record.call.operation === "embedding") {
+    const { usage } = body;
+    if (isObject(usage)) record.usage = fromWireUsage(usage as WireUsage);
+    return bytes;
+  }
+  record.usage = dialect.usageOf(body);
+  record.finishReason = dialect.finishReasonOf(body);
+  return passes ? bytes : JSON.stringify(caller.encodeReply(dialect.decodeReply(body)));
+}

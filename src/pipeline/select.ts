@@ -1,0 +1,54 @@
+/** Which model answers: the name resolved, the conversation named, the router asked. */
+import type { Call } from "../domain/call.ts";
+import { excerpt, GatewayError } from "../domain/errors.ts";
+import { firstTurns } from "../routing/query-text.ts";
+import type { Ranking, RankRequest } from "../routing/router.ts";
+import type { CallRecord } from "./record.ts";
+import type { Services } from "./services.ts";
+
+export async function select(
+  call: Call,
+  record: CallRecord,
+  services: Services,
+  group: string = call.requestedModel,
+): Promise<Ranking> {
+  const request = toRankRequest(call, group, services);
+  const ranked = services.router.rank(request);
+  const ranking = ranked instanceof Promise ? await ranked : ranked;
+  // The receipt tells the decision on what was asked for; a fallback shows among the attempts.
+  record.ranking ??= ranking;
+  record.rankRequest ??= request;
+  return ranking;
+}
+
+function toRankRequest(call: Call, group: string, { table }: Services): RankRequest {
+  const resolution = table.find(group, call.operation);
+  if (!resolution) throw unknownModel(group, call);
+  const { body, stream, operation, dial } = call;
+  const session = resolution.deployments.length > 1 ? toSession(call) : undefined;
+  return {
+    resolution,
+    body,
+    stream,
+    chat: operation === "chat",
+    ...(dial ? { dial } : {}),
+    ...(session ? { session } : {}),
+  };
+}
+
+/** The caller's own name for the conversation, else a hash of its first turns. */
+function toSession({ caller, sessionId, body, operation }: Call): RankRequest["session"] {
+  if (sessionId !== undefined) return { key: `${caller.id}\n${sessionId}`, explicit: true };
+  const turns = operation === "chat" ? firstTurns(body) : undefined;
+  if (turns === undefined) return undefined;
+  return { key: `${caller.id}\n#${Bun.hash(turns).toString(36)}`, explicit: false };
+}
+
+/** LiteLLM's words, which its clients look for. */
+function unknownModel(group: string, call: Call): GatewayError {
+  return new GatewayError(
+    "model_not_found",
+    `Invalid model name passed in model=${excerpt(group)}. Call \`/v1/models\` to view available models for your key.`,
+    { param: "model", ...(call.dialect === "openai-chat" ? {} : { wireType: "not_found_error" }) },
+  );
+}

@@ -1,0 +1,40 @@
+/** What the steps of a call need. One immutable set: a call keeps the one it began with. */
+import type { Config } from "../config/config.ts";
+import type { Dialect, DialectName } from "../dialects/dialect.ts";
+import type { FeatureExtractor } from "../embedding/embedder.ts";
+import type { ProviderClient } from "../providers/client.ts";
+import type { Pool } from "../routing/pool.ts";
+import type { ResolveTable } from "../routing/resolve.ts";
+import type { Router } from "../routing/router.ts";
+import type { Clock } from "../std/clock.ts";
+import type { Random } from "../std/random.ts";
+import type { EventLog } from "../storage/event-log.ts";
+import type { Activity } from "./activity.ts";
+import type { Authenticator } from "./authenticate.ts";
+import type { CallMetrics } from "./metrics.ts";
+import type { ReceiptRing } from "./receipts.ts";
+import type { RetryBudget } from "./retry-budget.ts";
+import type { Spend } from "./spend.ts";
+
+export interface Services {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly authenticator: Authenticator;
+  readonly table: ResolveTable;
+  readonly router: Router;
+  readonly pool: Pool;
+  readonly client: ProviderClient;
+  readonly getDialect: (name: DialectName) => Dialect;
+  readonly retryBudget: RetryBudget;
+  readonly activity: Activity;
+  readonly receipts: ReceiptRing;
+  readonly metrics: CallMetrics;
+  readonly spend: Spend;
+  /** Undefined where events are off. */
+  readonly events?: EventLog;
+  /** Features for the log where the decision needed none; undefined where events are off. */
+  readonly features?: FeatureExtractor;
+  /** A failure of ours that no caller is told about in full: it goes to the log. */
+  readonly onInternalFailure: (cause: unknown) => void;
+}

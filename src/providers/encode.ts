@@ -1,0 +1,132 @@
+/**
+ * A call's body as a provider wants it. Where caller and provider speak the same dialect and
+ * nothing needs to change, the caller's bytes travel, with the model's name spliced in.
+ */
+import type { Dialect } from "../dialects/dialect.ts";
+import type { Call } from "../domain/call.ts";
+import { GatewayError } from "../domain/errors.ts";
+import { isObject, type JsonObject } from "../domain/json.ts";
+import type { Deployment } from "../domain/model.ts";
+import { type JsonEdit, type JsonEdits, spliceJson } from "../std/json.ts";
+import type { Provider } from "./provider.ts";
+
+/** What a caller may say to the gateway in the body, LiteLLM's words; a provider would refuse them. */
+export const gatewayFields: readonly string[] = [
+  "allowed_openai_params",
+  "cache",
+  "context_window_fallback_dict",
+  "disable_fallbacks",
+  "drop_params",
+  "fallbacks",
+  "guardrails",
+  "litellm_call_id",
+  "litellm_metadata",
+  "litellm_session_id",
+  "litellm_trace_id",
+  "mock_response",
+  "mock_testing_content_policy_fallbacks",
+  "mock_testing_context_fallbacks",
+  "mock_testing_fallbacks",
+  "mock_testing_rate_limit_error",
+  "mock_timeout",
+  "no-log",
+  "num_retries",
+  "request_timeout",
+  "router_settings_override",
+  "stream_timeout",
+  "tags",
+  "timeout",
+];
+
+/** Fields that would send the call, or a key, somewhere that the operator did not choose. */
+const refusedFields: readonly string[] = ["api_key", "api_base", "base_url"];
+
+/** @throws GatewayError invalid_request where the body names a destination or a key of its own. */
+export function assertNoDestination(body: JsonObject): void {
+  for (const field of refusedFields) {
+    if (body[field] === undefined) continue;
+    throw new GatewayError(
+      "invalid_request",
+      `"${field}" cannot be set by a request. The gateway's configuration says where calls go; leave it out.`,
+      { param: field },
+    );
+  }
+}
+
+export interface Encoded {
+  readonly body: Uint8Array | string;
+  /** The reply comes in the caller's own dialect, so its bytes may pass. */
+  readonly passes: boolean;
+}
+
+export function encodeBody(
+  call: Call,
+  deployment: Deployment,
+  provider: Provider,
+  callerDialect: Dialect,
+): Encoded {
+  const passes = call.operation === "embedding" || callerDialect.name === provider.dialect.name;
+  const adapts = provider.adapt !== undefined && provider.adapt.length > 0;
+  const defaults = hasFields(deployment.body);
+  if (passes && !adapts && !defaults) {
+    return { body: spliceJson(call.bytes, editsFor(call, deployment, provider)), passes };
+  }
+  let body = passes
+    ? withEdits(call, deployment, provider)
+    : provider.dialect.encodeRequest(
+        callerDialect.decodeRequest(withoutGatewayFields(call)),
+        deployment.upstreamModel,
+      );
+  if (!passes && needsUsage(call, provider, body)) body = withUsage(body);
+  if (defaults) body = { ...deployment.body, ...body };
+  for (const change of provider.adapt ?? []) body = change(body);
+  return { body: JSON.stringify(body), passes };
+}
+
+function editsFor(call: Call, deployment: Deployment, provider: Provider): JsonEdits {
+  const edits: Record<string, JsonEdit> = {
+    model: { set: JSON.stringify(deployment.upstreamModel) },
+  };
+  for (const field of gatewayFields) {
+    if (call.body[field] !== undefined) edits[field] = { remove: true };
+  }
+  if (dropsMetadata(call)) edits["metadata"] = { remove: true };
+  if (needsUsage(call, provider, call.body)) {
+    edits["stream_options"] = { merge: { include_usage: "true" } };
+  }
+  return edits;
+}
+
+/** OpenAI takes `metadata` only with `store`; LiteLLM's callers use it to talk to the gateway. */
+function dropsMetadata({ body, dialect }: Call): boolean {
+  return dialect === "openai-chat" && body["metadata"] !== undefined && body["store"] !== true;
+}
+
+/** A stream tells what it cost only when asked; Anthropic's always does. */
+function needsUsage(call: Call, provider: Provider, body: JsonObject): boolean {
+  if (!call.stream || provider.dialect.name !== "openai-chat") return false;
+  const options = body["stream_options"];
+  return !isObject(options) || options["include_usage"] !== true;
+}
+
+function withUsage(body: JsonObject): JsonObject {
+  const options = isObject(body["stream_options"]) ? body["stream_options"] : {};
+  return { ...body, stream_options: { ...options, include_usage: true } };
+}
+
+function withoutGatewayFields(call: Call): JsonObject {
+  const body: Record<string, JsonObject[string]> = { ...call.body };
+  for (const field of gatewayFields) delete body[field];
+  if (dropsMetadata(call)) delete body["metadata"];
+  return body;
+}
+
+function withEdits(call: Call, deployment: Deployment, provider: Provider): JsonObject {
+  const body = { ...withoutGatewayFields(call), model: deployment.upstreamModel };
+  return needsUsage(call, provider, body) ? withUsage(body) : body;
+}
+
+function hasFields(body: JsonObject): boolean {
+  for (const _ in body) return true;
+  return false;
+}

@@ -1,0 +1,133 @@
+/**
+ * What a requested name stands for. Order, as LiteLLM resolves: deployment id, alias, exact group,
+ * wildcard group (longest pattern first, captured parts put into the target), `*`, automatic.
+ */
+import type { Deployment, Operation } from "../domain/model.ts";
+import { createLru } from "../std/lru.ts";
+
+export interface ModelGroup {
+  /** What callers ask for. */
+  readonly name: string;
+  readonly deployments: readonly Deployment[];
+}
+
+export interface Resolution {
+  readonly kind: "deployment" | "group" | "auto";
+  /** The group's name for headers, fallbacks and metrics; for `auto` the name asked for. */
+  readonly group: string;
+  readonly deployments: readonly Deployment[];
+}
+
+export interface ResolveTable {
+  find(name: string, operation: Operation): Resolution | undefined;
+  /** Every group without wildcards, in configured order: `/v1/models`. */
+  readonly groups: readonly ModelGroup[];
+  readonly autoNames: readonly string[];
+  /** Every name that `find` answers to without wildcards, hidden aliases apart. */
+  readonly names: readonly string[];
+  readonly deployments: readonly Deployment[];
+}
+
+export interface ResolveSettings {
+  readonly deployments: readonly Deployment[];
+  readonly aliases: Readonly<Record<string, { readonly model: string; readonly hidden: boolean }>>;
+  readonly autoModels: Readonly<Record<string, { readonly candidates?: readonly string[] }>>;
+  /** Facts (price, window, capabilities) of a model that a wildcard row leads to. */
+  readonly factsOf: (deployment: Deployment) => Deployment["facts"];
+}
+
+interface Pattern {
+  readonly name: string;
+  readonly expression: RegExp;
+  readonly deployments: readonly Deployment[];
+}
+
+/** Names that wildcard rows have been asked for; the rest are derived anew. */
+const derivedLimit = 1024;
+
+export function createResolveTable(settings: ResolveSettings): ResolveTable {
+  const { deployments, aliases, autoModels, factsOf } = settings;
+  const byGroup = Map.groupBy(deployments, ({ group }) => group);
+  const byId = new Map(deployments.map((deployment) => [deployment.id, deployment]));
+  const exact = new Map<string, Resolution>();
+  const patterns: Pattern[] = [];
+  for (const [group, members] of byGroup) {
+    if (group.includes("*")) patterns.push(toPattern(group, members));
+    else exact.set(group, { kind: "group", group, deployments: members });
+  }
+  patterns.sort((a, b) => b.name.length - a.name.length || stars(a.name) - stars(b.name));
+  const derived = createLru<string, Resolution>(derivedLimit);
+
+  function findAuto(name: string, operation: Operation): Resolution | undefined {
+    const auto = Object.hasOwn(autoModels, name) ? autoModels[name] : undefined;
+    if (!auto) return undefined;
+    const wanted = auto.candidates ?? [...exact.keys()];
+    const members = wanted.flatMap((group) => exact.get(group)?.deployments ?? []);
+    const able = members.filter((deployment) => deployment.operation === operation);
+    return able.length > 0 ? { kind: "auto", group: name, deployments: able } : undefined;
+  }
+
+  function findWildcard(name: string): Resolution | undefined {
+    const known = derived.get(name);
+    if (known) return known;
+    for (const pattern of patterns) {
+      const match = pattern.expression.exec(name);
+      if (!match) continue;
+      const members = pattern.deployments.map((row) => derive(row, name, match.slice(1), factsOf));
+      const found: Resolution = { kind: "group", group: name, deployments: members };
+      derived.set(name, found);
+      return found;
+    }
+    return undefined;
+  }
+
+  function find(name: string, operation: Operation): Resolution | undefined {
+    const hit = exact.get(name);
+    const alias = Object.hasOwn(aliases, name) ? aliases[name] : undefined;
+    if (hit && !alias && !byId.has(name)) return hit;
+    const own = byId.get(name);
+    if (own) return { kind: "deployment", group: own.group, deployments: [own] };
+    // An alias leads to a group once: an alias of an alias would make loops possible.
+    const target = alias?.model ?? name;
+    return exact.get(target) ?? findAuto(target, operation) ?? findWildcard(target);
+  }
+
+  const shown = Object.entries(aliases).filter(([, { hidden }]) => !hidden);
+  const autoNames = Object.keys(autoModels).filter((name) => !exact.has(name));
+  return {
+    find,
+    groups: [...byGroup].map(([name, members]) => ({ name, deployments: members })),
+    autoNames,
+    names: [...new Set([...exact.keys(), ...shown.map(([name]) => name), ...autoNames])],
+    deployments,
+  };
+}
+
+const stars = (name: string) => name.split("*").length - 1;
+
+/** LiteLLM anchors a pattern at its start alone; `openai/*` ends in a star, so it makes no odds. */
+function toPattern(name: string, deployments: readonly Deployment[]): Pattern {
+  const source = name.split("*").map(RegExp.escape).join("(.*)");
+  return { name, expression: new RegExp(`^${source}`, "s"), deployments };
+}
+
+/** The row with what the stars caught put into its target; a target without stars stays. */
+function derive(
+  row: Deployment,
+  requested: string,
+  captured: readonly string[],
+  factsOf: ResolveSettings["factsOf"],
+): Deployment {
+  const wanted = stars(row.candidate);
+  if (wanted === 0) return { ...row, group: requested };
+  const parts = captured.length > wanted ? [requested] : captured;
+  const candidate = fill(row.candidate, parts);
+  const upstreamModel = fill(row.upstreamModel, parts);
+  const named = { ...row, group: requested, candidate, upstreamModel };
+  return { ...named, facts: factsOf(named) };
+}
+
+function fill(target: string, parts: readonly string[]): string {
+  let next = 0;
+  return target.replace(/\*/g, () => parts[Math.min(next++, parts.length - 1)] ?? "");
+}

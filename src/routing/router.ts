@@ -1,0 +1,387 @@
+/**
+ * Which model answers a call: candidates, filters, the strategy in force, conversations that stick.
+ * A ranking is data; picking a deployment of it (again, after a failure) is `pool.ts`.
+ */
+import type { CandidateScore, Decision, DecisionReason, Dial } from "../domain/decision.ts";
+import { GatewayError } from "../domain/errors.ts";
+import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
+import type { JsonObject } from "../domain/json.ts";
+import { type Deployment, withoutPrefix } from "../domain/model.ts";
+import type { Clock } from "../std/clock.ts";
+import type { Balancer } from "./balancers/balancer.ts";
+import { type Candidate, filterCandidates, toCandidates, toNeeds } from "./candidates.ts";
+import { type Decided, decide, toLambda } from "./decide.ts";
+import type { Pool } from "./pool.ts";
+import { estimateInputTokens, hasAnswer, toRoutingQuery } from "./query-text.ts";
+import type { Resolution } from "./resolve.ts";
+import { type Session, type Sessions, switchingMargin } from "./sessions.ts";
+import type { RouterSlot } from "./slot.ts";
+import type { QueryScores, TrainedRouter } from "./trained-router.ts";
+
+export interface RouterOptions {
+  /** A learned strategy's name, where one is configured. */
+  readonly learned?: string;
+  /** Balances whole groups where no learned strategy is in force. */
+  readonly staticBalancer: Balancer;
+  /** Balances the deployments of a chosen candidate. */
+  readonly balancer: Balancer;
+  readonly dial: Dial;
+  /** Label of an artifact → `litellm_params.model`. */
+  readonly labelMapping: Readonly<Record<string, string>>;
+  readonly latencyBuffer: number;
+  /** Filters hold even where they leave no candidate. */
+  readonly strictFilters: boolean;
+  /** A router that answers later than this is passed over for the static strategy. */
+  readonly decisionTimeoutMs: number;
+}
+
+export interface RankRequest {
+  readonly resolution: Resolution;
+  readonly body: JsonObject;
+  readonly stream: boolean;
+  readonly chat: boolean;
+  readonly dial?: Partial<Dial>;
+  /** Names the conversation; `explicit` where the caller did, so that even its first turn sticks. */
+  readonly session?: { readonly key: string; readonly explicit: boolean };
+}
+
+/** Deployments to try, in order of preference; within one, the balancer chooses. */
+export interface Option {
+  readonly group: string;
+  readonly deployments: readonly Deployment[];
+  readonly balancer: Balancer;
+}
+
+export interface Ranking {
+  readonly options: readonly Option[];
+  /** The first deployment, already picked: where a balancer alone decides, the pick is the decision. */
+  readonly first: Deployment;
+  readonly decision: Decision;
+  readonly inputTokens: number;
+  readonly query?: RoutingQuery;
+  readonly features?: RawFeatures;
+}
+
+export interface Router {
+  rank(request: RankRequest): Ranking | Promise<Ranking>;
+  /** Tells a conversation's model after its turn was answered. */
+  remember(request: RankRequest, model: string, inputTokens: number): void;
+}
+
+export interface RouterParts {
+  readonly options: RouterOptions;
+  readonly slot: RouterSlot;
+  readonly pool: Pool;
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+  /** Told when a router failed or was too slow, so that it is seen. */
+  onRouterFailure(error: unknown): void;
+}
+
+export function createRouter(parts: RouterParts): Router {
+  const { options, slot, pool, sessions, clock } = parts;
+  const labelsOf = createLabelIndex(options.labelMapping);
+
+  function rank(request: RankRequest): Ranking | Promise<Ranking> {
+    const startUs = clock.monotonicUs();
+    const { deployments } = request.resolution;
+    const only = deployments.length === 1 ? deployments[0] : undefined;
+    if (only && !options.strictFilters) return rankOnly(only, request, startUs);
+    const inputTokens = estimateInputTokens(request.body);
+    const candidates = filterCandidates(
+      toCandidates(deployments),
+      toNeeds(request.body, inputTokens),
+      pool.isEjected,
+      options.strictFilters,
+    );
+    assertSomeServe(candidates, request);
+    const state: RankState = { request, candidates, inputTokens, startUs };
+    const lease = options.learned && request.chat ? slot.acquire() : undefined;
+    if (!lease)
+      return rankStatically(state, options.learned && request.chat ? "fallback" : "static");
+    const query = toRoutingQuery(request.body);
+    try {
+      const scored = lease.router.score(query);
+      if (!(scored instanceof Promise)) {
+        const ranking = rankByScores({ ...state, query }, lease.router, scored);
+        lease.release();
+        return ranking;
+      }
+      return awaitScores(state, query, lease.router, scored).finally(() => lease.release());
+    } catch (thrown) {
+      lease.release();
+      if (thrown instanceof GatewayError) throw thrown;
+      parts.onRouterFailure(thrown);
+      return rankStatically(state, "fallback");
+    }
+  }
+
+  async function awaitScores(
+    state: RankState,
+    query: RoutingQuery,
+    router: TrainedRouter,
+    scored: Promise<QueryScores>,
+  ): Promise<Ranking> {
+    try {
+      const scores = await within(scored, options.decisionTimeoutMs, clock);
+      return rankByScores({ ...state, query }, router, scores);
+    } catch (thrown) {
+      if (thrown instanceof GatewayError) throw thrown;
+      parts.onRouterFailure(thrown);
+      return rankStatically(state, "fallback");
+    }
+  }
+
+  /** One deployment: nothing to decide, and the hot path of a plain proxy. */
+  function rankOnly(only: Deployment, request: RankRequest, startUs: number): Ranking {
+    const learned = options.learned !== undefined && request.chat;
+    const artifact = learned ? artifactOf(slot) : "none";
+    return {
+      options: [
+        { group: request.resolution.group, deployments: [only], balancer: options.balancer },
+      ],
+      first: only,
+      inputTokens: estimateInputTokens(request.body),
+      decision: {
+        strategy:
+          learned && artifact !== "none" ? (options.learned ?? "") : options.staticBalancer.name,
+        artifact,
+        reason: "single_candidate",
+        candidates: [{ model: only.candidate, group: only.group, probability: 1 }],
+        chosen: only.candidate,
+        decisionUs: clock.monotonicUs() - startUs,
+      },
+    };
+  }
+
+  function rankStatically(state: RankState, why: DecisionReason): Ranking {
+    const { request, candidates, inputTokens, startUs } = state;
+    const able = candidates.filter(({ filtered }) => !filtered);
+    const balancer = options.staticBalancer;
+    const group = request.resolution.group;
+    const sticky = request.resolution.kind === "auto" ? stickyCandidate(request, able) : undefined;
+    const deployments = able.flatMap((candidate) => candidate.deployments);
+    const option: Option = { group, deployments, balancer };
+    const kept = sticky && pick({ group, deployments: sticky.deployments, balancer }, state);
+    const first = kept ?? pick(option, state);
+    if (!first) throw noDeployment(group, pool.retryAfterS(deployments));
+    const shares = kept ? undefined : balancer.probabilities?.(deployments);
+    const scores = able.map(({ model, group }): CandidateScore => {
+      const share = deployments.reduce(
+        (sum, { candidate }, i) => (candidate === model ? sum + (shares?.[i] ?? 0) : sum),
+        0,
+      );
+      return { model, group, probability: shares ? share : model === first.candidate ? 1 : 0 };
+    });
+    return {
+      options: [option],
+      first,
+      inputTokens,
+      decision: {
+        strategy: balancer.name,
+        artifact: "none",
+        reason: kept ? "sticky" : able.length === 1 ? "single_candidate" : why,
+        candidates: [...chosenFirst(scores, first.candidate), ...filteredScores(candidates)],
+        chosen: first.candidate,
+        decisionUs: clock.monotonicUs() - startUs,
+      },
+    };
+  }
+
+  function rankByScores(state: LearnedState, router: TrainedRouter, scores: QueryScores): Ranking {
+    const { request, candidates, inputTokens, startUs, query } = state;
+    const dial = { ...options.dial, ...request.dial };
+    const labels = labelsOf(router);
+    const decided = decide({
+      router,
+      scores,
+      inputTokens,
+      dial,
+      candidates: candidates.map(({ model, group, filtered, deployments }) => {
+        const price = deployments[0]?.facts.price;
+        return {
+          model,
+          group,
+          label: labels(model),
+          ...(price ? { price } : {}),
+          ...(filtered ? { filtered } : {}),
+        };
+      }),
+    });
+    const { order, reason } = stick(state, decided, router, dial);
+    const byModel = new Map(candidates.map((candidate) => [candidate.model, candidate]));
+    const list = order.flatMap(({ model, filtered }): Option[] => {
+      const candidate = filtered ? undefined : byModel.get(model);
+      if (!candidate) return [];
+      const { group, deployments } = candidate;
+      return [{ group, deployments, balancer: options.balancer }];
+    });
+    const first = firstOf(list, state);
+    if (!first) {
+      const all = list.flatMap(({ deployments }) => deployments);
+      throw noDeployment(request.resolution.group, pool.retryAfterS(all));
+    }
+    const { name, version } = router.identity;
+    return {
+      options: list,
+      first,
+      inputTokens,
+      query,
+      features: scores.features,
+      decision: {
+        strategy: router.strategy,
+        artifact: `${name}@${version}`,
+        reason,
+        candidates: order,
+        chosen: first.candidate,
+        dial,
+        novelty: scores.novelty,
+        ...(scores.neighbours ? { neighbours: scores.neighbours } : {}),
+        decisionUs: clock.monotonicUs() - startUs,
+      },
+    };
+  }
+
+  /** Keeps a conversation's model unless the gain beats the prompt cache that a change would lose. */
+  function stick(state: LearnedState, decided: Decided, router: TrainedRouter, dial: Dial) {
+    const plain = { order: decided.candidates, reason: decided.reason };
+    const session = sessionOf(state.request);
+    if (!session || session.model === decided.chosen) return plain;
+    const kept = decided.candidates.find(({ model }) => model === session.model);
+    const [best] = decided.candidates;
+    if (!kept || kept.filtered || !best) return plain;
+    const gain = (best.utility ?? 0) - (kept.utility ?? 0);
+    const candidate = state.candidates.find(({ model }) => model === session.model);
+    const lost = lostCacheUsd(candidate, session);
+    const priced = toLambda(router, dial.tradeoff) * (lost / (router.costRefUsd || 1));
+    if (gain > switchingMargin + priced) return plain;
+    const order = decided.candidates.map((each) =>
+      each.filtered ? each : { ...each, probability: each.model === kept.model ? 1 : 0 },
+    );
+    return { order: chosenFirst(order, kept.model), reason: "sticky" as DecisionReason };
+  }
+
+  function sessionOf(request: RankRequest): Session | undefined {
+    const { session } = request;
+    if (!session || (!session.explicit && !hasAnswer(request.body))) return undefined;
+    return sessions.find(session.key);
+  }
+
+  function stickyCandidate(request: RankRequest, able: readonly Candidate[]) {
+    const session = sessionOf(request);
+    return session && able.find(({ model }) => model === session.model);
+  }
+
+  function pick(option: Option, { request, inputTokens }: RankState): Deployment | undefined {
+    return pool.pick(option.deployments, {
+      balancer: option.balancer,
+      stream: request.stream,
+      inputTokens,
+      latencyBuffer: options.latencyBuffer,
+    });
+  }
+
+  function firstOf(list: readonly Option[], state: RankState): Deployment | undefined {
+    for (const option of list) {
+      const picked = pick(option, state);
+      if (picked) return picked;
+    }
+    return undefined;
+  }
+
+  return {
+    rank,
+    remember({ session, resolution }, model, inputTokens) {
+      if (session && resolution.deployments.length > 1) {
+        sessions.remember(session.key, { model, inputTokens });
+      }
+    },
+  };
+}
+
+interface RankState {
+  readonly request: RankRequest;
+  readonly candidates: readonly Candidate[];
+  readonly inputTokens: number;
+  readonly startUs: number;
+}
+
+interface LearnedState extends RankState {
+  readonly query: RoutingQuery;
+}
+
+function chosenFirst(scores: readonly CandidateScore[], chosen: string): CandidateScore[] {
+  const first = scores.filter(({ model }) => model === chosen);
+  return [...first, ...scores.filter(({ model }) => model !== chosen)];
+}
+
+function filteredScores(candidates: readonly Candidate[]): CandidateScore[] {
+  return candidates.flatMap(({ model, group, filtered }) =>
+    filtered ? [{ model, group, filtered, probability: 0 }] : [],
+  );
+}
+
+/** What reading the conversation anew costs more than from the provider's cache. */
+function lostCacheUsd(candidate: Candidate | undefined, session: Session): number {
+  const price = candidate?.deployments[0]?.facts.price;
+  if (price?.cacheReadUsdPerToken === undefined) return 0;
+  return session.inputTokens * Math.max(0, price.inputUsdPerToken - price.cacheReadUsdPerToken);
+}
+
+function artifactOf(slot: RouterSlot): string {
+  const { status, name, version } = slot.status();
+  return status === "active" && name ? `${name}@${version ?? 0}` : "none";
+}
+
+function assertSomeServe(candidates: readonly Candidate[], { resolution }: RankRequest): void {
+  if (candidates.some(({ filtered }) => !filtered)) return;
+  const reasons = new Set(candidates.map(({ filtered }) => filtered));
+  const named = `No model of "${resolution.group}" can serve this request`;
+  if (reasons.has("context_window")) {
+    throw new GatewayError(
+      "context_length_exceeded",
+      `${named}: it is longer than their context windows. Shorten it, or add a model with a larger window.`,
+      { param: "messages" },
+    );
+  }
+  throw new GatewayError(
+    "unsupported_capability",
+    `${named} (${[...reasons].join(", ")}). Ask for another model, or leave out what it lacks.`,
+  );
+}
+
+export function noDeployment(group: string, retryAfterS: number): GatewayError {
+  return new GatewayError(
+    "no_deployment",
+    `No deployments available for selected model, Try again in ${retryAfterS} seconds. Passed model=${group}.`,
+    { retryAfterS },
+  );
+}
+
+/** Label number of a candidate: by its name, without its prefix, by `label_mapping`; −1: unknown. */
+function createLabelIndex(mapping: Readonly<Record<string, string>>) {
+  const cache = new WeakMap<TrainedRouter, (model: string) => number>();
+  return (router: TrainedRouter) => {
+    const known = cache.get(router);
+    if (known) return known;
+    const numbers = new Map(router.labels.map((label, number) => [label, number]));
+    const mapped = new Map<string, number>();
+    for (const [label, model] of Object.entries(mapping)) {
+      const number = numbers.get(label);
+      if (number !== undefined) mapped.set(model, number);
+    }
+    const find = (model: string) =>
+      numbers.get(model) ?? numbers.get(withoutPrefix(model)) ?? mapped.get(model) ?? -1;
+    cache.set(router, find);
+    return find;
+  };
+}
+
+function within<T>(promise: Promise<T>, limitMs: number, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.after(limitMs, () => {
+      reject(new Error(`the trained router did not answer within ${limitMs} ms`));
+    });
+    promise.then(resolve, reject).finally(cancel);
+  });
+}
