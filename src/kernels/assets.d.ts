@@ -7,7 +7,7 @@ declare module "*.wasm" {
   // biome-ignore lint/style/noDefaultExport: the form of a file import is Bun's
   export default path;
 }
-declare module "*.bin" {
+declare module "*.safetensors" {
   const path: string;
   // biome-ignore lint/style/noDefaultExport: the form of a file import is Bun's
   export default path;

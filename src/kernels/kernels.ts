@@ -137,6 +137,28 @@ export interface Kernels {
     d: number,
     out: number,
   ): void;
+
+  /**
+   * Makes a vocabulary searchable: its text holds a piece per line, "##" before those that continue
+   * a word. `index` is eight i32, made by embedding/tokenizer.ts: text, length, line starts
+   * (pieces + 1), slots (a power of two, over twice the pieces, zeroed), hashes (as many), slots − 1,
+   * longest piece in bytes (filled here), id of an unknown word. Returns the number of pieces.
+   */
+  indexPieces(index: number): number;
+  /**
+   * WordPiece: writes at most `limit` ids (i32) of UTF-8 text, returns how many. With `lower`, ASCII
+   * letters are lowered in place. Unless `prepared`, any byte beyond printable ASCII and white space
+   * gives −1: the text must first be normalised (embedding/tokenizer.ts).
+   */
+  wordPieces(
+    index: number,
+    text: number,
+    length: number,
+    lower: boolean,
+    prepared: boolean,
+    out: number,
+    limit: number,
+  ): number;
 }
 
 /** The functions of Kernels: what a backend implements. */

@@ -4,15 +4,21 @@
  * stores round too), sixteen partial sums as the sixteen SIMD lanes, added in the same order.
  */
 import { type Arithmetic, createArena, type Kernels, toPages } from "./kernels.ts";
+import { createPieces, type ScalarPieces } from "./scalar-pieces.ts";
 
 const { fround } = Math;
 
 export function createScalarKernels(bytes: number): Kernels {
   const memory = new ArrayBuffer(toPages(bytes) * 65536);
-  return { backend: "scalar", ...createArena(memory, 1024), ...createArithmetic(memory) };
+  return {
+    backend: "scalar",
+    ...createArena(memory, 1024),
+    ...createArithmetic(memory),
+    ...createPieces(memory),
+  };
 }
 
-function createArithmetic(memory: ArrayBuffer): Arithmetic {
+function createArithmetic(memory: ArrayBuffer): Omit<Arithmetic, keyof ScalarPieces> {
   const f = new Float32Array(memory);
   const b = new Int8Array(memory);
   const w = new Int32Array(memory);

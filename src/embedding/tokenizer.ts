@@ -1,0 +1,130 @@
+/**
+ * Text to WordPiece ids, as BERT's tokenizers do it. The vocabulary lives in the kernels' memory, not
+ * on the heap, and printable ASCII never becomes a string of ours: a prompt of 650 characters takes
+ * a few microseconds (test/bench/embed.bench.ts).
+ * Source: Devlin et al., "BERT", 2019, tokenization.py (BasicTokenizer, WordpieceTokenizer).
+ */
+import type { Kernels } from "../kernels/kernels.ts";
+
+export interface TokenizerOptions {
+  /** A piece per line, UTF-8: vocab.txt. */
+  readonly vocabulary: Uint8Array;
+  /** How many pieces that is. */
+  readonly pieces: number;
+  /** Lower case, and accents off: BERT's "uncased" models. */
+  readonly lower: boolean;
+  /** UTF-16 units read of a text; the rest is cut. */
+  readonly maxChars: number;
+  readonly maxTokens: number;
+}
+
+export interface Tokenizer {
+  /** Where the ids of the last text are, in the kernels' memory. */
+  readonly ids: number;
+  /** Tokenises a text; gives the number of ids, which stay until the next call. No [CLS], no [SEP]. */
+  tokenize(text: string): number;
+}
+
+/** What createTokenizer allocates, at most. */
+export function tokenizerBytes(options: TokenizerOptions): number {
+  const { vocabulary, pieces, maxChars, maxTokens } = options;
+  const text = vocabulary.length + maxChars * bytesPerChar;
+  return text + (pieces + 1 + slotsFor(pieces) * 2 + maxTokens + 8) * 4 + 7 * 16;
+}
+
+/** @throws RangeError when the vocabulary has no [UNK], or not as many pieces as said. */
+export function createTokenizer(kernels: Kernels, options: TokenizerOptions): Tokenizer {
+  const { lower, maxChars, maxTokens } = options;
+  const index = buildIndex(kernels, options);
+  const ids = kernels.alloc(maxTokens * 4);
+  const textBytes = maxChars * bytesPerChar;
+  const text = kernels.alloc(textBytes);
+  const view = kernels.u8(text, textBytes);
+  const encoder = new TextEncoder();
+
+  function split(source: string, prepared: boolean): number {
+    const { written } = encoder.encodeInto(source, view);
+    return kernels.wordPieces(index, text, written, lower, prepared, ids, maxTokens);
+  }
+  return {
+    ids,
+    tokenize(source) {
+      const cut = source.length > maxChars ? source.slice(0, maxChars) : source;
+      const count = split(cut, false);
+      return count >= 0 ? count : split(prepareText(cut, lower), true);
+    },
+  };
+}
+
+/** Room for the spaces that prepareText adds and for characters of up to three bytes. */
+const bytesPerChar = 5;
+
+function buildIndex(kernels: Kernels, { vocabulary, pieces }: TokenizerOptions): number {
+  const unknown = findPiece(vocabulary, "[UNK]");
+  if (unknown === undefined) throw new RangeError("tokenizer: the vocabulary has no piece [UNK]");
+  // More lines than said would be written past the room for them.
+  if (countPieces(vocabulary) !== pieces) {
+    throw new RangeError(`tokenizer: the vocabulary has not ${pieces} pieces`);
+  }
+  const slots = slotsFor(pieces);
+  const text = kernels.alloc(vocabulary.length);
+  kernels.u8(text, vocabulary.length).set(vocabulary);
+  const index = kernels.alloc(8 * 4);
+  const starts = kernels.alloc((pieces + 1) * 4);
+  const slotsAt = kernels.alloc(slots * 4);
+  const hashes = kernels.alloc(slots * 4);
+  const entries = [text, vocabulary.length, starts, slotsAt, hashes, slots - 1, 0, unknown];
+  kernels.i32(index, 8).set(entries);
+  kernels.indexPieces(index);
+  return index;
+}
+
+/** Id of a piece: the number of lines before its own. For special tokens, at load. */
+export function findPiece(vocabulary: Uint8Array, piece: string): number | undefined {
+  const bytes = Buffer.from(vocabulary.buffer, vocabulary.byteOffset, vocabulary.length);
+  let id = 0;
+  for (let start = 0; start < bytes.length; id++) {
+    const newline = bytes.indexOf(10, start);
+    const end = newline < 0 ? bytes.length : newline;
+    if (end - start === piece.length && bytes.toString("latin1", start, end) === piece) return id;
+    start = end + 1;
+  }
+  return undefined;
+}
+
+/** Lines of a vocabulary: its pieces. */
+export function countPieces(vocabulary: Uint8Array): number {
+  let lines = 0;
+  for (let at = 0; at < vocabulary.length; lines++) {
+    const newline = vocabulary.indexOf(10, at);
+    at = newline < 0 ? vocabulary.length : newline + 1;
+  }
+  return lines;
+}
+
+function slotsFor(pieces: number): number {
+  return 2 ** Math.ceil(Math.log2(pieces * 2 + 2));
+}
+
+/**
+ * What BERT does to text before it splits words, for text that is more than printable ASCII:
+ * control and format characters go, every kind of space becomes one, CJK characters and Unicode
+ * punctuation stand alone; lowered, without accents.
+ */
+export function prepareText(text: string, lower: boolean): string {
+  const clean = text
+    .toWellFormed()
+    .replace(/[\t\n\r\p{Zs}\u2028\u2029]/gu, " ")
+    .replace(/[\p{C}\ufffd]/gu, "");
+  const cased = lower
+    ? clean
+        .normalize("NFD")
+        .replace(/\p{Mn}/gu, "")
+        .toLowerCase()
+    : clean;
+  return cased.replace(alone, " $& ");
+}
+
+/** BERT's list of CJK blocks, and punctuation beyond ASCII (ASCII's own is split by the kernel). */
+const alone =
+  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]|(?![!-~])\p{P}/gu;
