@@ -3,12 +3,14 @@
  * decides every address (DESIGN §12). Providers, S3, OTLP, webhooks all use it.
  */
 import { GatewayError } from "../domain/errors.ts";
+import { assert } from "../std/assert.ts";
 import { type Clock, systemClock } from "../std/clock.ts";
 import { version } from "../std/version.ts";
 import { parseAddress } from "./address.ts";
 import { createProbe, type Probe } from "./probe.ts";
 import { createCachedResolve, type Resolve, systemResolve } from "./resolve.ts";
 import { type AllowRules, checkAddress, checkUrl, parseAllowRules, type Target } from "./ssrf.ts";
+import { createWatch, type Watch } from "./watch.ts";
 
 /** `operator`: the address stands in the configuration, so loopback and private ranges are meant.
  * `strict`: it came by request or out of a remote document. Metadata addresses are refused always. */
@@ -53,9 +55,10 @@ export interface OutboundOptions {
 /** An origin whose addresses were checked. */
 interface Route {
   readonly target: Target;
-  /** What to put into the URL instead of the host: checked addresses, IPv6 in brackets. */
-  readonly addresses: readonly string[];
+  readonly addresses: readonly CheckedAddress[];
   readonly port: number;
+  /** The certificate is checked against the name, though the connection goes to the address. */
+  readonly tls: { readonly serverName?: string; readonly ca?: string } | undefined;
   readonly madeAtMs: number;
   renewing: boolean;
   /** Index of the address that answered last. */
@@ -66,6 +69,15 @@ interface Route {
   http1Only: boolean;
 }
 
+interface CheckedAddress {
+  /** As `probe` takes it. */
+  readonly text: string;
+  /** `https://203.0.113.7:443`: what to put in front of the path. */
+  readonly base: string;
+  readonly watch: Watch;
+}
+
+const userAgent = `routeiq/${version}`;
 const defaultConnectTimeoutMs = 3_000;
 /** How long an answer may stay away before the connection to a new origin is doubted. */
 const doubtMs = 250;
@@ -145,14 +157,27 @@ async function findRoute(
   context: Context,
 ): Promise<Route> {
   const target = checkUrl(url, trust, context.allow);
-  const addresses = target.address
-    ? [target.url.hostname]
+  const texts = target.address
+    ? [target.host]
     : await checkedAddresses(target.host, { trust, limitMs, signal }, context);
+  const { clock, probe, ca } = context;
+  const secure = target.url.protocol === "https:";
+  const port = Number(target.url.port || (secure ? 443 : 80));
   const before = context.routes.get(key);
   const route: Route = {
     target,
-    addresses,
-    port: Number(target.url.port || (target.url.protocol === "https:" ? 443 : 80)),
+    addresses: texts.map((text) => ({
+      text,
+      base: `${target.url.protocol}//${text.includes(":") ? `[${text}]` : text}:${port}`,
+      watch: createWatch(clock, (timeoutMs) => probe(text, port, timeoutMs)),
+    })),
+    port,
+    tls: secure
+      ? {
+          ...(target.address ? {} : { serverName: target.host }),
+          ...(ca === undefined ? {} : { ca }),
+        }
+      : undefined,
     madeAtMs: context.clock.now(),
     renewing: false,
     preferred: 0,
@@ -183,7 +208,7 @@ async function checkedAddresses(
     const bytes = parseAddress(text);
     if (!bytes) throw unreachable(host, "its name resolves to something that is no address");
     checkAddress(bytes, { host, trust: how.trust, allow });
-    return bytes.length === 4 ? text : `[${text}]`;
+    return text;
   });
 }
 
@@ -255,53 +280,65 @@ async function attemptAll(
   }
 }
 
-async function attemptOne(
+/** A connection that has worked is only watched; one that has not can be called back. */
+function attemptOne(
   request: OutboundRequest,
   rest: string,
   attempt: Attempt & { readonly index: number; readonly budgetMs: number },
   context: Context,
 ): Promise<Response> {
-  const { route, index, budgetMs, limitMs } = attempt;
-  const { target } = route;
-  const secure = target.url.protocol === "https:";
-  const address = route.addresses[index] ?? "";
+  const { route, index, limitMs } = attempt;
+  const address = route.addresses[index];
+  assert(address !== undefined, "the index is taken modulo the number of addresses");
+  const { url } = route.target;
+  const init: BunFetchRequestInit & { timeout: false } = {
+    method: request.method,
+    headers: {
+      "accept-encoding": "identity",
+      "user-agent": userAgent,
+      ...request.headers,
+      host: url.host,
+    },
+    redirect: "manual",
+    // Without it fetch gives up after five minutes of silence; our own timers decide that.
+    timeout: false,
+  };
+  if (request.body !== undefined) init.body = request.body as BodyInit;
+  if (route.tls) init.tls = route.tls;
+  if (route.tls && context.http2 && !route.http1Only) init.protocol = "http2";
+  const pinned = address.base + (rest === "" ? url.pathname + url.search : rest);
+  if (!route.warm)
+    return fetchCold(pinned, init, { ...attempt, address, signal: request.signal }, context);
+  if (request.signal) init.signal = request.signal;
+  const dead = () => tooSlow(route.target.host, "it took no connection", limitMs);
+  return address.watch.wait(fetch(pinned, init), limitMs, dead);
+}
+
+async function fetchCold(
+  pinned: string,
+  init: BunFetchRequestInit,
+  how: Attempt & {
+    readonly address: CheckedAddress;
+    readonly budgetMs: number;
+    readonly signal: AbortSignal | undefined;
+  },
+  { clock, probe }: Context,
+): Promise<Response> {
+  const { route, address, budgetMs, limitMs, signal } = how;
   const doubt = new AbortController();
-  const bareAddress = address.replace(/^\[|\]$/g, "");
-  const waitMs = route.warm ? limitMs : Math.min(doubtMs, budgetMs / 2);
-  const cancelDoubt = context.clock.after(waitMs, async () => {
-    const leftMs = route.warm ? limitMs : budgetMs - waitMs;
-    if (await context.probe(bareAddress, route.port, leftMs)) return; // connected; only slow to answer
-    doubt.abort(tooSlow(target.host, "it took no connection", limitMs));
+  const waitMs = Math.min(doubtMs, budgetMs / 2);
+  const cancelDoubt = clock.after(waitMs, async () => {
+    if (await probe(address.text, route.port, budgetMs - waitMs)) return; // only slow to answer
+    doubt.abort(tooSlow(route.target.host, "it took no connection", limitMs));
   });
   try {
-    const init: BunFetchRequestInit & { timeout: false } = {
-      method: request.method,
-      headers: {
-        "accept-encoding": "identity",
-        "user-agent": `routeiq/${version}`,
-        ...request.headers,
-        host: target.url.host,
-      },
-      redirect: "manual",
-      // Without it fetch gives up after five minutes of silence; our own timers decide that.
-      timeout: false,
-      signal: request.signal ? AbortSignal.any([request.signal, doubt.signal]) : doubt.signal,
-      ...(request.body === undefined ? {} : { body: request.body as BodyInit }),
-      ...(secure ? { tls: tlsOptions(target, context) } : {}),
-      ...(secure && context.http2 && !route.http1Only ? { protocol: "http2" } : {}),
-    };
-    const path = rest === "" ? `${target.url.pathname}${target.url.search}` : rest;
-    return await fetch(`${target.url.protocol}//${address}:${route.port}${path}`, init);
+    init.signal = signal ? AbortSignal.any([signal, doubt.signal]) : doubt.signal;
+    return await fetch(pinned, init);
   } catch (thrown) {
     throw doubt.signal.aborted ? doubt.signal.reason : thrown;
   } finally {
     cancelDoubt();
   }
-}
-
-/** The certificate is checked against the name, though the connection goes to the address. */
-function tlsOptions({ host, address }: Target, { ca }: Context) {
-  return { ...(address ? {} : { serverName: host }), ...(ca === undefined ? {} : { ca }) };
 }
 
 const connectFailures: ReadonlySet<string> = new Set([
