@@ -8,7 +8,11 @@ export type Auth =
   | { readonly kind: "header"; readonly header: string; readonly env: readonly string[] }
   | { readonly kind: "none" };
 
-/** A change to a provider's body: a pure function, listed with its reason. */
+/**
+ * A change to a provider's body: a pure function, listed with its reason. It runs last, on a body
+ * whose `model` is the provider's name for it. What changes nothing answers the body itself (===),
+ * so that the bytes of a call may still pass untouched.
+ */
 export type Adaptation = (body: JsonObject) => JsonObject;
 
 export interface Provider {
@@ -21,7 +25,12 @@ export interface Provider {
   readonly baseUrl?: string;
   /** Environment names that may hold the base URL, as LiteLLM reads them. */
   readonly baseUrlEnv?: readonly string[];
+  /** What a configured base means, where it is not used as it stands; no "/" at its end. */
+  readonly toBase?: (base: string) => string;
+  /** The service's name of a model, where it is not what stands after the prefix. */
+  readonly toModel?: (model: string) => string;
   readonly auth: Auth;
+  /** Appended to the base URL. */
   readonly paths: Readonly<Partial<Record<Operation, string>>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly adapt?: readonly Adaptation[];
@@ -31,4 +40,30 @@ export interface Provider {
 
 export function defineProvider(provider: Provider): Provider {
   return provider;
+}
+
+/** The body after all of a provider's adaptations; the body itself where none applies. */
+export function adaptBody(provider: Provider, body: JsonObject): JsonObject {
+  return (provider.adapt ?? []).reduce((adapted, change) => change(adapted), body);
+}
+
+/** The headers that carry the key, and those that the service always wants. */
+export function headersFor(
+  provider: Provider,
+  apiKey: string | undefined,
+): Readonly<Record<string, string>> {
+  const { auth, headers } = provider;
+  if (auth.kind === "none" || !apiKey) return { ...headers };
+  if (auth.kind === "header") return { ...headers, [auth.header]: apiKey };
+  return { ...headers, authorization: `Bearer ${apiKey}` };
+}
+
+/** The URL of an operation. Undefined where the provider does not offer it. */
+export function urlFor(
+  provider: Provider,
+  apiBase: string,
+  operation: Operation,
+): string | undefined {
+  const path = provider.paths[operation];
+  return path === undefined ? undefined : `${apiBase}${path}`;
 }

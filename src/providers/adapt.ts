@@ -1,0 +1,56 @@
+/** Changes to a body that providers need; each answers the body itself where it changes nothing. */
+import { isObject, type Json, type JsonObject } from "../domain/json.ts";
+import type { Adaptation } from "./provider.ts";
+
+/** A field under another name; one that stands there already wins. */
+export function rename(from: string, to: string): Adaptation {
+  return (body) => {
+    const { [from]: value, ...rest } = body;
+    if (value === undefined) return body;
+    return to in rest ? rest : { ...rest, [to]: value };
+  };
+}
+
+/** Fields that the provider refuses. */
+export function drop(...keys: readonly string[]): Adaptation {
+  return (body) => {
+    if (!keys.some((key) => key in body)) return body;
+    return Object.fromEntries(Object.entries(body).filter(([key]) => !keys.includes(key)));
+  };
+}
+
+/** An adaptation for some models only. */
+export function when(applies: (model: string) => boolean, change: Adaptation): Adaptation {
+  return (body) => (applies(String(body["model"])) ? change(body) : body);
+}
+
+/** Fields of messages that the provider refuses, but for some roles. */
+export function dropInMessages(key: string, exceptRole?: string): Adaptation {
+  return eachMessage((message) => {
+    if (!(key in message) || message["role"] === exceptRole) return message;
+    return Object.fromEntries(Object.entries(message).filter(([name]) => name !== key));
+  });
+}
+
+/** Content in parts that are all text, as the one string that some servers insist on. */
+export const flattenText: Adaptation = eachMessage((message) => {
+  const { content } = message;
+  if (!Array.isArray(content) || !content.every(isText)) return message;
+  const texts = content.map((part: Json) => (isObject(part) ? String(part["text"]) : ""));
+  return { ...message, content: texts.join("\n") };
+});
+
+const isText = (part: unknown) => isObject(part) && part["type"] === "text";
+
+function eachMessage(change: (message: JsonObject) => JsonObject): Adaptation {
+  return (body) => {
+    const { messages } = body;
+    if (!Array.isArray(messages)) return body;
+    const changed = messages.map((message: Json) =>
+      isObject(message) ? change(message) : message,
+    );
+    return changed.every((message, i) => message === messages[i])
+      ? body
+      : { ...body, messages: changed };
+  };
+}
