@@ -210,7 +210,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
 const decisionTimeoutMs = 250;
 
 /** @throws GatewayError strategy_refused */
-function toRouterOptions({ router }: Config): RouterOptions {
+export function toRouterOptions({ router }: Config): RouterOptions {
   const args = router.routingStrategyArgs;
   const whole = findBalancer(router.routingStrategy);
   const fallback = findBalancer(args.fallback_strategy ?? simpleShuffle.name);

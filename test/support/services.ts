@@ -1,0 +1,122 @@
+/** A pipeline's services with fakes at the edges: virtual clock, scripted upstreams, no sockets. */
+
+import type { Config } from "../../src/config/config.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { dialects } from "../../src/dialects/registry.ts";
+import { isObject, type JsonObject } from "../../src/domain/json.ts";
+import { toRouterOptions } from "../../src/gateway.ts";
+import { createActivity } from "../../src/pipeline/activity.ts";
+import { createAuthenticator } from "../../src/pipeline/authenticate.ts";
+import { createCallMetrics } from "../../src/pipeline/metrics.ts";
+import type { Arrival } from "../../src/pipeline/read-call.ts";
+import { createReceiptRing } from "../../src/pipeline/receipts.ts";
+import { createRetryBudget } from "../../src/pipeline/retry-budget.ts";
+import type { Services } from "../../src/pipeline/services.ts";
+import { createSpend } from "../../src/pipeline/spend.ts";
+import { createProviderClient } from "../../src/providers/client.ts";
+import { toDeployments } from "../../src/providers/deployments.ts";
+import { providerLookup } from "../../src/providers/first-providers.ts";
+import { createPool } from "../../src/routing/pool.ts";
+import { createResolveTable } from "../../src/routing/resolve.ts";
+import { createRouter } from "../../src/routing/router.ts";
+import { createSessions } from "../../src/routing/sessions.ts";
+import { createSlot, type SwappableSlot } from "../../src/routing/slot.ts";
+import type { Outbound } from "../../src/security/outbound.ts";
+import type { Clock } from "../../src/std/clock.ts";
+import { createRandom, type Random } from "../../src/std/random.ts";
+import { createBareTelemetry } from "../../src/telemetry/bare.ts";
+
+export interface TestServices extends Services {
+  readonly slot: SwappableSlot;
+  /** Failures of ours; a test expects none. */
+  readonly failures: unknown[];
+}
+
+export interface TestOptions {
+  readonly clock: Clock;
+  readonly outbound: Outbound;
+  readonly random?: Random;
+  readonly slot?: SwappableSlot;
+}
+
+/** As `serve` reads it. @throws Error where the YAML is refused */
+export async function configOf(yaml: string): Promise<Config> {
+  const { config, findings } = await loadConfig({
+    path: "config.yaml",
+    cwd: "/",
+    env: {},
+    readText: async (path) => (path.endsWith("config.yaml") ? yaml : undefined),
+  });
+  if (!config) throw new Error(JSON.stringify(findings));
+  return config;
+}
+
+export function createTestServices(config: Config, options: TestOptions): TestServices {
+  const { clock, outbound } = options;
+  const random = options.random ?? createRandom(1);
+  const slot = options.slot ?? createSlot({ status: "none" });
+  const pool = createPool(clock, random);
+  const deployments = toDeployments(config, { ...providerLookup, env: {} });
+  const metrics = createCallMetrics(createBareTelemetry());
+  const failures: unknown[] = [];
+  return {
+    config,
+    clock,
+    random,
+    slot,
+    failures,
+    pool,
+    metrics,
+    authenticator: createAuthenticator(config.general.masterKey),
+    table: createResolveTable({
+      deployments,
+      aliases: config.router.modelGroupAlias,
+      autoModels: config.routeiq.autoModels,
+      factsOf: ({ facts }) => facts,
+    }),
+    router: createRouter({
+      options: toRouterOptions(config),
+      slot,
+      pool,
+      sessions: createSessions(),
+      clock,
+      onRouterFailure: (error) => failures.push(error),
+    }),
+    client: createProviderClient({ outbound, findProvider: providerLookup.findProvider }),
+    getDialect: (name) => dialects[name],
+    retryBudget: createRetryBudget(clock),
+    activity: createActivity(),
+    receipts: createReceiptRing(),
+    spend: createSpend(),
+    onInternalFailure: (cause) => failures.push(cause),
+  };
+}
+
+let arrivals = 0;
+
+export function arrivalOf(
+  body: JsonObject | string,
+  clock: Clock,
+  more: Partial<Arrival> & { readonly headers?: Headers } = {},
+): Arrival {
+  const id = `call-${++arrivals}`;
+  const text = isObject(body) ? JSON.stringify(body) : body;
+  return {
+    id,
+    requestId: id,
+    operation: "chat",
+    dialect: "openai-chat",
+    headers: new Headers(),
+    signal: new AbortController().signal,
+    atMs: clock.now(),
+    atUs: clock.monotonicUs(),
+    bytes: async () => new TextEncoder().encode(text as string),
+    ...more,
+  };
+}
+
+export const hello = (model: string, more: JsonObject = {}): JsonObject => ({
+  model,
+  messages: [{ role: "user", content: "hello" }],
+  ...more,
+});
