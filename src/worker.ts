@@ -4,11 +4,14 @@
  * `new Worker(new URL("./worker.ts", import.meta.url).href)`; the build names it as an entry point.
  */
 import { type Emit, type Port, serveRpc } from "./std/rpc.ts";
+import type { EventRecord } from "./storage/event-batch.ts";
 import type { EventService } from "./storage/sqlite/event-log.ts";
+import type { OtlpService, OtlpThread } from "./telemetry/otlp-thread.ts";
 
 /** What the background thread does, by service. */
 export interface BackgroundApi {
   readonly events: EventService;
+  readonly otlp: OtlpService;
 }
 
 /** A line for the operator's log, sent as event "log". */
@@ -22,19 +25,33 @@ declare const self: {
   addEventListener(type: "message", listener: (event: MessageEvent) => void): void;
 };
 
-const port: Port = {
-  post: (message, transfer = []) => self.postMessage(message, transfer),
-  listen: (onMessage) => self.addEventListener("message", (event) => onMessage(event.data)),
-};
+function main(): void {
+  const port: Port = {
+    post: (message, transfer = []) => self.postMessage(message, transfer),
+    listen: (onMessage) => self.addEventListener("message", (event) => onMessage(event.data)),
+  };
+  let otlp: OtlpThread | undefined;
+
+  serveRpc<BackgroundApi>(port, {
+    async events(emit) {
+      const { createEventThread } = await import("./storage/sqlite/event-thread.ts");
+      const { parseEventJson } = await import("./storage/event-batch.ts");
+      const onRecords = (records: readonly EventRecord[]) =>
+        otlp?.addCalls(records.map(({ json }) => parseEventJson(json)));
+      return createEventThread({ log: toLog(emit), onRecords });
+    },
+    async otlp(emit) {
+      const { createOutbound } = await import("./security/outbound.ts");
+      const { createOtlpThread } = await import("./telemetry/otlp-thread.ts");
+      otlp = createOtlpThread({ outbound: createOutbound(), log: toLog(emit) });
+      return otlp;
+    },
+  });
+}
 
 const toLog =
   (emit: Emit) =>
   (level: LogEvent["level"], message: string): void =>
     emit("log", { level, message } satisfies LogEvent);
 
-serveRpc<BackgroundApi>(port, {
-  async events(emit) {
-    const { createEventService } = await import("./storage/sqlite/event-thread.ts");
-    return createEventService({ log: toLog(emit) });
-  },
-});
+main();

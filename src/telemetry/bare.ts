@@ -9,6 +9,7 @@ export function createBareTelemetry(write: (line: string) => void = ignore): Tel
     counter: () => metric,
     histogram: () => metric,
     gauge: () => metric,
+    onCollect: ignore,
     log: (level, message, fields) => write(JSON.stringify({ level, message, ...fields })),
     span: ignore,
     spansOn: false,

@@ -5,12 +5,12 @@ import type { EventRecord } from "../event-batch.ts";
 import type { EventService } from "./event-log.ts";
 import { createSqliteEventSink, type SqliteEventSink } from "./event-sink.ts";
 
-export interface EventServiceContext {
+export interface EventThreadContext {
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
   readonly onRecords?: (records: readonly EventRecord[]) => void;
 }
 
-export function createEventService(context: EventServiceContext): EventService {
+export function createEventThread(context: EventThreadContext): EventService {
   let sink: SqliteEventSink | undefined;
   const opened = () => {
     if (!sink) throw new RpcError("storage_failed", "The event log is not open.");

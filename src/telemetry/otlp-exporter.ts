@@ -1,0 +1,187 @@
+/**
+ * Sends spans and metrics to an OTLP/HTTP endpoint, from the background thread: in batches, bounded,
+ * with back-off after failures. What cannot be delivered is dropped, counted and said once.
+ * Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
+ */
+import type { Outbound } from "../security/outbound.ts";
+import type { Clock } from "../std/clock.ts";
+import { sleep } from "../std/clock.ts";
+import type { Random } from "../std/random.ts";
+import type { MetricSnapshot } from "./metrics.ts";
+import { encodeMetrics, encodeSpans, type OtlpSource } from "./otlp-encode.ts";
+import type { SpanRecord } from "./telemetry.ts";
+
+export interface OtlpExporterOptions {
+  /** Base: `/v1/traces` and `/v1/metrics` are added. */
+  readonly endpoint: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly source: OtlpSource;
+  readonly outbound: Outbound;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: (level: "info" | "warn", message: string) => void;
+}
+
+export interface OtlpExporter {
+  addSpans(spans: readonly SpanRecord[]): void;
+  /** Replaces a snapshot that still waits: the newer one holds its sums. */
+  addMetrics(metrics: readonly MetricSnapshot[]): void;
+  stats(): OtlpStats;
+  /** Resolves when all that waited is sent or given up. */
+  flush(): Promise<void>;
+  /** Sends what waits, once, within `closeLimitMs`; then stops. */
+  close(): Promise<void>;
+}
+
+export interface OtlpStats {
+  readonly exportedSpans: number;
+  readonly droppedSpans: number;
+  readonly failedRequests: number;
+}
+
+/** Spans that wait to be sent; the oldest go first where it overflows. */
+export const spanQueueLimit = 8_192;
+export const spanBatchLimit = 512;
+export const spanDelayMs = 1_000;
+/** Tries of one request; pauses of 1, 2, 4, 8 s with jitter between them. */
+export const attemptLimit = 5;
+const firstPauseMs = 1_000;
+const longestPauseMs = 30_000;
+const requestTimeoutMs = 10_000;
+/** What closing may take; what is not sent by then is dropped. */
+export const closeLimitMs = 3_000;
+const retryable: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
+
+export function createOtlpExporter(options: OtlpExporterOptions): OtlpExporter {
+  const { clock, source } = options;
+  const base = options.endpoint.replace(/\/+$/, "");
+  const startMs = clock.now();
+  const closing = new AbortController();
+  const closed = new AbortController();
+  const queue: SpanRecord[] = [];
+  let metrics: { readonly snapshot: readonly MetricSnapshot[]; readonly atMs: number } | undefined;
+  let sending: Promise<void> | undefined;
+  let cancelTimer: (() => void) | undefined;
+  let exportedSpans = 0;
+  let droppedSpans = 0;
+  let failedRequests = 0;
+  let broken = false;
+
+  function pump(): Promise<void> {
+    cancelTimer?.();
+    cancelTimer = undefined;
+    sending ??= drain().finally(() => {
+      sending = undefined;
+    });
+    return sending;
+  }
+
+  async function drain(): Promise<void> {
+    for (;;) {
+      if (metrics) {
+        const { snapshot, atMs } = metrics;
+        metrics = undefined;
+        await send("/v1/metrics", encodeMetrics(snapshot, source, { startMs, atMs }));
+      } else if (queue.length > 0) {
+        const batch = queue.splice(0, spanBatchLimit);
+        const sent = await send("/v1/traces", encodeSpans(batch, source));
+        if (sent) exportedSpans += batch.length;
+        else droppedSpans += batch.length;
+        if (!sent && closing.signal.aborted) droppedSpans += queue.splice(0).length;
+      } else return;
+    }
+  }
+
+  async function send(path: string, body: string): Promise<boolean> {
+    for (let attempt = 1; ; attempt++) {
+      const result = await post(path, body);
+      if (result === "sent") return recovered();
+      failedRequests++;
+      report(path, result.reason);
+      if (!result.again || attempt >= attemptLimit || closing.signal.aborted) return false;
+      const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (attempt - 1));
+      const jitteredMs = result.afterMs ?? pauseMs * (0.5 + options.random.next() / 2);
+      await sleep(clock, jitteredMs, closing.signal).catch(() => undefined); // closing: last try
+    }
+  }
+
+  async function post(path: string, body: string): Promise<"sent" | Failure> {
+    const timeout = new AbortController();
+    const cancel = clock.after(requestTimeoutMs, () => timeout.abort(new Error("timed out")));
+    try {
+      const response = await options.outbound.fetch({
+        url: base + path,
+        method: "POST",
+        headers: { ...options.headers, "content-type": "application/json" },
+        body,
+        signal: AbortSignal.any([timeout.signal, closed.signal]),
+        trust: "operator",
+      });
+      const text = (await response.text()).slice(0, 200);
+      if (response.ok) return "sent";
+      const afterMs = retryAfterMs(response.headers.get("retry-after"));
+      return {
+        again: retryable.has(response.status),
+        reason: `status ${response.status} ${text}`,
+        ...(afterMs !== undefined && { afterMs }),
+      };
+    } catch (thrown) {
+      return { again: true, reason: thrown instanceof Error ? thrown.message : String(thrown) };
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Said when it breaks and when it works again, not in between. */
+  function report(path: string, reason: string): void {
+    if (broken) return;
+    broken = true;
+    options.log("warn", `OTLP export to ${base}${path} fails: ${reason}`);
+  }
+
+  function recovered(): true {
+    if (broken) options.log("info", `OTLP export to ${base} works again.`);
+    broken = false;
+    return true;
+  }
+
+  return {
+    addSpans(spans) {
+      if (closing.signal.aborted) return;
+      queue.push(...spans);
+      const excess = queue.length - spanQueueLimit;
+      if (excess > 0) {
+        queue.splice(0, excess);
+        droppedSpans += excess;
+      }
+      if (queue.length >= spanBatchLimit) void pump();
+      else if (!sending) cancelTimer ??= clock.after(spanDelayMs, () => void pump());
+    },
+    addMetrics(snapshot) {
+      if (closing.signal.aborted) return;
+      metrics = { snapshot, atMs: clock.now() };
+      void pump();
+    },
+    stats: () => ({ exportedSpans, droppedSpans, failedRequests }),
+    flush: pump,
+    async close() {
+      closing.abort();
+      const cancel = clock.after(closeLimitMs, () => closed.abort(new Error("closing")));
+      await pump();
+      await pump(); // what came while the last batch was under way
+      cancel();
+    },
+  };
+}
+
+interface Failure {
+  readonly again: boolean;
+  readonly reason: string;
+  readonly afterMs?: number;
+}
+
+/** Seconds, within reason; the date form is left to our own back-off. */
+function retryAfterMs(header: string | null): number | undefined {
+  if (header === null || !/^\d{1,6}$/.test(header)) return undefined;
+  return Math.min(Number(header) * 1000, longestPauseMs);
+}

@@ -1,0 +1,66 @@
+/** The half of telemetry that runs in the background thread: encodes and sends. */
+import type { CallEvent } from "../domain/event.ts";
+import type { Outbound } from "../security/outbound.ts";
+import { systemClock } from "../std/clock.ts";
+import { systemRandom } from "../std/random.ts";
+import { type SpanIds, toSpans } from "./call-span.ts";
+import type { MetricSnapshot } from "./metrics.ts";
+import type { OtlpSource } from "./otlp-encode.ts";
+import { createOtlpExporter, type OtlpExporter, type OtlpStats } from "./otlp-exporter.ts";
+import type { SpanRecord } from "./telemetry.ts";
+import { newSpanId } from "./trace-context.ts";
+
+export interface OtlpSettings {
+  readonly endpoint: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly source: OtlpSource;
+}
+
+/** What the serving thread asks of it. Spans and metrics cross as JSON: one text, nothing to clone. */
+export interface OtlpService {
+  open(settings: OtlpSettings): void;
+  spans(json: string): void;
+  /** Answers how the export stands. */
+  metrics(json: string): OtlpStats;
+  flush(params: null): Promise<void>;
+  close(params: null): Promise<void>;
+}
+
+/** The service, and a way for the event log's half to hand over calls. */
+export interface OtlpThread extends OtlpService {
+  addCalls(events: Iterable<CallEvent>): void;
+}
+
+export interface OtlpThreadContext {
+  readonly outbound: Outbound;
+  readonly log: (level: "info" | "warn", message: string) => void;
+}
+
+export function createOtlpThread(context: OtlpThreadContext): OtlpThread {
+  let exporter: OtlpExporter | undefined;
+  const ids: SpanIds = {
+    newSpanId: () => newSpanId(systemRandom),
+    newEventId: () => crypto.randomUUID(),
+  };
+  return {
+    open(settings) {
+      exporter = createOtlpExporter({
+        ...settings,
+        ...context,
+        clock: systemClock,
+        random: systemRandom,
+      });
+    },
+    addCalls(events) {
+      if (!exporter) return;
+      for (const event of events) exporter.addSpans(toSpans(event, ids));
+    },
+    spans: (json) => exporter?.addSpans(JSON.parse(json) as SpanRecord[]),
+    metrics(json) {
+      exporter?.addMetrics(JSON.parse(json) as MetricSnapshot[]);
+      return exporter?.stats() ?? { exportedSpans: 0, droppedSpans: 0, failedRequests: 0 };
+    },
+    flush: async () => exporter?.flush(),
+    close: async () => exporter?.close(),
+  };
+}
