@@ -25,7 +25,7 @@ const targets: Readonly<Record<string, string>> = {
 const entryPoints = ["src/main.ts", "src/worker.ts", "src/embedding/onnx-worker.ts"];
 
 /** What the binary is made of: newer than it means that it is stale. */
-const sources = "{src,wasm,models,scripts/build.ts,package-lock.json}{,/**/*}";
+const sources = ["{src,wasm,models}/**/*", "scripts/build.ts", "package.json", "package-lock.json"];
 
 export const hostTarget = `${process.platform === "win32" ? "windows" : process.platform}-${process.arch}`;
 
@@ -90,11 +90,10 @@ export function ensureBinary(): string {
 function isStale(path: string): boolean {
   if (!existsSync(path)) return true;
   const built = statSync(path).mtimeMs;
-  for (const file of new Glob(sources).scanSync({ cwd: root })) {
-    if (file.endsWith(".test.ts")) continue;
-    if (statSync(join(root, file)).mtimeMs > built) return true;
-  }
-  return false;
+  const files = sources.flatMap((pattern) => [...new Glob(pattern).scanSync({ cwd: root })]);
+  return files
+    .filter((file) => !file.endsWith(".test.ts"))
+    .some((file) => statSync(join(root, file)).mtimeMs > built);
 }
 
 /** From git, else from ROUTEIQ_COMMIT (an image is built without the repository). */
