@@ -1,4 +1,9 @@
 /** `npm test`: all tests, or those whose path holds the given words. */
+import { ensureBinary } from "./build.ts";
 import { bun, runOrExit } from "./run.ts";
 
-runOrExit([bun, "test", ...process.argv.slice(2)]);
+const words = process.argv.slice(2);
+// Before the tests, so that none of them has to wait for it, and its failure is told once.
+const needsBinary = words.length === 0 || words.some((word) => /e2e|bench/.test(word));
+if (needsBinary) ensureBinary();
+runOrExit([bun, "test", ...words]);

@@ -84,7 +84,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       activity.abortAll();
-      await server.stop(true);
+      await stopListening(server, clock);
       slot.swap(undefined, { status: "none" });
     },
   };
@@ -235,6 +235,21 @@ export function toRouterOptions({ router }: Config): RouterOptions {
     strictFilters: router.enablePreCallChecks || router.contextWindowFallbacks.length > 0,
     decisionTimeoutMs,
   };
+}
+
+/** How long the last bytes of ended calls may take to leave. */
+const flushMs = 1_000;
+
+/** Lets what was written leave before connections are closed: a stream's last event, say. */
+async function stopListening(
+  server: { stop(closeActive?: boolean): Promise<void> },
+  clock: Clock,
+): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const cancel = clock.after(flushMs, resolve);
+  await Promise.race([server.stop(), late]);
+  cancel();
+  await server.stop(true);
 }
 
 async function drain(activity: Activity, clock: Clock, limitMs: number): Promise<void> {

@@ -10,13 +10,16 @@ import { createOutbound } from "../security/outbound.ts";
 import { version } from "../std/version.ts";
 import { createBareTelemetry } from "../telemetry/bare.ts";
 import type { CommandContext } from "./command.ts";
+import { withSimulatedModels } from "./demo/simulated-config.ts";
+import type { SimulatedProviders } from "./demo/simulated-providers.ts";
 import { knownNames } from "./known-names.ts";
 import { UsageError } from "./parse.ts";
 
 export async function serve(context: CommandContext): Promise<number> {
   const { flags, env, out, signal } = context;
   const place = readPlace(context);
-  const load = () => loadChecked(flags["config"], env);
+  const simulation = createSimulation();
+  const load = async () => simulation.complete(await loadChecked(flags["config"], env));
   const { config, findings } = await load();
   for (const finding of findings) out.note(showFinding(finding));
   if (!config) {
@@ -44,7 +47,24 @@ export async function serve(context: CommandContext): Promise<number> {
   await aborted(signal);
   process.off("SIGHUP", onHangup);
   await stop(gateway, context);
+  await simulation.close();
   return 0;
+}
+
+/** Where there is neither configuration nor key, simulated providers answer, and say so. */
+function createSimulation() {
+  let running: Promise<SimulatedProviders> | undefined;
+  return {
+    async complete(loaded: Loaded): Promise<Loaded> {
+      const { config } = loaded;
+      if (config?.origin !== "simulated") return loaded;
+      running ??= import("./demo/simulated-providers.ts").then((demo) =>
+        demo.createSimulatedProviders(),
+      );
+      return { ...loaded, config: withSimulatedModels(config, (await running).entries) };
+    },
+    close: async () => (await running)?.close(),
+  };
 }
 
 interface Place {

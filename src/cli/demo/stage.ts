@@ -63,13 +63,15 @@ export async function createStage(options: StageOptions): Promise<Stage> {
   };
   await run("models", "keygen", "--out", path("keys"));
   writeFileSync(path("config.yaml"), toConfig(providers, repository, path("keys")));
-  const port = options.port || freePort();
-  const url = `http://127.0.0.1:${port}`;
   const gateway = startSelf(
-    ["serve", "--config", path("config.yaml"), "--port", String(port), "--data-dir", path("data")],
+    [
+      ...["serve", "--config", path("config.yaml"), "--data-dir", path("data")],
+      ...["--port", String(options.port)],
+    ],
     path("gateway.log"),
     { cwd: folder, env },
   );
+  let url = "";
   const readiness = async () => {
     const request = { url: `${url}/_health/ready`, method: "GET", headers: {}, signal };
     const response = await outbound.fetch({ ...request, trust: "operator" });
@@ -82,7 +84,8 @@ export async function createStage(options: StageOptions): Promise<Stage> {
     if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
   };
   try {
-    await waitUntilReady(gateway, readiness, signal);
+    url = await waitForUrl(gateway, signal);
+    await readiness();
   } catch (error) {
     await close();
     throw error;
@@ -115,29 +118,17 @@ function toConfig(providers: SimulatedProviders, repository: string, keys: strin
 const isChat = (entry: SimulatedProviders["entries"][number]) =>
   entry.model_info["mode"] === "chat";
 
-async function waitUntilReady(
-  gateway: LongProcess,
-  readiness: () => Promise<Readiness>,
-  signal: AbortSignal,
-): Promise<void> {
-  let exitCode: number | undefined;
-  gateway.exited.then((code) => {
-    exitCode = code;
+/** The address that the gateway says it listens on. @throws Error with its log when it ends. */
+async function waitForUrl(gateway: LongProcess, signal: AbortSignal): Promise<string> {
+  let ended = false;
+  gateway.exited.then(() => {
+    ended = true;
   });
   const deadline = performance.now() + startTimeoutMs;
-  while (performance.now() < deadline) {
-    if (exitCode !== undefined) break;
-    const answer = await readiness().catch(() => undefined); // not listening yet
-    if (answer) return;
+  while (!ended && performance.now() < deadline) {
+    const url = / on (http:\/\/\S+)/.exec(gateway.log())?.[1];
+    if (url) return url;
     await sleep(systemClock, 20, signal);
   }
   throw new Error(`the demo's gateway did not start:\n${gateway.log()}`);
-}
-
-/** A port that was free a moment ago. */
-function freePort(): number {
-  const probe = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-  const { port } = probe;
-  probe.stop(true);
-  return port ?? 0;
 }

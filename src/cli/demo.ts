@@ -1,0 +1,153 @@
+/** `routeiq demo`: the whole loop in one terminal, with simulated providers and real HTTP. */
+import { createOutbound } from "../security/outbound.ts";
+import { createRandom } from "../std/random.ts";
+import { type CommandContext, defineCommand, type Output } from "./command.ts";
+import { finaleLines } from "./demo/finale.ts";
+import { createPromptBank } from "./demo/prompts.ts";
+import {
+  type Casting,
+  cast,
+  type Play,
+  type SwapReport,
+  sceneAfter,
+  sceneBefore,
+  sceneShadow,
+  sceneSwap,
+} from "./demo/scenes.ts";
+import { simulatedVendors } from "./demo/simulated-models.ts";
+import { createStage, type Stage } from "./demo/stage.ts";
+import { UsageError } from "./parse.ts";
+
+const promptsPerTopic = 80;
+
+export const demoCommand = defineCommand({
+  name: "demo",
+  summary: "Show the loop: route, observe, train, gate, sign, publish, swap. No keys needed.",
+  flags: {
+    port: { description: "port of the gateway; 0: a free one (default)", value: "N", short: "p" },
+    seed: { description: "of prompts, models and training (default 1)", value: "N" },
+    folder: { description: "keep everything here, instead of in a temporary folder", value: "DIR" },
+    publish: { description: "publish to this repository, s3://… or a folder", value: "URL" },
+    exit: { description: "stop at the end instead of staying up" },
+  },
+  example: "routeiq demo --exit",
+  async run(context) {
+    const { flags, out, signal } = context;
+    const startedMs = performance.now();
+    const seed = wholeNumber(flags["seed"], "--seed", 1);
+    const bank = createPromptBank(createRandom(seed), promptsPerTopic);
+    const casting = cast(bank);
+    introduce(out, casting);
+    const stage = await createStage({ ...stageOptions(context), seed, bank });
+    try {
+      const target = { outbound: createOutbound(), url: stage.url, seed };
+      const play: Play = { stage, target, out, seed, signal };
+      const report = await playAll(play, casting);
+      const seconds = (performance.now() - startedMs) / 1000;
+      out.json({ ...report, seconds, seed, gateway: stage.url });
+      out.line(`\nAll of it took ${seconds.toFixed(1)} s.`);
+      if (flags["exit"] === true) return report.swap.failed === 0 ? 0 : 1;
+      await stayUp(stage, context);
+      return 0;
+    } finally {
+      await stage.close();
+    }
+  },
+});
+
+function stageOptions({ flags, env, signal }: CommandContext) {
+  const { folder, publish } = flags;
+  return {
+    outbound: createOutbound(),
+    env,
+    signal,
+    port: wholeNumber(flags["port"], "--port", 0),
+    ...(typeof folder === "string" ? { folder } : {}),
+    ...(typeof publish === "string" ? { repository: publish } : {}),
+  };
+}
+
+function wholeNumber(given: unknown, name: string, missing: number): number {
+  if (given === undefined) return missing;
+  const value = Number(given);
+  if (!Number.isInteger(value) || value < 0 || value > 65_535) {
+    throw new UsageError(`${name} wants a whole number from 0 to 65535.`);
+  }
+  return value;
+}
+
+function introduce(out: Output, { before, shadow, heldOut, after }: Casting): void {
+  const heading = (text: string) => out.line(text);
+  heading("RouteIQ demo. The models are simulated and say so; HTTP, routing, training are real.\n");
+  for (const { name, dialect, models } of simulatedVendors) {
+    for (const model of models) {
+      const price = `$${model.inputUsdPerMtok} in, $${model.outputUsdPerMtok} out per Mtok`;
+      out.line(`  ${model.name.padEnd(12)}${name}, ${dialect.padEnd(12)}${price}`);
+    }
+  }
+  const parts = [
+    `${before.length} for traffic before`,
+    `${shadow.length} to learn from`,
+    `${heldOut.length} for the gate`,
+    `${after.length} for traffic after`,
+  ];
+  out.line(`\n  Prompts: ${parts.join(", ")}; no prompt in two parts.\n`);
+}
+
+async function playAll(play: Play, casting: Casting) {
+  const { stage, out, seed } = play;
+  const command = async (...args: readonly string[]) => {
+    out.line(`$ routeiq ${args.join(" ").replaceAll(`${stage.folder}/`, "")}`);
+    return await stage.run(...args);
+  };
+  const { status } = await stage.readiness();
+  out.line(`1. A gateway at ${stage.url}, without a router yet (readiness: ${status}).`);
+  const before = await sceneBefore(play, casting);
+  out.line("2. A shadow set: a sample of prompts on every model, judged, off the request path.");
+  await sceneShadow(play, casting);
+  out.line("3. Train on it and on the event log.");
+  await command(
+    ...["train", "--data", stage.path("shadow.jsonl"), "--events", stage.path("data")],
+    ...["--strategy", "auto", "--seed", String(seed), "--out", stage.path("router")],
+  );
+  out.line("4. Evaluate on held-out prompts: the gate.");
+  const evaluation = await command(
+    ...["eval", "--data", stage.path("held-out.jsonl"), "--artifact", stage.path("router")],
+    "--json",
+  );
+  out.line("5. Sign and publish, while calls go on; the gateway polls, verifies and swaps.");
+  const swap = await sceneSwap(play, casting, async () => {
+    await command("models", "sign", stage.path("router"), "--key", stage.path("keys"));
+    await command("models", "publish", stage.path("router"), stage.repository);
+  });
+  tellSwap(out, swap);
+  out.line("6. Fresh prompts, by the router and by each model alone.");
+  const { dial, singles } = await sceneAfter(play, casting);
+  out.line("");
+  for (const line of finaleLines({ before, dial, singles }, out.terminal)) out.line(line);
+  return { before, dial, singles, swap, evaluation };
+}
+
+function tellSwap(out: Output, swap: SwapReport): void {
+  out.line(
+    `   ${swap.artifact} serves ${swap.seconds.toFixed(1)} s after publishing began; ` +
+      `${swap.calls} calls meanwhile, ${swap.failed} failed, slowest ${swap.slowestMs.toFixed(0)} ms.`,
+  );
+  if (swap.firstError) out.note(`first failure: ${swap.firstError}`);
+}
+
+async function stayUp(stage: Stage, { out, signal }: CommandContext): Promise<void> {
+  const body = `{"model":"auto","messages":[{"role":"user","content":"Prove that 2 is prime"}]}`;
+  out.line("\nThe gateway stays up. Try it:\n");
+  out.line(`  curl -i ${stage.url}/v1/chat/completions -H 'content-type: application/json' \\`);
+  out.line(`    -d '${body}'\n`);
+  out.line(
+    `and ask why: routeiq why <x-routeiq-call-id> --url ${stage.url}. Ctrl-C ends the demo.`,
+  );
+  const interrupted = new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  const exitCode = await Promise.race([interrupted, stage.gateway.exited]);
+  if (typeof exitCode === "number") throw new Error(`the gateway ended:\n${stage.gateway.log()}`);
+}
