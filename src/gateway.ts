@@ -1,10 +1,11 @@
 /** Configuration in, running gateway out: the only file that wires parts together. */
-import type { Config } from "./config/config.ts";
+import type { Config, Finding } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
 import { type ConfigReloader, createConfigReloader } from "./config/reload.ts";
 import type { DialectName } from "./dialects/dialect.ts";
 import { dialects } from "./dialects/registry.ts";
 import { GatewayError } from "./domain/errors.ts";
+import type { ModelFacts } from "./domain/model.ts";
 import { createApp, type SlowRoutes } from "./http/app.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
@@ -15,7 +16,7 @@ import type { Services } from "./pipeline/services.ts";
 import { createSpend } from "./pipeline/spend.ts";
 import { createProviderClient } from "./providers/client.ts";
 import { toDeployments } from "./providers/deployments.ts";
-import { providerLookup } from "./providers/first-providers.ts";
+import { findProvider } from "./providers/registry.ts";
 import { findBalancer } from "./routing/balancers/registry.ts";
 import { simpleShuffle } from "./routing/balancers/simple-shuffle.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
@@ -118,6 +119,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   return { url: server.url.origin, port: server.port ?? options.port, ...inner };
 }
 
+/** Facts of models that the configuration does not state. */
+const factsOf = (): ModelFacts => ({});
+
 /** What outlives a reload of the configuration. */
 function createShared(options: GatewayOptions, clock: Clock) {
   const { telemetry, config } = options;
@@ -170,7 +174,12 @@ function missingArtifact({ router }: Config) {
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
   const { clock, random, pool, slot, sessions, telemetry, ...kept } = shared;
-  const deployments = toDeployments(config, { ...providerLookup, env: options.env });
+  const { deployments, findings } = toDeployments(config, { env: options.env, factsOf });
+  const refused = findings.filter(({ level }) => level === "error");
+  if (refused[0]) throw toConfigError(refused[0], refused.length - 1);
+  for (const { message, remedy, path } of findings) {
+    telemetry.log("warn", message, { path, remedy });
+  }
   const routerOptions = toRouterOptions(config);
   return {
     ...kept,
@@ -184,8 +193,8 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       deployments,
       aliases: config.router.modelGroupAlias,
       autoModels: config.routeiq.autoModels,
-      factsOf: ({ provider, upstreamModel, facts }) => ({
-        ...providerLookup.factsOf(provider, upstreamModel),
+      factsOf: ({ facts }) => ({
+        ...factsOf(),
         ...facts,
       }),
     }),
@@ -200,11 +209,16 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     }),
     client: createProviderClient({
       outbound: options.outbound,
-      findProvider: providerLookup.findProvider,
+      findProvider,
     }),
     onInternalFailure: (error) =>
       telemetry.log("error", "a call failed inside the gateway", { error }),
   };
+}
+
+function toConfigError({ file, line, message, remedy }: Finding, more: number): GatewayError {
+  const others = more > 0 ? ` (and ${more} more)` : "";
+  return new GatewayError("config_invalid", `${file}:${line}: ${message}. ${remedy}${others}`);
 }
 
 const decisionTimeoutMs = 250;

@@ -10,7 +10,7 @@ import type { Deployment } from "../domain/model.ts";
 import type { Outbound } from "../security/outbound.ts";
 import { JsonParseFailed, parseJson } from "../std/json.ts";
 import { encodeBody } from "./encode.ts";
-import type { Provider } from "./provider.ts";
+import { headersFor, type Provider, urlFor } from "./provider.ts";
 
 export interface UpstreamRequest {
   readonly call: Call;
@@ -63,7 +63,7 @@ export interface ProviderClientOptions {
 /** What is the same for every call to a deployment, made once. */
 interface Prepared {
   readonly provider: Provider;
-  readonly urls: Readonly<Partial<Record<Call["operation"], string>>>;
+  readonly urls: Readonly<Record<Call["operation"], string | undefined>>;
   readonly headers: Readonly<Record<string, string>>;
 }
 
@@ -83,8 +83,15 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     }
     const fresh = {
       provider,
-      urls: toUrls(deployment, provider),
-      headers: toHeaders(deployment, provider),
+      urls: {
+        chat: urlFor(provider, deployment.apiBase, "chat"),
+        embedding: urlFor(provider, deployment.apiBase, "embedding"),
+      },
+      headers: {
+        "content-type": "application/json",
+        ...headersFor(provider, deployment.apiKey),
+        ...deployment.headers,
+      },
     };
     prepared.set(deployment, fresh);
     return fresh;
@@ -116,32 +123,6 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       }
     },
   };
-}
-
-function toUrls(deployment: Deployment, provider: Provider): Prepared["urls"] {
-  const base = deployment.apiBase.replace(/\/+$/, "");
-  return Object.fromEntries(
-    Object.entries(provider.paths).map(([operation, path]) => [operation, toUrl(base, path)]),
-  );
-}
-
-/** An operator may write the base with or without the operation's path; both are meant the same. */
-function toUrl(base: string, path: string): string {
-  return base.endsWith(path) ? base : `${base}${path}`;
-}
-
-function toHeaders(deployment: Deployment, provider: Provider): Record<string, string> {
-  return {
-    "content-type": "application/json",
-    ...provider.headers,
-    ...authHeaders(deployment, provider),
-    ...deployment.headers,
-  };
-}
-
-function authHeaders({ apiKey }: Deployment, { auth }: Provider): Record<string, string> {
-  if (apiKey === undefined || auth.kind === "none") return {};
-  return auth.kind === "bearer" ? { authorization: `Bearer ${apiKey}` } : { [auth.header]: apiKey };
 }
 
 /** Anthropic's callers choose beta features by header; they reach a provider of that dialect. */

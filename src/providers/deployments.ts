@@ -1,59 +1,77 @@
 /** `model_list` as deployments: provider found, key and base URL in place, facts on top of each other. */
-import type { Config, ModelEntry } from "../config/config.ts";
+import type { Config, Finding, ModelEntry } from "../config/config.ts";
 import { litellmParamKeys } from "../config/sections/known-keys.ts";
 import { LitellmParams } from "../config/sections/model-list.ts";
-import { GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import type { Capability, Deployment, ModelFacts } from "../domain/model.ts";
 import type { Price } from "../domain/usage.ts";
 import { sha256Hex } from "../security/hashing.ts";
-import type { Provider } from "./provider.ts";
+import { type Environment, resolveProvider, type ServedModel } from "./resolve.ts";
 
-/** What the registry and the catalog answer. */
-export interface ProviderLookup {
-  /** By name or alias. */
-  findProvider(name: string): Provider | undefined;
-  /** `openai/gpt-4o` → openai and gpt-4o; a bare name by the known families. */
-  resolveModel(model: string): { readonly provider: Provider; readonly model: string } | undefined;
-  /** The catalog's facts; empty where it knows nothing. */
-  factsOf(provider: string, model: string): ModelFacts;
-}
-
-export interface DeploymentSource extends ProviderLookup {
+export interface DeploymentSource {
   /** The process environment; the configuration's own stands above it. */
-  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly env: Environment;
+  /** The catalog's facts of a provider's model; empty where it knows nothing. */
+  readonly factsOf: (provider: string, model: string) => ModelFacts;
 }
 
-/** @throws GatewayError config_invalid, naming file, line and remedy, for a row that cannot work. */
-export function toDeployments(config: Config, source: DeploymentSource): Deployment[] {
+export interface Deployments {
+  readonly deployments: readonly Deployment[];
+  /** An error for a row that cannot work, a warning for one that is off or lacks its key. */
+  readonly findings: readonly Finding[];
+}
+
+export function toDeployments(config: Config, source: DeploymentSource): Deployments {
   const env = { ...source.env, ...config.environment };
-  const made = config.models.map((entry) => toDeployment(entry, { ...source, env }));
-  // Two rows that are the same to the letter are two shares of the load, and two ids.
+  const findings: Finding[] = [];
   const seen = new Map<string, number>();
-  return made.map((deployment) => {
+  const deployments = config.models.flatMap((entry): Deployment[] => {
+    const served = resolveProvider(entry.params, env);
+    if (served.status !== "served") {
+      const level = served.status === "not_served_yet" ? "warning" : "error";
+      findings.push(toFinding(entry, level, served.key, served.message, served.remedy));
+      return [];
+    }
+    if (served.missingKey) findings.push(missingKey(entry, served.missingKey));
+    const deployment = toDeployment(entry, served, source);
+    // Two rows that are the same to the letter are two shares of the load, and two ids.
     const times = (seen.get(deployment.id) ?? 0) + 1;
     seen.set(deployment.id, times);
-    return times === 1 ? deployment : { ...deployment, id: `${deployment.id}-${times}` };
+    return [times === 1 ? deployment : { ...deployment, id: `${deployment.id}-${times}` }];
   });
+  return { deployments, findings };
 }
 
-function toDeployment(entry: ModelEntry, source: DeploymentSource): Deployment {
-  const { params, info, modelName } = entry;
-  const { provider, model } = providerOf(entry, source);
-  const key = text(params["api_key"]) ?? firstSet(keyNames(provider), source.env);
-  const base = text(params["api_base"]) ?? text(params["base_url"]) ?? baseOf(provider, source.env);
-  if (base === undefined) {
-    throw refused(entry, `${provider.name} has no base URL of its own`, "Write api_base.");
-  }
-  const facts = source.factsOf(provider.name, text(info["base_model"]) ?? model);
+function toFinding(
+  { file, line, modelName }: ModelEntry,
+  level: Finding["level"],
+  key: string,
+  problem: string,
+  remedy: string,
+): Finding {
+  const path = `model_list.${modelName}.litellm_params.${key}`;
+  return { level, file, line, path, message: problem, remedy };
+}
+
+function missingKey(entry: ModelEntry, names: readonly string[]): Finding {
+  const message = `no key is set for ${entry.params.model}; its calls will be refused by the provider`;
+  return toFinding(entry, "warning", "api_key", message, `Set ${names.join(" or ")}, or api_key.`);
+}
+
+function toDeployment(
+  { params, info, modelName }: ModelEntry,
+  { provider, upstreamModel, apiBase, apiKey }: ServedModel,
+  source: DeploymentSource,
+): Deployment {
+  const facts = source.factsOf(provider.name, text(info["base_model"]) ?? upstreamModel);
   const timeoutS = number(params["timeout"]) ?? number(params["request_timeout"]);
   return {
     id: text(info["id"]) ?? idOf(params, modelName),
     group: modelName,
     candidate: params.model,
     provider: provider.name,
-    upstreamModel: model,
-    apiBase: base.replace(/\/+$/, ""),
+    upstreamModel,
+    apiBase,
     operation: info["mode"] === "embedding" ? "embedding" : "chat",
     facts: { ...facts, ...factsOfEntry(params, info, facts) },
     headers: {
@@ -64,7 +82,7 @@ function toDeployment(entry: ModelEntry, source: DeploymentSource): Deployment {
       ...textMap(params["extra_headers"]),
     },
     body: bodyOf(params),
-    ...present("apiKey", key),
+    ...present("apiKey", apiKey),
     ...present("weight", number(params["weight"])),
     ...present("rpm", number(params["rpm"])),
     ...present("tpm", number(params["tpm"])),
@@ -77,48 +95,6 @@ function toDeployment(entry: ModelEntry, source: DeploymentSource): Deployment {
     ...(Array.isArray(params["tags"]) ? { tags: params["tags"].map(String) } : {}),
     ...(info["simulated"] === true ? { simulated: true } : {}),
   };
-}
-
-function providerOf(entry: ModelEntry, source: DeploymentSource) {
-  const { params } = entry;
-  const named = text(params["custom_llm_provider"]);
-  if (named !== undefined) {
-    const provider = source.findProvider(named);
-    if (!provider) {
-      throw refused(entry, `there is no provider "${named}"`, "See docs/providers.md for names.");
-    }
-    const prefix = [provider.name, ...(provider.aliases ?? [])].find((name) =>
-      params.model.startsWith(`${name}/`),
-    );
-    return { provider, model: prefix ? params.model.slice(prefix.length + 1) : params.model };
-  }
-  const found = source.resolveModel(params.model);
-  if (found) return found;
-  // A base URL and a name without a known prefix: an OpenAI-compatible server.
-  const compatible = source.findProvider("openai");
-  const ownBase = text(params["api_base"]) ?? text(params["base_url"]);
-  if (compatible && ownBase !== undefined) return { provider: compatible, model: params.model };
-  throw refused(
-    entry,
-    `"${params.model}" names no known provider`,
-    "Write provider/model, such as openai/gpt-4o; or set api_base for an OpenAI-compatible server.",
-  );
-}
-
-function refused({ file, line }: ModelEntry, problem: string, remedy: string): GatewayError {
-  return new GatewayError("config_invalid", `${file}:${line}: ${problem}. ${remedy}`);
-}
-
-function keyNames({ auth }: Provider): readonly string[] {
-  return auth.kind === "none" ? [] : auth.env;
-}
-
-function baseOf(provider: Provider, env: DeploymentSource["env"]): string | undefined {
-  return firstSet(provider.baseUrlEnv ?? [], env) ?? provider.baseUrl;
-}
-
-function firstSet(names: readonly string[], env: DeploymentSource["env"]): string | undefined {
-  return names.map((name) => env[name]).find((value) => value !== undefined && value !== "");
 }
 
 /** Stable over restarts and over the order of keys; a key's secret goes in as a digest alone. */

@@ -8,7 +8,7 @@ import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
 import { type JsonEdit, type JsonEdits, spliceJson } from "../std/json.ts";
-import type { Provider } from "./provider.ts";
+import { adaptBody, type Provider } from "./provider.ts";
 
 /** What a caller may say to the gateway in the body, LiteLLM's words; a provider would refuse them. */
 export const gatewayFields: readonly string[] = [
@@ -59,28 +59,29 @@ export interface Encoded {
   readonly passes: boolean;
 }
 
+/** Costs one shallow copy of the body where the bytes pass, two serialisations where they do not. */
 export function encodeBody(
   call: Call,
   deployment: Deployment,
   provider: Provider,
   callerDialect: Dialect,
 ): Encoded {
+  const model = deployment.upstreamModel;
   const passes = call.operation === "embedding" || callerDialect.name === provider.dialect.name;
-  const adapts = provider.adapt !== undefined && provider.adapt.length > 0;
   const defaults = hasFields(deployment.body);
-  if (passes && !adapts && !defaults) {
-    return { body: spliceJson(call.bytes, editsFor(call, deployment, provider)), passes };
+  if (passes && !defaults) {
+    const named = { ...call.body, model };
+    if (adaptBody(provider, named) === named) {
+      return { body: spliceJson(call.bytes, editsFor(call, deployment, provider)), passes };
+    }
   }
+  const own = withoutGatewayFields(call);
   let body = passes
-    ? withEdits(call, deployment, provider)
-    : provider.dialect.encodeRequest(
-        callerDialect.decodeRequest(withoutGatewayFields(call)),
-        deployment.upstreamModel,
-      );
-  if (!passes && needsUsage(call, provider, body)) body = withUsage(body);
+    ? { ...own, model }
+    : provider.dialect.encodeRequest(callerDialect.decodeRequest(own), model);
+  if (needsUsage(call, provider, body)) body = withUsage(body);
   if (defaults) body = { ...deployment.body, ...body };
-  for (const change of provider.adapt ?? []) body = change(body);
-  return { body: JSON.stringify(body), passes };
+  return { body: JSON.stringify(adaptBody(provider, body)), passes };
 }
 
 function editsFor(call: Call, deployment: Deployment, provider: Provider): JsonEdits {
@@ -119,11 +120,6 @@ function withoutGatewayFields(call: Call): JsonObject {
   for (const field of gatewayFields) delete body[field];
   if (dropsMetadata(call)) delete body["metadata"];
   return body;
-}
-
-function withEdits(call: Call, deployment: Deployment, provider: Provider): JsonObject {
-  const body = { ...withoutGatewayFields(call), model: deployment.upstreamModel };
-  return needsUsage(call, provider, body) ? withUsage(body) : body;
 }
 
 function hasFields(body: JsonObject): boolean {

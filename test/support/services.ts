@@ -15,7 +15,7 @@ import type { Services } from "../../src/pipeline/services.ts";
 import { createSpend } from "../../src/pipeline/spend.ts";
 import { createProviderClient } from "../../src/providers/client.ts";
 import { toDeployments } from "../../src/providers/deployments.ts";
-import { providerLookup } from "../../src/providers/first-providers.ts";
+import { findProvider } from "../../src/providers/registry.ts";
 import { createPool } from "../../src/routing/pool.ts";
 import { createResolveTable } from "../../src/routing/resolve.ts";
 import { createRouter } from "../../src/routing/router.ts";
@@ -56,7 +56,7 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
   const random = options.random ?? createRandom(1);
   const slot = options.slot ?? createSlot({ status: "none" });
   const pool = createPool(clock, random);
-  const deployments = toDeployments(config, { ...providerLookup, env: {} });
+  const { deployments } = toDeployments(config, { env: {}, factsOf: () => ({}) });
   const metrics = createCallMetrics(createBareTelemetry());
   const failures: unknown[] = [];
   return {
@@ -82,7 +82,7 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
       clock,
       onRouterFailure: (error) => failures.push(error),
     }),
-    client: createProviderClient({ outbound, findProvider: providerLookup.findProvider }),
+    client: createProviderClient({ outbound, findProvider }),
     getDialect: (name) => dialects[name],
     retryBudget: createRetryBudget(clock),
     activity: createActivity(),
