@@ -3,7 +3,8 @@
  * Serving and evaluation both call it, so that what is measured is what serves.
  */
 import type { CandidateScore, DecisionReason, Dial, FilterReason } from "../domain/decision.ts";
-import { costMicroUsd, type Price } from "../domain/usage.ts";
+import { withoutPrefix } from "../domain/model.ts";
+import type { Price } from "../domain/usage.ts";
 import type { QueryScores, TrainedRouter } from "./trained-router.ts";
 
 export interface CandidateInput {
@@ -18,7 +19,7 @@ export interface CandidateInput {
 export interface DecideInput {
   readonly router: TrainedRouter;
   readonly scores: QueryScores;
-  /** At least one is not filtered. Order: as configured; the first eligible one is the default. */
+  /** At least one is not filtered. Order: as configured; ties keep it. */
   readonly candidates: readonly CandidateInput[];
   readonly inputTokens: number;
   readonly dial: Dial;
@@ -31,65 +32,111 @@ export interface Decided {
   readonly reason: DecisionReason;
 }
 
-/** λ for a trade-off in [0, 1]: 1 → 0 (quality alone), 0 → the largest λ of the router's grid. */
-export function toLambda(router: TrainedRouter, tradeoff: number): number {
-  const grid = router.dial;
+/**
+ * λ for a trade-off in [0, 1], along the router's grid, whose points were measured when it was
+ * trained: 1 is the best quality that was measured, 0 the least cost. Between two points λ is
+ * interpolated, so that a higher trade-off never costs quality by a jump.
+ */
+export function toLambda({ dial }: Pick<TrainedRouter, "dial">, tradeoff: number): number {
+  const grid = dial.map(({ lambda }) => lambda).sort((a, b) => a - b);
   if (grid.length === 0) return tradeoff >= 1 ? 0 : (1 - tradeoff) / Math.max(tradeoff, 0.01);
-  const sorted = [...grid].sort((a, b) => a.lambda - b.lambda);
-  const at = Math.round((1 - tradeoff) * (sorted.length - 1));
-  return sorted[at]?.lambda ?? 0;
+  const position = (1 - tradeoff) * (grid.length - 1);
+  const below = Math.min(grid.length - 1, Math.floor(position));
+  const from = grid[below] as number;
+  const to = grid[below + 1] ?? from;
+  return from + (to - from) * (position - below);
 }
 
+/**
+ * λ for a floor: the cheapest measured point that holds the share of the model's quality. Where no
+ * point does, the one of best quality. A model that the artifact does not know has the quality of
+ * the best one: a floor is never lower than it was meant.
+ */
+function toFloorLambda(
+  { dial, labels, labelQuality }: TrainedRouter,
+  { share, model }: NonNullable<Dial["floor"]>,
+): number {
+  const label = labels.findIndex((name) => name === model || name === withoutPrefix(model));
+  const quality = label >= 0 ? (labelQuality[label] as number) : Math.max(...labelQuality);
+  const holding = dial.filter(({ meanQuality }) => meanQuality >= share * quality);
+  if (holding.length === 0) {
+    return dial.reduce(
+      (best, point) => (point.meanQuality > best.meanQuality ? point : best),
+      dial[0] ?? { lambda: 0, meanQuality: 0, meanCostUsd: 0 },
+    ).lambda;
+  }
+  return holding.reduce((cheapest, point) =>
+    point.meanCostUsd < cheapest.meanCostUsd ? point : cheapest,
+  ).lambda;
+}
+
+/**
+ * Ranks the candidates by utility. A query unlike all training data (`abstain`) is ranked by the
+ * global table, to which its predictions have shrunk: the default candidate is the model that the
+ * dial picks for an unknown query.
+ */
 export function decide(input: DecideInput): Decided {
   const { router, scores, dial } = input;
-  const lambda = toLambda(router, dial.tradeoff);
-  const scored = input.candidates.map((candidate): CandidateScore => {
-    const { model, group, label } = candidate;
-    if (candidate.filtered) return { model, group, filtered: candidate.filtered, probability: 0 };
-    const known = label >= 0;
-    const quality = known ? (scores.quality[label] ?? 0) : mean(router.labelQuality);
-    const outputTokens = known ? (scores.outputTokens[label] ?? Number.NaN) : Number.NaN;
-    const costUsd = predictCost(candidate, input, outputTokens, known ? label : -1);
-    const utility = quality - lambda * (costUsd / (router.costRefUsd || 1));
-    return {
-      model,
-      group,
-      quality,
-      costUsd,
-      utility,
-      probability: 0,
-      ...(known ? {} : { prior: true }),
-      ...(known ? { uncertainty: scores.uncertainty[label] ?? Number.NaN } : {}),
-      ...(Number.isFinite(outputTokens) ? { outputTokens } : {}),
-    };
-  });
-  const eligible = scored.filter((one) => !one.filtered);
-  const ranked = scores.abstain
-    ? eligible
-    : [...eligible].sort((a, b) => (b.utility ?? 0) - (a.utility ?? 0));
+  const lambda = dial.floor ? toFloorLambda(router, dial.floor) : toLambda(router, dial.tradeoff);
+  const scored = input.candidates.map((candidate) => toScore(candidate, input, lambda));
+  const ranked = scored
+    .filter((one) => !one.filtered)
+    .sort((a, b) => (b.utility ?? 0) - (a.utility ?? 0));
   const [first, ...rest] = ranked;
   if (!first) throw new RangeError("decide needs one candidate that is not filtered");
   return {
     candidates: [{ ...first, probability: 1 }, ...rest, ...scored.filter((one) => one.filtered)],
     chosen: first.model,
-    reason: scores.abstain ? "abstained" : "utility",
+    reason: scores.abstain ? "abstained" : dial.floor ? "floor" : "utility",
   };
 }
 
-function predictCost(
+function toScore(
   candidate: CandidateInput,
-  input: DecideInput,
-  outputTokens: number,
-  label: number,
+  { router, scores, inputTokens }: DecideInput,
+  lambda: number,
+): CandidateScore {
+  const { model, group, label } = candidate;
+  if (candidate.filtered) return { model, group, filtered: candidate.filtered, probability: 0 };
+  const known = label >= 0;
+  const quality = known ? (scores.quality[label] as number) : mean(router.labelQuality);
+  const outputTokens = known ? (scores.outputTokens[label] as number) : Number.NaN;
+  const latencyMs = known ? (scores.latencyMs[label] as number) : Number.NaN;
+  const costUsd = predictCost(candidate, { router, scores, inputTokens, outputTokens });
+  return {
+    model,
+    group,
+    quality,
+    costUsd,
+    utility: quality - lambda * (costUsd / (router.costRefUsd || 1)),
+    probability: 0,
+    ...(known ? { uncertainty: scores.uncertainty[label] as number } : { prior: true }),
+    ...(Number.isFinite(outputTokens) ? { outputTokens } : {}),
+    ...(Number.isFinite(latencyMs) ? { latencyMs } : {}),
+  };
+}
+
+/** Output tokens where nothing is known of a model's habits. */
+const usualOutputTokens = 256;
+
+/** The operator's price where there is one; else what the model cost on the training data. */
+function predictCost(
+  { price, label }: CandidateInput,
+  {
+    router,
+    scores,
+    inputTokens,
+    outputTokens,
+  }: Pick<DecideInput, "router" | "scores" | "inputTokens"> & { readonly outputTokens: number },
 ): number {
-  const output = Number.isFinite(outputTokens) ? outputTokens : 256;
-  const micro = costMicroUsd(
-    { inputTokens: input.inputTokens, outputTokens: output },
-    candidate.price,
-  );
-  if (micro !== undefined) return micro / 1e6;
-  const seen = label >= 0 ? input.router.labelCostUsd[label] : Number.NaN;
-  return seen !== undefined && Number.isFinite(seen) ? seen : input.router.costRefUsd;
+  if (price) {
+    const output = Number.isFinite(outputTokens) ? outputTokens : usualOutputTokens;
+    return inputTokens * price.inputUsdPerToken + output * price.outputUsdPerToken;
+  }
+  const predicted = label >= 0 ? (scores.costUsd[label] as number) : Number.NaN;
+  if (Number.isFinite(predicted)) return predicted;
+  const seen = label >= 0 ? (router.labelCostUsd[label] as number) : Number.NaN;
+  return Number.isFinite(seen) ? seen : router.costRefUsd;
 }
 
 function mean(values: Float32Array): number {

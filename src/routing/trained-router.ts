@@ -22,6 +22,8 @@ export interface QueryScores {
   readonly uncertainty: Float32Array;
   /** Predicted output tokens per label; NaN where unknown. */
   readonly outputTokens: Float32Array;
+  /** Predicted USD per label at the prices of the training data; NaN where unknown. */
+  readonly costUsd: Float32Array;
   /** Predicted whole-call latency per label, ms; NaN where unknown. */
   readonly latencyMs: Float32Array;
   /** 0: like the training data; 1: unlike anything in it. */
@@ -53,5 +55,7 @@ export interface TrainedRouter {
   /** True when `score` answers at once, on the calling thread. */
   readonly sync: boolean;
   score(query: RoutingQuery): QueryScores | Promise<QueryScores>;
+  /** The same from features that were computed before: the event log's. */
+  scoreFeatures(features: RawFeatures): QueryScores | Promise<QueryScores>;
   close(): void;
 }

@@ -56,8 +56,17 @@ export interface Scores {
 /** A strategy at work. Owns its kernels instance; `close` frees what is outside the heap. */
 export interface Scorer {
   readonly sync: boolean;
+  /** True where the choice never depends on the query, nor on the dial: smallest, largest. */
+  readonly constant?: boolean;
   score(x: Float32Array): Scores | Promise<Scores>;
   close(): void;
+}
+
+export interface ScorerShape {
+  /** Length of x. */
+  readonly d: number;
+  /** Number of models. */
+  readonly m: number;
 }
 
 export interface Strategy<Options extends TObject = TObject> {
@@ -66,7 +75,15 @@ export interface Strategy<Options extends TObject = TObject> {
   readonly summary: string;
   readonly options: Options;
   fit(examples: Examples, options: Static<Options>, context: FitContext): Fitted | Promise<Fitted>;
-  load(fitted: Fitted, kernels: (bytes: number) => Kernels): Scorer | Promise<Scorer>;
+  /**
+   * @throws GatewayError artifact_refused when what was learnt does not fit the shape: the numbers
+   * come from a file, and the kernels check nothing.
+   */
+  load(
+    fitted: Fitted,
+    shape: ScorerShape,
+    kernels: (bytes: number) => Kernels,
+  ): Scorer | Promise<Scorer>;
 }
 
 export function defineStrategy<Options extends TObject>(

@@ -1,0 +1,63 @@
+/** The dial: a grid of trade-offs with what each was worth on rows that were not trained on. */
+import type { DialPoint } from "../routing/trained-router.ts";
+import { choose, measure, type Outcomes } from "./validate.ts";
+
+const finest = 97;
+const lambdaRange = { from: 1e-3, to: 30 } as const;
+/** Points of the grid: enough that neighbours differ little, few enough to read. */
+const kept = 49;
+
+export interface DialInput {
+  readonly outcomes: Outcomes;
+  /** n×m, out of fold, shrunk. */
+  readonly predicted: Float32Array;
+  /** n×m, USD. */
+  readonly costs: Float32Array;
+  readonly costRef: number;
+  readonly constant: boolean;
+}
+
+/**
+ * From best quality to least cost. Trade-offs that cost more and are no better than a later one are
+ * left out, so that "best quality" is the best that was measured, not what a λ of 0 hopes for.
+ */
+export function fitDial({ outcomes, predicted, costs, costRef, constant }: DialInput): DialPoint[] {
+  const { n, m } = outcomes;
+  const at = (lambda: number): DialPoint => {
+    const chosen = choose(predicted, costs, { n, m, lambda, costRef });
+    const { cost, quality } = measure(chosen, outcomes, predicted, costs);
+    return { lambda, meanQuality: quality, meanCostUsd: cost };
+  };
+  if (constant || n === 0) return n === 0 ? [] : [at(0)];
+  const ratio = lambdaRange.to / lambdaRange.from;
+  const grid = [
+    0,
+    ...Array.from({ length: finest }, (_, i) => lambdaRange.from * ratio ** (i / (finest - 1))),
+  ];
+  const points = grid.map(at);
+  const best = points.reduce((top, point, i) => {
+    return point.meanQuality >= (points[top] as DialPoint).meanQuality ? i : top;
+  }, 0);
+  return spread(points.slice(best));
+}
+
+/** At most `kept` points, evenly spaced in cost on a logarithmic scale, first and last included. */
+function spread(points: readonly DialPoint[]): DialPoint[] {
+  if (points.length <= kept) return [...points];
+  const position = (point: DialPoint) => Math.log(Math.max(point.meanCostUsd, 1e-12));
+  const first = position(points[0] as DialPoint);
+  const last = position(points.at(-1) as DialPoint);
+  const step = (first - last) / (kept - 1);
+  const chosen: DialPoint[] = [];
+  let next = first;
+  points.forEach((point, i) => {
+    const due = position(point) <= next + 1e-9;
+    const must = i === 0 || i === points.length - 1;
+    // Whatever is left must still fit.
+    const room = kept - chosen.length > 1 || i === points.length - 1;
+    if (!must && !(due && room)) return;
+    chosen.push(point);
+    while (step > 0 && next >= position(point)) next -= step;
+  });
+  return chosen;
+}

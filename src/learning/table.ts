@@ -1,0 +1,218 @@
+/**
+ * Rows as columns: features and, per model, quality, cost, output tokens and latency. What training
+ * and evaluation work on, so that text is read once and let go.
+ */
+import { createHash } from "node:crypto";
+import type { RawFeatures } from "../domain/features.ts";
+import type { FeatureExtractor } from "../embedding/embedder.ts";
+import type { DataRow, PriceList } from "./dataset.ts";
+
+export interface Table {
+  /** Sorted. */
+  readonly labels: readonly string[];
+  readonly ids: readonly string[];
+  readonly categories: readonly (string | undefined)[];
+  readonly features: readonly RawFeatures[];
+  readonly n: number;
+  /** n×m each, row-major; NaN: not observed. */
+  readonly quality: Float32Array;
+  readonly costUsd: Float64Array;
+  readonly outputTokens: Float32Array;
+  readonly latencyMs: Float32Array;
+  /** n. */
+  readonly weight: Float32Array;
+  readonly group: Int32Array;
+  /** m; NaN where unknown. */
+  readonly sizeB: Float32Array;
+  readonly priceUsdPerMtok: Float32Array;
+  /** sha256 over ids, queries and outcomes, hex: what an artifact says it learnt from. */
+  readonly sha256: string;
+}
+
+export interface TableSource {
+  readonly rows: AsyncIterable<DataRow>;
+  readonly prices: PriceList;
+}
+
+/** One observed row before it is a column: from a data file or from the event log. */
+export interface TableRow {
+  readonly id: string;
+  readonly category?: string;
+  readonly features: RawFeatures;
+  readonly outcomes: DataRow["outcomes"];
+  readonly weight: number;
+  /** Rows that share a key are of one group. */
+  readonly groupKeys: readonly string[];
+}
+
+export interface TableBuilder {
+  add(row: TableRow): void;
+  /** `common`: only the models that every row has, as a comparison of routers needs. */
+  finish(prices: PriceList, models: "all" | "common"): Table;
+  readonly size: number;
+}
+
+/** Reads sources one after the other. Costs are completed per source, by the rule of `completeCosts`. */
+export async function readTable(
+  sources: readonly TableSource[],
+  extractor: FeatureExtractor,
+  models: "all" | "common",
+  onRow: (count: number) => void = () => undefined,
+): Promise<Table> {
+  const builder = createTableBuilder();
+  const prices = new Map<string, ModelPriceOf>();
+  for (const source of sources) {
+    for (const [model, price] of source.prices) prices.set(model, price);
+    for await (const row of source.rows) {
+      builder.add({
+        id: row.id,
+        features: await extractor.extract({ text: row.query, tools: row.tools }),
+        outcomes: row.outcomes,
+        weight: 1,
+        groupKeys: toGroupKeys(row),
+        ...(row.category === undefined ? {} : { category: row.category }),
+      });
+      onRow(builder.size);
+    }
+  }
+  return builder.finish(prices, models);
+}
+
+type ModelPriceOf = PriceList extends ReadonlyMap<string, infer P> ? P : never;
+
+/** Queries that begin alike, and queries over one set of tools, are near-duplicates. */
+function toGroupKeys(row: DataRow): string[] {
+  const start = row.query
+    .toLowerCase()
+    .replace(/[^\p{L}]+/gu, " ")
+    .trim()
+    .slice(0, 64);
+  const tools = row.tools.map(({ name }) => name).sort();
+  return [`q:${start}`, ...(tools.length > 0 ? [`t:${tools.join(",")}`] : [])];
+}
+
+export function createTableBuilder(): TableBuilder {
+  const rows: Omit<TableRow, "groupKeys">[] = [];
+  const groups: number[] = [];
+  const parents: number[] = [];
+  const groupOf = new Map<string, number>();
+  const hash = createHash("sha256");
+  const find = (id: number): number => {
+    let at = id;
+    while (parents[at] !== at) at = parents[at] as number;
+    parents[id] = at;
+    return at;
+  };
+  return {
+    get size() {
+      return rows.length;
+    },
+    add({ groupKeys, ...row }) {
+      const own = parents.length;
+      parents.push(own);
+      for (const key of groupKeys) {
+        const other = groupOf.get(key);
+        if (other === undefined) groupOf.set(key, own);
+        else parents[find(own)] = find(other);
+      }
+      groups.push(own);
+      rows.push(row);
+      hash.update(row.id).update(row.features.lexicalBuckets).update(row.features.shape);
+      hash.update(JSON.stringify([...row.outcomes]));
+    },
+    finish(prices, models) {
+      const labels = toLabels(rows, models);
+      const columns = toColumns(rows, labels);
+      completeCosts(columns, labels, rows, prices);
+      const ofPrices = (pick: (price: ModelPriceOf | undefined) => number | undefined) =>
+        Float32Array.from(labels, (label) => pick(prices.get(label)) ?? Number.NaN);
+      return {
+        labels,
+        ids: rows.map(({ id }) => id),
+        categories: rows.map(({ category }) => category),
+        features: rows.map(({ features }) => features),
+        n: rows.length,
+        ...columns,
+        weight: Float32Array.from(rows, ({ weight }) => weight),
+        group: Int32Array.from(groups, find),
+        sizeB: ofPrices((price) => price?.sizeB),
+        priceUsdPerMtok: ofPrices((price) => price?.input),
+        sha256: hash.digest("hex"),
+      };
+    },
+  };
+}
+
+type Rows = readonly Pick<TableRow, "outcomes">[];
+
+function toLabels(rows: Rows, models: "all" | "common"): string[] {
+  const counts = new Map<string, number>();
+  for (const { outcomes } of rows) {
+    for (const model of outcomes.keys()) counts.set(model, (counts.get(model) ?? 0) + 1);
+  }
+  const least = models === "common" ? rows.length : 1;
+  return [...counts]
+    .filter(([, count]) => count >= least)
+    .map(([model]) => model)
+    .sort();
+}
+
+function toColumns(rows: Rows, labels: readonly string[]) {
+  const size = rows.length * labels.length;
+  const quality = new Float32Array(size).fill(Number.NaN);
+  const costUsd = new Float64Array(size).fill(Number.NaN);
+  const outputTokens = new Float32Array(size).fill(Number.NaN);
+  const latencyMs = new Float32Array(size).fill(Number.NaN);
+  rows.forEach(({ outcomes }, row) => {
+    labels.forEach((label, j) => {
+      const outcome = outcomes.get(label);
+      if (!outcome) return;
+      const at = row * labels.length + j;
+      quality[at] = outcome.score;
+      costUsd[at] = outcome.costUsd ?? Number.NaN;
+      outputTokens[at] = outcome.outputTokens ?? Number.NaN;
+      latencyMs[at] = outcome.latencyMs ?? Number.NaN;
+    });
+  });
+  return { quality, costUsd, outputTokens, latencyMs };
+}
+
+/**
+ * A cost for every observed cell: as given; else tokens × prices where both counts are there; else,
+ * where some rows have a cost of this model, their mean; else the price of 1,000 input tokens stands
+ * in, as the reference scorer does.
+ */
+function completeCosts(
+  { costUsd, quality }: ReturnType<typeof toColumns>,
+  labels: readonly string[],
+  rows: Rows,
+  prices: PriceList,
+): void {
+  const m = labels.length;
+  labels.forEach((label, j) => {
+    const price = prices.get(label);
+    rows.forEach(({ outcomes }, row) => {
+      const at = row * m + j;
+      const { inputTokens, outputTokens } = outcomes.get(label) ?? {};
+      if (!Number.isNaN(costUsd[at]) || inputTokens === undefined || outputTokens === undefined) {
+        return;
+      }
+      if (price?.input === undefined) return;
+      const usd = inputTokens * price.input + outputTokens * (price.output ?? price.input);
+      costUsd[at] = usd / 1e6;
+    });
+    let sum = 0;
+    let count = 0;
+    for (let row = 0; row < rows.length; row++) {
+      const cost = costUsd[row * m + j] as number;
+      if (Number.isNaN(cost)) continue;
+      sum += cost;
+      count++;
+    }
+    const standIn = count > 0 ? sum / count : (price?.input ?? Number.NaN) / 1000;
+    for (let row = 0; row < rows.length; row++) {
+      const at = row * m + j;
+      if (Number.isNaN(costUsd[at]) && !Number.isNaN(quality[at])) costUsd[at] = standIn;
+    }
+  });
+}

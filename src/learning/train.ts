@@ -1,0 +1,267 @@
+/** From a table of observed queries to a router's files: features, strategy, dial, self-test. */
+import { Value } from "@sinclair/typebox/value";
+import { GatewayError } from "../domain/errors.ts";
+import type { Embedder } from "../embedding/embedder.ts";
+import { featureSchema } from "../embedding/features.ts";
+import { shapeNames } from "../embedding/shape.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import { featurizerDefaults, fitFeaturizer, loadFeaturizer } from "../routing/featurizer.ts";
+import { loadOutlook } from "../routing/outlook.ts";
+import { type RouterFile, routerFormat, routerPaths } from "../routing/router-format.ts";
+import { encodeSafetensors, f32, type Tensors } from "../routing/safetensors.ts";
+import { meanQuality } from "../routing/strategies/examples.ts";
+import { findStrategy, strategyNames } from "../routing/strategies/registry.ts";
+import type { Examples, Strategy } from "../routing/strategies/strategy.ts";
+import { rankNearest } from "../std/nearest.ts";
+import { createRandom } from "../std/random.ts";
+import type { Point } from "./curve.ts";
+import { fitDial } from "./dial.ts";
+import { fitNovelty, fitOutlook } from "./fit-outlook.ts";
+import type { Table } from "./table.ts";
+import {
+  gainOverSingles,
+  type Outcomes,
+  temper,
+  toSingles,
+  type Validation,
+  validate,
+} from "./validate.ts";
+
+export interface TrainOptions {
+  /** A strategy's name, or "auto". */
+  readonly strategy: string;
+  readonly options?: Readonly<Record<string, unknown>>;
+  readonly seed: number;
+  readonly embedder: Embedder;
+  readonly kernels: (bytes: number) => Kernels;
+  readonly progress?: (label: string, share: number) => void;
+}
+
+export interface Trained {
+  /** The artifact's files, but for `release.json`. */
+  readonly files: Map<string, Uint8Array>;
+  readonly strategy: string;
+  /** Every strategy tried: what its curve gains over the fixed models, on rows not trained on. */
+  readonly tried: readonly Tried[];
+  /** Out-of-fold predictions as the router gives them, for evidence. */
+  readonly evidence: {
+    readonly predicted: Float32Array;
+    readonly costs: Float32Array;
+    readonly costRef: number;
+    readonly lambdas: readonly number[];
+  };
+}
+
+export interface Tried {
+  readonly strategy: string;
+  readonly gain: number;
+  readonly shrink: number;
+}
+
+/** What `auto` tries; a simpler strategy wins unless a later one is better by `autoMargin`. */
+const autoStrategies = [
+  "llmrouter-linear",
+  "llmrouter-knn",
+  "llmrouter-svm",
+  "llmrouter-mlp",
+  "llmrouter-ensemble",
+];
+const autoMargin = 0.0005;
+
+/** @throws GatewayError strategy_refused (unknown name or option), invalid_request (too few rows). */
+export async function trainRouter(table: Table, options: TrainOptions): Promise<Trained> {
+  const wanted = options.strategy === "auto" ? autoStrategies : [options.strategy];
+  const members = wanted.map(getStrategy);
+  checkTable(table);
+  const progress = options.progress ?? (() => undefined);
+  const { tensors: featureTensors, examples, kept, shapeAt } = await featurize(table, options);
+  const { d } = examples;
+  const outlookTensors = fitOutlook(table, { x: examples.x, d, shapeAt });
+  const novelty = fitNovelty(examples, kept, {
+    random: createRandom(options.seed + 101),
+    kernels: options.kernels,
+  });
+  const outlook = { ...outlookTensors, ...novelty.tensors };
+  const costs = predictCosts(table, examples, outlook, options.kernels);
+  const outcomes: Outcomes = { ...table, m: table.labels.length };
+  const singles = toSingles(outcomes);
+  const costRef = Math.max(...singles.map(({ cost }) => (Number.isFinite(cost) ? cost : 0)), 1e-12);
+
+  const candidates: Candidate[] = [];
+  for (const strategy of members) {
+    const settings = readOptions(strategy, options.options);
+    const validation = await validate(examples, strategy, settings, {
+      seed: options.seed + 1000,
+      kernels: options.kernels,
+      progress: (share) => progress(`validate ${strategy.name}`, share),
+    });
+    const predicted = temper(validation);
+    const { constant } = validation;
+    const dial = fitDial({ outcomes, predicted, costs, costRef, constant });
+    const points = dial.map((p): Point => ({ cost: p.meanCostUsd, quality: p.meanQuality }));
+    const gain = gainOverSingles(points, singles);
+    candidates.push({ strategy, settings, validation, predicted, dial, gain });
+  }
+  const chosen = pickCandidate(candidates);
+  const { strategy, settings, validation } = chosen;
+  const fitted = await strategy.fit(examples, settings, {
+    random: createRandom(options.seed + 1),
+    kernels: options.kernels,
+    progress: (share) => progress(`fit ${strategy.name}`, share),
+  });
+  const router: RouterFile = {
+    format: routerFormat,
+    feature_schema: featureSchema,
+    strategy: strategy.name,
+    options: settings,
+    embedder: {
+      id: options.embedder.id,
+      sha256: options.embedder.sha256,
+      dimensions: options.embedder.dimensions,
+    },
+    labels: [...table.labels],
+    learned: fitted.json,
+    shrink: validation.shrink,
+    novelty: { near: novelty.near, far: novelty.far },
+    cost_ref_usd: costRef,
+    dial: chosen.dial.map((point) => ({
+      lambda: point.lambda,
+      mean_quality: point.meanQuality,
+      mean_cost_usd: point.meanCostUsd,
+    })),
+    rows: table.n,
+  };
+  const m = table.labels.length;
+  const weights = encodeSafetensors({
+    ...featureTensors,
+    ...outlook,
+    ...fitted.tensors,
+    "router.quality": f32(Float32Array.from(meanQuality(examples)), m),
+    "router.cost_usd": f32(
+      Float32Array.from(singles, ({ cost }) => (Number.isFinite(cost) ? cost : -1)),
+      m,
+    ),
+  });
+  const files = new Map<string, Uint8Array>([
+    [routerPaths.router, new TextEncoder().encode(JSON.stringify(router))],
+    [routerPaths.weights, weights],
+    ...Object.entries(fitted.files ?? {}),
+  ]);
+  return {
+    files,
+    strategy: strategy.name,
+    tried: candidates.map((one) => ({
+      strategy: one.strategy.name,
+      gain: one.gain,
+      shrink: one.validation.shrink,
+    })),
+    evidence: {
+      predicted: chosen.predicted,
+      costs,
+      costRef,
+      lambdas: chosen.dial.map(({ lambda }) => lambda),
+    },
+  };
+}
+
+interface Candidate {
+  readonly strategy: Strategy;
+  readonly settings: Record<string, unknown>;
+  readonly validation: Validation;
+  readonly predicted: Float32Array;
+  readonly dial: ReturnType<typeof fitDial>;
+  readonly gain: number;
+}
+
+function pickCandidate(candidates: readonly Candidate[]): Candidate {
+  return candidates.reduce((best, next) => (next.gain > best.gain + autoMargin ? next : best));
+}
+
+function getStrategy(name: string): Strategy {
+  const strategy = findStrategy(name);
+  if (strategy) return strategy;
+  const near = rankNearest(name, ["auto", ...strategyNames], 3).join(", ");
+  throw new GatewayError(
+    "strategy_refused",
+    `strategy "${name.slice(0, 80)}" is unknown; nearest: ${near}. There are: auto, ${strategyNames.join(", ")}.`,
+  );
+}
+
+function readOptions(
+  strategy: Strategy,
+  given: Readonly<Record<string, unknown>> | undefined,
+): Record<string, unknown> {
+  const filled = Value.Default(strategy.options, { ...given });
+  const unknown = Object.keys(given ?? {}).find((key) => !(key in strategy.options.properties));
+  const first = unknown
+    ? `${unknown} is not one of its options`
+    : [...Value.Errors(strategy.options, filled)].map((e) => `${e.path}: ${e.message}`)[0];
+  if (first) throw new GatewayError("strategy_refused", `${strategy.name}: ${first}`);
+  return filled as Record<string, unknown>;
+}
+
+const leastRows = 20;
+
+function checkTable(table: Table): void {
+  if (table.n < leastRows) {
+    throw new GatewayError(
+      "invalid_request",
+      `${table.n} rows are too few to learn from: give at least ${leastRows}`,
+    );
+  }
+  if (table.labels.length < 2) {
+    throw new GatewayError(
+      "invalid_request",
+      `the data has outcomes of ${table.labels.length} model: routing needs at least 2`,
+    );
+  }
+}
+
+async function featurize(table: Table, { seed, kernels, progress, embedder }: TrainOptions) {
+  const tensors = fitFeaturizer(table.features, featurizerDefaults, {
+    random: createRandom(seed),
+    kernels,
+    progress: (share) => progress?.("features", share),
+  });
+  const featurizer = loadFeaturizer(tensors, embedder.dimensions, kernels);
+  const { n, labels } = table;
+  const d = featurizer.dimensions;
+  const x = new Float32Array(n * d);
+  const kept = new Float32Array(n);
+  table.features.forEach((raw, row) => {
+    kept[row] = featurizer.apply(raw, x.subarray(row * d, (row + 1) * d));
+  });
+  const examples: Examples = {
+    models: labels,
+    x,
+    n,
+    d,
+    quality: table.quality,
+    weight: table.weight,
+    group: table.group,
+    sizeB: table.sizeB,
+    priceUsdPerMtok: table.priceUsdPerMtok,
+  };
+  return { tensors, examples, kept, shapeAt: d - shapeNames.length };
+}
+
+/** n×m: the cost that serving will predict for each training row; the model's mean where unknown. */
+function predictCosts(
+  table: Table,
+  { x, d }: Examples,
+  tensors: Tensors,
+  kernels: (bytes: number) => Kernels,
+): Float32Array {
+  const { n, labels } = table;
+  const m = labels.length;
+  const predict = loadOutlook(tensors, { d, m }, { near: 1, far: 0 }, kernels);
+  const costs = new Float32Array(n * m);
+  for (let row = 0; row < n; row++) {
+    const { costUsd } = predict(x.subarray(row * d, (row + 1) * d), 1);
+    for (let j = 0; j < m; j++) {
+      const cost = costUsd[j] as number;
+      costs[row * m + j] = Number.isFinite(cost) ? cost : 0;
+    }
+  }
+  return costs;
+}

@@ -1,0 +1,182 @@
+/**
+ * What cross-validation says of a strategy: predictions of every training row by a fit that has not
+ * seen it, how far they are to be trusted, and what they are worth in quality and cost.
+ */
+import type { Kernels } from "../kernels/kernels.ts";
+import { assignFolds, meanQuality, takeRows } from "../routing/strategies/examples.ts";
+import type { Examples, Strategy } from "../routing/strategies/strategy.ts";
+import { createRandom } from "../std/random.ts";
+import { meanHeight, type Point, toHull, toStats } from "./curve.ts";
+
+export const folds = 4;
+
+export interface Validation {
+  /** n×m: out-of-fold predictions before shrinkage. */
+  readonly predicted: Float32Array;
+  /** n×m: the global table of the fold that predicted the row. */
+  readonly table: Float32Array;
+  /** The factor that predictions' distance from the table is multiplied by. */
+  readonly shrink: number;
+  readonly constant: boolean;
+}
+
+export interface ValidateOptions {
+  readonly seed: number;
+  readonly kernels: (bytes: number) => Kernels;
+  readonly progress: (share: number) => void;
+}
+
+export async function validate(
+  examples: Examples,
+  strategy: Strategy,
+  options: Readonly<Record<string, unknown>>,
+  { seed, kernels, progress }: ValidateOptions,
+): Promise<Validation> {
+  const { n, d, models } = examples;
+  const m = models.length;
+  const foldOf = assignFolds(examples.group, folds);
+  const predicted = new Float32Array(n * m);
+  const table = new Float32Array(n * m);
+  let constant = false;
+  for (let fold = 0; fold < folds; fold++) {
+    const train = takeRows(examples, (row) => foldOf[row] !== fold);
+    // With too few groups a fold may be all there is: then it predicts itself, and shrink tells.
+    const learnt = train.n > 0 ? train : examples;
+    const fitted = await strategy.fit(learnt, options, {
+      random: createRandom(seed + fold),
+      kernels,
+      progress: (share) => progress((fold + share) / folds),
+    });
+    const scorer = await strategy.load(fitted, { d, m }, kernels);
+    constant = scorer.constant === true;
+    const mean = meanQuality(learnt);
+    for (let row = 0; row < n; row++) {
+      if (foldOf[row] !== fold) continue;
+      const scores = await scorer.score(examples.x.subarray(row * d, (row + 1) * d));
+      predicted.set(scores.quality, row * m);
+      table.set(mean, row * m);
+    }
+    scorer.close();
+  }
+  const shrink = constant ? 1 : fitShrink(examples, predicted, table);
+  return { predicted, table, shrink, constant };
+}
+
+/**
+ * The factor in [0, 1] of least squared error for what a choice depends on: how far each model
+ * stands above or below the others on a query, beyond its global mean.
+ */
+function fitShrink(examples: Examples, predicted: Float32Array, table: Float32Array): number {
+  const { n, models, quality, weight } = examples;
+  const m = models.length;
+  let product = 0;
+  let square = 0;
+  const p = new Float64Array(m);
+  const y = new Float64Array(m);
+  for (let row = 0; row < n; row++) {
+    let seen = 0;
+    let pMean = 0;
+    let yMean = 0;
+    for (let j = 0; j < m; j++) {
+      const at = row * m + j;
+      const q = quality[at] as number;
+      p[j] = (predicted[at] as number) - (table[at] as number);
+      y[j] = q - (table[at] as number);
+      if (Number.isNaN(q)) continue;
+      seen++;
+      pMean += p[j] as number;
+      yMean += y[j] as number;
+    }
+    // A row with a single observation says nothing of differences: it is compared with the table.
+    const centre = seen > 1 ? 1 / seen : 0;
+    for (let j = 0; j < m; j++) {
+      if (Number.isNaN(y[j])) continue;
+      const a = (p[j] as number) - pMean * centre;
+      product += (weight[row] as number) * a * ((y[j] as number) - yMean * centre);
+      square += (weight[row] as number) * a * a;
+    }
+  }
+  return square > 0 ? Math.max(0, Math.min(1, product / square)) : 0;
+}
+
+/** Predictions as the router will give them. */
+export function temper({ predicted, table, shrink, constant }: Validation): Float32Array {
+  if (constant) return predicted;
+  return predicted.map((q, at) => {
+    const mean = table[at] as number;
+    return Math.max(0, Math.min(1, mean + shrink * (q - mean)));
+  });
+}
+
+export interface Outcomes {
+  readonly n: number;
+  readonly m: number;
+  /** n×m. */
+  readonly quality: Float32Array;
+  readonly costUsd: Float64Array;
+}
+
+/** One (mean cost, mean quality) per model over the rows where it was observed. */
+export function toSingles({ n, m, quality, costUsd }: Outcomes): Point[] {
+  return Array.from({ length: m }, (_, j) => {
+    let cost = 0;
+    let sum = 0;
+    let count = 0;
+    for (let row = 0; row < n; row++) {
+      const q = quality[row * m + j] as number;
+      if (Number.isNaN(q)) continue;
+      sum += q;
+      cost += costUsd[row * m + j] as number;
+      count++;
+    }
+    return { cost: cost / Math.max(1, count), quality: sum / Math.max(1, count) };
+  });
+}
+
+/** The model that each row's utility picks at a λ. */
+export function choose(
+  predicted: Float32Array,
+  costs: Float32Array,
+  { n, m, lambda, costRef }: { n: number; m: number; lambda: number; costRef: number },
+): Int32Array {
+  const factor = lambda / costRef;
+  return Int32Array.from({ length: n }, (_, row) => {
+    let best = 0;
+    let bestUtility = Number.NEGATIVE_INFINITY;
+    for (let j = 0; j < m; j++) {
+      const at = row * m + j;
+      const utility = (predicted[at] as number) - factor * (costs[at] as number);
+      if (utility > bestUtility) {
+        bestUtility = utility;
+        best = j;
+      }
+    }
+    return best;
+  });
+}
+
+/** Mean cost and quality of a choice per row; what was not observed counts as predicted. */
+export function measure(
+  chosen: Int32Array,
+  { n, m, quality, costUsd }: Outcomes,
+  predicted: Float32Array,
+  costs: Float32Array,
+): Point {
+  let cost = 0;
+  let sum = 0;
+  for (let row = 0; row < n; row++) {
+    const at = row * m + (chosen[row] as number);
+    const q = quality[at] as number;
+    sum += Number.isNaN(q) ? (predicted[at] as number) : q;
+    const c = costUsd[at] as number;
+    cost += Number.isNaN(c) ? (costs[at] as number) : c;
+  }
+  return { cost: cost / n, quality: sum / n };
+}
+
+/** The curve's area over the zero-router's: what a strategy is worth on rows it has not seen. */
+export function gainOverSingles(points: readonly Point[], singles: readonly Point[]): number {
+  const costs = singles.map(({ cost }) => cost);
+  const zero = meanHeight(toHull(singles), Math.min(...costs), Math.max(...costs));
+  return toStats(points, singles).aiq - zero;
+}

@@ -1,0 +1,152 @@
+/** An artifact's files to a router that scores. The files are data from outside: everything is checked. */
+import { GatewayError } from "../domain/errors.ts";
+import type { RawFeatures } from "../domain/features.ts";
+import type { Embedder } from "../embedding/embedder.ts";
+import { createFeatureExtractor, featureSchema } from "../embedding/features.ts";
+import { shapeNames } from "../embedding/shape.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import { loadFeaturizer } from "./featurizer.ts";
+import { loadOutlook } from "./outlook.ts";
+import { parseRouterFile, type RouterFile, routerPaths } from "./router-format.ts";
+import { decodeSafetensors, type Tensors, takeF32 } from "./safetensors.ts";
+import { findStrategy, strategyNames } from "./strategies/registry.ts";
+import type { Scorer, Scores } from "./strategies/strategy.ts";
+import type {
+  ArtifactFiles,
+  ArtifactIdentity,
+  QueryScores,
+  TrainedRouter,
+} from "./trained-router.ts";
+
+export interface LoadRouterOptions {
+  readonly identity: ArtifactIdentity;
+  /** The embedder in force; another one than the artifact's is a refusal. */
+  readonly embedder: Embedder;
+  readonly kernels: (bytes: number) => Kernels;
+}
+
+/**
+ * Builds the router whole; nothing is shared with another one but the embedder.
+ * @throws GatewayError artifact_refused when a file is missing, malformed, or does not fit.
+ */
+export async function loadRouter(
+  files: ArtifactFiles,
+  options: LoadRouterOptions,
+): Promise<TrainedRouter> {
+  const file = parseRouterFile(getFile(files, routerPaths.router));
+  checkFits(file, options.embedder);
+  const tensors = decodeSafetensors(getFile(files, routerPaths.weights), routerPaths.weights);
+  const featurizer = loadFeaturizer(tensors, file.embedder.dimensions, options.kernels);
+  const m = file.labels.length;
+  const shape = { d: featurizer.dimensions, m };
+  const strategy = findStrategy(file.strategy);
+  if (!strategy) throw unknownStrategy(file.strategy);
+  const fitted = { tensors, json: file.learned, files: Object.fromEntries(files) };
+  const scorer = await strategy.load(fitted, shape, options.kernels);
+  const outlook = loadOutlook(tensors, shape, file.novelty, options.kernels);
+  const labelQuality = takeF32(tensors, "router.quality", [m]);
+  const extractor = createFeatureExtractor(options.embedder);
+  const x = new Float32Array(shape.d);
+
+  function scoreFeatures(features: RawFeatures): QueryScores | Promise<QueryScores> {
+    checkFeatures(features, file);
+    const kept = featurizer.apply(features, x);
+    const { novelty, ...predicted } = outlook(x, kept);
+    const finish = (scores: Scores): QueryScores => ({
+      features,
+      ...predicted,
+      novelty,
+      ...temper(scores, scorer, labelQuality, file.shrink * (1 - novelty)),
+      abstain: novelty >= 1,
+    });
+    const scores = scorer.score(x);
+    return scores instanceof Promise ? scores.then(finish) : finish(scores);
+  }
+
+  return {
+    identity: options.identity,
+    strategy: file.strategy,
+    embedderId: file.embedder.id,
+    labels: file.labels,
+    labelQuality,
+    labelCostUsd: unknownAsNaN(takeF32(tensors, "router.cost_usd", [m])),
+    costRefUsd: file.cost_ref_usd,
+    dial: file.dial.map((point) => ({
+      lambda: point.lambda,
+      meanQuality: point.mean_quality,
+      meanCostUsd: point.mean_cost_usd,
+    })),
+    sync: scorer.sync && options.embedder.sync,
+    score(query) {
+      const features = extractor.extract(query);
+      return features instanceof Promise ? features.then(scoreFeatures) : scoreFeatures(features);
+    },
+    scoreFeatures,
+    close: () => scorer.close(),
+  };
+}
+
+/**
+ * Draws predictions to the global table: by the cross-validated factor, and further the less the
+ * query is like the training data. A novel query is so routed as if nothing had been learnt of it.
+ */
+function temper(scores: Scores, scorer: Scorer, table: Float32Array, factor: number) {
+  if (scorer.constant) return scores;
+  const quality = scores.quality.map((q, j) => {
+    const mean = table[j] as number;
+    return Math.max(0, Math.min(1, mean + factor * (q - mean)));
+  });
+  return { ...scores, quality };
+}
+
+function unknownAsNaN(values: Float32Array): Float32Array {
+  return values.map((value) => (value < 0 ? Number.NaN : value));
+}
+
+function getFile(files: ArtifactFiles, path: string): Uint8Array {
+  const bytes = files.get(path);
+  if (!bytes) throw new GatewayError("artifact_refused", `the artifact has no ${path}`);
+  return bytes;
+}
+
+function checkFits(file: RouterFile, embedder: Embedder): void {
+  if (file.feature_schema !== featureSchema) {
+    throw new GatewayError(
+      "artifact_refused",
+      `the router was trained on feature schema ${file.feature_schema}, this version computes ` +
+        `${featureSchema}: train it again`,
+    );
+  }
+  const { id, sha256, dimensions } = file.embedder;
+  if (id === embedder.id && sha256 === embedder.sha256 && dimensions === embedder.dimensions)
+    return;
+  throw new GatewayError(
+    "artifact_refused",
+    `the router was trained with embedder ${id}, in force is ${embedder.id}: train it again, or ` +
+      "configure that embedder",
+  );
+}
+
+/** Features out of a log may be of another embedder or an older schema. */
+function checkFeatures(features: RawFeatures, file: RouterFile): void {
+  const fits =
+    features.embedderId === file.embedder.id &&
+    features.embedding.length === file.embedder.dimensions &&
+    features.shape.length === shapeNames.length &&
+    features.lexicalBuckets.length === features.lexicalCounts.length;
+  if (!fits) {
+    throw new GatewayError(
+      "artifact_refused",
+      `features of embedder ${features.embedderId} do not fit a router for ${file.embedder.id}`,
+    );
+  }
+}
+
+function unknownStrategy(name: string): GatewayError {
+  return new GatewayError(
+    "artifact_refused",
+    `strategy ${name} is not one of this version's: ${strategyNames.join(", ")}`,
+  );
+}
+
+export type { Tensors };

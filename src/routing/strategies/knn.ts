@@ -1,0 +1,237 @@
+/**
+ * Nearest neighbours: a model's quality is its mean on the most similar training queries, drawn to
+ * its global mean by a prior weight. Above `max_prototypes` training rows, they are condensed into
+ * prototypes (spherical k-means), each standing for its rows by weight; neighbours are then counted
+ * in rows, not in prototypes.
+ * Sources: Cover & Hart, "Nearest neighbor pattern classification", 1967; "When simple kNN beats
+ * complex learned routers", arXiv 2505.12601. LLMRouter's `knnrouter` votes on the best model's
+ * name with k = 5; we average each model's quality, with many more neighbours.
+ * Cost of a decision: one int8 top-k over at most `max_prototypes` rows.
+ */
+import { Type } from "@sinclair/typebox";
+import { GatewayError } from "../../domain/errors.ts";
+import type { Kernels } from "../../kernels/kernels.ts";
+import { f32, i8, takeF32, takeI8 } from "../safetensors.ts";
+import { findClusters } from "./clusters.ts";
+import { assignFolds, clampShare, meanQuality, takeRows } from "./examples.ts";
+import {
+  defineStrategy,
+  type Examples,
+  type FitContext,
+  type Fitted,
+  type Scorer,
+  type ScorerShape,
+  type Scores,
+} from "./strategy.ts";
+
+/** Weight of the global mean, in training rows. */
+const priorRows = 8;
+const triedNeighbours = [80, 160, 320];
+
+export const knn = defineStrategy({
+  name: "llmrouter-knn",
+  summary: "Mean quality of the most similar training queries.",
+  options: Type.Object({
+    n_neighbors: Type.Integer({
+      default: 0,
+      minimum: 0,
+      maximum: 100_000,
+      description: "Training queries that are averaged. 0: chosen by cross-validation.",
+    }),
+    weights: Type.Union([Type.Literal("distance"), Type.Literal("uniform")], {
+      default: "distance",
+      description: "Whether a nearer neighbour counts for more.",
+    }),
+    max_prototypes: Type.Integer({
+      default: 1024,
+      minimum: 16,
+      maximum: 65_536,
+      description: "Rows that are searched per decision; more training rows are condensed.",
+    }),
+  }),
+  fit(examples, options, context) {
+    const rows = options.n_neighbors || chooseNeighbours(examples, options, context);
+    return fitPrototypes(examples, { ...options, n_neighbors: rows }, context);
+  },
+  load: loadKnn,
+});
+
+interface KnnOptions {
+  readonly n_neighbors: number;
+  readonly weights: "distance" | "uniform";
+  readonly max_prototypes: number;
+}
+
+function fitPrototypes(examples: Examples, options: KnnOptions, context: FitContext): Fitted {
+  const { n, d, models, quality, weight } = examples;
+  const m = models.length;
+  const condensed = n > options.max_prototypes;
+  const clusters = condensed
+    ? findClusters(examples.x, n, d, {
+        k: options.max_prototypes,
+        rounds: 6,
+        random: context.random,
+        kernels: context.kernels,
+      })
+    : { centroids: examples.x, k: n, of: Int32Array.from({ length: n }, (_, row) => row) };
+  const mean = meanQuality(examples);
+  const sums = new Float32Array(clusters.k * m);
+  const weights = new Float32Array(clusters.k * m);
+  const mass = new Float32Array(clusters.k);
+  for (let row = 0; row < n; row++) {
+    const c = clusters.of[row] as number;
+    const w = weight[row] as number;
+    mass[c] = (mass[c] as number) + w;
+    for (let j = 0; j < m; j++) {
+      const q = quality[row * m + j] as number;
+      if (Number.isNaN(q)) continue;
+      sums[c * m + j] = (sums[c * m + j] as number) + w * q;
+      weights[c * m + j] = (weights[c * m + j] as number) + w;
+    }
+  }
+  const { rows, scales } = quantize(clusters.centroids, clusters.k, d, context.kernels);
+  return {
+    tensors: {
+      "knn.rows": i8(rows, clusters.k, d),
+      "knn.scales": f32(scales, clusters.k),
+      "knn.quality": f32(sums, clusters.k, m),
+      "knn.weight": f32(weights, clusters.k, m),
+      "knn.mass": f32(mass, clusters.k),
+      "knn.mean": f32(Float32Array.from(mean), m),
+    },
+    json: { n_neighbors: options.n_neighbors, weights: options.weights },
+  };
+}
+
+function quantize(
+  x: Float32Array,
+  n: number,
+  d: number,
+  createKernels: (bytes: number) => Kernels,
+) {
+  const kernels = createKernels(d * 5 + 64);
+  const rowAt = kernels.alloc(d * 4);
+  const row = kernels.f32(rowAt, d);
+  const outAt = kernels.alloc(d);
+  const out = kernels.i8(outAt, d);
+  const rows = new Int8Array(n * d);
+  const scales = new Float32Array(n);
+  for (let r = 0; r < n; r++) {
+    row.set(x.subarray(r * d, (r + 1) * d));
+    scales[r] = kernels.quantizeF32(rowAt, outAt, d);
+    rows.set(out, r * d);
+  }
+  return { rows, scales };
+}
+
+/** The number of neighbours with the least squared error over three folds. */
+function chooseNeighbours(examples: Examples, options: KnnOptions, context: FitContext): number {
+  const { n, d, models, quality } = examples;
+  const m = models.length;
+  const tried = triedNeighbours.filter((k) => k <= Math.max(n / 3, triedNeighbours[0] as number));
+  const folds = 3;
+  const foldOf = assignFolds(examples.group, folds);
+  const errors = new Float64Array(tried.length);
+  for (let fold = 0; fold < folds; fold++) {
+    const train = takeRows(examples, (row) => foldOf[row] !== fold);
+    if (train.n === 0) continue;
+    const fitted = fitPrototypes(train, { ...options, n_neighbors: 1 }, context);
+    tried.forEach((k, at) => {
+      const json = { ...fitted.json, n_neighbors: k };
+      const scorer = loadKnn({ ...fitted, json }, { d, m }, context.kernels);
+      for (let row = 0; row < n; row++) {
+        if (foldOf[row] !== fold) continue;
+        const scores = scorer.score(examples.x.subarray(row * d, (row + 1) * d));
+        for (let j = 0; j < m; j++) {
+          const q = quality[row * m + j] as number;
+          if (Number.isNaN(q)) continue;
+          errors[at] = (errors[at] as number) + (q - (scores.quality[j] as number)) ** 2;
+        }
+      }
+    });
+    context.progress((fold + 1) / folds);
+  }
+  let best = 0;
+  errors.forEach((error, at) => {
+    if (error < (errors[best] as number)) best = at;
+  });
+  return tried[best] as number;
+}
+
+/** A scorer that answers at once. */
+type KnnScorer = Omit<Scorer, "score"> & { score(x: Float32Array): Scores };
+
+function loadKnn(
+  { tensors, json }: Fitted,
+  { d, m }: ScorerShape,
+  createKernels: (bytes: number) => Kernels,
+): KnnScorer {
+  const mean = takeF32(tensors, "knn.mean", [m]);
+  const mass = takeF32(tensors, "knn.mass", [-1]);
+  const n = mass.length;
+  if (n === 0) throw new GatewayError("artifact_refused", "knn: there is no row to search");
+  const rows = takeI8(tensors, "knn.rows", [n, d]);
+  const scales = takeF32(tensors, "knn.scales", [n]);
+  const sums = takeF32(tensors, "knn.quality", [n, m]);
+  const weights = takeF32(tensors, "knn.weight", [n, m]);
+  const wanted = Math.max(1, Number(json["n_neighbors"]) || 1);
+  const byDistance = json["weights"] !== "uniform";
+
+  // Enough prototypes to hold the wanted rows even where they are sparse.
+  const total = mass.reduce((sum, value) => sum + value, 0);
+  const k = Math.max(
+    1,
+    Math.min(n, Math.ceil((wanted / Math.max(total / Math.max(n, 1), 1e-9)) * 2)),
+  );
+  const kernels = createKernels(rows.length + n * 8 + d * 5 + k * 8 + 512);
+  const rowsAt = kernels.alloc(rows.length);
+  kernels.i8(rowsAt, rows.length).set(rows);
+  const scalesAt = kernels.alloc(n * 4);
+  kernels.f32(scalesAt, n).set(scales);
+  const rowSumsAt = kernels.alloc(n * 4);
+  kernels.rowSumsI8(rowsAt, n, d, rowSumsAt);
+  const xAt = kernels.alloc(d * 4);
+  const query = kernels.f32(xAt, d);
+  const queryAt = kernels.alloc(d);
+  const foundAt = kernels.alloc(k * 4);
+  const found = kernels.i32(foundAt, k);
+  const similarityAt = kernels.alloc(k * 4);
+  const similarity = kernels.f32(similarityAt, k);
+
+  return {
+    sync: true,
+    score(x) {
+      query.set(x);
+      const scale = kernels.quantizeQueryF32(xAt, queryAt, d);
+      kernels.topKI8(rowsAt, scalesAt, rowSumsAt, queryAt, scale, n, d, k, foundAt, similarityAt);
+      const quality = new Float32Array(m);
+      const used = new Float32Array(m).fill(priorRows);
+      for (let j = 0; j < m; j++) quality[j] = priorRows * (mean[j] as number);
+      let gathered = 0;
+      for (let i = 0; i < k && gathered < wanted; i++) {
+        const row = found[i] as number;
+        const held = mass[row] as number;
+        // The last prototype counts only for the rows that are still wanted.
+        const share = held > 0 ? Math.min(1, (wanted - gathered) / held) : 0;
+        gathered += held;
+        const near = byDistance ? Math.max(0.01, similarity[i] as number) : 1;
+        for (let j = 0; j < m; j++) {
+          quality[j] = (quality[j] as number) + near * share * (sums[row * m + j] as number);
+          used[j] = (used[j] as number) + near * share * (weights[row * m + j] as number);
+        }
+      }
+      const uncertainty = new Float32Array(m);
+      for (let j = 0; j < m; j++) {
+        const q = clampShare((quality[j] as number) / (used[j] as number));
+        quality[j] = q;
+        uncertainty[j] = Math.sqrt((q * (1 - q) + 0.01) / (used[j] as number));
+      }
+      const neighbours = Array.from({ length: Math.min(5, k) }, (_, i) => ({
+        row: found[i] as number,
+        similarity: similarity[i] as number,
+      }));
+      return { quality, uncertainty, neighbours };
+    },
+    close: () => undefined,
+  };
+}

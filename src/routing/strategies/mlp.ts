@@ -1,0 +1,345 @@
+/**
+ * A small dense network: ReLU layers and one sigmoid per model, trained on every model's score at
+ * once (cross-entropy on the 0..1 scores, Adam with decoupled weight decay), stopped when a held-out
+ * tenth of the queries no longer gains, then trained anew on everything for as many rounds.
+ * Sources: Kingma & Ba, "Adam", 2015; Loshchilov & Hutter, "Decoupled weight decay", 2019.
+ * LLMRouter's `mlprouter` classifies the best model's name; option names are scikit-learn's.
+ * Cost of a decision: one matrix-vector product per layer.
+ */
+import { Type } from "@sinclair/typebox";
+import { GatewayError } from "../../domain/errors.ts";
+import type { Kernels } from "../../kernels/kernels.ts";
+import { nextNormal, type Random, shuffle } from "../../std/random.ts";
+import { f32, takeF32 } from "../safetensors.ts";
+import { assignFolds, meanQuality } from "./examples.ts";
+import {
+  defineStrategy,
+  type Examples,
+  type FitContext,
+  type Fitted,
+  type Scorer,
+  type ScorerShape,
+} from "./strategy.ts";
+
+export const mlp = defineStrategy({
+  name: "llmrouter-mlp",
+  summary: "A small neural network that estimates every model's quality at once.",
+  options: Type.Object({
+    hidden_layer_sizes: Type.Array(Type.Integer({ minimum: 1, maximum: 512 }), {
+      default: [48],
+      maxItems: 4,
+      description: "Units of each hidden layer.",
+    }),
+    alpha: Type.Number({ default: 0.05, minimum: 0, description: "Weight decay." }),
+    learning_rate_init: Type.Number({
+      default: 0.002,
+      exclusiveMinimum: 0,
+      maximum: 1,
+      description: "Adam's step size.",
+    }),
+    batch_size: Type.Integer({ default: 32, minimum: 1, maximum: 4096 }),
+    max_iter: Type.Integer({
+      default: 40,
+      minimum: 1,
+      maximum: 1000,
+      description: "At most so many rounds over the training queries.",
+    }),
+  }),
+  fit(examples, options, context) {
+    const rounds = chooseRounds(examples, options, context);
+    const network = train(examples, { ...options, max_iter: rounds }, context, () => true);
+    context.progress(1);
+    return { tensors: network.tensors(), json: { layers: network.sizes, rounds } };
+  },
+  load: loadMlp,
+});
+
+interface MlpOptions {
+  readonly hidden_layer_sizes: readonly number[];
+  readonly alpha: number;
+  readonly learning_rate_init: number;
+  readonly batch_size: number;
+  readonly max_iter: number;
+}
+
+/** Rounds until the loss on a tenth of the queries stops falling. */
+function chooseRounds(examples: Examples, options: MlpOptions, context: FitContext): number {
+  if (examples.n < 50) return Math.min(10, options.max_iter);
+  const foldOf = assignFolds(examples.group, 10);
+  const patience = 4;
+  let best = Number.POSITIVE_INFINITY;
+  let bestRound = 1;
+  train(
+    examples,
+    options,
+    context,
+    (network, round) => {
+      context.progress((0.6 * round) / options.max_iter);
+      if (round === 0) return true;
+      const loss = network.loss(examples, (row) => foldOf[row] === 0);
+      if (loss < best - 1e-6) {
+        best = loss;
+        bestRound = round;
+      }
+      return round - bestRound < patience;
+    },
+    (row) => foldOf[row] !== 0,
+  );
+  return bestRound;
+}
+
+/** @param keepOn is asked before each round, and once at the end. */
+function train(
+  examples: Examples,
+  options: MlpOptions,
+  { random, kernels }: FitContext,
+  keepOn: (network: Network, round: number) => boolean,
+  use: (row: number) => boolean = () => true,
+): Network {
+  const { d, models, n } = examples;
+  const sizes = [d, ...options.hidden_layer_sizes, models.length];
+  const network = createNetwork(sizes, meanQuality(examples), random, kernels);
+  const rows: number[] = [];
+  for (let row = 0; row < n; row++) if (use(row)) rows.push(row);
+  for (let round = 0; round < options.max_iter; round++) {
+    if (!keepOn(network, round)) return network;
+    shuffle(rows, random);
+    // The step falls to a tenth along a cosine, so that the last rounds settle.
+    const rate =
+      options.learning_rate_init * (0.55 + 0.45 * Math.cos((Math.PI * round) / options.max_iter));
+    for (let from = 0; from < rows.length; from += options.batch_size) {
+      const batch = rows.slice(from, from + options.batch_size);
+      for (const row of batch) network.backward(examples, row, 1 / batch.length);
+      network.step(rate, options.alpha);
+    }
+  }
+  keepOn(network, options.max_iter);
+  return network;
+}
+
+type Network = ReturnType<typeof createNetwork>;
+
+interface Layer {
+  readonly inputs: number;
+  readonly outputs: number;
+  readonly w: number;
+  readonly wView: Float32Array;
+  readonly b: number;
+  readonly bView: Float32Array;
+}
+
+/** Weights, gradients and Adam's moments in one kernels instance. */
+function createNetwork(
+  sizes: readonly number[],
+  mean: Float64Array,
+  random: Random,
+  createKernels: (bytes: number) => Kernels,
+) {
+  const parameters = sizes
+    .slice(1)
+    .reduce((sum, outputs, at) => sum + outputs * ((sizes[at] ?? 0) + 1) + 16, 0);
+  const widest = Math.max(...sizes);
+  const kernels = createKernels(parameters * 8 + widest * 4 * (2 * sizes.length + 4) + 4096);
+  const allocate = (): Layer[] =>
+    sizes.slice(1).map((outputs, at) => {
+      const inputs = sizes[at] ?? 0;
+      const w = kernels.alloc(inputs * outputs * 4);
+      const b = kernels.alloc(outputs * 4);
+      return {
+        inputs,
+        outputs,
+        w,
+        wView: kernels.f32(w, inputs * outputs),
+        b,
+        bView: kernels.f32(b, outputs),
+      };
+    });
+  const layers = allocate();
+  const gradients = allocate();
+  const activations = sizes.map((size) => {
+    const at = kernels.alloc(size * 4);
+    return { at, view: kernels.f32(at, size) };
+  });
+  const deltas = sizes.map((size) => {
+    const at = kernels.alloc(size * 4);
+    return { at, view: kernels.f32(at, size) };
+  });
+  const moments = layers.flatMap(({ wView, bView }) =>
+    [wView, bView].map((view) => ({
+      first: new Float32Array(view.length),
+      second: new Float32Array(view.length),
+    })),
+  );
+  layers.forEach((layer, at) => {
+    const last = at === layers.length - 1;
+    const spread = last ? 0.1 / Math.sqrt(layer.inputs) : Math.sqrt(2 / layer.inputs);
+    for (let i = 0; i < layer.wView.length; i++) layer.wView[i] = nextNormal(random) * spread;
+    if (!last) return;
+    for (let j = 0; j < layer.outputs; j++) {
+      const q = Math.min(0.98, Math.max(0.02, mean[j] as number));
+      layer.bView[j] = Math.log(q / (1 - q));
+    }
+  });
+  let steps = 0;
+
+  /** Leaves logits in the last activation. */
+  function forward(x: Float32Array): Float32Array {
+    (activations[0] as { view: Float32Array }).view.set(x);
+    layers.forEach((layer, at) => {
+      const from = activations[at] as { at: number };
+      const to = activations[at + 1] as { at: number; view: Float32Array };
+      kernels.matvecF32(layer.w, from.at, layer.b, to.at, layer.outputs, layer.inputs);
+      if (at < layers.length - 1) kernels.reluF32(to.at, layer.outputs);
+    });
+    return (activations[layers.length] as { view: Float32Array }).view;
+  }
+
+  return {
+    sizes,
+    backward({ x, d, quality, weight, models }: Examples, row: number, scale: number): void {
+      const m = models.length;
+      const logits = forward(x.subarray(row * d, (row + 1) * d));
+      const top = deltas[layers.length] as { view: Float32Array };
+      for (let j = 0; j < m; j++) {
+        const q = quality[row * m + j] as number;
+        const error = Number.isNaN(q) ? 0 : sigmoid(logits[j] as number) - q;
+        top.view[j] = error * scale * (weight[row] as number);
+      }
+      for (let at = layers.length - 1; at >= 0; at--) {
+        const layer = layers[at] as Layer;
+        const gradient = gradients[at] as Layer;
+        const delta = (deltas[at + 1] as { view: Float32Array }).view;
+        const input = activations[at] as { at: number; view: Float32Array };
+        const below = deltas[at] as { at: number; view: Float32Array };
+        if (at > 0) below.view.fill(0);
+        for (let o = 0; o < layer.outputs; o++) {
+          const value = delta[o] as number;
+          if (value === 0) continue;
+          kernels.axpyF32(value, input.at, gradient.w + o * layer.inputs * 4, layer.inputs);
+          gradient.bView[o] = (gradient.bView[o] as number) + value;
+          if (at > 0)
+            kernels.axpyF32(value, layer.w + o * layer.inputs * 4, below.at, layer.inputs);
+        }
+        if (at === 0) continue;
+        for (let i = 0; i < layer.inputs; i++) {
+          if ((input.view[i] as number) <= 0) below.view[i] = 0;
+        }
+      }
+    },
+    step(rate: number, decay: number): void {
+      steps++;
+      const first = 1 - 0.9 ** steps;
+      const second = 1 - 0.999 ** steps;
+      layers.forEach((layer, at) => {
+        const gradient = gradients[at] as Layer;
+        const pairs = [
+          [layer.wView, gradient.wView, decay],
+          [layer.bView, gradient.bView, 0],
+        ] as const;
+        pairs.forEach(([values, slope, shrink], which) => {
+          const moment = moments[at * 2 + which] as (typeof moments)[number];
+          for (let i = 0; i < values.length; i++) {
+            const g = slope[i] as number;
+            const a = 0.9 * (moment.first[i] as number) + 0.1 * g;
+            const b = 0.999 * (moment.second[i] as number) + 0.001 * g * g;
+            moment.first[i] = a;
+            moment.second[i] = b;
+            const move =
+              a / first / (Math.sqrt(b / second) + 1e-8) + shrink * (values[i] as number);
+            values[i] = (values[i] as number) - rate * move;
+            slope[i] = 0;
+          }
+        });
+      });
+    },
+    /** Mean squared error over some rows. */
+    loss({ x, d, n, quality, models }: Examples, use: (row: number) => boolean): number {
+      const m = models.length;
+      let sum = 0;
+      let count = 0;
+      for (let row = 0; row < n; row++) {
+        if (!use(row)) continue;
+        const logits = forward(x.subarray(row * d, (row + 1) * d));
+        for (let j = 0; j < m; j++) {
+          const q = quality[row * m + j] as number;
+          if (Number.isNaN(q)) continue;
+          sum += (sigmoid(logits[j] as number) - q) ** 2;
+          count++;
+        }
+      }
+      return sum / Math.max(1, count);
+    },
+    tensors(): Fitted["tensors"] {
+      return Object.fromEntries(
+        layers.flatMap((layer, at) => [
+          [`mlp.${at}.w`, f32(layer.wView.slice(), layer.outputs, layer.inputs)],
+          [`mlp.${at}.b`, f32(layer.bView.slice(), layer.outputs)],
+        ]),
+      );
+    },
+  };
+}
+
+function sigmoid(value: number): number {
+  return 1 / (1 + Math.exp(-value));
+}
+
+export function loadMlp(
+  { tensors, json }: Fitted,
+  { d, m }: ScorerShape,
+  createKernels: (bytes: number) => Kernels,
+): Scorer {
+  const sizes = readSizes(json["layers"], d, m);
+  const layers = sizes.slice(1).map((outputs, at) => {
+    const inputs = sizes[at] as number;
+    return {
+      inputs,
+      outputs,
+      w: takeF32(tensors, `mlp.${at}.w`, [outputs, inputs]),
+      b: takeF32(tensors, `mlp.${at}.b`, [outputs]),
+    };
+  });
+  const floats = layers.reduce((sum, { w, b }) => sum + w.length + b.length + 8, 0);
+  const widest = Math.max(...sizes);
+  const kernels = createKernels((floats + 2 * widest) * 4 + 256);
+  const placed = layers.map(({ w, b, inputs, outputs }) => {
+    const wAt = kernels.alloc(w.byteLength);
+    kernels.f32(wAt, w.length).set(w);
+    const bAt = kernels.alloc(b.byteLength);
+    kernels.f32(bAt, b.length).set(b);
+    return { wAt, bAt, inputs, outputs };
+  });
+  const buffers = [kernels.alloc(widest * 4), kernels.alloc(widest * 4)] as const;
+  const views = [kernels.f32(buffers[0], widest), kernels.f32(buffers[1], widest)] as const;
+  return {
+    sync: true,
+    score(x) {
+      views[0].set(x);
+      let side: 0 | 1 = 0;
+      placed.forEach(({ wAt, bAt, inputs, outputs }, at) => {
+        const to: 0 | 1 = side === 0 ? 1 : 0;
+        kernels.matvecF32(wAt, buffers[side], bAt, buffers[to], outputs, inputs);
+        if (at < placed.length - 1) kernels.reluF32(buffers[to], outputs);
+        side = to;
+      });
+      const quality = views[side].slice(0, m).map(sigmoid);
+      return { quality, uncertainty: new Float32Array(m).fill(Number.NaN) };
+    },
+    close: () => undefined,
+  };
+}
+
+/** The layers' sizes, which must begin and end with the router's own. */
+function readSizes(value: unknown, d: number, m: number): readonly number[] {
+  const sound =
+    Array.isArray(value) &&
+    value.length >= 2 &&
+    value.length <= 8 &&
+    value.every((size) => Number.isSafeInteger(size) && size >= 1 && size <= 65_536) &&
+    value[0] === d &&
+    value.at(-1) === m;
+  if (!sound) {
+    throw new GatewayError("artifact_refused", "mlp: the layers do not fit the router's shape");
+  }
+  return value as readonly number[];
+}
