@@ -26,9 +26,17 @@ import { createRouter, type RouterOptions } from "./routing/router.ts";
 import { createSessions } from "./routing/sessions.ts";
 import { createSlot, type SwappableSlot } from "./routing/slot.ts";
 import type { Outbound } from "./security/outbound.ts";
+import { createBackground } from "./std/background.ts";
 import { type Clock, systemClock } from "./std/clock.ts";
 import { type Random, systemRandom } from "./std/random.ts";
+import { version } from "./std/version.ts";
+import { defaultRetention, type EventLog } from "./storage/event-log.ts";
+import { createMemoryEventLog } from "./storage/memory/event-log.ts";
+import { createSqliteEventLog } from "./storage/sqlite/event-log.ts";
+import { createTelemetry, type GatewayTelemetry } from "./telemetry/create.ts";
+import type { LogOptions } from "./telemetry/log.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
+import type { BackgroundApi, LogEvent } from "./worker.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -42,7 +50,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** Several processes share the port. */
   readonly reusePort?: boolean;
-  readonly telemetry: Telemetry;
+  /** Writes a line of the log, its end included. */
+  readonly log: Omit<LogOptions, "clock">;
   readonly outbound: Outbound;
   readonly slowRoutes: (gateway: Omit<Gateway, "url" | "port">) => Promise<SlowRoutes>;
   readonly clock?: Clock;
@@ -55,7 +64,8 @@ export interface Gateway {
   readonly services: () => Services;
   readonly slot: SwappableSlot;
   readonly reloader: ConfigReloader;
-  readonly telemetry: Telemetry;
+  readonly telemetry: GatewayTelemetry;
+  readonly events: EventLog;
   /** No new calls; resolves when the last one ended, or was ended after `drain_ms`. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -64,8 +74,9 @@ export interface Gateway {
 /** @throws GatewayError config_invalid, strategy_refused; an Error with code EADDRINUSE. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const clock = options.clock ?? systemClock;
-  const { telemetry } = options;
-  const shared = createShared(options, clock);
+  const observation = createObservation(options, clock);
+  const { telemetry, events } = observation;
+  const shared = createShared(options, { clock, telemetry, events });
   let services = createServices(options.config, shared, options);
   const reloader = createConfigReloader({
     initial: { config: options.config, findings: options.findings },
@@ -82,11 +93,13 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     slot,
     reloader,
     telemetry,
+    events,
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       activity.abortAll();
       await stopListening(server, clock);
       slot.swap(undefined, { status: "none" });
+      await observation.close();
     },
   };
   let slow: Promise<SlowRoutes> | undefined;
@@ -122,11 +135,84 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 /** Facts of models that the configuration does not state. */
 const factsOf = (): ModelFacts => ({});
 
+/** Log, metrics, spans and events, with the background thread that writes and sends them. */
+function createObservation({ config, dataDir, log }: GatewayOptions, clock: Clock) {
+  const settings = config.routeiq.telemetry;
+  const background = createBackground<BackgroundApi>({
+    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
+    clock,
+    onCrash: (message, crashes) => telemetry.log("error", message, { crashes }),
+  });
+  const telemetry = createTelemetry({
+    clock,
+    log,
+    ...(settings.otlpEndpoint === undefined
+      ? {}
+      : {
+          otlp: {
+            endpoint: settings.otlpEndpoint,
+            headers: settings.otlpHeaders,
+            source: otlpSource(settings.serviceName),
+            remote: background.service("otlp"),
+          },
+        }),
+  });
+  background.on("log", (payload) => {
+    const { level, message } = payload as LogEvent;
+    telemetry.log(level, message);
+  });
+  const sqlite = settings.events
+    ? createSqliteEventLog({
+        remote: background.service("events"),
+        dataDir,
+        retention: defaultRetention,
+        clock,
+        onDropped: (rows, because) => telemetry.log("error", "events were lost", { rows, because }),
+        onHealth: (error) =>
+          error === undefined
+            ? telemetry.log("info", "the event log is well again")
+            : telemetry.log("error", "the event log cannot be written", { error }),
+      })
+    : undefined;
+  background.onRestart(() => {
+    sqlite?.restarted();
+    telemetry.restarted();
+  });
+  const events: EventLog = sqlite ?? createMemoryEventLog({ clock });
+  return {
+    telemetry,
+    events,
+    async close() {
+      await events.close();
+      await telemetry.close();
+      background.close();
+    },
+  };
+}
+
+function otlpSource(serviceName: string) {
+  return {
+    resource: {
+      "service.name": serviceName,
+      "service.version": version,
+      "service.namespace": "ai-gateway",
+    },
+    scope: { name: "routeiq", version },
+  };
+}
+
+interface Seen {
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly events: EventLog;
+}
+
 /** What outlives a reload of the configuration. */
-function createShared(options: GatewayOptions, clock: Clock) {
-  const { telemetry, config } = options;
+function createShared(options: GatewayOptions, { clock, telemetry, events }: Seen) {
+  const { config } = options;
   const random = options.random ?? systemRandom;
-  const metrics = createCallMetrics(telemetry);
+  const activity = createActivity();
+  const metrics = createCallMetrics(telemetry, () => activity.count);
   const pool = createPool(clock, random, {
     onEject({ id, group }, error, forMs) {
       const alarm = error.code === "upstream_auth";
@@ -148,11 +234,12 @@ function createShared(options: GatewayOptions, clock: Clock) {
     clock,
     random,
     telemetry,
+    events,
     pool,
     metrics,
     slot: createSlot(learned ? missingArtifact(config) : { status: "none" }),
     sessions: createSessions(),
-    activity: createActivity(metrics.active),
+    activity,
     receipts: createReceiptRing(),
     retryBudget: createRetryBudget(clock),
     spend: createSpend(),
@@ -183,6 +270,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
   const routerOptions = toRouterOptions(config);
   return {
     ...kept,
+    telemetry,
     config,
     clock,
     random,

@@ -8,7 +8,6 @@ import { showFinding } from "../config/report.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../gateway.ts";
 import { createOutbound } from "../security/outbound.ts";
 import { version } from "../std/version.ts";
-import { createBareTelemetry } from "../telemetry/bare.ts";
 import type { CommandContext } from "./command.ts";
 import { withSimulatedModels } from "./demo/simulated-config.ts";
 import type { SimulatedProviders } from "./demo/simulated-providers.ts";
@@ -38,7 +37,10 @@ export async function serve(context: CommandContext): Promise<number> {
       allowHosts: config.routeiq.outbound.allowHosts,
       protocol: config.routeiq.upstreamProtocol,
     }),
-    telemetry: createBareTelemetry((line) => out.note(line)),
+    log: {
+      write: (line) => void process.stderr.write(line),
+      format: process.stderr.isTTY ? "pretty" : "json",
+    },
     slowRoutes: async (inner) => (await import("../http/slow-routes.ts")).createSlowRoutes(inner),
   });
   for (const line of banner(gateway, config, place.dataDir)) out.line(line);

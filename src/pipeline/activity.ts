@@ -17,18 +17,16 @@ export interface Activity {
   abortAll(): void;
 }
 
-export function createActivity(onChange?: (count: number) => void): Activity {
+export function createActivity(): Activity {
   const calls = new Set<Abortable>();
   let draining = false;
   let whenEmpty: (() => void) | undefined;
   return {
     enter(call) {
       calls.add(call);
-      onChange?.(calls.size);
     },
     leave(call) {
       if (!calls.delete(call)) return;
-      onChange?.(calls.size);
       if (calls.size === 0) whenEmpty?.();
     },
     get count() {

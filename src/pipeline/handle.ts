@@ -1,5 +1,6 @@
 /** The life of a call, all of it, in order. */
 import { type GatewayError, toGatewayError } from "../domain/errors.ts";
+import { beginTrace } from "../telemetry/trace-context.ts";
 import { drainingError } from "./activity.ts";
 import { attempt, callerGone } from "./attempt.ts";
 import { finish } from "./observe.ts";
@@ -39,6 +40,10 @@ function begin(record: CallRecord, services: Services): CallRecord {
   const { signal } = record.call;
   services.activity.enter(record);
   services.retryBudget.countCall();
+  if (services.telemetry.spansOn) {
+    const { sampleRatio } = services.config.routeiq.telemetry;
+    record.trace = beginTrace(record.call.traceparent, sampleRatio, services.random);
+  }
   if (signal.aborted) record.abort(callerGone("gone"));
   else signal.addEventListener("abort", () => record.abort(callerGone("gone")), { once: true });
   return record;

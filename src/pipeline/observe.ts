@@ -1,6 +1,5 @@
 /** The end of every call: its receipt, its row in the event log, its metrics, its span. Once. */
 import type { Receipt } from "../domain/decision.ts";
-import type { CallEvent } from "../domain/event.ts";
 import type { RawFeatures } from "../domain/features.ts";
 import { toRoutingQuery } from "../routing/query-text.ts";
 import { sha256Hex } from "../security/hashing.ts";
@@ -26,33 +25,41 @@ export function finish(record: CallRecord, end: StreamEnd, services: Services): 
     router.remember(rankRequest, deployment.candidate, inputTokens);
   }
   activity.leave(record);
-  if (services.events) queueEvent(record, receipt, services);
+  queueEvent(record, receipt, services);
 }
 
 /** After the reply: the features and hashes of a row are nobody's waiting time. */
 function queueEvent(record: CallRecord, receipt: Receipt, services: Services): void {
   setImmediate(() => {
-    logEvent(record, receipt, services).catch((cause: unknown) =>
-      services.onInternalFailure(cause),
-    );
+    logEvent(record, receipt, services).catch(services.onInternalFailure);
   });
 }
 
 async function logEvent(record: CallRecord, receipt: Receipt, services: Services): Promise<void> {
-  const { call, ranking, rankRequest } = record;
-  const query = ranking?.query ?? toRoutingQuery(call.body);
-  let features: RawFeatures | undefined = ranking?.features;
-  if (!features && call.operation === "chat") features = await services.features?.extract(query);
+  const { call, ranking, rankRequest, trace } = record;
+  const { telemetry } = services.config.routeiq;
   const key = rankRequest?.session?.key;
-  const event: CallEvent = {
+  services.events.append({
     receipt,
     tenant: call.caller.tenant,
-    queryHash: sha256Hex(query.text),
-    queryLength: query.text.length,
-    ...(key === undefined ? {} : { sessionHash: sha256Hex(key) }),
-    ...(features ? { features } : {}),
+    ...(telemetry.events ? await queryFacts(record, services) : {}),
+    ...(key !== undefined && telemetry.events ? { sessionHash: sha256Hex(key) } : {}),
     ...(ranking ? { inputTokens: ranking.inputTokens } : {}),
-    ...(services.config.routeiq.telemetry.storePrompts ? { prompt: query.text } : {}),
+    ...(trace ? { trace } : {}),
+  });
+}
+
+/** What learning needs of the query. The text itself only where the operator wants it stored. */
+async function queryFacts({ call, ranking }: CallRecord, services: Services) {
+  const { text, ...query } = ranking?.query ?? toRoutingQuery(call.body);
+  let features: RawFeatures | undefined = ranking?.features;
+  if (!features && call.operation === "chat") {
+    features = await services.features?.extract({ text, ...query });
+  }
+  return {
+    queryHash: sha256Hex(text),
+    queryLength: text.length,
+    ...(features ? { features } : {}),
+    ...(services.config.routeiq.telemetry.storePrompts ? { prompt: text } : {}),
   };
-  services.events?.append(event);
 }

@@ -1,5 +1,6 @@
 /** The receipts of the last calls, in memory: readable as soon as a reply ends, before any disk. */
 import type { Receipt } from "../domain/decision.ts";
+import type { Services } from "./services.ts";
 
 export interface ReceiptRing {
   add(receipt: Receipt): void;
@@ -23,4 +24,12 @@ export function createReceiptRing(limit: number = receiptLimit): ReceiptRing {
     },
     find: (callId) => byId.get(callId),
   };
+}
+
+/** A call's receipt: from the log, which has its feedback, else from memory, where the log has it not yet. */
+export async function findReceipt(
+  callId: string,
+  { events, receipts }: Pick<Services, "events" | "receipts">,
+): Promise<Receipt | undefined> {
+  return (await events.findReceipt(callId)) ?? receipts.find(callId);
 }

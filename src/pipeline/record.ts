@@ -2,6 +2,7 @@
 import type { Call } from "../domain/call.ts";
 import type { AttemptRecord, CallOutcome, Receipt } from "../domain/decision.ts";
 import type { GatewayError } from "../domain/errors.ts";
+import type { CallTrace } from "../domain/event.ts";
 import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd, type Usage } from "../domain/usage.ts";
 import type { Ranking, RankRequest } from "../routing/router.ts";
@@ -24,6 +25,8 @@ export interface CallRecord extends Abortable {
   outcome: CallOutcome | undefined;
   error: GatewayError | undefined;
   totalMs: number;
+  /** Where spans are on. */
+  trace: CallTrace | undefined;
   /** Why the call must end: the caller left, its deadline passed, the gateway closes. */
   readonly aborted: GatewayError | undefined;
   /** The controller that an abort reaches from now on; aborted at once where one came before. */
@@ -48,6 +51,7 @@ export function createRecord(call: Call): CallRecord {
     outcome: undefined,
     error: undefined,
     totalMs: 0,
+    trace: undefined,
     get aborted() {
       return aborted;
     },

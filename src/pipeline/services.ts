@@ -9,6 +9,7 @@ import type { Router } from "../routing/router.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Random } from "../std/random.ts";
 import type { EventLog } from "../storage/event-log.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Activity } from "./activity.ts";
 import type { Authenticator } from "./authenticate.ts";
 import type { CallMetrics } from "./metrics.ts";
@@ -31,10 +32,10 @@ export interface Services {
   readonly receipts: ReceiptRing;
   readonly metrics: CallMetrics;
   readonly spend: Spend;
-  /** Undefined where events are off. */
-  readonly events?: EventLog;
+  readonly telemetry: Telemetry;
+  readonly events: EventLog;
   /** Features for the log where the decision needed none; undefined where events are off. */
   readonly features?: FeatureExtractor;
-  /** A failure of ours that no caller is told about in full: it goes to the log. */
+  /** A failure of ours that no caller is told about in full: it goes to the operator's log. */
   readonly onInternalFailure: (cause: unknown) => void;
 }

@@ -61,6 +61,7 @@ test.each(seeds)("no call is lost, none answered twice (seed %d)", async (seed) 
   for (const { id } of services.table.deployments) expect(services.pool.stats.inFlight(id)).toBe(0);
   expect(seen.filter((one) => !one.ended)).toEqual([]);
   expect(clock.pending).toBe(0);
+  expect(created.rows.length).toBe(ended.length);
   checkBudget(log);
   const extra = seen.length - new Set(seen.map(callNumber)).size;
   expect(log.retries.length).toBeGreaterThanOrEqual(extra);

@@ -3,6 +3,7 @@
 import type { Config } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { dialects } from "../../src/dialects/registry.ts";
+import type { CallEvent } from "../../src/domain/event.ts";
 import { isObject, type JsonObject } from "../../src/domain/json.ts";
 import { toRouterOptions } from "../../src/gateway.ts";
 import { createActivity } from "../../src/pipeline/activity.ts";
@@ -24,10 +25,13 @@ import { createSlot, type SwappableSlot } from "../../src/routing/slot.ts";
 import type { Outbound } from "../../src/security/outbound.ts";
 import type { Clock } from "../../src/std/clock.ts";
 import { createRandom, type Random } from "../../src/std/random.ts";
-import { createBareTelemetry } from "../../src/telemetry/bare.ts";
+import type { EventLog } from "../../src/storage/event-log.ts";
+import { createTelemetry } from "../../src/telemetry/create.ts";
 
 export interface TestServices extends Services {
   readonly slot: SwappableSlot;
+  /** What was appended to the event log. */
+  readonly rows: readonly CallEvent[];
   /** Failures of ours; a test expects none. */
   readonly failures: unknown[];
 }
@@ -57,8 +61,10 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
   const slot = options.slot ?? createSlot({ status: "none" });
   const pool = createPool(clock, random);
   const { deployments } = toDeployments(config, { env: {}, factsOf: () => ({}) });
-  const metrics = createCallMetrics(createBareTelemetry());
+  const telemetry = createTelemetry({ clock, log: { format: "json", write: () => undefined } });
+  const metrics = createCallMetrics(telemetry, () => 0);
   const failures: unknown[] = [];
+  const rows: CallEvent[] = [];
   return {
     config,
     clock,
@@ -86,9 +92,24 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
     getDialect: (name) => dialects[name],
     retryBudget: createRetryBudget(clock),
     activity: createActivity(),
+    telemetry,
+    events: createListLog(rows),
+    rows,
     receipts: createReceiptRing(),
     spend: createSpend(),
     onInternalFailure: (cause) => failures.push(cause),
+  };
+}
+
+function createListLog(rows: CallEvent[]): EventLog {
+  return {
+    append: (event) => void rows.push(event),
+    addFeedback: async (feedback) => rows.some(({ receipt }) => receipt.callId === feedback.callId),
+    findReceipt: async (callId) => rows.find(({ receipt }) => receipt.callId === callId)?.receipt,
+    flush: async () => undefined,
+    dropped: () => 0,
+    status: () => ({ backend: "memory" }),
+    close: async () => undefined,
   };
 }
 
