@@ -15,7 +15,8 @@ export type DialectName = "openai-chat" | "anthropic";
 export interface EncodeOptions {
   /**
    * LiteLLM's `drop_params`: what the dialect cannot say is left out. Otherwise it is refused by
-   * name, unless leaving it out changes nothing of the answer (`store`, say).
+   * name, unless leaving it out changes nothing of the answer (`store`, say). Set it, too, where the
+   * caller did not choose the model (`auto`, a fallback).
    */
   readonly dropParams?: boolean;
   /** What is known of the model: its output limit, whether it reasons. */

@@ -48,6 +48,8 @@ export interface Deployment {
   /** Default body fields: unknown `litellm_params`, `extra_body`. The caller's own win. */
   readonly body: JsonObject;
   readonly simulated?: boolean;
+  /** Parameters that the model cannot take are left out instead of refused: `drop_params`. */
+  readonly dropParams?: boolean;
 }
 
 /** `anthropic/claude-x` → `claude-x`; a name without prefix stays. */

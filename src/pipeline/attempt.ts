@@ -278,6 +278,7 @@ function toFeed(upstream: StreamReply, run: Run): Feed {
   const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
   const options: FeedOptions = {
     withholdUsage: call.dialect === "openai-chat" && !asked,
+    createdS: Math.floor(call.startedAtMs / 1000),
     ...(withCost && call.dialect === "openai-chat"
       ? {
           costUsd: (usage) => {

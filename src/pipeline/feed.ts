@@ -34,6 +34,8 @@ export interface FeedOptions {
   readonly withholdUsage: boolean;
   /** USD for a usage, where `include_cost_in_streaming_usage` wants it in the stream. */
   readonly costUsd?: (usage: Usage) => number | undefined;
+  /** When the call came, for dialects whose replies carry no time. Seconds since the epoch. */
+  readonly createdS: number;
   /** Told of every event, so that timers can be moved. */
   readonly heard: (token: boolean) => void;
 }
@@ -137,7 +139,10 @@ export function createTranslatingFeed(
   options: FeedOptions,
 ): Feed {
   const facts = newFacts();
-  const chunks = watchChunks(upstream.dialect.decodeStream(readFrames(upstream)), facts, options);
+  const events = upstream.dialect.decodeStream(readFrames(upstream), {
+    createdS: options.createdS,
+  });
+  const chunks = watchChunks(events, facts, options);
   const texts = caller.encodeStream(chunks, request)[Symbol.asyncIterator]();
   return {
     facts,

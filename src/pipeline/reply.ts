@@ -32,5 +32,7 @@ export function encodeWhole(
   }
   record.usage = dialect.usageOf(body);
   record.finishReason = dialect.finishReasonOf(body);
-  return passes ? bytes : JSON.stringify(caller.encodeReply(dialect.decodeReply(body)));
+  if (passes) return bytes;
+  const createdS = Math.floor(record.call.startedAtMs / 1000);
+  return JSON.stringify(caller.encodeReply(dialect.decodeReply(body, { createdS })));
 }

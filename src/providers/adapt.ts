@@ -21,7 +21,16 @@ export function drop(...keys: readonly string[]): Adaptation {
 
 /** An adaptation for some models only. */
 export function when(applies: (model: string) => boolean, change: Adaptation): Adaptation {
-  return (body) => (applies(String(body["model"])) ? change(body) : body);
+  return (body, options) => (applies(String(body["model"])) ? change(body, options) : body);
+}
+
+/** Parameters that the provider refuses at any value but 1, where parameters may be dropped. */
+export function dropUnlessOne(...keys: readonly string[]): Adaptation {
+  return (body, { dropParams }) => {
+    const refused = keys.filter((key) => body[key] !== undefined && body[key] !== 1);
+    if (!dropParams || refused.length === 0) return body;
+    return Object.fromEntries(Object.entries(body).filter(([key]) => !refused.includes(key)));
+  };
 }
 
 /** Fields of messages that the provider refuses, but for some roles. */

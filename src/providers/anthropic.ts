@@ -1,4 +1,5 @@
 /** Anthropic's own API. Source: https://platform.claude.com/docs/en/api/overview */
+import { fitToModel } from "../dialects/anthropic/fit.ts";
 import { dialects } from "../dialects/registry.ts";
 import { defineProvider } from "./provider.ts";
 
@@ -12,6 +13,7 @@ export const anthropic = defineProvider({
   toBase: (base) => base.replace(/(\/v1)?(\/messages)?$/, ""),
   auth: { kind: "header", header: "x-api-key", env: ["ANTHROPIC_API_KEY"] },
   paths: { chat: "/v1/messages" },
+  adapt: [(body, { dropParams }) => fitToModel(body, dropParams)],
   headers: { "anthropic-version": "2023-06-01" },
   source: "https://platform.claude.com/docs/en/api/overview",
 });

@@ -33,7 +33,7 @@ export function toDeployments(config: Config, source: DeploymentSource): Deploym
       return [];
     }
     if (served.missingKey) findings.push(missingKey(entry, served.missingKey));
-    const deployment = toDeployment(entry, served, source);
+    const deployment = toDeployment(entry, served, source, config.litellm.dropParams);
     // Two rows that are the same to the letter are two shares of the load, and two ids.
     const times = (seen.get(deployment.id) ?? 0) + 1;
     seen.set(deployment.id, times);
@@ -62,6 +62,7 @@ function toDeployment(
   { params, info, modelName }: ModelEntry,
   { provider, upstreamModel, apiBase, apiKey }: ServedModel,
   source: DeploymentSource,
+  dropParams: boolean,
 ): Deployment {
   const facts = source.factsOf(provider.name, text(info["base_model"]) ?? upstreamModel);
   const timeoutS = number(params["timeout"]) ?? number(params["request_timeout"]);
@@ -93,6 +94,7 @@ function toDeployment(
     ...present("numRetries", number(params["num_retries"])),
     ...present("cooldownS", number(params["cooldown_time"]) ?? number(info["cooldown_time"])),
     ...(Array.isArray(params["tags"]) ? { tags: params["tags"].map(String) } : {}),
+    ...((params["drop_params"] ?? dropParams) === true ? { dropParams: true } : {}),
     ...(info["simulated"] === true ? { simulated: true } : {}),
   };
 }

@@ -67,21 +67,34 @@ export function encodeBody(
   callerDialect: Dialect,
 ): Encoded {
   const model = deployment.upstreamModel;
+  const options = { dropParams: dropsParams(call, deployment), facts: deployment.facts };
   const passes = call.operation === "embedding" || callerDialect.name === provider.dialect.name;
   const defaults = hasFields(deployment.body);
   if (passes && !defaults) {
     const named = { ...call.body, model };
-    if (adaptBody(provider, named) === named) {
+    const asked = needsUsage(call, provider, named) ? withUsage(named) : named;
+    if (adaptBody(provider, asked, options) === asked) {
       return { body: spliceJson(call.bytes, editsFor(call, deployment, provider)), passes };
     }
   }
   const own = withoutGatewayFields(call);
   let body = passes
     ? { ...own, model }
-    : provider.dialect.encodeRequest(callerDialect.decodeRequest(own), model);
+    : provider.dialect.encodeRequest(callerDialect.decodeRequest(own), model, options);
   if (needsUsage(call, provider, body)) body = withUsage(body);
   if (defaults) body = { ...deployment.body, ...body };
-  return { body: JSON.stringify(adaptBody(provider, body)), passes };
+  return { body: JSON.stringify(adaptBody(provider, body, options)), passes };
+}
+
+/**
+ * Whether parameters that the model cannot take are dropped rather than refused: where the operator
+ * or the caller says so, and where the caller did not name this model (`auto`, a fallback) and so
+ * could not know.
+ */
+function dropsParams({ body, requestedModel }: Call, deployment: Deployment): boolean {
+  if (deployment.dropParams || body["drop_params"] === true) return true;
+  const { group, candidate, upstreamModel } = deployment;
+  return ![group, candidate, upstreamModel].includes(requestedModel);
 }
 
 function editsFor(call: Call, deployment: Deployment, provider: Provider): JsonEdits {

@@ -13,7 +13,15 @@ export type Auth =
  * whose `model` is the provider's name for it. What changes nothing answers the body itself (===),
  * so that the bytes of a call may still pass untouched.
  */
-export type Adaptation = (body: JsonObject) => JsonObject;
+export type Adaptation = (body: JsonObject, options: AdaptOptions) => JsonObject;
+
+export interface AdaptOptions {
+  /**
+   * LiteLLM's `drop_params`. Also to be set where the caller did not choose the model (`auto`, a
+   * fallback): parameters that the chosen one refuses are then dropped rather than refused.
+   */
+  readonly dropParams: boolean;
+}
 
 export interface Provider {
   /** kebab- or snake-case as LiteLLM's prefix: "openai", "together_ai". */
@@ -43,8 +51,12 @@ export function defineProvider(provider: Provider): Provider {
 }
 
 /** The body after all of a provider's adaptations; the body itself where none applies. */
-export function adaptBody(provider: Provider, body: JsonObject): JsonObject {
-  return (provider.adapt ?? []).reduce((adapted, change) => change(adapted), body);
+export function adaptBody(
+  provider: Provider,
+  body: JsonObject,
+  options: AdaptOptions = { dropParams: false },
+): JsonObject {
+  return (provider.adapt ?? []).reduce((adapted, change) => change(adapted, options), body);
 }
 
 /** The headers that carry the key, and those that the service always wants. */

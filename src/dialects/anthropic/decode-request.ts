@@ -52,7 +52,7 @@ export function decodeRequest(body: JsonObject): ChatRequest {
     ...toolChoice(body["tool_choice"]),
     ...responseFormat(body["output_config"]),
     ...user(body["metadata"]),
-    ...(Object.keys(own).length > 0 ? { anthropic: own } : {}),
+    anthropic: own, // also where empty: it says where the request came from
   };
 }
 

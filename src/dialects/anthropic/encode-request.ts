@@ -8,6 +8,7 @@ import type { EncodeOptions } from "../dialect.ts";
 import { without } from "../read.ts";
 import { asPlainText, encodeConversation } from "./encode-messages.ts";
 import { encodeTools } from "./encode-tools.ts";
+import { fitToModel } from "./fit.ts";
 import { jsonOutput } from "./json-output.ts";
 import { traitsOf } from "./models.ts";
 import { encodeReasoning } from "./reasoning.ts";
@@ -51,7 +52,7 @@ export function encodeRequest(
     ...(json.format ? { format: json.format } : {}),
   };
   const stop = stopSequences(request.stop);
-  return {
+  const body = {
     ...without(request, read),
     ...own,
     model,
@@ -67,6 +68,7 @@ export function encodeRequest(
     ...serviceTier(request["service_tier"]),
     ...(request.stream === undefined ? {} : { stream: request.stream }),
   };
+  return fitToModel(body, options.dropParams === true);
 }
 
 function sampling(

@@ -46,10 +46,10 @@ class StreamEncoder {
   private readonly late: (() => void)[] = [];
 
   see(chunk: ChatChunk): string {
-    this.start(chunk);
     if (chunk.usage) this.usage = chunk.usage;
-    const choice = chunk.choices.find(({ index }) => index === 0) ?? chunk.choices[0];
+    const choice = chunk.choices.find(({ index }) => index === 0);
     if (choice) {
+      this.start(chunk);
       const { delta = {} } = choice;
       const reasoning = delta.reasoning_content ?? delta["reasoning"];
       if (typeof reasoning === "string" && reasoning) this.between(() => this.think(reasoning));

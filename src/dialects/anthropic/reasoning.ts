@@ -28,7 +28,7 @@ export interface ReasoningContext {
 
 const efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
 /** Tokens; Anthropic's least is 1,024. */
-const budgets: Readonly<Record<string, number>> = {
+export const budgets: Readonly<Record<string, number>> = {
   minimal: 1024,
   low: 1024,
   medium: 2048,
@@ -36,13 +36,14 @@ const budgets: Readonly<Record<string, number>> = {
   xhigh: 8192,
   max: 16_384,
 };
-const minBudget = 1024;
+export const minBudget = 1024;
 const off: Reasoning = { minMaxTokens: 0, temperatureFixed: false };
 
 export function encodeReasoning(request: ChatRequest, context: ReasoningContext): Reasoning {
   const { own, model, traits, options } = context;
   const sent = request["thinking"] ?? own["thinking"];
   if (isObject(sent)) {
+    // Made to fit the model last of all, by fitToModel.
     return { ...off, thinking: sent, temperatureFixed: thinks(sent) && "thinking" in request };
   }
   const effort = request["reasoning_effort"];

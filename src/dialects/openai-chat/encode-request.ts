@@ -6,6 +6,7 @@
 import type { ChatRequest, ChatTool } from "../../domain/chat.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
+import { toEffort } from "../anthropic/fit.ts";
 import type { EncodeOptions } from "../dialect.ts";
 import { without } from "../read.ts";
 import { encodeMessages } from "./encode-messages.ts";
@@ -32,7 +33,7 @@ export function encodeRequest(
     ...(request.user === undefined
       ? {}
       : { user: foreign ? request.user.slice(0, maxUserLength) : request.user }),
-    ...maxTokens(request, foreign !== undefined || "anthropic" in request, options),
+    ...maxTokens(request, foreign !== undefined, options),
     ...(foreign ? effort(foreign, model, options) : {}),
   };
 }
@@ -61,7 +62,7 @@ function refuseServerSide(foreign: JsonObject | undefined, options: EncodeOption
   }
 }
 
-/** Thinking as an effort, for models that reason; the thresholds are LiteLLM's. */
+/** Thinking as an effort, for models that reason. */
 function effort(foreign: JsonObject, model: string, options: EncodeOptions): JsonObject {
   if (!reasons(model, options.facts)) return {};
   const config = foreign["output_config"];
@@ -70,8 +71,8 @@ function effort(foreign: JsonObject, model: string, options: EncodeOptions): Jso
   if (thinking?.["type"] === "disabled") return {};
   if (typeof told === "string") return { reasoning_effort: told === "max" ? "xhigh" : told };
   if (!thinking) return {};
-  const budget = Number(thinking["budget_tokens"] ?? 5000);
-  return { reasoning_effort: budget >= 10_000 ? "high" : budget >= 5000 ? "medium" : "low" };
+  const budget = thinking["budget_tokens"];
+  return { reasoning_effort: typeof budget === "number" ? toEffort(budget) : "medium" };
 }
 
 const outer = new Set(["type", "function"]);

@@ -29,6 +29,14 @@ export function decodeStreamError(body: JsonObject): GatewayError {
   return toProviderError({ ...failure, status: statusOf(failure) });
 }
 
+/**
+ * Whether an event or a reply is an error: OpenAI's has no choices, OpenRouter's stands beside some
+ * that end with "error", vLLM's is an object of that name.
+ */
+export function isError(body: JsonObject, event = ""): boolean {
+  return event === "error" || body["object"] === "error" || Boolean(body["error"]);
+}
+
 function readFailure(json: unknown, text: string): Omit<ProviderFailure, "status"> {
   const body: unknown = Array.isArray(json) ? json[0] : json; // Gemini's compatible API sends a list
   const error: unknown = isObject(body) && isObject(body["error"]) ? body["error"] : body;

@@ -6,12 +6,12 @@ import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { Usage } from "../../domain/usage.ts";
 import { decodeWire } from "../decode-wire.ts";
 import type { ReplyContext } from "../dialect.ts";
-import { decodeStreamError } from "./errors.ts";
+import { decodeStreamError, isError } from "./errors.ts";
 import { Completion, WireUsageSchema } from "./wire.ts";
 
 /** @throws GatewayError upstream_invalid, or the error that some servers send with status 200. */
 export function decodeReply(body: JsonObject, context: ReplyContext = {}): ChatReply {
-  if (body["error"]) throw decodeStreamError(body);
+  if (isError(body)) throw decodeStreamError(body);
   const completion = decodeWire(Completion, body, "chat completion");
   if (completion.choices.length === 0) {
     throw new GatewayError(

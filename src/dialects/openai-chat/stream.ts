@@ -5,7 +5,7 @@ import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { encodeSse, type SseFrame } from "../../std/sse.ts";
 import { decodeWire, parseFrame } from "../decode-wire.ts";
 import type { ReplyContext } from "../dialect.ts";
-import { decodeStreamError } from "./errors.ts";
+import { decodeStreamError, isError } from "./errors.ts";
 import { readUsage, withReasoning } from "./reply.ts";
 import { Chunk } from "./wire.ts";
 
@@ -21,8 +21,7 @@ export async function* decodeStream(
     if (data === "") continue;
     if (data === terminator) break;
     const body = parseFrame(data);
-    // OpenRouter puts its error beside choices that end with "error".
-    if (event === "error" || body["error"]) throw decodeStreamError(body);
+    if (isError(body, event)) throw decodeStreamError(body);
     // Events that are no chunks (a server's own notices) carry nothing we forward.
     if (!("choices" in body) && !isObject(body["usage"])) continue;
     const chunk = toChunk(body, context);

@@ -7,7 +7,7 @@ import { isObject } from "../../domain/json.ts";
 import type { SseFrame } from "../../std/sse.ts";
 import { parseFrame } from "../decode-wire.ts";
 import type { FrameFacts, StreamWatch } from "../dialect.ts";
-import { decodeStreamError } from "./errors.ts";
+import { decodeStreamError, isError } from "./errors.ts";
 import { readUsage } from "./reply.ts";
 
 const nothing: FrameFacts = { event: false, token: false, usageOnly: false, done: false };
@@ -27,6 +27,12 @@ const answers = [
   ['"audio":', "{"],
 ] as const;
 
+const failures = [
+  ['"error":', "{"],
+  ['"error":', '"'],
+  ['"object":', '"error"'],
+] as const;
+
 export function createStreamWatch(): StreamWatch {
   let seen = false;
   let finishReason: string | undefined;
@@ -37,8 +43,7 @@ export function createStreamWatch(): StreamWatch {
     if (data === "[DONE]") return done;
     const hasUsage = opens(data, '"usage":', "{");
     const hasFinish = opens(data, '"finish_reason":', '"');
-    const mayFail =
-      event === "error" || opens(data, '"error":', "{") || opens(data, '"error":', '"');
+    const mayFail = event === "error" || failures.some(([key, first]) => opens(data, key, first));
     // The first one is read whole: after it, the stream is the caller's.
     if (!seen || hasUsage || hasFinish || mayFail) return read(data, event);
     return isAnswer(data) ? token : plain;
@@ -46,7 +51,7 @@ export function createStreamWatch(): StreamWatch {
 
   function read(data: string, event: string): FrameFacts {
     const body = parseFrame(data);
-    if (event === "error" || body["error"]) return { ...nothing, error: decodeStreamError(body) };
+    if (isError(body, event)) return { ...nothing, error: decodeStreamError(body) };
     const choices = Array.isArray(body["choices"]) ? body["choices"] : undefined;
     const counted = readUsage(body["usage"]);
     if (counted) usage = counted;

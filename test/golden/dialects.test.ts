@@ -1,0 +1,157 @@
+/**
+ * Every fixture of a provider's or a caller's wire, translated into every dialect, beside what it was
+ * when somebody last looked: `expected/<provider>/<case>.json`. After a wanted change:
+ * `GOLDEN=write bun test test/golden`, and read the difference.
+ */
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { Glob } from "bun";
+import type { Dialect } from "../../src/dialects/dialect.ts";
+import { dialects } from "../../src/dialects/registry.ts";
+import { GatewayError } from "../../src/domain/errors.ts";
+import type { JsonObject } from "../../src/domain/json.ts";
+import { createSseParser, type SseFrame } from "../../src/std/sse.ts";
+
+interface Fixture {
+  readonly source: string;
+  readonly kind: "request" | "reply" | "stream";
+  /** Names that a request is encoded for; behaviour differs by model. */
+  readonly models?: readonly string[];
+  /** A body, or the lines of a stream. */
+  readonly wire: JsonObject | readonly string[];
+}
+
+const folder = join(import.meta.dir, "..", "fixtures");
+const names = [...new Glob("*/{request,reply,stream}-*.json").scanSync(folder)].sort();
+const dialectOf = (name: string) =>
+  name.startsWith("anthropic/") ? dialects.anthropic : dialects["openai-chat"];
+const all = Object.values(dialects);
+
+describe.each(names)("%s", (name) => {
+  test("is what it was", async () => {
+    const fixture: Fixture = await Bun.file(join(folder, name)).json();
+    expect(fixture.source).not.toBeEmpty();
+    const found = await translate(fixture, dialectOf(name));
+    const path = join(import.meta.dir, "expected", name);
+    if (process.env["GOLDEN"] === "write")
+      await Bun.write(path, `${JSON.stringify(found, null, 2)}\n`);
+    expect(JSON.parse(JSON.stringify(found))).toEqual(await Bun.file(path).json());
+  });
+});
+
+async function translate({ kind, wire, models }: Fixture, from: Dialect): Promise<JsonObject> {
+  if (Array.isArray(wire)) return translateStream(wire.join("\n"), from);
+  const body = wire as JsonObject;
+  return kind === "request" ? translateRequest(body, from, models) : translateReply(body, from);
+}
+
+/** An error is a result like any other. */
+function attempt(work: () => JsonObject): JsonObject {
+  try {
+    return work();
+  } catch (thrown) {
+    return { error: toPlain(thrown) };
+  }
+}
+
+function toPlain(thrown: unknown): JsonObject {
+  if (!(thrown instanceof GatewayError)) throw thrown;
+  const { code, status, message, param, wireCode } = thrown;
+  return {
+    code,
+    status,
+    message,
+    ...(param ? { param } : {}),
+    ...(wireCode === code ? {} : { wireCode }),
+  };
+}
+
+function translateRequest(body: JsonObject, from: Dialect, models?: readonly string[]): JsonObject {
+  const request = from.decodeRequest(body);
+  const targets = {
+    anthropic: models ?? ["claude-sonnet-4-5"],
+    "openai-chat": ["gpt-5-mini", "gpt-4o-mini"],
+  };
+  const pairs = all.flatMap((to) =>
+    targets[to.name].map((model) => [
+      `${to.name} ${model}`,
+      attempt(() => to.encodeRequest(request, model)),
+    ]),
+  );
+  const dropped = attempt(() =>
+    dialects.anthropic.encodeRequest(request, "claude-opus-5-5", { dropParams: true }),
+  );
+  return { ...Object.fromEntries(pairs), "anthropic claude-opus-5-5, dropParams": dropped };
+}
+
+function translateReply(body: JsonObject, from: Dialect): JsonObject {
+  const out = all.map((to) => [
+    to.name,
+    attempt(() => to.encodeReply(from.decodeReply(body, { createdS: 1_700_000_000 }))),
+  ]);
+  const facts = { usage: from.usageOf(body), finishReason: from.finishReasonOf(body) };
+  return { ...Object.fromEntries(out), facts: JSON.parse(JSON.stringify(facts)) };
+}
+
+async function translateStream(text: string, from: Dialect): Promise<JsonObject> {
+  const frames = framesOf(text, 1 << 20);
+  const out: Record<string, string[]> = {};
+  for (const to of all) out[to.name] = await encodeAll(frames, from, to);
+  const watch = from.createStreamWatch();
+  const seen = frames.map((frame) => {
+    const { error, ...flags } = watchFrame(watch, frame);
+    const set = Object.entries(flags).filter(([, value]) => value === true);
+    return [...set.map(([flag]) => flag), ...(error ? [error] : [])].join(" ");
+  });
+
+  // However the bytes arrive, and whatever the line ends, the outcome is the same.
+  for (const variant of [text.replaceAll("\n", "\r\n"), text.replaceAll("\n", "\r"), text]) {
+    for (const size of [1, 7]) {
+      for (const to of all) {
+        expect(await encodeAll(framesOf(variant, size), from, to)).toEqual(out[to.name] ?? []);
+      }
+    }
+  }
+  return { ...out, watch: { seen, end: JSON.parse(JSON.stringify(watch.end())) } };
+}
+
+function watchFrame(watch: ReturnType<Dialect["createStreamWatch"]>, frame: SseFrame) {
+  try {
+    const { error, ...flags } = watch.see(frame);
+    return { ...flags, error: error?.code };
+  } catch (thrown) {
+    return { error: String(toPlain(thrown)["code"]) };
+  }
+}
+
+function framesOf(text: string, size: number): SseFrame[] {
+  const parser = createSseParser();
+  const bytes = new TextEncoder().encode(`${text}\n`);
+  const frames: SseFrame[] = [];
+  for (let at = 0; at < bytes.length; at += size)
+    frames.push(...parser.push(bytes.slice(at, at + size)));
+  return [...frames, ...parser.end()];
+}
+
+async function encodeAll(
+  frames: readonly SseFrame[],
+  from: Dialect,
+  to: Dialect,
+): Promise<string[]> {
+  async function* each() {
+    yield* frames;
+  }
+  const request = {
+    model: "auto",
+    messages: [{ role: "user" as const, content: "hi" }],
+    stream_options: { include_usage: true },
+  };
+  const parts: string[] = [];
+  try {
+    const chunks = from.decodeStream(each(), { createdS: 1_700_000_000 });
+    for await (const part of to.encodeStream(chunks, request)) parts.push(part);
+  } catch (thrown) {
+    parts.push(JSON.stringify(toPlain(thrown)));
+  }
+  return parts.join("").split("\n");
+}
