@@ -7,6 +7,7 @@ import { dialects } from "./dialects/registry.ts";
 import { GatewayError } from "./domain/errors.ts";
 import type { ModelFacts } from "./domain/model.ts";
 import { createApp, type SlowRoutes } from "./http/app.ts";
+import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
 import { createCallMetrics } from "./pipeline/metrics.ts";
@@ -26,17 +27,12 @@ import { createRouter, type RouterOptions } from "./routing/router.ts";
 import { createSessions } from "./routing/sessions.ts";
 import { createSlot, type SwappableSlot } from "./routing/slot.ts";
 import type { Outbound } from "./security/outbound.ts";
-import { createBackground } from "./std/background.ts";
 import { type Clock, systemClock } from "./std/clock.ts";
 import { type Random, systemRandom } from "./std/random.ts";
-import { version } from "./std/version.ts";
-import { defaultRetention, type EventLog } from "./storage/event-log.ts";
-import { createMemoryEventLog } from "./storage/memory/event-log.ts";
-import { createSqliteEventLog } from "./storage/sqlite/event-log.ts";
-import { createTelemetry, type GatewayTelemetry } from "./telemetry/create.ts";
+import type { EventLog } from "./storage/event-log.ts";
+import type { GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
-import type { BackgroundApi, LogEvent } from "./worker.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -74,7 +70,23 @@ export interface Gateway {
 /** @throws GatewayError config_invalid, strategy_refused; an Error with code EADDRINUSE. */
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const clock = options.clock ?? systemClock;
-  const observation = createObservation(options, clock);
+  const observation = await startObservation({
+    settings: options.config.routeiq.telemetry,
+    dataDir: options.dataDir,
+    log: options.log,
+    clock,
+    random: options.random ?? systemRandom,
+    resourceAttributes: options.env["OTEL_RESOURCE_ATTRIBUTES"] ?? "",
+  });
+  try {
+    return assemble(options, observation, clock);
+  } catch (thrown) {
+    await observation.close();
+    throw thrown;
+  }
+}
+
+function assemble(options: GatewayOptions, observation: Observation, clock: Clock): Gateway {
   const { telemetry, events } = observation;
   const shared = createShared(options, { clock, telemetry, events });
   let services = createServices(options.config, shared, options);
@@ -134,72 +146,6 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
 
 /** Facts of models that the configuration does not state. */
 const factsOf = (): ModelFacts => ({});
-
-/** Log, metrics, spans and events, with the background thread that writes and sends them. */
-function createObservation({ config, dataDir, log }: GatewayOptions, clock: Clock) {
-  const settings = config.routeiq.telemetry;
-  const background = createBackground<BackgroundApi>({
-    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
-    clock,
-    onCrash: (message, crashes) => telemetry.log("error", message, { crashes }),
-  });
-  const telemetry = createTelemetry({
-    clock,
-    log,
-    ...(settings.otlpEndpoint === undefined
-      ? {}
-      : {
-          otlp: {
-            endpoint: settings.otlpEndpoint,
-            headers: settings.otlpHeaders,
-            source: otlpSource(settings.serviceName),
-            remote: background.service("otlp"),
-          },
-        }),
-  });
-  background.on("log", (payload) => {
-    const { level, message } = payload as LogEvent;
-    telemetry.log(level, message);
-  });
-  const sqlite = settings.events
-    ? createSqliteEventLog({
-        remote: background.service("events"),
-        dataDir,
-        retention: defaultRetention,
-        clock,
-        onDropped: (rows, because) => telemetry.log("error", "events were lost", { rows, because }),
-        onHealth: (error) =>
-          error === undefined
-            ? telemetry.log("info", "the event log is well again")
-            : telemetry.log("error", "the event log cannot be written", { error }),
-      })
-    : undefined;
-  background.onRestart(() => {
-    sqlite?.restarted();
-    telemetry.restarted();
-  });
-  const events: EventLog = sqlite ?? createMemoryEventLog({ clock });
-  return {
-    telemetry,
-    events,
-    async close() {
-      await events.close();
-      await telemetry.close();
-      background.close();
-    },
-  };
-}
-
-function otlpSource(serviceName: string) {
-  return {
-    resource: {
-      "service.name": serviceName,
-      "service.version": version,
-      "service.namespace": "ai-gateway",
-    },
-    scope: { name: "routeiq", version },
-  };
-}
 
 interface Seen {
   readonly clock: Clock;

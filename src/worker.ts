@@ -35,9 +35,7 @@ function main(): void {
   serveRpc<BackgroundApi>(port, {
     async events(emit) {
       const { createEventThread } = await import("./storage/sqlite/event-thread.ts");
-      const { parseEventJson } = await import("./storage/event-batch.ts");
-      const onRecords = (records: readonly EventRecord[]) =>
-        otlp?.addCalls(records.map(({ json }) => parseEventJson(json)));
+      const onRecords = (records: readonly EventRecord[]) => otlp?.addRecords(records);
       return createEventThread({ log: toLog(emit), onRecords });
     },
     async otlp(emit) {

@@ -8,6 +8,7 @@ import { showFinding } from "../config/report.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../gateway.ts";
 import { createOutbound } from "../security/outbound.ts";
 import { version } from "../std/version.ts";
+import { isLogLevel } from "../telemetry/log.ts";
 import type { CommandContext } from "./command.ts";
 import { withSimulatedModels } from "./demo/simulated-config.ts";
 import type { SimulatedProviders } from "./demo/simulated-providers.ts";
@@ -37,10 +38,7 @@ export async function serve(context: CommandContext): Promise<number> {
       allowHosts: config.routeiq.outbound.allowHosts,
       protocol: config.routeiq.upstreamProtocol,
     }),
-    log: {
-      write: (line) => void process.stderr.write(line),
-      format: process.stderr.isTTY ? "pretty" : "json",
-    },
+    log: toLogOptions(env),
     slowRoutes: async (inner) => (await import("../http/slow-routes.ts")).createSlowRoutes(inner),
   });
   for (const line of banner(gateway, config, place.dataDir)) out.line(line);
@@ -66,6 +64,18 @@ function createSimulation() {
       return { ...loaded, config: withSimulatedModels(config, (await running).entries) };
     },
     close: async () => (await running)?.close(),
+  };
+}
+
+/** `ROUTEIQ_LOG_LEVEL`, else LiteLLM's `LITELLM_LOG`; words on a terminal, JSON lines elsewhere. */
+function toLogOptions(env: CommandContext["env"]): GatewayOptions["log"] {
+  const word = (env["ROUTEIQ_LOG_LEVEL"] || env["LITELLM_LOG"] || "info").toLowerCase();
+  const level = word === "warning" ? "warn" : word;
+  const format = env["ROUTEIQ_LOG_FORMAT"] || (process.stderr.isTTY ? "pretty" : "json");
+  return {
+    write: (line) => void process.stderr.write(line),
+    level: isLogLevel(level) ? level : "info",
+    format: format === "pretty" ? "pretty" : "json",
   };
 }
 

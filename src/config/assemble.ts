@@ -124,6 +124,11 @@ function routeiqSettings({ routeiq, general }: Sections, env: Environment): Conf
     telemetry: {
       storePrompts: telemetry.store_prompts,
       events: telemetry.events,
+      retention: {
+        maxRows: telemetry.event_retention.max_rows,
+        maxAgeDays: telemetry.event_retention.max_age_days,
+        maxBytes: telemetry.event_retention.max_bytes,
+      },
       ...otlpOfEnvironment(telemetry, env),
     },
     embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},

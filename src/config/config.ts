@@ -1,5 +1,6 @@
 /** Typed configuration: what `load.ts` makes of the operator's file, environment and defaults. */
 import type { JsonObject } from "../domain/json.ts";
+import type { EventRetention } from "../storage/event-log.ts";
 
 /** Something to tell the operator. `warning`: works, but look; `error`: refused. */
 export interface Finding {
@@ -93,6 +94,8 @@ export interface RouteiqSettings {
     readonly otlpEndpoint?: string;
     readonly otlpHeaders: Readonly<Record<string, string>>;
     readonly sampleRatio: number;
+    /** What the event log keeps; the oldest rows go first. */
+    readonly retention: EventRetention;
     readonly serviceName: string;
   };
   /** Exploration (part 3 widens it): 0 turns it off. */

@@ -43,6 +43,7 @@ export interface Call {
   readonly deadlineMs?: number;
   readonly dial?: Partial<Dial>;
   readonly sessionId?: string;
+  /** The caller's header, where it is valid. */
   readonly traceparent?: string;
   readonly options: CallOptions;
 }

@@ -196,6 +196,7 @@ async function once(
       deployment,
       signal: controller.signal,
       connectTimeoutMs: timeouts.connectMs,
+      trace: record.trace,
     });
     return upstream.kind === "whole"
       ? takeWhole(upstream, run)

@@ -1,6 +1,7 @@
 /** The end of every call: its receipt, its row in the event log, its metrics, its span. Once. */
+import type { Call } from "../domain/call.ts";
 import type { Receipt } from "../domain/decision.ts";
-import type { RawFeatures } from "../domain/features.ts";
+import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
 import { toRoutingQuery } from "../routing/query-text.ts";
 import { sha256Hex } from "../security/hashing.ts";
 import { type CallRecord, costOf, toReceipt } from "./record.ts";
@@ -35,6 +36,7 @@ function queueEvent(record: CallRecord, receipt: Receipt, services: Services): v
   });
 }
 
+/** The log has the receipt from here on; where that fails, memory keeps it. */
 async function logEvent(record: CallRecord, receipt: Receipt, services: Services): Promise<void> {
   const { call, ranking, rankRequest, trace } = record;
   const { telemetry } = services.config.routeiq;
@@ -47,19 +49,32 @@ async function logEvent(record: CallRecord, receipt: Receipt, services: Services
     ...(ranking ? { inputTokens: ranking.inputTokens } : {}),
     ...(trace ? { trace } : {}),
   });
+  services.receipts.remove(receipt.callId);
 }
 
 /** What learning needs of the query. The text itself only where the operator wants it stored. */
 async function queryFacts({ call, ranking }: CallRecord, services: Services) {
   const { text, ...query } = ranking?.query ?? toRoutingQuery(call.body);
-  let features: RawFeatures | undefined = ranking?.features;
-  if (!features && call.operation === "chat") {
-    features = await services.features?.extract({ text, ...query });
-  }
+  const features = ranking?.features ?? (await extractFeatures(call, { text, ...query }, services));
   return {
     queryHash: sha256Hex(text),
     queryLength: text.length,
     ...(features ? { features } : {}),
     ...(services.config.routeiq.telemetry.storePrompts ? { prompt: text } : {}),
   };
+}
+
+/** A row without features is worth more than no row. */
+async function extractFeatures(
+  call: Call,
+  query: RoutingQuery,
+  services: Services,
+): Promise<RawFeatures | undefined> {
+  if (call.operation !== "chat") return undefined;
+  try {
+    return await services.features?.extract(query);
+  } catch (cause) {
+    services.onInternalFailure(cause);
+    return undefined;
+  }
 }

@@ -6,6 +6,7 @@ import type { Operation } from "../domain/model.ts";
 import { assertNoDestination } from "../providers/encode.ts";
 import { readDial } from "../routing/dial.ts";
 import { JsonParseFailed, parseJson } from "../std/json.ts";
+import { parseTraceparent } from "../telemetry/trace-context.ts";
 
 /** A request as the transport hands it over, its body not read yet. */
 export interface Arrival {
@@ -34,7 +35,7 @@ export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> 
   const deadlineMs = readDeadline(headers, arrival.atMs);
   const dial = readDial(headers);
   const sessionId = readSession(headers, body);
-  const traceparent = headers.get("traceparent");
+  const traceparent = headers.get("traceparent") ?? undefined;
   return {
     id: arrival.id,
     requestId: arrival.requestId,
@@ -53,7 +54,7 @@ export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> 
     ...(deadlineMs === undefined ? {} : { deadlineMs }),
     ...(dial ? { dial } : {}),
     ...(sessionId === undefined ? {} : { sessionId }),
-    ...(traceparent === null ? {} : { traceparent }),
+    ...(traceparent !== undefined && parseTraceparent(traceparent) ? { traceparent } : {}),
   };
 }
 

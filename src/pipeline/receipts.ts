@@ -1,10 +1,12 @@
-/** The receipts of the last calls, in memory: readable as soon as a reply ends, before any disk. */
+/** Receipts of calls that ended a moment ago, until the event log has them. */
 import type { Receipt } from "../domain/decision.ts";
 import type { Services } from "./services.ts";
 
 export interface ReceiptRing {
   add(receipt: Receipt): void;
   find(callId: string): Receipt | undefined;
+  /** The event log has it now: thousands of small objects would only burden the collector. */
+  remove(callId: string): void;
 }
 
 export const receiptLimit = 2_048;
@@ -23,6 +25,7 @@ export function createReceiptRing(limit: number = receiptLimit): ReceiptRing {
       next = (next + 1) % limit;
     },
     find: (callId) => byId.get(callId),
+    remove: (callId) => void byId.delete(callId),
   };
 }
 

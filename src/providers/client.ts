@@ -5,10 +5,12 @@
 import type { Dialect } from "../dialects/dialect.ts";
 import type { Call } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
+import type { CallTrace } from "../domain/event.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
 import type { Outbound } from "../security/outbound.ts";
 import { JsonParseFailed, parseJson } from "../std/json.ts";
+import { toTraceparent } from "../telemetry/trace-context.ts";
 import { encodeBody } from "./encode.ts";
 import { headersFor, type Provider, urlFor } from "./provider.ts";
 
@@ -19,6 +21,8 @@ export interface UpstreamRequest {
   /** Its reason, a GatewayError, is thrown when it aborts. */
   readonly signal: AbortSignal;
   readonly connectTimeoutMs: number;
+  /** Where spans are on: what the upstream continues. */
+  readonly trace?: CallTrace | undefined;
 }
 
 export type UpstreamReply = WholeReply | StreamReply;
@@ -98,7 +102,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
   }
 
   return {
-    async send({ call, callerDialect, deployment, signal, connectTimeoutMs }) {
+    async send({ call, callerDialect, deployment, signal, connectTimeoutMs, trace }) {
       const { provider, urls, headers } = prepare(deployment);
       const url = urls[call.operation];
       if (!url) throw noSuchOperation(deployment, call);
@@ -107,7 +111,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         const response = await outbound.fetch({
           url,
           method: "POST",
-          headers: withCallerHeaders(headers, call, provider),
+          headers: withTrace(withCallerHeaders(headers, call, provider), call, trace),
           body: encoded.body,
           signal,
           trust: "operator",
@@ -138,6 +142,18 @@ function withCallerHeaders(
   if (beta === null) return headers;
   const configured = headers["anthropic-beta"];
   return { ...headers, "anthropic-beta": configured ? `${configured},${beta}` : beta };
+}
+
+/** Our span where spans are on, else the caller's own; a `tracestate` belongs to the caller's trace. */
+function withTrace(
+  headers: Readonly<Record<string, string>>,
+  call: Call,
+  trace: CallTrace | undefined,
+): Readonly<Record<string, string>> {
+  const traceparent = trace ? toTraceparent(trace) : call.traceparent;
+  if (traceparent === undefined) return headers;
+  const state = call.traceparent === undefined ? null : call.headers.get("tracestate");
+  return { ...headers, traceparent, ...(state === null ? {} : { tracestate: state }) };
 }
 
 function noSuchOperation(deployment: Deployment, call: Call): GatewayError {

@@ -1,8 +1,8 @@
 /** The half of telemetry that runs in the background thread: encodes and sends. */
-import type { CallEvent } from "../domain/event.ts";
 import type { Outbound } from "../security/outbound.ts";
 import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
+import { decodeBatch, type EventRecord, parseEventJson } from "../storage/event-batch.ts";
 import { type SpanIds, toSpans } from "./call-span.ts";
 import type { MetricSnapshot } from "./metrics.ts";
 import type { OtlpSource } from "./otlp-encode.ts";
@@ -20,15 +20,17 @@ export interface OtlpSettings {
 export interface OtlpService {
   open(settings: OtlpSettings): void;
   spans(json: string): void;
+  /** A batch of call events (storage/event-batch.ts), where the event log does not hand them over. */
+  calls(bytes: Uint8Array): void;
   /** Answers how the export stands. */
   metrics(json: string): OtlpStats;
   flush(params: null): Promise<void>;
   close(params: null): Promise<void>;
 }
 
-/** The service, and a way for the event log's half to hand over calls. */
+/** The service, and a way for the event log's half to hand over what it wrote. */
 export interface OtlpThread extends OtlpService {
-  addCalls(events: Iterable<CallEvent>): void;
+  addRecords(records: Iterable<EventRecord>): void;
 }
 
 export interface OtlpThreadContext {
@@ -42,6 +44,11 @@ export function createOtlpThread(context: OtlpThreadContext): OtlpThread {
     newSpanId: () => newSpanId(systemRandom),
     newEventId: () => crypto.randomUUID(),
   };
+  function addRecords(records: Iterable<EventRecord>): void {
+    if (!exporter) return;
+    for (const { json } of records) exporter.addSpans(toSpans(parseEventJson(json), ids));
+  }
+
   return {
     open(settings) {
       exporter = createOtlpExporter({
@@ -51,10 +58,8 @@ export function createOtlpThread(context: OtlpThreadContext): OtlpThread {
         random: systemRandom,
       });
     },
-    addCalls(events) {
-      if (!exporter) return;
-      for (const event of events) exporter.addSpans(toSpans(event, ids));
-    },
+    addRecords,
+    calls: (bytes) => addRecords(decodeBatch(bytes)),
     spans: (json) => exporter?.addSpans(JSON.parse(json) as SpanRecord[]),
     metrics(json) {
       exporter?.addMetrics(JSON.parse(json) as MetricSnapshot[]);

@@ -1,5 +1,6 @@
 /** `routeiq_settings`: what LiteLLM has no name for. */
 import { Type } from "@sinclair/typebox";
+import { defaultRetention } from "../../storage/event-log.ts";
 
 const ms = (fallback: number, description: string) =>
   Type.Integer({
@@ -65,6 +66,26 @@ export const RouteiqSettings = Type.Object(
           default: true,
           description: "Write a row per call to the event log.",
         }),
+        event_retention: Type.Object(
+          {
+            max_rows: Type.Integer({
+              default: defaultRetention.maxRows,
+              minimum: 1,
+              description: "Calls that the event log keeps.",
+            }),
+            max_age_days: Type.Number({
+              default: defaultRetention.maxAgeDays,
+              exclusiveMinimum: 0,
+              description: "Days that it keeps them.",
+            }),
+            max_bytes: Type.Integer({
+              default: defaultRetention.maxBytes,
+              minimum: 1_048_576,
+              description: "Bytes that its file may fill.",
+            }),
+          },
+          { default: {}, description: "Whichever limit is met first; the oldest calls go." },
+        ),
         otlp_endpoint: Type.Optional(
           Type.String({
             description:
