@@ -3,5 +3,6 @@ import type { Bench } from "./bench.ts";
 import { callsBench } from "./calls.bench.ts";
 import { startBench } from "./start.bench.ts";
 import { streamsBench } from "./streams.bench.ts";
+import { swapBench } from "./swap.bench.ts";
 
-export const benches: readonly Bench[] = [callsBench, streamsBench, startBench];
+export const benches: readonly Bench[] = [callsBench, streamsBench, swapBench, startBench];

@@ -33,7 +33,8 @@ export async function startPassThrough(upstreamPort: number): Promise<Subject> {
   return { ...started, name: "pass-through", model: "bench" };
 }
 
-const models = simulatedModels.slice(0, 4);
+/** What the learned gateways route among. */
+export const models = simulatedModels.slice(0, 4);
 
 export interface GatewayPlan {
   readonly name: string;
@@ -91,7 +92,11 @@ export async function startSubject(plan: GatewayPlan): Promise<Subject> {
 }
 
 /** Rows for at most 1,000 prototypes, from the demo's bank: the figures are of speed, not quality. */
-async function trainRouter(cwd: string, strategy: string): Promise<void> {
+export async function trainRouter(
+  cwd: string,
+  strategy: string,
+  { out = "router", seed = 1 }: { readonly out?: string; readonly seed?: number } = {},
+): Promise<void> {
   const bank = createPromptBank(createRandom(1), 80);
   const rows = bank.map((prompt) =>
     JSON.stringify({
@@ -106,7 +111,10 @@ async function trainRouter(cwd: string, strategy: string): Promise<void> {
     }),
   );
   writeFileSync(join(cwd, "rows.jsonl"), `${rows.join("\n")}\n`);
-  const args = ["train", "--data", "rows.jsonl", "--strategy", strategy, "--out", "router"];
+  const args = [
+    ...["train", "--data", "rows.jsonl", "--strategy", strategy],
+    ...["--seed", String(seed), "--out", out],
+  ];
   const { exitCode, stderr } = await runBinary(args, { cwd });
   if (exitCode !== 0) throw new Error(`train --strategy ${strategy} failed: ${stderr}`);
 }
