@@ -84,25 +84,38 @@ export async function verifyRepository(input: VerifyInput): Promise<Verified> {
   return await verifyRelease(input, chain, { timestamp, timestampBytes });
 }
 
-/** The second half: all that follows a timestamp which holds. */
+/** All that follows a timestamp which holds. */
 export async function verifyRelease(
   input: VerifyInput,
   chain: RootChain,
-  pointer: { readonly timestamp: Timestamp; readonly timestampBytes: Uint8Array },
+  pointer: Pointer,
 ): Promise<Verified> {
+  const described = await verifyDescription(input, chain, pointer);
+  return { ...described, files: await fetchFiles(input, described.release) };
+}
+
+interface Pointer {
+  readonly timestamp: Timestamp;
+  readonly timestampBytes: Uint8Array;
+}
+
+/** All but the files: enough where they are in force already. */
+export async function verifyDescription(
+  input: VerifyInput,
+  chain: RootChain,
+  pointer: Pointer,
+): Promise<Omit<Verified, "files">> {
   const { timestamp } = pointer;
   checkCounters(timestamp, chain, input.state ?? noState);
   checkRetired(chain.root, timestamp.release.version, timestamp.release.sha256);
   const releaseBytes = await fetchRelease(input, timestamp);
   const release = checkRelease(releaseBytes, chain.root, timestamp.release.version, input);
-  const files = await fetchFiles(input, release);
   return {
     chain,
     ...pointer,
     release,
     releaseBytes,
     releaseSha256: timestamp.release.sha256,
-    files,
     state: {
       rootVersion: chain.root.version,
       timestampVersion: timestamp.version,
@@ -285,7 +298,8 @@ function checkFiles(release: Release, root: Root): void {
   }
 }
 
-async function fetchFiles(
+/** The release's files, each of its length, hash and format. */
+export async function fetchFiles(
   input: VerifyInput,
   release: Release,
 ): Promise<ReadonlyMap<string, Uint8Array>> {

@@ -1,0 +1,167 @@
+/**
+ * The last good copy on a gateway's disk: a repository of its own (`models verify` reads it), a
+ * note of which release serves, and the counters. Nothing in it is believed without verification.
+ */
+import { readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { isObject, type Json } from "../../domain/json.ts";
+import { hasCode, tempPrefix, writeFileAtomic } from "../../storage/file/atomic-write.ts";
+import { createFileObjectStore } from "../../storage/file/object-store.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import { canonicalBytes } from "./canonical.ts";
+import type { Release } from "./format.ts";
+import { refuse } from "./refusal.ts";
+import { createStateFile, encodeState, type StateFile, type TrustState } from "./state.ts";
+import type { RootChain } from "./verify.ts";
+
+export interface ReleaseNote {
+  readonly version: number;
+  readonly sha256: string;
+  /** Its blobs, so that what no kept release needs can go. */
+  readonly blobs: readonly string[];
+}
+
+/** Which releases this gateway serves, served, and will not serve again. */
+export interface InstalledNote {
+  readonly active?: ReleaseNote;
+  readonly previous?: ReleaseNote;
+  /** The newest release that was taken back here for its effects. */
+  readonly rejected?: { readonly version: number; readonly sha256: string };
+}
+
+export interface CopyContent {
+  readonly chain: RootChain;
+  readonly timestampBytes: Uint8Array;
+  readonly release: Release;
+  readonly releaseBytes: Uint8Array;
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+export interface LocalCopy {
+  readonly store: ObjectStore;
+  readonly state: StateFile;
+  readNote(): Promise<InstalledNote>;
+  /** Blobs, release, roots, timestamp, note: in this order, so that a crash leaves a whole. */
+  write(content: CopyContent, note: InstalledNote): Promise<void>;
+  writeTimestamp(bytes: Uint8Array, chain: RootChain): Promise<void>;
+  writeNote(note: InstalledNote): Promise<void>;
+  /** Removes what no noted release needs, and what a crash left half written. */
+  sweep(note: InstalledNote): Promise<void>;
+}
+
+const noteName = "installed.json";
+
+/** @param beforeWrite for tests of crashes: called before each write with its key */
+export function createLocalCopy(folder: string, beforeWrite?: (key: string) => void): LocalCopy {
+  const store = createFileObjectStore(folder);
+  const state = createStateFile(join(folder, "state.json"));
+  const put = async (key: string, bytes: Uint8Array) => {
+    beforeWrite?.(key);
+    // What is there already need not be written and flushed again; what was damaged must be.
+    const held = await store.get(key, { maxBytes: bytes.length });
+    const same = held && held !== "not-modified" && Buffer.compare(held.bytes, bytes) === 0;
+    if (!same) await store.put(key, bytes);
+  };
+  const putRoots = async (chain: RootChain) => {
+    for (const [version, bytes] of chain.files) await put(`root/${version}.root.json`, bytes);
+  };
+  const writeNote = async (note: InstalledNote) => {
+    beforeWrite?.(noteName);
+    await writeFileAtomic(join(folder, noteName), canonicalBytes(note as unknown as Json));
+  };
+  return {
+    store,
+    state: {
+      load: state.load,
+      async save(next: TrustState) {
+        beforeWrite?.("state.json");
+        await state.save(next);
+      },
+    },
+    readNote: () => readNote(join(folder, noteName)),
+    async write({ chain, timestampBytes, release, releaseBytes, files }, note) {
+      for (const { path, sha256 } of release.files) {
+        const bytes = files.get(path);
+        if (bytes) await put(`blobs/sha256/${sha256}`, bytes);
+      }
+      await put(`releases/${release.version}.json`, releaseBytes);
+      await putRoots(chain);
+      await put("timestamp.json", timestampBytes);
+      await writeNote(note);
+    },
+    async writeTimestamp(bytes, chain) {
+      await putRoots(chain);
+      await put("timestamp.json", bytes);
+    },
+    writeNote,
+    sweep: (note) => sweep(folder, store, note),
+  };
+}
+
+/** Counters and no copy: where the data folder cannot be written, or for a first look. */
+export function createMemoryState(): StateFile {
+  let held: TrustState | undefined;
+  return {
+    load: async () => held,
+    async save(state) {
+      encodeState(state); // what could not be stored must not be held either
+      held = state;
+    },
+  };
+}
+
+async function readNote(path: string): Promise<InstalledNote> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return {};
+    return refuse("state", `${path} cannot be read`, error);
+  }
+  try {
+    return toNote(JSON.parse(text));
+  } catch (error) {
+    return refuse("state", `${path} is damaged`, error);
+  }
+}
+
+function toNote(value: unknown): InstalledNote {
+  if (!isObject(value)) throw new Error("no object");
+  const { active, previous, rejected } = value;
+  return {
+    ...(active === undefined ? {} : { active: toReleaseNote(active) }),
+    ...(previous === undefined ? {} : { previous: toReleaseNote(previous) }),
+    ...(rejected === undefined ? {} : { rejected: toReleaseNote(rejected) }),
+  };
+}
+
+function toReleaseNote(value: unknown): ReleaseNote {
+  if (!isObject(value)) throw new Error("no object");
+  const { version, sha256, blobs = [] } = value;
+  if (typeof version !== "number" || typeof sha256 !== "string" || !Array.isArray(blobs)) {
+    throw new Error("no release");
+  }
+  return { version, sha256, blobs: blobs.map(String) };
+}
+
+async function sweep(folder: string, store: ObjectStore, note: InstalledNote): Promise<void> {
+  const kept = [note.active, note.previous].filter((one) => one !== undefined);
+  const wanted = new Set([
+    ...kept.map(({ version }) => `releases/${version}.json`),
+    ...kept.flatMap(({ blobs }) => blobs.map((sha256) => `blobs/sha256/${sha256}`)),
+  ]);
+  for (const prefix of ["releases/", "blobs/"]) {
+    for (const key of await store.list(prefix)) {
+      if (!wanted.has(key)) await rm(join(folder, key), { force: true });
+    }
+  }
+  for (const part of ["", "releases", "blobs/sha256", "root"]) {
+    const names = await readdir(join(folder, part)).catch((error: unknown) => {
+      if (hasCode(error, "ENOENT")) return [];
+      throw error;
+    });
+    for (const name of names.filter((one) => one.startsWith(tempPrefix))) {
+      await rm(join(folder, part, name), { force: true });
+    }
+  }
+}
