@@ -1,7 +1,7 @@
 /** A router that answers nothing of use, and complains when it is asked after its end. */
 import { ArtifactRefusal } from "../../src/learning/artifacts/refusal.ts";
 import type { Candidate } from "../../src/learning/artifacts/source.ts";
-import type { TrainedRouter } from "../../src/routing/trained-router.ts";
+import type { QueryScores, TrainedRouter } from "../../src/routing/trained-router.ts";
 
 export function buildStubRouter({ identity, files }: Candidate): Promise<TrainedRouter> {
   const text = (path: string) =>
@@ -10,6 +10,24 @@ export function buildStubRouter({ identity, files }: Candidate): Promise<Trained
     return Promise.reject(new ArtifactRefusal("self_test", "the scores differ by 0.5"));
   }
   let closed = false;
+  const score = (): QueryScores => {
+    if (closed) throw new Error("a closed router was asked");
+    return {
+      features: {
+        embedderId: "stub@0",
+        embedding: new Float32Array(),
+        lexicalBuckets: new Uint16Array(),
+        lexicalCounts: new Uint8Array(),
+        shape: new Float32Array(),
+      },
+      quality: Float32Array.of(0.5),
+      uncertainty: Float32Array.of(0.1),
+      outputTokens: Float32Array.of(10),
+      latencyMs: Float32Array.of(100),
+      novelty: 0,
+      abstain: false,
+    };
+  };
   return Promise.resolve({
     identity,
     strategy: "llmrouter-knn",
@@ -20,24 +38,8 @@ export function buildStubRouter({ identity, files }: Candidate): Promise<Trained
     costRefUsd: 0.001,
     dial: [],
     sync: true,
-    score() {
-      if (closed) throw new Error("a closed router was asked");
-      return {
-        features: {
-          embedderId: "stub@0",
-          embedding: new Float32Array(),
-          lexicalBuckets: new Uint16Array(),
-          lexicalCounts: new Uint8Array(),
-          shape: new Float32Array(),
-        },
-        quality: Float32Array.of(0.5),
-        uncertainty: Float32Array.of(0.1),
-        outputTokens: Float32Array.of(10),
-        latencyMs: Float32Array.of(100),
-        novelty: 0,
-        abstain: false,
-      };
-    },
+    score,
+    scoreFeatures: score,
     close() {
       closed = true;
     },

@@ -55,6 +55,7 @@ function watchTelemetry() {
       },
     }),
     log: (level, message, fields) => void events.push({ level, message, ...fields }),
+    onCollect: () => undefined,
     span: () => undefined,
     spansOn: false,
   };
