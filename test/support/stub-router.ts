@@ -23,6 +23,7 @@ export function buildStubRouter({ identity, files }: Candidate): Promise<Trained
       quality: Float32Array.of(0.5),
       uncertainty: Float32Array.of(0.1),
       outputTokens: Float32Array.of(10),
+      costUsd: Float32Array.of(0.001),
       latencyMs: Float32Array.of(100),
       novelty: 0,
       abstain: false,
