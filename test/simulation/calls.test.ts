@@ -4,6 +4,7 @@
  */
 import { expect, test } from "bun:test";
 import { CallFailed, handle } from "../../src/pipeline/handle.ts";
+import { findReceipt } from "../../src/pipeline/receipts.ts";
 import { retryBudgetLimits } from "../../src/pipeline/retry-budget.ts";
 import type { Services } from "../../src/pipeline/services.ts";
 import { createRandom, nextInt, type Random } from "../../src/std/random.ts";
@@ -55,7 +56,7 @@ test.each(seeds)("no call is lost, none answered twice (seed %d)", async (seed) 
   expect(services.failures).toEqual([]);
   for (const outcome of ended) {
     const upstream = seen.filter((one) => callNumber(one) === outcome.number);
-    checkCall(outcome, upstream, services);
+    await checkCall(outcome, upstream, services);
   }
   expect(services.activity.count).toBe(0);
   for (const { id } of services.table.deployments) expect(services.pool.stats.inFlight(id)).toBe(0);
@@ -67,9 +68,13 @@ test.each(seeds)("no call is lost, none answered twice (seed %d)", async (seed) 
   expect(log.retries.length).toBeGreaterThanOrEqual(extra);
 });
 
-function checkCall(outcome: Outcome, upstream: readonly SeenUpstream[], services: Services): void {
+async function checkCall(
+  outcome: Outcome,
+  upstream: readonly SeenUpstream[],
+  services: Services,
+): Promise<void> {
   expect(outcome.end).not.toBe("lost");
-  const receipt = services.receipts.find(outcome.callId);
+  const receipt = await findReceipt(outcome.callId, services);
   expect(receipt?.attempts.length).toBe(upstream.length);
   expect(upstream.length).toBeLessThanOrEqual(services.config.routeiq.maxAttempts);
   if (outcome.firstByteAtMs !== undefined) {
