@@ -2,9 +2,11 @@
 
     python distil.py CORPUS CACHE OUT [DIMENSIONS]
 
-Ridge regression in closed form: a sentence is the mean of its pieces' rows, so the rows that copy
-the teacher best solve a linear least-squares problem: min |XW - (T - m)|^2 + lambda |W - P|^2, X the
-share of each piece in each sentence, m the teacher's mean, P the prior: pieces taught alone, shrunk.
+Ridge regression in closed form: a sentence is the sum of its pieces' rows over the square root of
+their number (the mean, which recipes use, lets the teacher's mean drown long sentences: measured, rank
+agreement .58 against .63), so the rows that copy the teacher best solve a linear least-squares problem:
+min |XW - (T - m)|^2 + lambda |W - P|^2, X the pieces of each sentence so scaled, m the teacher's mean,
+P the prior: pieces taught alone, shrunk.
 Conjugate gradients, then a rotation onto the leading directions of the sentences, then int8 rows.
 One sentence in twenty is held out: for lambda, and for the figures in models/README.md.
 """
@@ -23,8 +25,8 @@ from scipy.stats import spearmanr
 from teach import SHARD, load_tokenizer
 
 SPECIAL = {"[PAD]", "[CLS]", "[SEP]", "[MASK]"}
-RIDGE = 0.005
-PRIOR = 0.35
+RIDGE = 0.1
+PRIOR = 0.33
 STEPS = 60
 
 
@@ -64,7 +66,7 @@ def pieces_kept() -> tuple[bytes, list[int]]:
 
 
 def shares(lines: list[str]) -> sparse.csr_matrix:
-    """n x pieces: how much of a sentence each piece is; special tokens count as nothing."""
+    """n x pieces: how much of a sentence each piece is; special tokens are nothing."""
     tokenizer = load_tokenizer()
     special = {tokenizer.token_to_id(token) for token in SPECIAL}
     rows, columns, values = [], [], []
@@ -72,7 +74,7 @@ def shares(lines: list[str]) -> sparse.csr_matrix:
         ids = [i for i in encoding.ids if i not in special]
         rows += [row] * len(ids)
         columns += ids
-        values += [1 / len(ids)] * len(ids)
+        values += [len(ids) ** -0.5] * len(ids)
     shape = (len(lines), tokenizer.get_vocab_size())
     return sparse.csr_matrix((np.float32(values), (rows, columns)), shape)
 

@@ -1,7 +1,8 @@
 /**
- * The embedder that ships: the mean of one row per WordPiece, rows that ridge regression distilled
- * from a sentence transformer (scripts/embedding-table, models/README.md). All of it in WASM memory;
- * microseconds a prompt (test/bench/embed.bench.ts).
+ * The embedder that ships: a row per WordPiece, their sum over the square root of their number, plus
+ * a bias, to unit length. Ridge regression distilled the rows from a sentence transformer
+ * (scripts/embedding-table, models/README.md). All of it in WASM memory; microseconds a prompt
+ * (test/bench/embed.bench.ts).
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -49,7 +50,8 @@ export function createStaticEmbedder(
 
   function run(text: string): void {
     const count = tokenizer.tokenize(text);
-    kernels.meanPoolI8(table, scale, tokenizer.ids, count, dimensions, pooled);
+    const share = 1 / Math.sqrt(count); // a mean would let the bias drown a long text
+    kernels.sumPoolI8(table, scale, tokenizer.ids, count, share, dimensions, pooled);
     if (count === 0) return; // nothing said is no direction at all
     kernels.axpyF32(1, offset, pooled, dimensions);
     kernels.normalizeF32(pooled, dimensions);

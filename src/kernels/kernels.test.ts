@@ -156,16 +156,16 @@ const cases: Record<string, Case> = {
     const out = k.alloc(d);
     return [k.quantizeQueryF32(fill(k, seed, d), out, d), ...k.i8(out, d)];
   },
-  meanPoolI8(k, seed, n, d) {
+  sumPoolI8(k, seed, n, d) {
     const table = fillI8(k, seed, n * up16(d));
     const ids = fillI32(k, seed + 2, 20, n);
     const out = k.alloc(up16(d) * 4);
-    k.meanPoolI8(table, fill(k, seed + 1, n), ids, 1 + (seed % 20), up16(d), out);
+    k.sumPoolI8(table, fill(k, seed + 1, n), ids, 1 + (seed % 20), 0.3, up16(d), out);
     return k.f32(out, up16(d));
   },
-  "meanPoolI8 of nothing"(k, seed, n, d) {
+  "sumPoolI8 of nothing"(k, seed, n, d) {
     const out = fill(k, seed, up16(d));
-    k.meanPoolI8(fillI8(k, seed, n * up16(d)), fill(k, seed + 1, n), 0, 0, up16(d), out);
+    k.sumPoolI8(fillI8(k, seed, n * up16(d)), fill(k, seed + 1, n), 0, 0, 1, up16(d), out);
     return k.f32(out, up16(d));
   },
   projectSparseI8(k, seed, n, d) {

@@ -109,12 +109,13 @@ export interface Kernels {
   /** out[r] = Σ of row r: what takes the query's shift back. Once, at load. */
   rowSumsI8(rows: number, n: number, d: number, out: number): void;
 
-  /** out = Σ scales[id]·table[id] / count over i32 ids; zero for none. Rows of d int8, d a multiple of 16. */
-  meanPoolI8(
+  /** out = share·Σ scales[id]·table[id] over i32 ids; zero for none. Rows of d int8, d a multiple of 16. */
+  sumPoolI8(
     table: number,
     scales: number,
     ids: number,
     count: number,
+    share: number,
     d: number,
     out: number,
   ): void;

@@ -155,12 +155,12 @@ function createArithmetic(memory: ArrayBuffer): Omit<Arithmetic, keyof ScalarPie
         w[(out >> 2) + r] = total;
       }
     },
-    meanPoolI8(table, scales, ids, count, d, out) {
+    sumPoolI8(table, scales, ids, count, share, d, out) {
       f.fill(0, out >> 2, (out >> 2) + d);
-      const share = fround(1 / count);
+      const factor = fround(share);
       for (let i = 0; i < count; i++) {
         const id = at(w, (ids >> 2) + i);
-        addRowI8(table + id * d, fround(at(f, (scales >> 2) + id) * share), out, d);
+        addRowI8(table + id * d, fround(at(f, (scales >> 2) + id) * factor), out, d);
       }
     },
     projectSparseI8(matrix, scales, buckets, weights, count, d, out) {

@@ -7,7 +7,7 @@ export { topKF32, topKI8, nearestKF32 } from "./top-k";
 export { matvecF32, matvecI8, reluF32, axpyF32, normalizeF32 } from "./dense";
 export { rbfF32 } from "./rbf";
 export { quantizeF32, quantizeQueryF32, rowSumsI8 } from "./quantize";
-export { meanPoolI8, projectSparseI8, projectSparseF32 } from "./pool";
+export { sumPoolI8, projectSparseI8, projectSparseF32 } from "./pool";
 export { indexPieces, wordPieces } from "./pieces";
 
 /** First byte that nothing static uses. */

@@ -24,18 +24,17 @@ function add4(to: usize, factor: v128, integers: v128): void {
   v128.store(to, f32x4.add(v128.load(to), scaled));
 }
 
-/** out = Σ scales[id]·table[id] / count; all zero for no ids. */
-export function meanPoolI8(
+/** out = share · Σ scales[id]·table[id]; all zero for no ids. */
+export function sumPoolI8(
   table: usize,
   scales: usize,
   ids: usize,
   count: i32,
+  share: f32,
   d: i32,
   out: usize,
 ): void {
   memory.fill(out, 0, <usize>d << 2);
-  if (count <= 0) return;
-  const share: f32 = 1 / <f32>count;
   for (let i: usize = 0, end = <usize>count << 2; i < end; i += 4) {
     const id = <usize>load<i32>(ids + i);
     addRowI8(table + id * <usize>d, load<f32>(scales + (id << 2)) * share, out, <usize>d);
