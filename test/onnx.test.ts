@@ -189,16 +189,20 @@ describe("an encoder that the operator brings", () => {
 
 // A real sentence transformer: ROUTEIQ_TEST_ENCODER=folder with model.onnx and its tokenizer.
 const encoder = process.env["ROUTEIQ_TEST_ENCODER"];
-test.skipIf(!encoder)("a real encoder knows what belongs together", async () => {
-  const embedder = await createOnnxEmbedder(runtime, encoder as string);
-  const [a, b, c] = await Promise.all(
-    ["I forgot my password", "how do I reset my login?", "the weather in Paris"].map((text) =>
-      embedder.embed(text),
-    ),
-  );
-  const cosine = (x: Float32Array, y: Float32Array) =>
-    x.reduce((sum, value, i) => sum + value * (y[i] as number), 0);
-  expect(cosine(a as Float32Array, b as Float32Array)).toBeGreaterThan(
-    cosine(a as Float32Array, c as Float32Array) + 0.2,
-  );
-}, 120_000);
+test.skipIf(!encoder)(
+  "a real encoder knows what belongs together",
+  async () => {
+    const embedder = await createOnnxEmbedder(runtime, encoder as string);
+    const [a, b, c] = await Promise.all(
+      ["I forgot my password", "how do I reset my login?", "the weather in Paris"].map((text) =>
+        embedder.embed(text),
+      ),
+    );
+    const cosine = (x: Float32Array, y: Float32Array) =>
+      x.reduce((sum, value, i) => sum + value * (y[i] as number), 0);
+    expect(cosine(a as Float32Array, b as Float32Array)).toBeGreaterThan(
+      cosine(a as Float32Array, c as Float32Array) + 0.2,
+    );
+  },
+  120_000,
+);
