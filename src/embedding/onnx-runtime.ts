@@ -7,7 +7,7 @@ import { GatewayError } from "../domain/errors.ts";
 import { build } from "../std/build.ts";
 import type { Clock } from "../std/clock.ts";
 import { createRpcClient, type Remote, type RpcClient, RpcError } from "../std/rpc.ts";
-import type { FloatRows, OnnxService, OpenedEncoder, OpenedModel } from "./onnx-service.ts";
+import type { FloatRows, OnnxService, OpenedEncoder, OpenedModel } from "./onnx-thread.ts";
 import type { OnnxApi } from "./onnx-worker.ts";
 
 /** A thread as the runtime sees it; the real one is a Worker, tests have their own. */

@@ -1,6 +1,6 @@
 /** Entry of the ONNX thread: started by onnx-runtime.ts when a model needs it, not before. */
 import { type Port, serveRpc } from "../std/rpc.ts";
-import type { OnnxService } from "./onnx-service.ts";
+import type { OnnxService } from "./onnx-thread.ts";
 
 export interface OnnxApi {
   readonly onnx: OnnxService;
@@ -18,7 +18,7 @@ const port: Port = {
 
 serveRpc<OnnxApi>(port, {
   async onnx() {
-    const { createOnnxService } = await import("./onnx-service.ts");
-    return createOnnxService();
+    const { createOnnxThread } = await import("./onnx-thread.ts");
+    return createOnnxThread();
   },
 });

@@ -52,7 +52,7 @@ interface Held {
   readonly encoder?: Encoder;
 }
 
-export function createOnnxService(): OnnxService {
+export function createOnnxThread(): OnnxService {
   ort.env.wasm.numThreads = 1;
   ort.env.wasm.wasmBinary = new Uint8Array(readFileSync(runtimePath)).buffer;
   ort.env.logLevel = "error";
