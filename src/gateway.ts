@@ -5,7 +5,6 @@ import { type ConfigReloader, createConfigReloader } from "./config/reload.ts";
 import type { DialectName } from "./dialects/dialect.ts";
 import { dialects } from "./dialects/registry.ts";
 import { GatewayError } from "./domain/errors.ts";
-import type { ModelFacts } from "./domain/model.ts";
 import { createApp, type SlowRoutes } from "./http/app.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
@@ -15,6 +14,7 @@ import { createReceiptRing } from "./pipeline/receipts.ts";
 import { createRetryBudget } from "./pipeline/retry-budget.ts";
 import type { Services } from "./pipeline/services.ts";
 import { createSpend } from "./pipeline/spend.ts";
+import { loadCatalog } from "./providers/catalog.ts";
 import { createProviderClient } from "./providers/client.ts";
 import { toDeployments } from "./providers/deployments.ts";
 import { findProvider } from "./providers/registry.ts";
@@ -144,9 +144,6 @@ function assemble(options: GatewayOptions, observation: Observation, clock: Cloc
   return { url: server.url.origin, port: server.port ?? options.port, ...inner };
 }
 
-/** Facts of models that the configuration does not state. */
-const factsOf = (): ModelFacts => ({});
-
 interface Seen {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
@@ -189,6 +186,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, events }: See
     receipts: createReceiptRing(),
     retryBudget: createRetryBudget(clock),
     spend: createSpend(),
+    catalog: loadCatalog(),
   };
 }
 
@@ -206,8 +204,9 @@ function missingArtifact({ router }: Config) {
 }
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
-  const { clock, random, pool, slot, sessions, telemetry, ...kept } = shared;
-  const { deployments, findings } = toDeployments(config, { env: options.env, factsOf });
+  const { clock, random, pool, slot, sessions, telemetry, catalog, ...kept } = shared;
+  const { env } = options;
+  const { deployments, findings } = toDeployments(config, { env, factsOf: catalog.factsOf });
   const refused = findings.filter(({ level }) => level === "error");
   if (refused[0]) throw toConfigError(refused[0], refused.length - 1);
   for (const { message, remedy, path } of findings) {
@@ -227,8 +226,8 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       deployments,
       aliases: config.router.modelGroupAlias,
       autoModels: config.routeiq.autoModels,
-      factsOf: ({ facts }) => ({
-        ...factsOf(),
+      factsOf: ({ provider, upstreamModel, facts }) => ({
+        ...catalog.factsOf(provider, upstreamModel),
         ...facts,
       }),
     }),

@@ -1,0 +1,90 @@
+/** The shipped catalog: whole, plausible, and found under the names that people write. */
+import { describe, expect, test } from "bun:test";
+import { loadCatalog } from "./catalog.ts";
+import { publishedSizeB } from "./model-sizes.ts";
+import { providers } from "./registry.ts";
+
+const catalog = loadCatalog();
+
+describe("the catalog", () => {
+  test("knows only providers that there are, and prices that can be", () => {
+    let models = 0;
+    for (const { name } of providers) {
+      for (const model of catalog.modelsOf(name)) {
+        models++;
+        const { price, maxInputTokens, maxOutputTokens } = catalog.factsOf(name, model);
+        // A slip of a factor of a million would pass neither bound.
+        expect(price?.inputUsdPerToken ?? 0).toBeLessThanOrEqual(0.001);
+        expect(price?.outputUsdPerToken ?? 0).toBeLessThanOrEqual(0.002);
+        expect(price?.inputUsdPerToken ?? 0).toBeGreaterThanOrEqual(0);
+        expect(maxInputTokens ?? 1).toBeLessThanOrEqual(20_000_000);
+        expect(maxOutputTokens ?? 1).toBeLessThanOrEqual(20_000_000);
+      }
+    }
+    expect(models).toBeGreaterThan(1500);
+    expect(catalog.asOf).toMatch(/^\d{4}-\d{2}-\d{2}$/);
+  });
+
+  test("tells what a well-known model is", () => {
+    expect(catalog.factsOf("openai", "gpt-4o-mini")).toEqual({
+      price: {
+        inputUsdPerToken: 0.15 / 1e6,
+        outputUsdPerToken: 0.6 / 1e6,
+        cacheReadUsdPerToken: 0.075 / 1e6,
+      },
+      maxInputTokens: 128_000,
+      maxOutputTokens: 16_384,
+      capabilities: {
+        tools: true,
+        vision: true,
+        json_schema: true,
+        audio: false,
+        reasoning: false,
+      },
+    });
+  });
+
+  test.each([
+    ["openai", "GPT-4o"],
+    ["anthropic", "claude-sonnet-4-5-20250929"],
+    ["anthropic", "claude-3-5-sonnet-20241022"],
+    ["anthropic", "claude-3-5-haiku-20241022"],
+    ["openrouter", "anthropic/claude-sonnet-4.5"],
+    ["openrouter", "google/gemini-2.5-flash"],
+    ["groq", "llama-3.3-70b-versatile"],
+    ["together_ai", "meta-llama/Llama-3.3-70B-Instruct-Turbo"],
+    ["mistral", "mistral-large-latest"],
+    ["deepseek", "deepseek-chat"],
+    ["gemini", "gemini-2.5-pro"],
+    ["openai", "text-embedding-3-small"],
+  ])("prices %s %s", (provider, model) => {
+    expect(catalog.factsOf(provider, model).price).toBeDefined();
+  });
+
+  test.each([
+    ["openai", "gpt-unheard-of"],
+    ["hosted_vllm", "gpt-4o"], // somebody's own server: not OpenAI's price
+    ["openai", "constructor"],
+    ["nobody", "x"],
+  ])("says nothing of %s %s", (provider, model) => {
+    expect(catalog.factsOf(provider, model)).toEqual({});
+  });
+});
+
+test.each([
+  ["meta-llama/Llama-3.3-70B-Instruct-Turbo", 70],
+  ["accounts/fireworks/models/qwen3-235b-a22b", 235],
+  ["deepseek-r1-distill-llama-70b", 70],
+  ["deepseek-ai/DeepSeek-R1", 671],
+  ["mistralai/Mixtral-8x7B-Instruct-v0.1", 46.7],
+  ["gemma-2-9b-it", 9],
+  ["qwen2.5:0.5b", 0.5],
+  ["llama3.2:1b", 1],
+  ["SmolLM2-135M-Instruct", 0.135],
+  ["gpt-4o", undefined],
+  ["claude-sonnet-4-5", undefined],
+  ["gemini-1.5-pro", undefined],
+  ["meta-llama/llama-4-maverick-17b-128e-instruct", 400],
+])("%s has %p billion parameters", (model, size) => {
+  expect(publishedSizeB(model)).toBe(size);
+});

@@ -1,0 +1,119 @@
+/**
+ * What is known of models at the services we call, as of the day the binary was made: prices, limits,
+ * capabilities. Nothing is fetched; an operator's `model_info` and custom prices stand above it.
+ * Prices are the base tier: what a provider charges beyond a prompt length is not in it.
+ */
+import type { Capability, ModelFacts } from "../domain/model.ts";
+import type { Price } from "../domain/usage.ts";
+import catalogText from "./catalog.json" with { type: "text" };
+import { publishedSizeB } from "./model-sizes.ts";
+
+type Row = readonly [
+  inputUsd: number | null,
+  outputUsd: number | null,
+  cacheReadUsd: number | null,
+  cacheWriteUsd: number | null,
+  window: number,
+  outputLimit: number,
+  capabilities: string,
+];
+
+export interface Catalog {
+  /** `YYYY-MM-DD`. */
+  readonly asOf: string;
+  /** Empty, but for a size that the name tells, where nothing is known: never a guess. */
+  factsOf(provider: string, model: string): ModelFacts;
+  /** Names of a provider's models, without its prefix. */
+  modelsOf(provider: string): readonly string[];
+}
+
+/** Parses the catalog: about 2 ms, once, at start. */
+export function loadCatalog(): Catalog {
+  const { asOf, models }: { asOf: string; models: Readonly<Record<string, Row>> } = JSON.parse(
+    catalogText as unknown as string,
+  ); // the compiler looks at the file, not at "text"
+  const find = (key: string) => (Object.hasOwn(models, key) ? models[key] : undefined);
+  return {
+    asOf,
+    factsOf(provider, model) {
+      for (const name of namesOf(model.toLowerCase())) {
+        const row = find(`${provider}/${name}`) ?? resold(provider, name, find);
+        if (row) return toFacts(row, name);
+      }
+      return sizeOf(model);
+    },
+    modelsOf(provider) {
+      const prefix = `${provider}/`;
+      const keys = Object.keys(models).filter((key) => key.startsWith(prefix));
+      return keys.map((key) => key.slice(prefix.length));
+    },
+  };
+}
+
+/** A name, and what it may be listed as: without its date, as the latest, in the other punctuation. */
+function namesOf(model: string): readonly string[] {
+  const undated = model.replace(/[-@](\d{8}|\d{4}-\d{2}-\d{2})$/, "").replace(/-latest$/, "");
+  const untagged = undated.replace(/:[\w-]+$/, "");
+  const names = [model, undated, `${undated}-latest`, untagged];
+  return [...new Set([...names, ...names.map((name) => name.replaceAll(".", "-"))])];
+}
+
+/** Services that pass a maker's price on name the model `maker/model`. */
+const resellers = new Set(["openrouter", "vercel_ai_gateway", "litellm_proxy"]);
+const makers: Readonly<Record<string, string>> = {
+  google: "gemini",
+  mistralai: "mistral",
+  "x-ai": "xai",
+  moonshotai: "moonshot",
+  "z-ai": "zai",
+};
+
+function resold(
+  provider: string,
+  name: string,
+  find: (key: string) => Row | undefined,
+): Row | undefined {
+  const slash = name.indexOf("/");
+  if (!resellers.has(provider) || slash < 0) return undefined;
+  const maker = name.slice(0, slash);
+  return find(`${makers[maker] ?? maker}/${name.slice(slash + 1)}`);
+}
+
+const capabilityOf: Readonly<Record<string, Capability>> = {
+  t: "tools",
+  v: "vision",
+  j: "json_schema",
+  a: "audio",
+  r: "reasoning",
+};
+
+function toFacts(row: Row, name: string): ModelFacts {
+  const [, , , , window, outputLimit, letters] = row;
+  const price = toPrice(row);
+  const pairs = [...letters].flatMap((letter) => {
+    const capability = capabilityOf[letter.toLowerCase()];
+    return capability ? [[capability, letter === letter.toLowerCase()] as const] : [];
+  });
+  return {
+    ...(price ? { price } : {}),
+    ...(window ? { maxInputTokens: window } : {}),
+    ...(outputLimit ? { maxOutputTokens: outputLimit } : {}),
+    ...(pairs.length ? { capabilities: Object.fromEntries(pairs) } : {}),
+    ...sizeOf(name),
+  };
+}
+
+function toPrice([input, output, cacheRead, cacheWrite]: Row): Price | undefined {
+  if (input === null || output === null) return undefined;
+  return {
+    inputUsdPerToken: input / 1e6,
+    outputUsdPerToken: output / 1e6,
+    ...(cacheRead === null ? {} : { cacheReadUsdPerToken: cacheRead / 1e6 }),
+    ...(cacheWrite === null ? {} : { cacheWriteUsdPerToken: cacheWrite / 1e6 }),
+  };
+}
+
+function sizeOf(model: string): ModelFacts {
+  const sizeB = publishedSizeB(model);
+  return sizeB === undefined ? {} : { sizeB };
+}
