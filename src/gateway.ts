@@ -6,6 +6,7 @@ import type { DialectName } from "./dialects/dialect.ts";
 import { dialects } from "./dialects/registry.ts";
 import { GatewayError } from "./domain/errors.ts";
 import { createApp, type SlowRoutes } from "./http/app.ts";
+import { createCors } from "./http/cors.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
@@ -100,6 +101,7 @@ function assemble(options: GatewayOptions, observation: Observation, clock: Cloc
     clock,
   });
   const { activity, slot } = shared;
+  const cors = createCors(() => services.config.routeiq.corsOrigins);
   const inner = {
     services: () => services,
     slot,
@@ -117,6 +119,7 @@ function assemble(options: GatewayOptions, observation: Observation, clock: Cloc
   let slow: Promise<SlowRoutes> | undefined;
   const fetch = createApp({
     services: inner.services,
+    cors,
     slowRoutes() {
       slow ??= options.slowRoutes(inner);
       return slow;
@@ -205,7 +208,8 @@ function missingArtifact({ router }: Config) {
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
   const { clock, random, pool, slot, sessions, telemetry, catalog, ...kept } = shared;
-  const { env } = options;
+  // `environment_variables` of the file stand above the process's own, as in LiteLLM.
+  const env = { ...options.env, ...config.environment };
   const { deployments, findings } = toDeployments(config, { env, factsOf: catalog.factsOf });
   const refused = findings.filter(({ level }) => level === "error");
   if (refused[0]) throw toConfigError(refused[0], refused.length - 1);

@@ -3,8 +3,8 @@ import { existsSync } from "node:fs";
 import { checkConfig } from "../config/check.ts";
 import { loadConfig } from "../config/load.ts";
 import { showFinding } from "../config/report.ts";
+import { knownNames } from "../routing/known-names.ts";
 import { defineCommand } from "./command.ts";
-import { knownNames } from "./known-names.ts";
 
 export const configCheckCommand = defineCommand({
   name: "config check",

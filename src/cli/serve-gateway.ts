@@ -1,18 +1,19 @@
 /** What `serve` does once the process is as it should be: load, check, start, wait, drain. */
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { checkConfig } from "../config/check.ts";
+import { checkConfig, refuseOpenBind } from "../config/check.ts";
 import type { Config } from "../config/config.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import { showFinding } from "../config/report.ts";
+import { GatewayError } from "../domain/errors.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../gateway.ts";
+import { knownNames } from "../routing/known-names.ts";
 import { createOutbound } from "../security/outbound.ts";
 import { version } from "../std/version.ts";
 import { isLogLevel } from "../telemetry/log.ts";
 import type { CommandContext } from "./command.ts";
 import { withSimulatedModels } from "./demo/simulated-config.ts";
 import type { SimulatedProviders } from "./demo/simulated-providers.ts";
-import { knownNames } from "./known-names.ts";
 import { UsageError } from "./parse.ts";
 
 export async function serve(context: CommandContext): Promise<number> {
@@ -115,14 +116,8 @@ async function loadChecked(
 
 /** Whoever can reach an open gateway spends its owner's money. */
 function assertMayBind(host: string, config: Config): void {
-  if (config.general.masterKey !== undefined || isLoopback(host)) return;
-  throw new Error(
-    `No master key is set, and ${host} can be reached from outside this machine. Set general_settings.master_key or LITELLM_MASTER_KEY, or listen on 127.0.0.1.`,
-  );
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d+){3}$/.test(host);
+  const refusal = refuseOpenBind(config, host);
+  if (refusal) throw new GatewayError("config_invalid", refusal);
 }
 
 async function start(options: GatewayOptions): Promise<Gateway> {
@@ -132,13 +127,18 @@ async function start(options: GatewayOptions): Promise<Gateway> {
     const code = thrown instanceof Error && "code" in thrown ? thrown.code : undefined;
     const at = `${options.host}:${options.port}`;
     if (code === "EADDRINUSE") {
-      throw new Error(
+      throw new GatewayError(
+        "config_invalid",
         `Port ${options.port} is in use. Stop what listens on ${at}, or choose another: --port ${options.port + 1}.`,
       );
     }
     if (code === "EACCES")
-      throw new Error(`This user may not listen on ${at}. Choose a port above 1023.`);
-    if (code === "EADDRNOTAVAIL") throw new Error(`${options.host} is no address of this machine.`);
+      throw new GatewayError(
+        "config_invalid",
+        `This user may not listen on ${at}. Choose a port above 1023.`,
+      );
+    if (code === "EADDRNOTAVAIL")
+      throw new GatewayError("config_invalid", `${options.host} is no address of this machine.`);
     throw thrown;
   }
 }

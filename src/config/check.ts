@@ -272,7 +272,7 @@ function checkMasterKey({ config, report, spot }: Check): void {
 export function refuseOpenBind(config: Config, host: string): string | undefined {
   if (config.general.masterKey !== undefined || isLoopback(host)) return undefined;
   return (
-    `no master key is set, so RouteIQ does not listen on ${host}, where others could reach it. ` +
+    `No master key is set, so RouteIQ does not listen on ${host}, where others could reach it. ` +
     "Set LITELLM_MASTER_KEY (or general_settings.master_key), or listen on 127.0.0.1."
   );
 }

@@ -1,15 +1,129 @@
-/** Everything but the hot routes, through Elysia: health, models, admin, metrics. */
+/**
+ * Everything but the hot routes, through Elysia: health, models, admin, metrics. The table says
+ * who may call what, and this file holds every route to it.
+ */
 import { Elysia } from "elysia";
+import type { KnownNames } from "../config/check.ts";
+import type { ConfigReloader } from "../config/reload.ts";
+import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
+import { knownNames } from "../routing/known-names.ts";
+import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
+import { reloadRoutes } from "./admin/reload.ts";
+import { routerInfoRoutes } from "./admin/router-info.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
+import { readRequestId } from "./exchange.ts";
+import { basicHeaders } from "./headers.ts";
+import { healthRoutes } from "./ops/health.ts";
+import { modelRoutes } from "./ops/models.ts";
+import { AdminError, assertLetIn, type Route } from "./route.ts";
 import { pathOf } from "./routes.ts";
+import { consoleRoutes } from "./ui/console.ts";
 
 export interface SlowRouteParts {
   readonly services: () => Services;
+  readonly slot: RouterSlot;
+  readonly reloader: ConfigReloader;
+  /** Looks for a newer trained router at once. */
+  readonly reloadRouter?: () => Promise<ArtifactStatus>;
+  /** Routes of other parts: metrics, receipts, feedback. */
+  readonly more?: readonly Route[];
 }
 
-export function createSlowRoutes({ services }: SlowRouteParts): SlowRoutes {
-  return new Elysia({ aot: false }).all("/*", ({ request }) =>
-    refuse(request, notFound(pathOf(request.url)), undefined, services()),
+/** Every route beside the hot ones, in the order of docs. */
+export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
+  const artifact = () => parts.slot.status();
+  const known: KnownNames = knownNames;
+  const { reloader, reloadRouter } = parts;
+  return [
+    ...healthRoutes({ artifact }),
+    ...modelRoutes,
+    ...routerInfoRoutes({ artifact, reloader, known }),
+    ...reloadRoutes({ artifact, reloader, known, reloadRouter }),
+    ...consoleRoutes,
+    ...(parts.more ?? []),
+  ];
+}
+
+export function createSlowRoutes(parts: SlowRouteParts): SlowRoutes {
+  const table = slowRouteTable(parts);
+  // A body is read by its route, after the key was checked and within the route's own limit. Elysia
+  // would read it first; it leaves alone what a parse hook has claimed.
+  const app = new Elysia({ aot: false }).onParse(() => "unread");
+  for (const route of table) {
+    const handle = ({ request, params }: { request: Request; params: unknown }) =>
+      run(route, request, params as Readonly<Record<string, string>>, parts.services());
+    app.route(route.method, route.path, handle);
+    if (route.method === "GET") app.route("HEAD", route.path, handle);
+  }
+  return app.all("/*", ({ request }) => {
+    const path = pathOf(request.url);
+    const allowed = methodsOf(path, table);
+    const error = allowed.length > 0 ? wrongMethod(request.method, allowed) : notFound(path);
+    const response = refuse(request, error, undefined, parts.services());
+    if (allowed.length > 0) response.headers.set("allow", allowed.join(", "));
+    return response;
+  });
+}
+
+async function run(
+  route: Route,
+  request: Request,
+  params: Readonly<Record<string, string>>,
+  services: Services,
+): Promise<Response> {
+  const id = Bun.randomUUIDv7();
+  const requestId = readRequestId(request.headers) ?? id;
+  try {
+    assertLetIn(route.who, request, services);
+    const context = { services, requestId, params: decodeParams(params) };
+    const response = await route.handle(request, context);
+    for (const [name, value] of Object.entries(basicHeaders(requestId, id))) {
+      response.headers.set(name, value);
+    }
+    return response;
+  } catch (thrown) {
+    if (!(thrown instanceof GatewayError) && !(thrown instanceof AdminError)) {
+      services.onInternalFailure(thrown);
+    }
+    if (route.errors === "openai" && !(thrown instanceof AdminError)) {
+      return refuse(request, toGatewayError(thrown), undefined, services);
+    }
+    return detailResponse(thrown, requestId, id);
+  }
+}
+
+/** Elysia leaves what a `*` caught percent-encoded. */
+function decodeParams(params: Readonly<Record<string, string>>): Record<string, string> {
+  const decoded: Record<string, string> = {};
+  for (const [name, text] of Object.entries(params)) {
+    try {
+      decoded[name] = decodeURIComponent(text);
+    } catch {
+      decoded[name] = text; // a stray "%": then it is part of the name
+    }
+  }
+  return decoded;
+}
+
+/** `{"detail":{error, message, request_id}}`, the predecessor's form of an admin route's failure. */
+function detailResponse(thrown: unknown, requestId: string, id: string): Response {
+  const error = thrown instanceof AdminError ? thrown : toGatewayError(thrown);
+  const more = error instanceof AdminError ? error.more : {};
+  return Response.json(
+    { detail: { error: error.code, message: error.message, request_id: requestId, ...more } },
+    { status: error.status, headers: basicHeaders(requestId, id) },
   );
+}
+
+function methodsOf(path: string, table: readonly Route[]): string[] {
+  const matching = table.filter(({ path: pattern }) =>
+    pattern.endsWith("*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern,
+  );
+  return [...new Set(matching.map(({ method }) => method))];
+}
+
+function wrongMethod(method: string, allowed: readonly string[]): GatewayError {
+  const message = `This path takes ${allowed.join(" or ")}, not ${method.slice(0, 20)}.`;
+  return new GatewayError("method_not_allowed", message);
 }

@@ -1,5 +1,6 @@
-/** What this binary serves, for configuration to be held against. */
+/** What this binary serves by name, for configuration to be held against. */
 import type { KnownNames } from "../config/check.ts";
+import { balancerNames } from "./balancers/registry.ts";
 
 /** The predecessor's learned strategies. Those that are served are in the registry of strategies. */
 const predecessorStrategies = [
@@ -34,17 +35,6 @@ const strategies = [
 
 export const knownNames: KnownNames = {
   strategies,
-  untrained: ["llmrouter-smallest", "llmrouter-largest"],
-  balancers: [
-    "simple-shuffle",
-    "least-busy",
-    "latency-based-routing",
-    "latency-based",
-    "usage-based-routing",
-    "usage-based-routing-v2",
-    "usage-based",
-    "cost-based-routing",
-    "cost-based",
-  ],
+  balancers: balancerNames,
   notServed: predecessorStrategies.filter((name) => !strategies.includes(name)),
 };

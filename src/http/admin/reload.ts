@@ -1,0 +1,104 @@
+/** `POST /config/reload` and `POST /llmrouter/reload`: whole or not at all, and told exactly. */
+import type { KnownNames } from "../../config/check.ts";
+import type { Finding } from "../../config/config.ts";
+import type { ConfigReloader } from "../../config/reload.ts";
+import { excerpt } from "../../domain/errors.ts";
+import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { ArtifactStatus } from "../../routing/slot.ts";
+import { AdminError, type Route, type RouteContext } from "../route.ts";
+
+export interface ReloadParts {
+  readonly reloader: ConfigReloader;
+  readonly known: KnownNames;
+  readonly artifact: () => ArtifactStatus;
+  /** Looks for a newer trained router at once; undefined where none is configured. */
+  readonly reloadRouter?: (() => Promise<ArtifactStatus>) | undefined;
+}
+
+const bodyLimitBytes = 64 * 1024;
+
+export function reloadRoutes(parts: ReloadParts): readonly Route[] {
+  const admin = { method: "POST", who: "admin", errors: "detail" } as const;
+  return [
+    {
+      ...admin,
+      path: "/config/reload",
+      summary: "Read the configuration anew; 400 and the old one where it is refused.",
+      async handle(request) {
+        await readBody(request);
+        return reloadConfig(parts.reloader);
+      },
+    },
+    {
+      ...admin,
+      path: "/llmrouter/reload",
+      summary: "Look for a newer trained router at once.",
+      handle: (request, context) => reloadRouter(request, context, parts),
+    },
+  ];
+}
+
+async function reloadConfig(reloader: ConfigReloader): Promise<Response> {
+  const { lastOutcome, count, findings, error } = await reloader.reload();
+  if (lastOutcome !== "applied") {
+    const first = findings.find(({ level }) => level === "error");
+    const why = error ?? (first ? `${placeOf(first)}${first.message}` : "it was refused");
+    const message = `The configuration was not taken into service, and the old one serves on: ${why}.`;
+    throw new AdminError(400, "config_reload_failed", message, { findings });
+  }
+  return Response.json({
+    status: "success",
+    message: "Config reload triggered",
+    synced_from_remote: false,
+    reload_count: count,
+    findings,
+  });
+}
+
+const placeOf = ({ file, line, path }: Finding) =>
+  `${file}${line > 0 ? `:${line}` : ""}: ${path === "" ? "" : `${path}: `}`;
+
+async function reloadRouter(
+  request: Request,
+  { services }: RouteContext,
+  { known, artifact, reloadRouter: poll }: ReloadParts,
+): Promise<Response> {
+  const { strategy: asked } = await readBody(request);
+  const strategy = services.config.router.routingStrategy;
+  if (asked !== undefined && asked !== null && asked !== strategy) {
+    const name = excerpt(String(asked));
+    const served = known.strategies.includes(name) || known.balancers.includes(name);
+    const message = served
+      ? `The strategy in force is ${strategy}. Write ${name} into router_settings.routing_strategy and POST /config/reload.`
+      : `There is no strategy "${name}".`;
+    throw new AdminError(400, served ? "strategy_not_active" : "unknown_strategy", message);
+  }
+  const status = poll ? await poll() : artifact();
+  if (status.status === "refused" || status.status === "missing") {
+    const message = status.remedy ?? "No trained router is in force; routing is static.";
+    throw new AdminError(409, status.code ?? `artifact_${status.status}`, message, {
+      artifact: status,
+    });
+  }
+  return Response.json({ status: "success", strategy, artifact: status });
+}
+
+/** These routes take an object or nothing. */
+async function readBody(request: Request): Promise<JsonObject> {
+  const bytes = await request.arrayBuffer();
+  if (bytes.byteLength === 0) return {};
+  if (bytes.byteLength > bodyLimitBytes) {
+    throw new AdminError(413, "body_too_large", `The body is larger than ${bodyLimitBytes} bytes.`);
+  }
+  try {
+    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    if (isObject(value)) return value;
+  } catch {
+    // Told below, in the same words as a body that is no object.
+  }
+  throw new AdminError(
+    400,
+    "invalid_request",
+    "The body must be a JSON object in UTF-8, or empty.",
+  );
+}

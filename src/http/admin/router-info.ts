@@ -1,0 +1,61 @@
+/** `GET /router/info`: the predecessor's shape, and what the router in force is. */
+import type { KnownNames } from "../../config/check.ts";
+import type { ConfigReloader } from "../../config/reload.ts";
+import type { Services } from "../../pipeline/services.ts";
+import type { ArtifactStatus } from "../../routing/slot.ts";
+import type { Route } from "../route.ts";
+
+export interface RouterInfoParts {
+  readonly artifact: () => ArtifactStatus;
+  readonly reloader: ConfigReloader;
+  readonly known: KnownNames;
+}
+
+export function routerInfoRoutes(parts: RouterInfoParts): readonly Route[] {
+  return [
+    {
+      method: "GET",
+      path: "/router/info",
+      who: "admin",
+      errors: "detail",
+      summary: "The strategies, the one in force, its artifact, and the last reload.",
+      handle: (_request, { services }) => Response.json(describe(services, parts)),
+    },
+  ];
+}
+
+function describe({ config, table }: Services, { artifact, reloader, known }: RouterInfoParts) {
+  const { routingStrategy: active, routingStrategyArgs: args } = config.router;
+  const names = [...known.balancers, ...known.strategies];
+  const status = artifact();
+  const reload = reloader.status();
+  return {
+    registered_strategies: names,
+    strategy_count: names.length,
+    hot_reload_enabled: args.hot_reload ?? true,
+    registry: {
+      registered_strategies: names,
+      active_strategy: active,
+      ab_weights: {},
+      ab_enabled: false,
+      experiment: null,
+      staged_strategies: [],
+      strategy_versions: status.version === undefined ? {} : { [active]: String(status.version) },
+    },
+    artifact: status,
+    tradeoff: args.tradeoff ?? 0.5,
+    floor: args.floor ?? null,
+    balancer: args.balancer ?? "simple-shuffle",
+    fallback_strategy: args.fallback_strategy ?? "simple-shuffle",
+    models: table.names.length,
+    deployments: table.deployments.length,
+    config: {
+      files: config.files,
+      origin: config.origin,
+      reload_count: reload.count,
+      last_reload_at: reload.lastAtMs ? new Date(reload.lastAtMs).toISOString() : null,
+      last_outcome: reload.lastOutcome ?? null,
+      findings: reload.findings,
+    },
+  };
+}

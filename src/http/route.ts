@@ -1,0 +1,98 @@
+/**
+ * The contract of a route beside the hot ones. A route says who may call it, and the application
+ * holds it to that: a handler never sees a request that was not let in.
+ */
+import { GatewayError } from "../domain/errors.ts";
+import { readKey } from "../pipeline/authenticate.ts";
+import type { Services } from "../pipeline/services.ts";
+import { isOneOf } from "../security/secrets.ts";
+
+/**
+ * `anyone`: no key. `caller`: whoever may call models. `admin`: the master key, or one of
+ * ADMIN_API_KEYS by `X-Admin-API-Key` or Bearer; where neither is set, whoever is on this machine.
+ */
+export type Who = "anyone" | "caller" | "admin";
+
+export interface RouteContext {
+  readonly services: Services;
+  readonly requestId: string;
+  /** Decoded values of `:name` and `*` in the path. */
+  readonly params: Readonly<Record<string, string>>;
+}
+
+export interface Route {
+  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  /** Elysia's form: `/v1/models/*`. */
+  readonly path: string;
+  readonly who: Who;
+  /** Form of its errors: OpenAI's, or `{"detail":{error, message, request_id}}` of admin routes. */
+  readonly errors: "openai" | "detail";
+  /** For docs/http.md. */
+  readonly summary: string;
+  readonly handle: (request: Request, context: RouteContext) => Response | Promise<Response>;
+}
+
+/** A failure of an admin route with a code word of its own. */
+export class AdminError extends Error {
+  readonly status: number;
+  readonly code: string;
+  readonly more: Readonly<Record<string, unknown>>;
+
+  constructor(
+    status: number,
+    code: string,
+    message: string,
+    more: Readonly<Record<string, unknown>> = {},
+  ) {
+    super(message);
+    this.name = "AdminError";
+    this.status = status;
+    this.code = code;
+    this.more = more;
+  }
+}
+
+/** @throws GatewayError missing_api_key, invalid_api_key, permission_denied; AdminError */
+export function assertLetIn(who: Who, request: Request, services: Services): void {
+  if (who === "anyone") return;
+  const { masterKey, adminApiKeys } = services.config.general;
+  if (who === "caller") {
+    if (masterKey === undefined) assertFromHere(request, services);
+    services.authenticator.authenticate(request.headers);
+    return;
+  }
+  const keys = masterKey === undefined ? adminApiKeys : [masterKey, ...adminApiKeys];
+  if (keys.length === 0) {
+    assertFromHere(request, services);
+    return;
+  }
+  const given = request.headers.get("x-admin-api-key")?.trim() || readKey(request.headers);
+  if (given === undefined) {
+    const message =
+      "Send the master key or an admin key as X-Admin-API-Key or Authorization: Bearer.";
+    throw new AdminError(401, "admin_key_required", message);
+  }
+  if (!isOneOf(given, keys)) {
+    throw new AdminError(401, "invalid_admin_key", "The admin key is not one of this gateway's.");
+  }
+}
+
+/**
+ * Where no key is asked, a page of another site in the operator's own browser must not act for him:
+ * neither by a cross-site request, nor by a name of its own that it points at this machine.
+ */
+function assertFromHere(request: Request, { config }: Services): void {
+  const origin = request.headers.get("origin");
+  const { corsOrigins } = config.routeiq;
+  if (origin !== null && (corsOrigins.includes("*") || corsOrigins.includes(origin))) return;
+  const site = request.headers.get("sec-fetch-site");
+  const { hostname } = new URL(request.url);
+  const local = /^(localhost|.*\.localhost|\[::1\]|127(\.\d+){3}|0\.0\.0\.0|\[::\])$/.test(
+    hostname,
+  );
+  if (local && (site === null || site === "same-origin" || site === "none")) return;
+  throw new GatewayError(
+    "permission_denied",
+    "Without a master key this gateway answers this machine alone, by its own name. Set LITELLM_MASTER_KEY to open it.",
+  );
+}

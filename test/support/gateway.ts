@@ -1,0 +1,54 @@
+/** A running gateway for tests: a free port, no outside network, a configuration as text. */
+import { checkConfig } from "../../src/config/check.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { type Gateway, startGateway } from "../../src/gateway.ts";
+import { createSlowRoutes } from "../../src/http/slow-routes.ts";
+import { knownNames } from "../../src/routing/known-names.ts";
+import type { Outbound } from "../../src/security/outbound.ts";
+
+export interface TestGateway {
+  readonly gateway: Gateway;
+  /** What the next reload reads. */
+  setYaml(yaml: string): void;
+  /** Lines of its log. */
+  readonly log: readonly string[];
+}
+
+export interface TestGatewayOptions {
+  readonly yaml: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly outbound?: Outbound;
+}
+
+const nowhere: Outbound = { fetch: () => Promise.reject(new Error("the test calls nobody")) };
+
+export async function startTestGateway(options: TestGatewayOptions): Promise<TestGateway> {
+  let yaml = options.yaml;
+  const env = options.env ?? {};
+  const log: string[] = [];
+  const load = async () => {
+    const readText = () => Promise.resolve(yaml);
+    return checkConfig(await loadConfig({ cwd: "/", env, readText }), { known: knownNames });
+  };
+  const { config, findings } = await load();
+  if (!config) throw new Error(`the test's configuration is refused: ${JSON.stringify(findings)}`);
+  const gateway = await startGateway({
+    config,
+    findings,
+    load,
+    env,
+    dataDir: "/nonexistent",
+    host: "127.0.0.1",
+    port: 0,
+    log: { write: (line) => log.push(line), format: "json" },
+    outbound: options.outbound ?? nowhere,
+    slowRoutes: (inner) => Promise.resolve(createSlowRoutes(inner)),
+  });
+  return {
+    gateway,
+    log,
+    setYaml(next) {
+      yaml = next;
+    },
+  };
+}
