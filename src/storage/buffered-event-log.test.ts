@@ -21,6 +21,8 @@ function setUp(queueByteLimit?: number) {
   };
   const sink: EventSink = {
     persistent: true,
+    probe: async () =>
+      world.error ? { stored: false, error: world.error } : { stored: true as const },
     async write(bytes) {
       world.writes++;
       await world.hang;
@@ -125,6 +127,19 @@ describe("buffered event log", () => {
     expect(rows[0]).toBe(callIdOf(0));
     expect(rows.at(-1)).toBe(callIdOf(39));
     expect(notes[0]).toStartWith("dropped 1: events come faster");
+  });
+
+  test("a sink that fails from the start is seen before the first event, and when it is well", async () => {
+    const { log, clock, notes, world } = setUp();
+    world.error = "no folder";
+    log.retry();
+    await clock.advance(5_000);
+    expect(log.status().error).toBe("no folder");
+    world.error = "";
+    await clock.advance(20_000);
+    expect(log.status()).toEqual({ backend: "sqlite" });
+    expect(notes).toEqual(["no folder", "healthy"]);
+    expect(clock.pending).toBe(0);
   });
 
   test("close writes what is open; what cannot be written is counted", async () => {

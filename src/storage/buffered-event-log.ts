@@ -30,7 +30,7 @@ const longestRetryMs = 10_000;
 
 /** A buffered event log, and what its owner may tell it. */
 export interface BufferedEventLog extends EventLog {
-  /** Offer what waits at once: the sink's thread runs again, say. */
+  /** Offer what waits at once, and see whether the sink works: at the start, or when it is back. */
   retry(): void;
 }
 
@@ -50,6 +50,7 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
   let error: string | undefined;
   let dropped = 0;
   let closed = false;
+  let doubtful = false;
 
   function closeBatch(): void {
     cancelTimer?.();
@@ -89,10 +90,16 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
   }
 
   async function drain(): Promise<void> {
+    if (queue.length === settled && (doubtful || error !== undefined)) {
+      const result = await sink.probe().catch(toResult);
+      if (!result.stored) return failed(result.error);
+      healthy();
+    }
+    doubtful = false;
     for (;;) {
       const batch = queue[settled];
       if (!batch) break;
-      const result = await write(batch);
+      const result = await sink.write(batch.bytes).catch(toResult);
       if (!result.stored) return failed(result.error);
       if (sink.persistent) {
         queue.splice(settled, 1);
@@ -101,14 +108,6 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
       healthy();
     }
     if (sink.persistent && feedback.length > 0) await drainFeedback();
-  }
-
-  async function write(batch: EventBatch): Promise<WriteResult> {
-    try {
-      return await sink.write(batch.bytes);
-    } catch (thrown) {
-      return { stored: false, error: messageOf(thrown) };
-    }
   }
 
   async function drainFeedback(): Promise<void> {
@@ -200,7 +199,10 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
       return findHere(callId) ?? (await sink.find(callId));
     },
     flush,
-    retry: () => void retry(),
+    retry() {
+      doubtful = true;
+      void retry();
+    },
     dropped: () => dropped,
     status: () => ({
       backend: sink.persistent && error === undefined ? "sqlite" : "memory",
@@ -224,6 +226,10 @@ async function recordIn(sink: EventSink, feedback: Feedback) {
   } catch (thrown) {
     return { error: messageOf(thrown) };
   }
+}
+
+function toResult(thrown: unknown): WriteResult {
+  return { stored: false, error: messageOf(thrown) };
 }
 
 function messageOf(thrown: unknown): string {

@@ -56,6 +56,8 @@ export const eventFileName = "events.db";
 export interface EventSink {
   /** False: what is written is gone, and the log keeps its last rows itself. */
   readonly persistent: boolean;
+  /** Whether it could be written to now: asked at the start and while it fails. */
+  probe(): Promise<WriteResult>;
   /** Commits a batch (event-batch.ts). Writing one again changes nothing. */
   write(bytes: Uint8Array): Promise<WriteResult>;
   addFeedback(feedback: Feedback): Promise<FeedbackResult>;

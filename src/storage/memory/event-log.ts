@@ -15,6 +15,7 @@ export function createMemoryEventLog(options: {
 }): EventLog {
   const sink: EventSink = {
     persistent: false,
+    probe: async () => ({ stored: true }),
     async write(bytes) {
       options.onBatch?.(bytes);
       return { stored: true };

@@ -9,6 +9,7 @@ import type { EventRetention, EventSink, FeedbackResult, WriteResult } from "../
 /** The background thread's side: `worker.ts` answers it with a `SqliteEventSink`. */
 export interface EventService {
   open(options: EventServiceOptions): void;
+  probe(params: null): WriteResult;
   write(bytes: Uint8Array): WriteResult;
   addFeedback(feedback: Feedback): FeedbackResult;
   find(callId: string): Receipt | undefined;
@@ -40,6 +41,7 @@ export function createSqliteEventLog(options: SqliteEventLogOptions): SqliteEven
   const open = () => void remote.call("open", settings).catch(() => undefined);
   const sink: EventSink = {
     persistent: true,
+    probe: () => remote.call("probe", null),
     write: (bytes) => remote.call("write", bytes),
     addFeedback: (feedback) => remote.call("addFeedback", feedback),
     find: (callId) =>
@@ -55,6 +57,7 @@ export function createSqliteEventLog(options: SqliteEventLogOptions): SqliteEven
     onHealth: options.onHealth,
   });
   open();
+  log.retry(); // a folder that cannot be used shows at the start, not at the first call
   return {
     ...log,
     restarted() {

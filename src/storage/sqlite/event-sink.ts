@@ -30,6 +30,7 @@ export interface SqliteEventSinkOptions {
 
 /** The sink's methods, synchronous. */
 export interface SqliteEventSink {
+  probe(): WriteResult;
   write(bytes: Uint8Array): WriteResult;
   addFeedback(feedback: Feedback): FeedbackResult;
   find(callId: string): Receipt | undefined;
@@ -124,6 +125,14 @@ export function createSqliteEventSink(options: SqliteEventSinkOptions): SqliteEv
   }
 
   return {
+    probe() {
+      try {
+        store();
+        return { stored: true };
+      } catch (thrown) {
+        return { stored: false, error: explain(thrown, path) };
+      }
+    },
     write(bytes) {
       const records = [...decodeBatch(bytes)];
       try {

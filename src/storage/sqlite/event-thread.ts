@@ -21,6 +21,7 @@ export function createEventThread(context: EventThreadContext): EventService {
       sink?.close();
       sink = createSqliteEventSink({ ...options, ...context, clock: systemClock });
     },
+    probe: () => opened().probe(),
     write: (bytes) => opened().write(bytes),
     addFeedback: (feedback) => opened().addFeedback(feedback),
     find: (callId) => opened().find(callId),
