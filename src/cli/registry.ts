@@ -17,6 +17,7 @@ export const commands: CommandRegistry = {
   "models verify": async () => (await import("./models/verify.ts")).verifyCommand,
   "models list": async () => (await import("./models/list.ts")).listCommand,
   "models rollback": async () => (await import("./models/rollback.ts")).rollbackCommand,
+  why: async () => (await import("./why.ts")).whyCommand,
   version: async () => (await import("./version.ts")).versionCommand,
 };
 

@@ -1,0 +1,102 @@
+/** `routeiq why`: a call's receipt, from the running gateway, or from the data folder when none runs. */
+import { resolve } from "node:path";
+import type { Receipt } from "../domain/decision.ts";
+import { GatewayError } from "../domain/errors.ts";
+import { createOutbound } from "../security/outbound.ts";
+import { assert } from "../std/assert.ts";
+import { openEvents } from "../storage/sqlite/read-events.ts";
+import { type CommandContext, defineCommand } from "./command.ts";
+import { UsageError } from "./parse.ts";
+import { showReceipt } from "./receipt-text.ts";
+
+export const whyCommand = defineCommand({
+  name: "why",
+  summary: "Say why a call went where it went: candidates, scores, attempts, cost, feedback.",
+  args: { call_id: "the x-routeiq-call-id of an answer" },
+  flags: {
+    url: {
+      description: "The gateway to ask. Default: ROUTEIQ_URL, else the one on this machine.",
+      value: "URL",
+    },
+    "data-dir": {
+      description: "Read this data folder instead. Default where no gateway runs: ./.routeiq.",
+      value: "FOLDER",
+    },
+  },
+  example: "routeiq why 0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
+  async run(context) {
+    const [callId] = context.args;
+    assert(callId !== undefined, "the parser holds a command to its arguments");
+    const receipt = await findReceipt(callId, context);
+    context.out.json(receipt);
+    for (const line of showReceipt(receipt)) context.out.line(line);
+    return 0;
+  },
+});
+
+async function findReceipt(callId: string, context: CommandContext): Promise<Receipt> {
+  const { flags, env, out } = context;
+  const folder = typeof flags["data-dir"] === "string" ? flags["data-dir"] : undefined;
+  const url = typeof flags["url"] === "string" ? flags["url"] : env["ROUTEIQ_URL"] || undefined;
+  if (folder !== undefined && url === undefined) return readFolder(callId, resolve(folder));
+  const asked = url ?? `http://127.0.0.1:${env["PORT"] || "4000"}`;
+  try {
+    return await askGateway(callId, asked, context);
+  } catch (thrown) {
+    const unreachable = thrown instanceof GatewayError && thrown.code === "upstream_unreachable";
+    if (!unreachable || url !== undefined) throw thrown;
+    const stored = resolve(env["ROUTEIQ_DATA_DIR"] || ".routeiq");
+    out.note(`No gateway runs at ${asked}; reading ${stored}.`);
+    return readFolder(callId, stored);
+  }
+}
+
+function readFolder(callId: string, folder: string): Receipt {
+  const reader = openEvents(folder);
+  try {
+    const receipt = reader.find(callId);
+    if (receipt) return receipt;
+    throw new GatewayError("not_found", `No call "${callId}" is in ${reader.path}.`);
+  } finally {
+    reader.close();
+  }
+}
+
+const answerLimitMs = 10_000;
+
+async function askGateway(
+  callId: string,
+  url: string,
+  { env, signal }: CommandContext,
+): Promise<Receipt> {
+  if (!URL.canParse(url)) throw new UsageError(`--url takes a URL, not "${url}".`);
+  const key = env["ROUTEIQ_API_KEY"] || env["LITELLM_MASTER_KEY"];
+  const response = await createOutbound().fetch({
+    url: new URL(`/v1/routing/decisions/${encodeURIComponent(callId)}`, url).href,
+    method: "GET",
+    headers: key ? { authorization: `Bearer ${key}` } : {},
+    signal: AbortSignal.any([signal, AbortSignal.timeout(answerLimitMs)]),
+    trust: "operator",
+  });
+  const text = await response.text();
+  if (response.ok) return JSON.parse(text) as Receipt;
+  throw refusalOf(response.status, text, url);
+}
+
+function refusalOf(status: number, text: string, url: string): GatewayError {
+  const said = messageIn(text) ?? `${url} answered with status ${status}.`;
+  if (status === 401 || status === 403) {
+    const remedy = "Set ROUTEIQ_API_KEY or LITELLM_MASTER_KEY to the gateway's key.";
+    return new GatewayError("invalid_api_key", `${said} ${remedy}`);
+  }
+  return new GatewayError(status === 404 ? "not_found" : "upstream_failed", said);
+}
+
+function messageIn(text: string): string | undefined {
+  try {
+    const body = JSON.parse(text) as { error?: { message?: unknown } };
+    return typeof body.error?.message === "string" ? body.error.message : undefined;
+  } catch {
+    return undefined; // not a gateway of ours: the status says it
+  }
+}
