@@ -2,7 +2,7 @@
  * The embedder that ships: a row per WordPiece, their sum over the square root of their number, plus
  * a bias, to unit length. Ridge regression distilled the rows from a sentence transformer
  * (scripts/embedding-table, models/README.md). All of it in WASM memory; microseconds a prompt
- * (test/bench/embed.bench.ts).
+ * (test/bench/kernels.bench.ts).
  */
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";

@@ -1,7 +1,7 @@
 /**
  * Text to WordPiece ids, as BERT's tokenizers do it. The vocabulary lives in the kernels' memory, not
  * on the heap, and printable ASCII never becomes a string of ours: a prompt of 650 characters takes
- * a few microseconds (test/bench/embed.bench.ts).
+ * a few microseconds (test/bench/kernels.bench.ts).
  * Source: Devlin et al., "BERT", 2019, tokenization.py (BasicTokenizer, WordpieceTokenizer).
  */
 import type { Kernels } from "../kernels/kernels.ts";

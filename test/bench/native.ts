@@ -16,7 +16,7 @@ export function compileNative(name: string, flags: readonly string[] = ["-O2"]):
   const source = join(import.meta.dir, "native", `${name}.c`);
   const folder = join(tmpdir(), `routeiq-bench-${process.getuid?.() ?? 0}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const path = join(folder, `${name}-${statSync(source).mtimeMs}`);
+  const path = join(folder, `${name}-${statSync(source).mtimeMs}${flags.join("")}`);
   if (Bun.file(path).size > 0) return path;
   const result = Bun.spawnSync([compiler ?? "cc", ...flags, "-o", path, source, "-lm"]);
   if (result.exitCode !== 0) throw new Error(`${name}.c: ${result.stderr.toString()}`);

@@ -1,8 +1,15 @@
 /** The benchmarks, in the order of the table. */
 import type { Bench } from "./bench.ts";
 import { callsBench } from "./calls.bench.ts";
+import { kernelsBench } from "./kernels.bench.ts";
 import { startBench } from "./start.bench.ts";
 import { streamsBench } from "./streams.bench.ts";
 import { swapBench } from "./swap.bench.ts";
 
-export const benches: readonly Bench[] = [callsBench, streamsBench, swapBench, startBench];
+export const benches: readonly Bench[] = [
+  kernelsBench,
+  callsBench,
+  streamsBench,
+  swapBench,
+  startBench,
+];
