@@ -1,6 +1,7 @@
 /** What this binary serves by name, for configuration to be held against. */
 import type { KnownNames } from "../config/check.ts";
 import { balancerNames } from "./balancers/registry.ts";
+import { strategyNames } from "./strategies/registry.ts";
 
 /** The predecessor's learned strategies. Those that are served are in the registry of strategies. */
 const predecessorStrategies = [
@@ -24,17 +25,8 @@ const predecessorStrategies = [
   "llmrouter-cost-aware",
 ] as const;
 
-const strategies = [
-  "llmrouter-knn",
-  "llmrouter-mlp",
-  "llmrouter-svm",
-  "llmrouter-linear",
-  "llmrouter-smallest",
-  "llmrouter-largest",
-];
-
 export const knownNames: KnownNames = {
-  strategies,
+  strategies: strategyNames,
   balancers: balancerNames,
-  notServed: predecessorStrategies.filter((name) => !strategies.includes(name)),
+  notServed: predecessorStrategies.filter((name) => !strategyNames.includes(name)),
 };

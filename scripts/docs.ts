@@ -1,0 +1,241 @@
+/** The documents that come from code: configuration, errors, command line, HTTP routes. */
+import { Kind, type TObject, type TSchema } from "@sinclair/typebox";
+import type { Command } from "../src/cli/command.ts";
+import { flagForm } from "../src/cli/help.ts";
+import { globalFlags } from "../src/cli/parse.ts";
+import { commands } from "../src/cli/registry.ts";
+import { expectation } from "../src/config/decode.ts";
+import { knownProviders } from "../src/config/environment.ts";
+import { GeneralSettings } from "../src/config/sections/general-settings.ts";
+import {
+  litellmGeneralKeys,
+  litellmModelInfoKeys,
+  litellmModuleKeys,
+  litellmParamKeys,
+  litellmRouterKeys,
+  litellmTopLevelKeys,
+} from "../src/config/sections/known-keys.ts";
+import { LitellmSettings } from "../src/config/sections/litellm-settings.ts";
+import { ModelRow } from "../src/config/sections/model-list.ts";
+import { RouteiqSettings } from "../src/config/sections/routeiq-settings.ts";
+import { RouterSettings } from "../src/config/sections/router-settings.ts";
+import { type ErrorRow, errorTable } from "../src/domain/errors.ts";
+import { slowRouteTable } from "../src/http/slow-routes.ts";
+import { knownNames } from "../src/routing/known-names.ts";
+
+/** Path below the root → text. */
+export async function generateDocs(): Promise<Readonly<Record<string, string>>> {
+  const loaded = await Promise.all(Object.values(commands).map((load) => load()));
+  return {
+    "docs/configuration.md": configurationDoc(),
+    "docs/errors.md": errorsDoc(),
+    "docs/cli.md": cliDoc(loaded),
+    "docs/http.md": httpDoc(),
+  };
+}
+
+const generated = "<!-- Made by `npm run gen`. Change the code it comes from, not this file. -->";
+
+function page(title: string, ...parts: readonly string[]): string {
+  return `${[`# ${title}`, generated, ...parts].join("\n\n").trimEnd()}\n`;
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(escapeCell).join(" | ")} |`;
+  return [line(head), `|${"---|".repeat(head.length)}`, ...rows.map(line)].join("\n");
+}
+
+const escapeCell = (text: string) => text.replaceAll("|", "\\|").replaceAll("\n", " ");
+
+function configurationDoc(): string {
+  return page(
+    "Configuration",
+    "One YAML file in LiteLLM's form. It is taken from `--config`, `ROUTEIQ_CONFIG`, " +
+      "`LITELLM_CONFIG_PATH`, `./config.yaml`, `/app/config/config.yaml`, the first that is there. " +
+      "`routeiq config check FILE` says what is wrong or doubtful, with line and remedy. " +
+      "`POST /config/reload` or SIGHUP takes a changed file into service whole, or keeps the old one.",
+    "- An unknown key is a warning with the nearest known name; a known key with a wrong value refuses the file.\n" +
+      "- `os.environ/NAME` is replaced by that variable; `file:///path` in a key that holds a secret by that file's text.\n" +
+      "- `include: [more.yaml]` reads further files, relative to this one: lists grow, other keys are overwritten.\n" +
+      "- `environment_variables: {NAME: value}` stand above the process environment.\n" +
+      '- Text that means a boolean or a number (`"True"`, `"600"`) is read as such.',
+    section("model_list", "A list of rows:", ModelRow),
+    section("router_settings", "", RouterSettings),
+    `Balancers: ${code(knownNames.balancers)}.\n\nLearned strategies: ${code(knownNames.strategies)}.`,
+    section("general_settings", "", GeneralSettings),
+    section("litellm_settings", "", LitellmSettings),
+    section("routeiq_settings", "", RouteiqSettings),
+    "## Environment",
+    table(["variable", "means"], environmentRows),
+    "## Without a file",
+    "Providers are taken from the keys that are set; without any, simulated providers answer, and say so.",
+    table(
+      ["key", "models", "and all others as"],
+      knownProviders.map(({ prefix, keys, models, embeddings = [] }) => [
+        code(keys),
+        code([...models, ...embeddings]) || "–",
+        `\`${prefix}/…\``,
+      ]),
+    ),
+    "## Known to LiteLLM, not used yet",
+    "These are told apart from unknown keys, and have no effect.",
+    table(
+      ["where", "keys"],
+      [
+        ["top level", code(litellmTopLevelKeys)],
+        ["`litellm_params`", code(litellmParamKeys)],
+        ["`model_info`", code(litellmModelInfoKeys)],
+        ["`router_settings`", code(litellmRouterKeys)],
+        ["`general_settings`", code(litellmGeneralKeys)],
+        ["`litellm_settings`", code(litellmModuleKeys)],
+      ],
+    ),
+  );
+}
+
+const code = (words: Iterable<string>) => [...words].map((word) => `\`${word}\``).join(", ");
+
+const environmentRows: readonly (readonly [string, string])[] = [
+  [
+    "`LITELLM_MASTER_KEY`",
+    "The administrator's key where `general_settings.master_key` is not set.",
+  ],
+  ["`ADMIN_API_KEYS`, `ADMIN_API_KEY`", "Further keys for admin routes, by comma."],
+  ["`LITELLM_HOST`, `PORT`", "Where to listen, where no flag says it."],
+  ["`ROUTEIQ_DATA_DIR`", "Where state is kept. Default `./.routeiq`."],
+  ["`LLMROUTER_MODEL_PATH`", "`routing_strategy_args.model_path` where the file has none."],
+  ["`LLMROUTER_MODEL_S3_BUCKET`, `LLMROUTER_MODEL_S3_KEY`", "The same as an `s3://` path."],
+  [
+    "`LLMROUTER_OUTBOUND_CIDR_ALLOWLIST`, `LLMROUTER_OUTBOUND_HOST_ALLOWLIST`",
+    "Added to `routeiq_settings.outbound`.",
+  ],
+  [
+    "`LLMROUTER_OUTBOUND_ALLOW_PRIVATE`",
+    "Opens the private ranges to addresses out of requests; metadata services never.",
+  ],
+  ["`ROUTEIQ_DRAIN_TIMEOUT_SECONDS`", "How long streams may finish after SIGTERM."],
+  [
+    "`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_SDK_DISABLED`",
+    "OpenTelemetry's own, where `routeiq_settings.telemetry` says nothing. OTLP over HTTP.",
+  ],
+  ["`ROUTEIQ_LOG_LEVEL`, `LITELLM_LOG`", "`debug`, `info`, `warn` or `error`."],
+  ["`ROUTEIQ_LOG_FORMAT`", "`json` or `pretty`. Default: words on a terminal, JSON elsewhere."],
+  ["`ROUTEIQ_DEBUG`", "Commands that fail show the stack."],
+];
+
+function section(name: string, lead: string, schema: TObject): string {
+  const description = schema.description ?? "";
+  const text = [`## ${name}`, [lead, description].filter(Boolean).join(" ")]
+    .filter(Boolean)
+    .join("\n\n");
+  return `${text}\n\n${table(["key", "value", "default", "means"], rowsOf(schema, ""))}`;
+}
+
+function rowsOf(schema: TObject, prefix: string): string[][] {
+  return Object.entries(schema.properties).flatMap(([key, property]) => {
+    const name = `${prefix}${key}`;
+    const inner = property[Kind] === "Object" ? rowsOf(property as TObject, `${name}.`) : [];
+    const value = inner.length > 0 ? "keys below" : expectation(property);
+    return [[`\`${name}\``, value, defaultOf(property), property.description ?? ""], ...inner];
+  });
+}
+
+function defaultOf(schema: TSchema): string {
+  if (schema.default === undefined || schema[Kind] === "Object") return "";
+  return `\`${JSON.stringify(schema.default)}\``;
+}
+
+const retryWords: Readonly<Record<ErrorRow["retry"], string>> = {
+  never: "no",
+  elsewhere: "on another deployment",
+  again: "on the same or another deployment",
+};
+
+function errorsDoc(): string {
+  const rows = Object.entries(errorTable as Readonly<Record<string, ErrorRow>>);
+  return page(
+    "Errors",
+    'In the caller\'s dialect. OpenAI: `{"error": {"message", "type", "param", "code"}}`, all four present. ' +
+      'Anthropic: `{"type": "error", "error": {"type", "message"}}`. Admin routes: `{"detail": {"error", "message", "request_id"}}`. ' +
+      "429 and 503 carry `Retry-After`; `x-should-retry: false` says that the gateway has tried enough. " +
+      "A provider's own code and status stand where it sent them.",
+    table(
+      ["code", "status", "type", "at fault", "tried again by the gateway", "means"],
+      rows.map(([name, { status, type, fault, retry, means }]) => [
+        `\`${name}\``,
+        String(status),
+        `\`${type}\``,
+        fault,
+        retryWords[retry],
+        means,
+      ]),
+    ),
+  );
+}
+
+function cliDoc(loaded: readonly Command[]): string {
+  return page(
+    "Command line",
+    "`routeiq [command] [flags]`; without a command: `serve`. Flags stand before or after arguments, as " +
+      "`--flag value` or `--flag=value`. Exit codes: 0 ok, 1 failed, 2 wrong usage, 130 interrupted. " +
+      "Every command takes `--help` and `--json`; with the latter, what it finds is JSON on standard output.",
+    table(
+      ["command", "does"],
+      loaded.map(({ name, summary }) => [`[\`${name}\`](#${name.replaceAll(" ", "-")})`, summary]),
+    ),
+    ...loaded.map(commandDoc),
+  );
+}
+
+function commandDoc(command: Command): string {
+  const args = Object.entries(command.args ?? {});
+  const usage = ["routeiq", command.name, ...args.map(([name]) => name), "[flags]"].join(" ");
+  const flags = Object.entries(command.flags ?? {}).filter(
+    ([name]) => !Object.hasOwn(globalFlags, name),
+  );
+  const rows = [
+    ...args.map(([name, text]) => [`\`${name}\``, text]),
+    ...flags.map(([name, flag]) => [`\`${flagForm(name, flag)}\``, flag.description]),
+  ];
+  const parts = [`## ${command.name}`, command.summary, `\`${usage}\``];
+  if (rows.length > 0) parts.push(table(["", "means"], rows));
+  parts.push(`\`\`\`sh\n${command.example}\n\`\`\``);
+  return parts.join("\n\n");
+}
+
+function httpDoc(): string {
+  const unused = () => {
+    throw new Error("the table is only read");
+  };
+  const routes = slowRouteTable({
+    services: unused,
+    slot: { acquire: unused, status: unused },
+    reloader: { current: unused, status: unused, reload: unused },
+  });
+  const hot = [
+    [
+      "POST",
+      "/v1/chat/completions",
+      "OpenAI's chat, JSON or SSE. Also without `/v1`, and under `/engines/{model}` and `/openai/deployments/{model}`.",
+    ],
+    ["POST", "/v1/messages", "Anthropic's messages, JSON or SSE."],
+    [
+      "POST",
+      "/v1/embeddings",
+      "OpenAI's embeddings. Also without `/v1`, and under `/engines/{model}` and `/openai/deployments/{model}`.",
+    ],
+  ] as const;
+  return page(
+    "HTTP",
+    "Who may call: `anyone` needs no key; a `caller` has the key that calls models; an `admin` has the master key or one of " +
+      "`ADMIN_API_KEYS`, as `X-Admin-API-Key` or `Authorization: Bearer`. Without a master key the gateway listens on loopback " +
+      "alone, every caller there is admin (unless `ADMIN_API_KEYS` are set), and pages of other sites are not let in.",
+    table(
+      ["method", "path", "who", "does"],
+      [
+        ...hot.map(([method, path, text]) => [method, `\`${path}\``, "caller", text]),
+        ...routes.map(({ method, path, who, summary }) => [method, `\`${path}\``, who, summary]),
+      ],
+    ),
+  );
+}
