@@ -79,17 +79,12 @@ function configurationDoc(): string {
     ),
     "## Known to LiteLLM, not used yet",
     "These are told apart from unknown keys, and have no effect.",
-    table(
-      ["where", "keys"],
-      [
-        ["top level", code(litellmTopLevelKeys)],
-        ["`litellm_params`", code(litellmParamKeys)],
-        ["`model_info`", code(litellmModelInfoKeys)],
-        ["`router_settings`", code(litellmRouterKeys)],
-        ["`general_settings`", code(litellmGeneralKeys)],
-        ["`litellm_settings`", code(litellmModuleKeys)],
-      ],
-    ),
+    `- at the top: ${code(litellmTopLevelKeys)}\n` +
+      `- \`litellm_params\`: ${code(litellmParamKeys)}\n` +
+      `- \`model_info\`: ${code(litellmModelInfoKeys)}\n` +
+      `- \`router_settings\`: ${code(litellmRouterKeys)}\n` +
+      `- \`general_settings\`: ${code(litellmGeneralKeys)}\n` +
+      `- \`litellm_settings\`: ${code(litellmModuleKeys)}`,
   );
 }
 

@@ -208,8 +208,7 @@ function missingArtifact({ router }: Config) {
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
   const { clock, random, pool, slot, sessions, telemetry, catalog, ...kept } = shared;
-  // `environment_variables` of the file stand above the process's own, as in LiteLLM.
-  const env = { ...options.env, ...config.environment };
+  const { env } = options;
   const { deployments, findings } = toDeployments(config, { env, factsOf: catalog.factsOf });
   const refused = findings.filter(({ level }) => level === "error");
   if (refused[0]) throw toConfigError(refused[0], refused.length - 1);

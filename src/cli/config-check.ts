@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { checkConfig } from "../config/check.ts";
 import { loadConfig } from "../config/load.ts";
 import { showFinding } from "../config/report.ts";
+import { toDeployments } from "../providers/deployments.ts";
 import { knownNames } from "../routing/known-names.ts";
 import { defineCommand } from "./command.ts";
 
@@ -22,7 +23,10 @@ export const configCheckCommand = defineCommand({
       cwd: process.cwd(),
       env,
     });
-    const { config, findings } = checkConfig(loaded, { known: knownNames, exists: existsSync });
+    const checked = checkConfig(loaded, { known: knownNames, exists: existsSync });
+    const { config } = checked;
+    const rows = config ? toDeployments(config, { env, factsOf: () => ({}) }).findings : [];
+    const findings = [...checked.findings, ...rows];
     const errors = findings.filter(({ level }) => level === "error").length;
     const warnings = findings.length - errors;
     const ok = errors === 0 && (warnings === 0 || flags["strict"] !== true);

@@ -124,7 +124,7 @@ router_settings:
   test("strings from the environment become what the key wants", async () => {
     const yaml = `model_list:
   - model_name: a
-    litellm_params: {model: openai/a, api_key: k, rpm: os.environ/RPM, drop_params: "False", api_version: 2024-10-21}
+    litellm_params: {model: openai/a, api_key: k, rpm: os.environ/RPM, drop_params: "False"}
 litellm_settings: {drop_params: "True", request_timeout: os.environ/LIMIT}
 router_settings: {timeout: 30, enable_pre_call_checks: yes}
 `;
@@ -135,7 +135,6 @@ router_settings: {timeout: 30, enable_pre_call_checks: yes}
       api_key: "k",
       rpm: 600,
       drop_params: false,
-      api_version: "2024-10-21",
     });
     expect(config?.litellm).toMatchObject({ dropParams: true, requestTimeoutMs: 12500 });
     expect(config?.router).toMatchObject({ timeoutMs: 30000, enablePreCallChecks: true });
@@ -196,10 +195,14 @@ router_settings: {num_retries: 7}
   test("unknown litellm_params travel on, LiteLLM's own do not go unsaid", async () => {
     const yaml = `model_list:
   - model_name: a
-    litellm_params: {model: openai/a, api_key: k, temperature: 0.2, top_k: 5, api_bas: http://x, vertex_project: p}
+    litellm_params: {model: openai/a, api_key: k, release: 2024-10-21, temperature: 0.2, top_k: 5, api_bas: http://x, vertex_project: p}
 `;
     const { config, told } = await check(yaml);
-    expect(config?.models[0]?.params).toMatchObject({ temperature: 0.2, top_k: 5 });
+    expect(config?.models[0]?.params).toMatchObject({
+      temperature: 0.2,
+      top_k: 5,
+      release: "2024-10-21",
+    });
     expect(told).toEqual([
       'warning 3 model_list[0].litellm_params.api_bas: "api_bas" is no key of model_list[0].litellm_params, ' +
         "so it goes to the provider as a field of the body",

@@ -13,7 +13,7 @@ export const litellmTopLevelKeys = words(`
 
 /** None of these may reach a provider's body. */
 export const litellmParamKeys = words(`
-  max_retries ttft_timeout stream_idle_timeout max_budget budget_duration
+  api_version max_retries ttft_timeout stream_idle_timeout max_budget budget_duration
   additional_drop_params allowed_openai_params mock_response mock_timeout
   configurable_clientside_auth_params litellm_credential_name use_in_pass_through use_litellm_proxy
   merge_reasoning_content_in_choices region_name

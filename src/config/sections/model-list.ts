@@ -1,6 +1,5 @@
 /** `model_list`: what callers may ask for, and who serves it. Key names are LiteLLM's. */
 import { Type } from "@sinclair/typebox";
-import { litellmModelInfoKeys, litellmParamKeys } from "./known-keys.ts";
 
 const seconds = (description: string) =>
   Type.Optional(Type.Number({ minimum: 0, description: `${description} Seconds.` }));
@@ -34,9 +33,6 @@ export const LitellmParams = Type.Object(
           "A reference (`os.environ/NAME`, `file:///run/secrets/name`) or the key itself. " +
           "Default: the provider's own environment variable.",
       }),
-    ),
-    api_version: Type.Optional(
-      Type.String({ description: "Sent as `api-version` where a provider wants one." }),
     ),
     organization: Type.Optional(Type.String({ description: "OpenAI's organization header." })),
     weight: Type.Optional(
@@ -159,10 +155,3 @@ export const ModelRow = Type.Object({
   litellm_params: LitellmParams,
   model_info: Type.Optional(ModelInfo),
 });
-
-/** Whether a key of `litellm_params` is a default field of the provider's body. */
-export function isBodyParam(key: string): boolean {
-  return !Object.hasOwn(LitellmParams.properties, key) && !litellmParamKeys.has(key);
-}
-
-export { litellmModelInfoKeys, litellmParamKeys };
