@@ -206,6 +206,8 @@ function httpDoc(): string {
     services: unused,
     slot: { acquire: unused, status: unused },
     reloader: { current: unused, status: unused, reload: unused },
+    telemetry: { prometheus: unused },
+    onLoopback: true,
   });
   const hot = [
     [

@@ -1,4 +1,5 @@
 /** Configuration in, running gateway out: the only file that wires parts together. */
+import { isLoopback } from "./config/check.ts";
 import type { Config, Finding } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
 import { type ConfigReloader, createConfigReloader } from "./config/reload.ts";
@@ -63,6 +64,8 @@ export interface Gateway {
   readonly reloader: ConfigReloader;
   readonly telemetry: GatewayTelemetry;
   readonly events: EventLog;
+  /** Only this machine reaches the port. */
+  readonly onLoopback: boolean;
   /** No new calls; resolves when the last one ended, or was ended after `drain_ms`. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -108,6 +111,7 @@ function assemble(options: GatewayOptions, observation: Observation, clock: Cloc
     reloader,
     telemetry,
     events,
+    onLoopback: isLoopback(options.host),
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       activity.abortAll();

@@ -58,7 +58,8 @@ export function readRequestId(headers: Headers): string | undefined {
   return id !== null && /^[\x21-\x7e]{1,128}$/.test(id) ? id : undefined;
 }
 
-async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
+/** A JSON body's bytes. @throws GatewayError unsupported_media_type, body_too_large */
+export async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
   assertMediaType(request.headers);
   const length = request.headers.get("content-length");
   if (length !== null) {

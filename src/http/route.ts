@@ -2,6 +2,7 @@
  * The contract of a route beside the hot ones. A route says who may call it, and the application
  * holds it to that: a handler never sees a request that was not let in.
  */
+import type { Caller } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { readKey } from "../pipeline/authenticate.ts";
 import type { Services } from "../pipeline/services.ts";
@@ -10,8 +11,9 @@ import { isOneOf } from "../security/secrets.ts";
 /**
  * `anyone`: no key. `caller`: whoever may call models. `admin`: the master key, or one of
  * ADMIN_API_KEYS by `X-Admin-API-Key` or Bearer; where neither is set, whoever is on this machine.
+ * `caller-or-admin`: either key; callers see their own calls, admins all.
  */
-export type Who = "anyone" | "caller" | "admin";
+export type Who = "anyone" | "caller" | "admin" | "caller-or-admin";
 
 export interface RouteContext {
   readonly services: Services;
@@ -55,6 +57,10 @@ export class AdminError extends Error {
 /** @throws GatewayError missing_api_key, invalid_api_key, permission_denied; AdminError */
 export function assertLetIn(who: Who, request: Request, services: Services): void {
   if (who === "anyone") return;
+  if (who === "caller-or-admin") {
+    assertLetIn(hasAdminKey(request, services) ? "admin" : "caller", request, services);
+    return;
+  }
   const { masterKey, adminApiKeys } = services.config.general;
   if (who === "caller") {
     if (masterKey === undefined) assertFromHere(request, services);
@@ -75,6 +81,18 @@ export function assertLetIn(who: Who, request: Request, services: Services): voi
   if (!isOneOf(given, keys)) {
     throw new AdminError(401, "invalid_admin_key", "The admin key is not one of this gateway's.");
   }
+}
+
+/** Whether the request carries one of the operator's admin keys. */
+function hasAdminKey(request: Request, { config }: Services): boolean {
+  const given = request.headers.get("x-admin-api-key")?.trim() || readKey(request.headers);
+  return given !== undefined && isOneOf(given, config.general.adminApiKeys);
+}
+
+/** Who calls a `caller-or-admin` route; it was let in before. */
+export function callerOf(request: Request, services: Services): Caller {
+  if (hasAdminKey(request, services)) return { id: "admin", tenant: "default", admin: true };
+  return services.authenticator.authenticate(request.headers);
 }
 
 /**

@@ -14,7 +14,10 @@ import { routerInfoRoutes } from "./admin/router-info.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
 import { readRequestId } from "./exchange.ts";
 import { basicHeaders } from "./headers.ts";
+import { decisionRoutes } from "./openai/decisions.ts";
+import { feedbackRoutes } from "./openai/feedback.ts";
 import { healthRoutes } from "./ops/health.ts";
+import { type MetricRouteParts, metricRoutes } from "./ops/metrics.ts";
 import { modelRoutes } from "./ops/models.ts";
 import { AdminError, assertLetIn, type Route } from "./route.ts";
 import { pathOf } from "./routes.ts";
@@ -26,8 +29,9 @@ export interface SlowRouteParts {
   readonly reloader: ConfigReloader;
   /** Looks for a newer trained router at once. */
   readonly reloadRouter?: () => Promise<ArtifactStatus>;
-  /** Routes of other parts: metrics, receipts, feedback. */
-  readonly more?: readonly Route[];
+  readonly telemetry: MetricRouteParts["telemetry"];
+  /** Only this machine reaches the port, so that `/metrics` asks for no key. */
+  readonly onLoopback: boolean;
 }
 
 /** Every route beside the hot ones, in the order of docs. */
@@ -41,7 +45,9 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...routerInfoRoutes({ artifact, reloader, known }),
     ...reloadRoutes({ artifact, reloader, known, reloadRouter }),
     ...consoleRoutes,
-    ...(parts.more ?? []),
+    ...feedbackRoutes,
+    ...decisionRoutes,
+    ...metricRoutes(parts),
   ];
 }
 

@@ -1,4 +1,7 @@
 /** A running gateway for tests: a free port, no outside network, a configuration as text. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { checkConfig } from "../../src/config/check.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Gateway, startGateway } from "../../src/gateway.ts";
@@ -8,6 +11,8 @@ import type { Outbound } from "../../src/security/outbound.ts";
 
 export interface TestGateway {
   readonly gateway: Gateway;
+  /** Removed on closing. */
+  readonly dataDir: string;
   /** What the next reload reads. */
   setYaml(yaml: string): void;
   /** Lines of its log. */
@@ -32,20 +37,26 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   };
   const { config, findings } = await load();
   if (!config) throw new Error(`the test's configuration is refused: ${JSON.stringify(findings)}`);
+  const dataDir = mkdtempSync(join(tmpdir(), "routeiq-gateway-"));
   const gateway = await startGateway({
     config,
     findings,
     load,
     env,
-    dataDir: "/nonexistent",
+    dataDir,
     host: "127.0.0.1",
     port: 0,
     log: { write: (line) => log.push(line), format: "json" },
     outbound: options.outbound ?? nowhere,
     slowRoutes: (inner) => Promise.resolve(createSlowRoutes(inner)),
   });
+  const close = async () => {
+    await gateway.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  };
   return {
-    gateway,
+    gateway: { ...gateway, close },
+    dataDir,
     log,
     setYaml(next) {
       yaml = next;

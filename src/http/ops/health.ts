@@ -90,15 +90,16 @@ function readinessChecks(services: Services, artifact: ArtifactStatus) {
     ...(log
       ? {
           event_log: {
-            status: log.backend === "memory" ? "degraded" : "healthy",
+            status: log.error === undefined ? "healthy" : "degraded",
             backend: log.backend,
             dropped: events?.dropped() ?? 0,
-            ...(log.backend === "memory"
-              ? {
+            // What is wrong names a path, so it stands in the log alone.
+            ...(log.error === undefined
+              ? {}
+              : {
                   remedy:
-                    "Events are kept in memory alone. Make the data folder writable and start again.",
-                }
-              : {}),
+                    "Events are kept in memory, the last ones only. The gateway's log says what is wrong; writing is tried again by itself.",
+                }),
           },
         }
       : {}),
