@@ -8,6 +8,7 @@ import { dialects } from "./dialects/registry.ts";
 import { GatewayError } from "./domain/errors.ts";
 import { createApp, type SlowRoutes } from "./http/app.ts";
 import { createCors } from "./http/cors.ts";
+import { createLearntRouting, type LearntRouting } from "./learnt-routing.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
@@ -27,7 +28,7 @@ import { createPool } from "./routing/pool.ts";
 import { createResolveTable } from "./routing/resolve.ts";
 import { createRouter, type RouterOptions } from "./routing/router.ts";
 import { createSessions } from "./routing/sessions.ts";
-import { createSlot, type SwappableSlot } from "./routing/slot.ts";
+import { type ArtifactStatus, createSlot, type SwappableSlot } from "./routing/slot.ts";
 import type { Outbound } from "./security/outbound.ts";
 import { type Clock, systemClock } from "./std/clock.ts";
 import { type Random, systemRandom } from "./std/random.ts";
@@ -66,6 +67,8 @@ export interface Gateway {
   readonly events: EventLog;
   /** Only this machine reaches the port. */
   readonly onLoopback: boolean;
+  /** Looks for a newer trained router at once; says how routing stands after it. */
+  readonly reloadRouter: () => Promise<ArtifactStatus>;
   /** No new calls; resolves when the last one ended, or was ended after `drain_ms`. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -82,28 +85,40 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     random: options.random ?? systemRandom,
     resourceAttributes: options.env["OTEL_RESOURCE_ATTRIBUTES"] ?? "",
   });
+  const slot = createSlot({ status: "none" });
+  const learnt = createLearntRouting({ ...options, observation, slot, clock });
   try {
-    return assemble(options, observation, clock);
+    await learnt.start(options.config);
+    return assemble(options, observation, learnt, clock);
   } catch (thrown) {
+    learnt.close();
     await observation.close();
     throw thrown;
   }
 }
 
-function assemble(options: GatewayOptions, observation: Observation, clock: Clock): Gateway {
-  const { telemetry, events } = observation;
-  const shared = createShared(options, { clock, telemetry, events });
+function assemble(
+  options: GatewayOptions,
+  observation: Observation,
+  learnt: LearntRouting,
+  clock: Clock,
+): Gateway {
+  const { telemetry } = observation;
+  const { events, slot } = learnt;
+  const shared = createShared(options, { clock, telemetry, learnt });
   let services = createServices(options.config, shared, options);
   const reloader = createConfigReloader({
     initial: { config: options.config, findings: options.findings },
     load: options.load,
-    apply(config) {
-      services = createServices(config, shared, options);
+    async apply(config) {
+      const next = createServices(config, shared, options);
+      await learnt.follow(config);
+      services = next;
       shared.pool.keep(services.table.deployments);
     },
     clock,
   });
-  const { activity, slot } = shared;
+  const { activity } = shared;
   const cors = createCors(() => services.config.routeiq.corsOrigins);
   const inner = {
     services: () => services,
@@ -112,11 +127,12 @@ function assemble(options: GatewayOptions, observation: Observation, clock: Cloc
     telemetry,
     events,
     onLoopback: isLoopback(options.host),
+    reloadRouter: learnt.reload,
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       activity.abortAll();
       await stopListening(server, clock);
-      slot.swap(undefined, { status: "none" });
+      learnt.close();
       await observation.close();
     },
   };
@@ -154,12 +170,12 @@ function assemble(options: GatewayOptions, observation: Observation, clock: Cloc
 interface Seen {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
-  readonly events: EventLog;
+  readonly learnt: LearntRouting;
 }
 
 /** What outlives a reload of the configuration. */
-function createShared(options: GatewayOptions, { clock, telemetry, events }: Seen) {
-  const { config } = options;
+function createShared(options: GatewayOptions, { clock, telemetry, learnt }: Seen) {
+  const { events, slot, features } = learnt;
   const random = options.random ?? systemRandom;
   const activity = createActivity();
   const metrics = createCallMetrics(telemetry, () => activity.count);
@@ -179,7 +195,6 @@ function createShared(options: GatewayOptions, { clock, telemetry, events }: See
     onRecover: ({ id, group }) =>
       telemetry.log("info", "a deployment is back", { deployment: id, group }),
   });
-  const learned = findBalancer(config.router.routingStrategy) === undefined;
   return {
     clock,
     random,
@@ -187,7 +202,8 @@ function createShared(options: GatewayOptions, { clock, telemetry, events }: See
     events,
     pool,
     metrics,
-    slot: createSlot(learned ? missingArtifact(config) : { status: "none" }),
+    slot,
+    features,
     sessions: createSessions(),
     activity,
     receipts: createReceiptRing(),
@@ -198,17 +214,6 @@ function createShared(options: GatewayOptions, { clock, telemetry, events }: See
 }
 
 type Shared = ReturnType<typeof createShared>;
-
-function missingArtifact({ router }: Config) {
-  const path = router.routingStrategyArgs.model_path;
-  return {
-    status: "missing",
-    code: "artifact_missing",
-    remedy: path
-      ? `No trained router was loaded from ${path} yet. Train one: routeiq train --data FILE --strategy ${router.routingStrategy} --out DIR.`
-      : "Set router_settings.routing_strategy_args.model_path to a trained router's folder or s3:// prefix.",
-  } as const;
-}
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
   const { clock, random, pool, slot, sessions, telemetry, catalog, ...kept } = shared;

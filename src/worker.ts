@@ -3,6 +3,7 @@
  * when it is first called. `gateway.ts` starts it with
  * `new Worker(new URL("./worker.ts", import.meta.url).href)`; the build names it as an entry point.
  */
+import type { ArtifactService } from "./learning/artifacts/thread.ts";
 import { type Emit, type Port, serveRpc } from "./std/rpc.ts";
 import type { EventRecord } from "./storage/event-batch.ts";
 import type { EventService } from "./storage/sqlite/event-log.ts";
@@ -10,6 +11,7 @@ import type { OtlpService, OtlpThread } from "./telemetry/otlp-thread.ts";
 
 /** What the background thread does, by service. */
 export interface BackgroundApi {
+  readonly artifacts: ArtifactService;
   readonly events: EventService;
   readonly otlp: OtlpService;
 }
@@ -33,6 +35,12 @@ function main(): void {
   let otlp: OtlpThread | undefined;
 
   serveRpc<BackgroundApi>(port, {
+    async artifacts() {
+      const { createArtifactThread } = await import("./learning/artifacts/thread.ts");
+      const { createOutbound } = await import("./security/outbound.ts");
+      const { systemClock } = await import("./std/clock.ts");
+      return createArtifactThread({ outbound: createOutbound(), clock: systemClock });
+    },
     async events(emit) {
       const { createEventThread } = await import("./storage/sqlite/event-thread.ts");
       const onRecords = (records: readonly EventRecord[]) => otlp?.addRecords(records);

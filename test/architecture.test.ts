@@ -12,6 +12,7 @@ const rows: Readonly<Record<string, number>> = {
   cli: 10,
   "gateway.ts": 9,
   "observation.ts": 8.8,
+  "learnt-routing.ts": 8.9,
   http: 8,
   agents: 7,
   learning: 7,

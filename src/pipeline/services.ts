@@ -35,7 +35,7 @@ export interface Services {
   readonly telemetry: Telemetry;
   readonly events: EventLog;
   /** Features for the log where the decision needed none; undefined where events are off. */
-  readonly features?: FeatureExtractor;
+  readonly features?: Pick<FeatureExtractor, "extract">;
   /** A failure of ours that no caller is told about in full: it goes to the operator's log. */
   readonly onInternalFailure: (cause: unknown) => void;
 }

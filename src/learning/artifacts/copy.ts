@@ -5,13 +5,13 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { isObject, type Json } from "../../domain/json.ts";
-import { hasCode, tempPrefix, writeFileAtomic } from "../../storage/file/atomic-write.ts";
+import { hasCode, isAbandoned, writeFileAtomic } from "../../storage/file/atomic-write.ts";
 import { createFileObjectStore } from "../../storage/file/object-store.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { canonicalBytes } from "./canonical.ts";
 import type { Release } from "./format.ts";
 import { refuse } from "./refusal.ts";
-import { createStateFile, encodeState, type StateFile, type TrustState } from "./state.ts";
+import { createStateFile, type StateFile, type TrustState } from "./state.ts";
 import type { RootChain } from "./verify.ts";
 
 export interface ReleaseNote {
@@ -40,6 +40,8 @@ export interface CopyContent {
 export interface LocalCopy {
   readonly store: ObjectStore;
   readonly state: StateFile;
+  /** Counters that hold from now on, before they are saved. */
+  hold(state: TrustState): void;
   readNote(): Promise<InstalledNote>;
   /** Blobs, release, roots, timestamp, note: in this order, so that a crash leaves a whole. */
   write(content: CopyContent, note: InstalledNote): Promise<void>;
@@ -54,7 +56,9 @@ const noteName = "installed.json";
 /** @param beforeWrite for tests of crashes: called before each write with its key */
 export function createLocalCopy(folder: string, beforeWrite?: (key: string) => void): LocalCopy {
   const store = createFileObjectStore(folder);
-  const state = createStateFile(join(folder, "state.json"));
+  const file = createStateFile(join(folder, "state.json"));
+  /** The counters of this process: they hold also where the disk does not. */
+  let counters: TrustState | undefined;
   const put = async (key: string, bytes: Uint8Array) => {
     beforeWrite?.(key);
     // What is there already need not be written and flushed again; what was damaged must be.
@@ -72,11 +76,18 @@ export function createLocalCopy(folder: string, beforeWrite?: (key: string) => v
   return {
     store,
     state: {
-      load: state.load,
-      async save(next: TrustState) {
-        beforeWrite?.("state.json");
-        await state.save(next);
+      async load() {
+        counters ??= await file.load();
+        return counters;
       },
+      async save(next) {
+        counters = next;
+        beforeWrite?.("state.json");
+        await file.save(next);
+      },
+    },
+    hold(next) {
+      counters = next;
     },
     readNote: () => readNote(join(folder, noteName)),
     async write({ chain, timestampBytes, release, releaseBytes, files }, note) {
@@ -95,18 +106,6 @@ export function createLocalCopy(folder: string, beforeWrite?: (key: string) => v
     },
     writeNote,
     sweep: (note) => sweep(folder, store, note),
-  };
-}
-
-/** Counters and no copy: where the data folder cannot be written, or for a first look. */
-export function createMemoryState(): StateFile {
-  let held: TrustState | undefined;
-  return {
-    load: async () => held,
-    async save(state) {
-      encodeState(state); // what could not be stored must not be held either
-      held = state;
-    },
   };
 }
 
@@ -160,7 +159,7 @@ async function sweep(folder: string, store: ObjectStore, note: InstalledNote): P
       if (hasCode(error, "ENOENT")) return [];
       throw error;
     });
-    for (const name of names.filter((one) => one.startsWith(tempPrefix))) {
+    for (const name of names.filter(isAbandoned)) {
       await rm(join(folder, part, name), { force: true });
     }
   }

@@ -341,7 +341,7 @@ describe("without its repository", () => {
   });
 
   test("stale after the timestamp's end, static after max_stale, back with a new timestamp", async () => {
-    const world = createWorld();
+    const world = createWorld({ hotReload: false });
     await world.start();
     await world.advance(7 * day + 20 * minute); // the timestamp ends after seven days
     expect(world.served()).toBe(1);

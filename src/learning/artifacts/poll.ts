@@ -55,7 +55,8 @@ export interface Poller {
 }
 
 export const longestPauseMs = 15 * 60_000;
-const freshnessCheckMs = 60_000;
+/** Freshness is looked at when it is due to end, and this often at least: clocks are set, too. */
+const freshnessCheckMs = 60 * 60_000;
 
 export function createPoller(options: PollerOptions): Poller {
   const { source, slot, clock, random } = options;
@@ -198,9 +199,9 @@ export function createPoller(options: PollerOptions): Poller {
     stale = overdueMs >= 0;
     report.freshness(stale);
     slot.setStatus(activeStatus());
-    if (Number.isFinite(freshUntilMs)) {
-      cancelFreshness = clock.after(freshnessCheckMs, checkFreshness);
-    }
+    if (!Number.isFinite(freshUntilMs)) return;
+    const leftMs = stale ? options.maxStaleMs - overdueMs : -overdueMs;
+    cancelFreshness = clock.after(Math.min(leftMs, freshnessCheckMs), checkFreshness);
   }
 
   async function judge(verdict: HealthVerdict): Promise<void> {

@@ -209,6 +209,7 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
       const verified = offered;
       const etag = offeredEtag;
       offered = undefined;
+      copy.hold(verified.state);
       const before = await copy.readNote();
       const { timestamp, chain } = verified;
       if (etag === undefined) return await copy.state.save(verified.state); // it came from the copy

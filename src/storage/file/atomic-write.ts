@@ -5,8 +5,21 @@ import { dirname, join } from "node:path";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject } from "../../domain/json.ts";
 
-/** Files of an unfinished write begin so; nothing else does. */
+/** Files of an unfinished write begin so, then the process that writes; nothing else does. */
 export const tempPrefix = ".tmp-";
+
+/** A temporary file that nobody will finish: of a process that is gone, or of this one's past. */
+export function isAbandoned(name: string): boolean {
+  const pid = Number(/^\.tmp-(\d+)-/.exec(name)?.[1]);
+  if (!Number.isInteger(pid)) return false;
+  if (pid === process.pid) return true;
+  try {
+    process.kill(pid, 0);
+    return false;
+  } catch (error) {
+    return hasCode(error, "ESRCH"); // EPERM: alive, and another user's
+  }
+}
 
 export interface AtomicWriteOptions {
   /** Permission bits of the new file. Default 0644. */
@@ -22,7 +35,7 @@ export async function writeFileAtomic(
   options: AtomicWriteOptions = {},
 ): Promise<boolean> {
   const folder = dirname(path);
-  const temp = join(folder, `${tempPrefix}${randomUUID()}`);
+  const temp = join(folder, `${tempPrefix}${process.pid}-${randomUUID()}`);
   try {
     await mkdir(folder, { recursive: true });
     await writeAndSync(temp, bytes, options.mode ?? 0o644);

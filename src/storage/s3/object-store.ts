@@ -2,7 +2,7 @@
  * Objects under an S3 prefix: `s3://bucket/prefix`, at AWS or any service that speaks its protocol.
  * Credentials come from the SDK's default chain (environment, profile, container, instance role).
  */
-import type { S3Client } from "@aws-sdk/client-s3";
+
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject } from "../../domain/json.ts";
 import type { Outbound } from "../../security/outbound.ts";
@@ -13,6 +13,7 @@ import {
   type ObjectStore,
   type StoredObject,
 } from "../object-store.ts";
+import type { S3Client } from "./sdk.ts";
 import { createTransport } from "./transport.ts";
 
 export interface S3StoreOptions {
@@ -102,14 +103,14 @@ function checkEndpoint({ endpoint, allowHttp }: S3StoreOptions): void {
   }
 }
 
-type Sdk = typeof import("@aws-sdk/client-s3");
+type Sdk = typeof import("./sdk.ts");
 interface Opened {
   readonly sdk: Sdk;
   readonly client: S3Client;
 }
 
 async function openClient({ endpoint, region, outbound, clock }: S3StoreOptions): Promise<Opened> {
-  const sdk = await import("@aws-sdk/client-s3");
+  const sdk = await import("./sdk.ts");
   const client = new sdk.S3Client({
     // A service of one's own has no regions, yet the signature needs a word.
     ...(region || endpoint ? { region: region ?? "us-east-1" } : {}),

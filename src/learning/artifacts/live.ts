@@ -1,0 +1,143 @@
+/** The trained router of a running gateway: from its configuration to the slot, over reloads. */
+import type { Config } from "../../config/config.ts";
+import type { Receipt } from "../../domain/decision.ts";
+import { type ErrorCode, errorTable } from "../../domain/errors.ts";
+import type { ArtifactStatus, SwappableSlot } from "../../routing/slot.ts";
+import type { TrainedRouter } from "../../routing/trained-router.ts";
+import type { Clock } from "../../std/clock.ts";
+import type { Random } from "../../std/random.ts";
+import type { EventLog } from "../../storage/event-log.ts";
+import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { toS3Settings } from "./open-repository.ts";
+import { toArtifactPlan } from "./plan.ts";
+import { createPoller, type Poller } from "./poll.ts";
+import type { ArtifactSource, Candidate } from "./source.ts";
+import type { SourceConfig } from "./thread.ts";
+
+export interface LiveRouterOptions {
+  readonly slot: SwappableSlot;
+  readonly dataDir: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** In the background thread, or here for a test. */
+  readonly openSource: (config: SourceConfig) => ArtifactSource;
+  readonly build: (candidate: Candidate) => Promise<TrainedRouter>;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly telemetry: Telemetry;
+}
+
+export interface LiveRouter {
+  /**
+   * Follows a configuration: at start, and after each reload. Does nothing where what it says of
+   * trained routers is unchanged. Resolves when the local copy (if any) is in force.
+   * @throws GatewayError config_invalid
+   */
+  follow(config: Config, isLearned: boolean): Promise<void>;
+  /** Looks for a newer router now (`/llmrouter/reload`). */
+  reload(): Promise<ArtifactStatus>;
+  /** The event log, watched: what calls and feedback tell of the router in force. */
+  watch(events: EventLog): EventLog;
+  close(): void;
+}
+
+export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
+  const { slot, dataDir, env, telemetry, clock, random } = options;
+  let poller: Poller | undefined;
+  let followed: string | undefined;
+
+  function stop(status: ArtifactStatus): void {
+    poller?.close();
+    poller = undefined;
+    slot.swap(undefined, status);
+  }
+
+  return {
+    async follow({ router }, isLearned) {
+      const { routingStrategy: strategy, routingStrategyArgs: args } = router;
+      const said = JSON.stringify([strategy, isLearned, args]);
+      if (said === followed) return;
+      if (!isLearned) {
+        followed = said;
+        stop({ status: "none" });
+        return;
+      }
+      const plan = toArtifactPlan({ strategy, args, dataDir, s3: toS3Settings(env) });
+      followed = said;
+      if (plan.kind === "static") {
+        stop(plan.status);
+        telemetry.log("warn", "routing is static: there is no trained router", { ...plan.status });
+        return;
+      }
+      stop({ status: "missing", code: "fetch", remedy: plan.emptyRemedy });
+      poller = createPoller({
+        ...plan,
+        source: options.openSource(plan.source),
+        slot,
+        build: options.build,
+        clock,
+        random,
+        telemetry,
+      });
+      await poller.start();
+    },
+    async reload() {
+      await poller?.pollNow();
+      return slot.status();
+    },
+    watch: (events) => watchEvents(events, () => poller),
+    close() {
+      poller?.close();
+      poller = undefined;
+    },
+  };
+}
+
+/** Calls whose artifact is remembered, so that feedback that comes later finds it. */
+const rememberedCalls = 20_000;
+
+function watchEvents(events: EventLog, poller: () => Poller | undefined): EventLog {
+  const artifacts = new Map<string, string>();
+  return {
+    ...events,
+    append(event) {
+      events.append(event);
+      const { receipt } = event;
+      const artifact = decidedBy(receipt);
+      if (artifact === undefined) return;
+      artifacts.set(receipt.callId, artifact);
+      if (artifacts.size > rememberedCalls) {
+        for (const oldest of artifacts.keys()) {
+          artifacts.delete(oldest);
+          break;
+        }
+      }
+      observe(receipt, artifact, poller());
+    },
+    async addFeedback(feedback) {
+      const artifact = artifacts.get(feedback.callId);
+      if (artifact !== undefined) poller()?.rollout.observeScore(artifact, feedback.score);
+      return await events.addFeedback(feedback);
+    },
+  };
+}
+
+/** Only calls that had a choice say anything of who chose. */
+function decidedBy({ decision }: Receipt): string | undefined {
+  if (!decision || decision.reason === "single_candidate" || decision.reason === "fallback") {
+    return undefined;
+  }
+  return decision.artifact;
+}
+
+function observe(receipt: Receipt, artifact: string, poller: Poller | undefined): void {
+  const { outcome, error, timings, costMicroUsd } = receipt;
+  if (!poller || outcome === "cancelled") return;
+  // A caller's own mistake is no router's.
+  if (error !== undefined && errorTable[error as ErrorCode]?.fault === "caller") return;
+  poller.rollout.observe({
+    artifact,
+    ok: outcome === "success",
+    latencyMs: timings.totalMs,
+    ...(costMicroUsd === undefined ? {} : { costUsd: costMicroUsd / 1e6 }),
+  });
+}

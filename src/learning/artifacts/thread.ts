@@ -1,0 +1,99 @@
+/**
+ * Artifact sources in the background thread: downloads, hashes, signatures, the local copy. Every
+ * call says which source it means, so that a thread that was started anew needs no memory.
+ */
+
+import type { ArtifactIdentity } from "../../routing/trained-router.ts";
+import { Moved } from "../../std/rpc.ts";
+import { createLocalCopy } from "./copy.ts";
+import { createFolderSource } from "./folder-source.ts";
+import { artifactRuntime } from "./format.ts";
+import { openRepository, type S3Settings, type StoreAccess } from "./open-repository.ts";
+import { createRepositorySource } from "./repository-source.ts";
+import type { ArtifactSource, Found } from "./source.ts";
+import type { RootPin } from "./verify.ts";
+
+/** Where routers come from; plain data. */
+export type SourceConfig =
+  | {
+      readonly kind: "repository";
+      readonly address: string;
+      readonly pin: RootPin;
+      readonly name: string;
+      /** Of the local copy and the counters. */
+      readonly copyFolder: string;
+      readonly maxStaleMs: number;
+      readonly s3: S3Settings;
+    }
+  | { readonly kind: "folder"; readonly path: string; readonly name: string };
+
+/** The service `artifacts` of the background thread. */
+export interface ArtifactService {
+  restore(params: { readonly config: SourceConfig; readonly nowMs: number }): Promise<Moved<Found>>;
+  check(params: {
+    readonly config: SourceConfig;
+    readonly nowMs: number;
+    readonly inForce: ArtifactIdentity | undefined;
+  }): Promise<Moved<Found>>;
+  previous(params: {
+    readonly config: SourceConfig;
+    readonly nowMs: number;
+  }): Promise<Moved<Found>>;
+  commit(params: { readonly config: SourceConfig }): Promise<void>;
+  rollBack(params: {
+    readonly config: SourceConfig;
+    readonly bad: ArtifactIdentity;
+  }): Promise<void>;
+  close(params: { readonly config: SourceConfig }): Promise<void>;
+}
+
+export function createArtifactThread(access: Omit<StoreAccess, "s3">): ArtifactService {
+  const open = new Map<string, ArtifactSource>();
+  const keyOf = (config: SourceConfig) =>
+    config.kind === "folder" ? `folder ${config.path}` : `${config.address} ${config.copyFolder}`;
+  const sourceOf = (config: SourceConfig): ArtifactSource => {
+    const held = open.get(keyOf(config));
+    if (held) return held;
+    const made = createSource(config, access);
+    open.set(keyOf(config), made);
+    return made;
+  };
+  return {
+    restore: async ({ config, nowMs }) => moved(await sourceOf(config).restore(nowMs)),
+    check: async ({ config, nowMs, inForce }) =>
+      moved(await sourceOf(config).check(nowMs, inForce)),
+    previous: async ({ config, nowMs }) => moved(await sourceOf(config).previous(nowMs)),
+    commit: ({ config }) => sourceOf(config).commit(),
+    rollBack: ({ config, bad }) => sourceOf(config).rollBack(bad),
+    async close({ config }) {
+      open.get(keyOf(config))?.close();
+      open.delete(keyOf(config));
+    },
+  };
+}
+
+export function createSource(
+  config: SourceConfig,
+  access: Omit<StoreAccess, "s3">,
+): ArtifactSource {
+  if (config.kind === "folder") {
+    return createFolderSource(config.path, config.name, artifactRuntime);
+  }
+  const { address, pin, name, copyFolder, maxStaleMs, s3 } = config;
+  return createRepositorySource({
+    store: openRepository(address, { ...access, s3 }),
+    pin,
+    name,
+    runtime: artifactRuntime,
+    copy: createLocalCopy(copyFolder),
+    maxStaleMs,
+  });
+}
+
+/** Copies the files once, here, and hands the copies over: the serving thread only takes them. */
+function moved(found: Found): Moved<Found> {
+  if (found.kind !== "candidate") return new Moved(found, []);
+  const files = found.candidate.files.map(([path, bytes]) => [path, bytes.slice()] as const);
+  const buffers = files.map(([, bytes]) => bytes.buffer);
+  return new Moved({ ...found, candidate: { ...found.candidate, files } }, buffers);
+}

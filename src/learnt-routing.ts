@@ -1,0 +1,125 @@
+/**
+ * Trained routers in a running gateway: where they come from, how they are built, who watches them.
+ * Nothing is loaded before it is needed, so that a gateway without them starts as fast as ever.
+ */
+import type { Config } from "./config/config.ts";
+import type { FeatureExtractor } from "./embedding/embedder.ts";
+import { createLiveRouter } from "./learning/artifacts/live.ts";
+import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
+import type { Observation } from "./observation.ts";
+import { findBalancer } from "./routing/balancers/registry.ts";
+import type { ArtifactStatus, SwappableSlot } from "./routing/slot.ts";
+import { type Clock, sleep } from "./std/clock.ts";
+import { type Random, systemRandom } from "./std/random.ts";
+import type { EventLog } from "./storage/event-log.ts";
+
+export interface LearntRoutingOptions {
+  readonly config: Config;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly dataDir: string;
+  readonly observation: Observation;
+  readonly slot: SwappableSlot;
+  readonly clock: Clock;
+  readonly random?: Random;
+}
+
+export interface LearntRouting {
+  readonly slot: SwappableSlot;
+  /** The event log; the health window after a swap reads along. */
+  readonly events: EventLog;
+  /** The features that a router would see, for the log. */
+  readonly features: Pick<FeatureExtractor, "extract">;
+  /** The local copy in force, if there is one: waited for a moment, since it makes better answers. */
+  start(config: Config): Promise<void>;
+  /** @throws GatewayError config_invalid */
+  follow(config: Config): Promise<void>;
+  reload(): Promise<ArtifactStatus>;
+  close(): void;
+}
+
+/** A copy takes some 50 ms; past this the first calls are routed by the static strategy. */
+const startWaitMs = 3_000;
+
+export function createLearntRouting(options: LearntRoutingOptions): LearntRouting {
+  const { slot, clock, observation, env, dataDir, random = systemRandom } = options;
+  const { onnxPath } = options.config.routeiq.embedding;
+  let close: () => void = () => undefined;
+  const parts = once(async () => {
+    const loaded = await loadParts(onnxPath, clock);
+    close = loaded.close;
+    return loaded;
+  });
+  const live = createLiveRouter({
+    slot,
+    dataDir,
+    env,
+    openSource: (config) => createRemoteSource(observation.background.service("artifacts"), config),
+    async build(candidate) {
+      const { buildRouter, embedder, kernels } = await parts();
+      return await buildRouter(candidate, { embedder, kernels, clock });
+    },
+    clock,
+    random,
+    telemetry: observation.telemetry,
+  });
+  const follow = (config: Config) =>
+    live.follow(config, findBalancer(config.router.routingStrategy) === undefined);
+  return {
+    slot,
+    events: live.watch(observation.events),
+    features: {
+      async extract(query) {
+        const { extractor } = await parts();
+        return await extractor.extract(query);
+      },
+    },
+    async start(config) {
+      await Promise.race([follow(config), sleep(clock, startWaitMs)]);
+    },
+    follow,
+    reload: live.reload,
+    close() {
+      live.close();
+      slot.swap(undefined, { status: "none" });
+      close();
+    },
+  };
+}
+
+async function loadParts(onnxPath: string | undefined, clock: Clock) {
+  const [{ createEmbedder }, { createOnnxRuntime }, { createFeatureExtractor }] = await Promise.all(
+    [
+      import("./embedding/registry.ts"),
+      import("./embedding/onnx-runtime.ts"),
+      import("./embedding/features.ts"),
+    ],
+  );
+  const { createKernels } = await import("./kernels/create.ts");
+  const { buildRouter } = await import("./learning/artifacts/build-router.ts");
+  let runtime: ReturnType<typeof createOnnxRuntime> | undefined;
+  const embedder = await createEmbedder(
+    onnxPath === undefined ? { kind: "static" } : { kind: "onnx", path: onnxPath },
+    () => {
+      runtime ??= createOnnxRuntime({ clock });
+      return runtime;
+    },
+  );
+  return {
+    embedder,
+    extractor: createFeatureExtractor(embedder),
+    kernels: createKernels,
+    buildRouter,
+    close() {
+      embedder.close();
+      runtime?.close();
+    },
+  };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}

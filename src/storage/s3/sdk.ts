@@ -1,0 +1,8 @@
+/** Of the AWS SDK what is used here, so that the bundler can leave the other hundred commands out. */
+export {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from "@aws-sdk/client-s3";
