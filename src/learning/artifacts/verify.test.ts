@@ -618,9 +618,13 @@ describe("what is not, is refused by name", () => {
         }),
     ],
   ];
-  test.each(cases)("%s: %s", async (code, _what, make, over) => {
-    expect(await check(make(), over)).toBe(code);
-  }, 60_000);
+  test.each(cases)(
+    "%s: %s",
+    async (code, _what, make, over) => {
+      expect(await check(make(), over)).toBe(code);
+    },
+    60_000,
+  );
 
   test("every code but the state file's is met here", () => {
     const met = new Set(cases.map(([code]) => code));
