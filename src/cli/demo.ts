@@ -105,10 +105,10 @@ async function playAll(play: Play, casting: Casting) {
   const before = await sceneBefore(play, casting);
   out.line("2. A shadow set: a sample of prompts on every model, judged, off the request path.");
   await sceneShadow(play, casting);
-  out.line("3. Train on it and on the event log.");
+  out.line("3. Train on it.");
   await command(
-    ...["train", "--data", stage.path("shadow.jsonl"), "--events", stage.path("data")],
-    ...["--strategy", "auto", "--seed", String(seed), "--out", stage.path("router")],
+    ...["train", "--data", stage.path("shadow.jsonl"), "--strategy", "auto"],
+    ...["--seed", String(seed), "--out", stage.path("router")],
   );
   out.line("4. Evaluate on held-out prompts: the gate.");
   const evaluation = await command(

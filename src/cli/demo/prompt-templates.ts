@@ -124,7 +124,7 @@ export const promptTemplates: Readonly<Record<Topic, TopicTemplates>> = {
     ],
     slots: {
       hello: ["Hi!", "Hey there.", "Good morning!", "Hello again."],
-      time: ["today", "this evening", "on a Monday", "right now"],
+      time: ["today", "this evening", "on a Monday", "right now", "before the weekend"],
     },
   },
   facts: {
@@ -157,6 +157,7 @@ export const promptTemplates: Readonly<Record<Topic, TopicTemplates>> = {
         "Call Okoro back about the Lagos order of 12 pumps, due 9 August.",
         "The Bergen team moved the launch from Tuesday to Friday, cost 1,900.",
         "Mira likes the flat in Graz but the 14 October viewing clashes.",
+        "Invoice 118 from the Lyon studio: 3,400 euros, due 1 March, paid 12 March by Aziz.",
       ],
     },
   },

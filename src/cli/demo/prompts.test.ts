@@ -5,17 +5,17 @@ import { createPromptBank } from "./prompts.ts";
 import { simulatedModels, trueQuality } from "./simulated-models.ts";
 import { guessTopic, topics } from "./topics.ts";
 
-const bank = createPromptBank(createRandom(1), 60);
+const bank = createPromptBank(createRandom(1), 80);
 
 test("as many different prompts of every topic, no slot left open", () => {
-  expect(bank).toHaveLength(60 * topics.length);
+  expect(bank).toHaveLength(80 * topics.length);
   expect(new Set(bank.map(({ text }) => text)).size).toBe(bank.length);
   expect(bank.filter(({ text }) => /[{}]/.test(text))).toEqual([]);
 });
 
 test("the same seed gives the same bank", () => {
-  expect(createPromptBank(createRandom(1), 60)).toEqual(bank);
-  expect(createPromptBank(createRandom(2), 60)).not.toEqual(bank);
+  expect(createPromptBank(createRandom(1), 80)).toEqual(bank);
+  expect(createPromptBank(createRandom(2), 80)).not.toEqual(bank);
 });
 
 test("every model is the best one somewhere, and the best on average is the dearest", () => {

@@ -51,7 +51,7 @@ const concurrency = 12;
 const feedbackShare = 0.6;
 
 /** Calls with live figures in the progress line. */
-export async function perform(
+async function perform(
   play: Play,
   label: string,
   prompts: readonly Prompt[],
@@ -67,10 +67,12 @@ export async function perform(
     onResult(result, done) {
       quality += result.quality;
       costUsd += result.costUsd;
-      const figures = out.terminal
-        ? ` · quality ${(quality / done).toFixed(3)} · $${((costUsd / done) * 1000).toFixed(2)} per 1,000 calls`
-        : "";
-      out.progress(`${label}${figures}`, done / prompts.length);
+      if (!out.terminal) return;
+      const means = [
+        `quality ${(quality / done).toFixed(3)}`,
+        `$${((costUsd / done) * 1000).toFixed(2)} per 1,000 calls`,
+      ];
+      out.progress(`${label} · ${means.join(" · ")}`, done / prompts.length);
     },
   });
 }
@@ -85,7 +87,7 @@ export async function sceneBefore(play: Play, { before }: Casting): Promise<Summ
 }
 
 /** Every prompt on every model: the gateway's callers may ask for a model by name, too. */
-export async function askEveryModel(
+async function askEveryModel(
   play: Play,
   label: string,
   prompts: readonly Prompt[],
