@@ -4,7 +4,7 @@ import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
 import { messageRoutes } from "./anthropic/messages.ts";
 import { errorResponse } from "./errors.ts";
-import { exchange, readRequestId } from "./exchange.ts";
+import { createExchange, readRequestId } from "./exchange.ts";
 import { basicHeaders } from "./headers.ts";
 import { chatRoutes } from "./openai/chat.ts";
 import { embeddingRoutes } from "./openai/embeddings.ts";
@@ -27,6 +27,7 @@ export interface AppParts {
 export type FetchHandler = (request: Request) => Promise<Response>;
 
 export function createApp(parts: AppParts): FetchHandler {
+  const exchange = createExchange();
   const findRoute = createRouteTable([chatRoutes, messageRoutes, embeddingRoutes]);
 
   async function answer(request: Request): Promise<Response> {

@@ -6,7 +6,7 @@ import type { Reply, ReplyStream } from "../pipeline/reply.ts";
 import type { Services } from "../pipeline/services.ts";
 import { createDeadline } from "../std/deadline.ts";
 import { toErrorResponse } from "./errors.ts";
-import { callHeaders } from "./headers.ts";
+import { createHeaderTemplates, type HeaderTemplates } from "./headers.ts";
 
 /** A route that carries a call: what it is for, and which dialect its caller speaks. */
 export interface CallRoute {
@@ -14,20 +14,25 @@ export interface CallRoute {
   readonly dialect: Arrival["dialect"];
 }
 
-export async function exchange(
+export type Exchange = (
   request: Request,
   route: CallRoute,
   services: Services,
   pathModel?: string,
-): Promise<Response> {
-  const arrival = toArrival(request, route, services, pathModel);
-  try {
-    const reply = await handle(arrival, services);
-    return toResponse(reply, services);
-  } catch (thrown) {
-    if (!(thrown instanceof CallFailed)) throw thrown;
-    return toErrorResponse(thrown, arrival, services.getDialect(route.dialect), services);
-  }
+) => Promise<Response>;
+
+export function createExchange(): Exchange {
+  const templates = createHeaderTemplates();
+  return async (request, route, services, pathModel) => {
+    const arrival = toArrival(request, route, services, pathModel);
+    try {
+      const reply = await handle(arrival, services);
+      return toResponse(reply, templates, services);
+    } catch (thrown) {
+      if (!(thrown instanceof CallFailed)) throw thrown;
+      return toErrorResponse(thrown, arrival, services.getDialect(route.dialect), services);
+    }
+  };
 }
 
 function toArrival(
@@ -38,7 +43,7 @@ function toArrival(
 ): Arrival {
   const id = Bun.randomUUIDv7();
   const { headers } = request;
-  return {
+  const arrival: Arrival = {
     id,
     requestId: readRequestId(headers) ?? id,
     operation,
@@ -47,9 +52,9 @@ function toArrival(
     signal: request.signal,
     atMs: clock.now(),
     atUs: clock.monotonicUs(),
-    ...(pathModel === undefined ? {} : { pathModel }),
     bytes: () => readBytes(request, config.routeiq.bodyLimitBytes),
   };
+  return pathModel === undefined ? arrival : { ...arrival, pathModel };
 }
 
 /** A caller's own id is kept where it is printable and short; header injection needs neither. */
@@ -101,16 +106,14 @@ function assertMediaType(headers: Headers): void {
   );
 }
 
-function toResponse({ record, body }: Reply, services: Services): Response {
-  const headers = callHeaders(record, services);
-  if (typeof body === "string" || body instanceof Uint8Array) {
-    headers["content-type"] = "application/json";
-    return new Response(body as BodyInit, { headers });
-  }
-  headers["content-type"] = "text/event-stream; charset=utf-8";
-  headers["cache-control"] = "no-cache";
-  headers["x-accel-buffering"] = "no"; // nginx would hold events back
-  return new Response(toReadable(body, services), { headers });
+function toResponse(
+  { record, body }: Reply,
+  templates: HeaderTemplates,
+  services: Services,
+): Response {
+  const whole = typeof body === "string" || body instanceof Uint8Array;
+  const content = whole ? (body as BodyInit) : toReadable(body, services);
+  return new Response(content, { headers: templates.of(record, services) });
 }
 
 /**

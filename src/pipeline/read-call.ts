@@ -35,8 +35,8 @@ export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> 
   const deadlineMs = readDeadline(headers, arrival.atMs);
   const dial = readDial(headers);
   const sessionId = readSession(headers, body);
-  const traceparent = headers.get("traceparent") ?? undefined;
-  return {
+  const traceparent = headers.get("traceparent");
+  const call: Mutable<Call> = {
     id: arrival.id,
     requestId: arrival.requestId,
     operation: arrival.operation,
@@ -51,12 +51,15 @@ export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> 
     startedAtMs: arrival.atMs,
     startedUs: arrival.atUs,
     options: readOptions(headers, body),
-    ...(deadlineMs === undefined ? {} : { deadlineMs }),
-    ...(dial ? { dial } : {}),
-    ...(sessionId === undefined ? {} : { sessionId }),
-    ...(traceparent !== undefined && parseTraceparent(traceparent) ? { traceparent } : {}),
   };
+  if (deadlineMs !== undefined) call.deadlineMs = deadlineMs;
+  if (dial) call.dial = dial;
+  if (sessionId !== undefined) call.sessionId = sessionId;
+  if (traceparent !== null && parseTraceparent(traceparent)) call.traceparent = traceparent;
+  return call;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 function parseBody(bytes: Uint8Array): JsonObject {
   if (bytes.length === 0) {

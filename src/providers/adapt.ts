@@ -5,8 +5,8 @@ import type { Adaptation } from "./provider.ts";
 /** A field under another name; one that stands there already wins. */
 export function rename(from: string, to: string): Adaptation {
   return (body) => {
+    if (body[from] === undefined) return body; // most have none, and a copy is not free
     const { [from]: value, ...rest } = body;
-    if (value === undefined) return body;
     return to in rest ? rest : { ...rest, [to]: value };
   };
 }

@@ -11,7 +11,7 @@ import { type JsonEdit, type JsonEdits, spliceJson } from "../std/json.ts";
 import { adaptBody, type Provider } from "./provider.ts";
 
 /** What a caller may say to the gateway in the body, LiteLLM's words; a provider would refuse them. */
-export const gatewayFields: readonly string[] = [
+export const gatewayFields: ReadonlySet<string> = new Set([
   "allowed_openai_params",
   "cache",
   "context_window_fallback_dict",
@@ -36,7 +36,7 @@ export const gatewayFields: readonly string[] = [
   "stream_timeout",
   "tags",
   "timeout",
-];
+]);
 
 /** Fields that would send the call, or a key, somewhere that the operator did not choose. */
 const refusedFields: readonly string[] = ["api_key", "api_base", "base_url"];
@@ -101,8 +101,8 @@ function editsFor(call: Call, deployment: Deployment, provider: Provider): JsonE
   const edits: Record<string, JsonEdit> = {
     model: { set: JSON.stringify(deployment.upstreamModel) },
   };
-  for (const field of gatewayFields) {
-    if (call.body[field] !== undefined) edits[field] = { remove: true };
+  for (const field in call.body) {
+    if (gatewayFields.has(field)) edits[field] = { remove: true };
   }
   if (dropsMetadata(call)) edits["metadata"] = { remove: true };
   if (needsUsage(call, provider, call.body)) {

@@ -39,7 +39,7 @@ export interface JsonPlace {
 export function parseJson(bytes: Uint8Array): unknown {
   let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    text = strictUtf8.decode(bytes);
   } catch {
     const offset = firstInvalidUtf8(bytes);
     const before = new TextDecoder().decode(bytes.subarray(0, offset));
@@ -48,6 +48,9 @@ export function parseJson(bytes: Uint8Array): unknown {
   }
   return parseJsonText(text);
 }
+
+/** Keeps nothing between calls that are not streamed. */
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true });
 
 /** As parseJson, of text. */
 export function parseJsonText(text: string): unknown {
@@ -58,7 +61,8 @@ export function parseJsonText(text: string): unknown {
     const fault = locateJsonError(text);
     throw new JsonParseFailed("json", placeOf(text, fault.offset), fault.message);
   }
-  if (isDeeperThan(value, maxJsonDepth)) {
+  // Each level takes two brackets at least, so most texts are too short to be too deep.
+  if (text.length > 2 * maxJsonDepth && isDeeperThan(value, maxJsonDepth)) {
     const message = `the JSON is nested more than ${maxJsonDepth} levels deep`;
     throw new JsonParseFailed("depth", placeOf(text, 0), message);
   }
@@ -278,7 +282,8 @@ function isDeeperThan(value: unknown, limit: number): boolean {
     const next: unknown[] = [];
     for (const item of level) {
       if (typeof item !== "object" || item === null) continue;
-      for (const child of Object.values(item)) {
+      for (const key in item) {
+        const child: unknown = (item as Record<string, unknown>)[key];
         if (typeof child === "object" && child !== null) next.push(child);
       }
     }

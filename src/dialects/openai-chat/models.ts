@@ -2,7 +2,9 @@
 import type { ModelFacts } from "../../domain/model.ts";
 
 /** OpenAI's own families that reason: they take `max_completion_tokens` and `reasoning_effort`. */
-export const isOpenaiReasoner = (model: string) => /^(o[1-9]|gpt-[5-9](?!.*chat))/.test(model);
+const reasoner = /^(o[1-9]|gpt-[5-9](?!.*chat))/;
+
+export const isOpenaiReasoner = (model: string) => reasoner.test(model);
 
 /** Whether `reasoning_effort` means something to a model; its facts know best. */
 export function reasons(model: string, facts: ModelFacts | undefined): boolean {
