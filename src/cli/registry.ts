@@ -18,6 +18,7 @@ export const commands: CommandRegistry = {
   "models list": async () => (await import("./models/list.ts")).listCommand,
   "models rollback": async () => (await import("./models/rollback.ts")).rollbackCommand,
   why: async () => (await import("./why.ts")).whyCommand,
+  doctor: async () => (await import("./doctor.ts")).doctorCommand,
   version: async () => (await import("./version.ts")).versionCommand,
 };
 

@@ -1,6 +1,5 @@
 /** What `serve` does once the process is as it should be: load, check, start, wait, drain. */
 import { existsSync } from "node:fs";
-import { resolve } from "node:path";
 import { checkConfig, refuseOpenBind } from "../config/check.ts";
 import type { Config } from "../config/config.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
@@ -14,7 +13,7 @@ import { isLogLevel } from "../telemetry/log.ts";
 import type { CommandContext } from "./command.ts";
 import { withSimulatedModels } from "./demo/simulated-config.ts";
 import type { SimulatedProviders } from "./demo/simulated-providers.ts";
-import { UsageError } from "./parse.ts";
+import { readPlace } from "./place.ts";
 
 export async function serve(context: CommandContext): Promise<number> {
   const { flags, env, out, signal } = context;
@@ -77,28 +76,6 @@ function toLogOptions(env: CommandContext["env"]): GatewayOptions["log"] {
     write: (line) => void process.stderr.write(line),
     level: isLogLevel(level) ? level : "info",
     format: format === "pretty" ? "pretty" : "json",
-  };
-}
-
-interface Place {
-  readonly host: string;
-  readonly port: number;
-  readonly dataDir: string;
-}
-
-/** Flags, then LiteLLM's and the platforms' variables, then the defaults. @throws UsageError */
-function readPlace({ flags, env }: CommandContext): Place {
-  const text = (name: string) => (typeof flags[name] === "string" ? flags[name] : undefined);
-  const port = Number(text("port") ?? (env["PORT"] || "4000"));
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new UsageError(
-      `--port takes a number from 0 to 65535, not "${text("port") ?? env["PORT"]}".`,
-    );
-  }
-  return {
-    host: text("host") ?? (env["LITELLM_HOST"] || "127.0.0.1"),
-    port,
-    dataDir: resolve(text("data-dir") ?? (env["ROUTEIQ_DATA_DIR"] || ".routeiq")),
   };
 }
 

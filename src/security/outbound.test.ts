@@ -92,7 +92,7 @@ describe("the connection goes to the checked address, under its name", () => {
     const reply = await check(url, { ca: cert });
     expect(await reply.json()).toMatchObject({ host: `upstream.test:${secure.port}` });
     expect(await refusal(check(`https://other.test:${secure.port}/`, { ca: cert }))).toBe(
-      "upstream_unreachable: The provider at other.test cannot be reached: " +
+      "upstream_unreachable: The server at other.test cannot be reached: " +
         "its TLS certificate is not accepted (ERR_TLS_CERT_ALTNAME_INVALID).",
     );
     expect(await refusal(check(url))).toContain("its TLS certificate is not accepted");
@@ -179,25 +179,25 @@ describe("what is refused", () => {
       "a name without an address",
       resolvesTo(),
       {},
-      "upstream_unreachable: The provider at a.test cannot be reached: its name has no address.",
+      "upstream_unreachable: The server at a.test cannot be reached: its name has no address.",
     ],
     [
       "a resolver that lies",
       resolvesTo("not-an-address"),
       {},
-      "upstream_unreachable: The provider at a.test cannot be reached: its name resolves to something that is no address.",
+      "upstream_unreachable: The server at a.test cannot be reached: its name resolves to something that is no address.",
     ],
     [
       "a resolver that fails",
       { resolve: () => Promise.reject(new Error("SERVFAIL")) },
       {},
-      "upstream_unreachable: The provider at a.test cannot be reached: its name does not resolve.",
+      "upstream_unreachable: The server at a.test cannot be reached: its name does not resolve.",
     ],
     [
       "a resolver that hangs",
       { resolve: () => new Promise(() => undefined) },
       { connectTimeoutMs: 5 },
-      "upstream_timeout: The provider at a.test cannot be reached: its name was not resolved within 5 ms.",
+      "upstream_timeout: The server at a.test cannot be reached: its name was not resolved within 5 ms.",
     ],
   ];
   test.each(cases)("%s", async (_name, options, more, expected) => {
@@ -297,7 +297,7 @@ describe("connections that do not come about", () => {
 
   test("a refused connection is told as such", async () => {
     expect(await refusal(check(`http://127.0.0.1:${await closedPort()}/`))).toBe(
-      "upstream_unreachable: The provider at 127.0.0.1 cannot be reached: it refuses the connection.",
+      "upstream_unreachable: The server at 127.0.0.1 cannot be reached: it refuses the connection.",
     );
   });
 
@@ -322,7 +322,7 @@ describe("connections that do not come about", () => {
     };
     const url = `http://127.0.0.1:${plain.port}/silent`;
     expect(await refusal(check(url, { probe }, { connectTimeoutMs: 20 }))).toBe(
-      "upstream_timeout: The provider at 127.0.0.1 cannot be reached: it took no connection within 20 ms.",
+      "upstream_timeout: The server at 127.0.0.1 cannot be reached: it took no connection within 20 ms.",
     );
     expect(probed).toEqual(["127.0.0.1"]);
   });

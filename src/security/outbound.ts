@@ -374,12 +374,12 @@ function toUpstreamError(thrown: unknown, host: string): GatewayError {
 function unreachable(host: string, why: string, cause?: unknown): GatewayError {
   return new GatewayError(
     "upstream_unreachable",
-    `The provider at ${host} cannot be reached: ${why}.`,
+    `The server at ${host} cannot be reached: ${why}.`,
     { cause },
   );
 }
 
 function tooSlow(host: string, what: string, limitMs: number): GatewayError {
-  const message = `The provider at ${host} cannot be reached: ${what} within ${limitMs} ms.`;
+  const message = `The server at ${host} cannot be reached: ${what} within ${limitMs} ms.`;
   return new GatewayError("upstream_timeout", message);
 }
