@@ -1,0 +1,249 @@
+/**
+ * The makers' own clients read what our dialects write, and their requests are read by us: every
+ * caller against every provider's recorded stream, in one process, without a network.
+ */
+import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
+import { createAnthropic } from "@ai-sdk/anthropic";
+import { createOpenAI } from "@ai-sdk/openai";
+import Anthropic from "@anthropic-ai/sdk";
+import { generateText, jsonSchema, streamText, type ToolSet, tool } from "ai";
+import OpenAI from "openai";
+import type { Dialect, DialectName } from "../../src/dialects/dialect.ts";
+import { dialects } from "../../src/dialects/registry.ts";
+import { GatewayError } from "../../src/domain/errors.ts";
+import type { JsonObject } from "../../src/domain/json.ts";
+import { createSseParser, type SseFrame } from "../../src/std/sse.ts";
+
+const fixtures = join(import.meta.dir, "..", "fixtures");
+
+async function wireOf(name: string): Promise<JsonObject | readonly string[]> {
+  return (await Bun.file(join(fixtures, `${name}.json`)).json()).wire;
+}
+
+/** A gateway in a function: the caller's request is decoded, the provider's answer is a fixture. */
+function gateway(fixture: string, caller: Dialect, seen: JsonObject[] = []): typeof fetch {
+  const upstream = fixture.startsWith("anthropic/") ? dialects.anthropic : dialects["openai-chat"];
+  const answer = async (_url: unknown, init?: RequestInit): Promise<Response> => {
+    const request = caller.decodeRequest(JSON.parse(String(init?.body)));
+    const model = upstream.name === "anthropic" ? "claude-sonnet-4-5" : "gpt-5-mini";
+    seen.push(upstream.encodeRequest(request, model, { dropParams: true }));
+    const wire = await wireOf(fixture);
+    if (!Array.isArray(wire)) {
+      return Response.json(caller.encodeReply(upstream.decodeReply(wire as JsonObject)));
+    }
+    const text = await encode(wire as readonly string[], upstream, caller, request);
+    return new Response(text, { headers: { "content-type": "text/event-stream" } });
+  };
+  return answer as typeof fetch;
+}
+
+async function encode(
+  lines: readonly string[],
+  upstream: Dialect,
+  caller: Dialect,
+  request: ReturnType<Dialect["decodeRequest"]>,
+): Promise<string> {
+  const parser = createSseParser();
+  const bytes = new TextEncoder().encode(`${lines.join("\n")}\n`);
+  async function* frames(): AsyncGenerator<SseFrame> {
+    yield* parser.push(bytes);
+    yield* parser.end();
+  }
+  let text = "";
+  try {
+    for await (const part of caller.encodeStream(upstream.decodeStream(frames()), request))
+      text += part;
+  } catch (thrown) {
+    if (!(thrown instanceof GatewayError)) throw thrown;
+    text += caller.encodeStreamError(thrown);
+  }
+  return text;
+}
+
+const openai = (fixture: string, seen?: JsonObject[]) =>
+  new OpenAI({
+    apiKey: "k",
+    maxRetries: 0,
+    fetch: gateway(fixture, dialects["openai-chat"], seen),
+  });
+const anthropic = (fixture: string, seen?: JsonObject[]) =>
+  new Anthropic({ apiKey: "k", maxRetries: 0, fetch: gateway(fixture, dialects.anthropic, seen) });
+const ask = { model: "auto", messages: [{ role: "user" as const, content: "hi" }] };
+
+interface Outcome {
+  readonly text: string;
+  readonly calls: readonly (readonly [string, unknown])[];
+  readonly reasoning?: string;
+  readonly finish: Readonly<Record<DialectName, string>>;
+  readonly tokens: readonly [input: number, output: number];
+}
+const stopped = { "openai-chat": "stop", anthropic: "end_turn" };
+const called = { "openai-chat": "tool_calls", anthropic: "tool_use" };
+const outcomes: readonly (readonly [string, Outcome])[] = [
+  [
+    "anthropic/stream-text",
+    { text: "Hello, wörld €", calls: [], finish: stopped, tokens: [125, 15] },
+  ],
+  [
+    "anthropic/stream-tools-parallel",
+    {
+      text: "Let me look.",
+      calls: [
+        ["get_weather", { location: "San Francisco, CA" }],
+        ["get_time", {}],
+      ],
+      finish: called,
+      tokens: [472, 89],
+    },
+  ],
+  [
+    "anthropic/stream-thinking",
+    { text: "12,231", calls: [], reasoning: "First, 27 * 453.", finish: stopped, tokens: [50, 60] },
+  ],
+  [
+    "anthropic/reply-tools",
+    {
+      text: "Looking.",
+      calls: [
+        ["get_weather", { location: "SF" }],
+        ["get_time", {}],
+      ],
+      finish: called,
+      tokens: [10, 25],
+    },
+  ],
+  [
+    "anthropic/reply-text",
+    { text: "Hi! My name is Claude.", calls: [], finish: stopped, tokens: [3858, 25] },
+  ],
+  [
+    "openai/stream-text",
+    { text: 'Hel"lo", wörld €\n', calls: [], finish: stopped, tokens: [9, 12] },
+  ],
+  [
+    "openai/stream-tools-parallel",
+    {
+      text: "",
+      calls: [
+        ["get_weather", { location: "SF" }],
+        ["get_time", {}],
+      ],
+      finish: called,
+      tokens: [9, 12],
+    },
+  ],
+  ["openai/reply-text", { text: "Hello!", calls: [], finish: stopped, tokens: [19, 10] }],
+  [
+    "deepseek/stream-reasoning",
+    { text: "Done", calls: [], reasoning: "Let me think.", finish: stopped, tokens: [10, 20] },
+  ],
+  ["groq/stream-text", { text: "Hi", calls: [], finish: stopped, tokens: [9, 12] }],
+];
+
+describe.each(outcomes)("%s", (fixture, outcome) => {
+  const isStream = fixture.includes("/stream-");
+
+  test("read by OpenAI's client", async () => {
+    const completions = openai(fixture).chat.completions;
+    const reply = isStream
+      ? await completions
+          .stream({ ...ask, stream: true, stream_options: { include_usage: true } })
+          .finalChatCompletion()
+      : await completions.create(ask);
+    const choice = reply.choices[0];
+    const calls = (choice?.message.tool_calls ?? []).map((call) =>
+      call.type === "function" ? [call.function.name, JSON.parse(call.function.arguments)] : [],
+    );
+    expect(choice?.message.content ?? "").toBe(outcome.text);
+    expect(calls).toEqual(outcome.calls.map((call) => [...call]));
+    expect(choice?.finish_reason).toBe(outcome.finish["openai-chat"] as "stop");
+    expect([reply.usage?.prompt_tokens, reply.usage?.completion_tokens]).toEqual([
+      ...outcome.tokens,
+    ]);
+  });
+
+  test("read by Anthropic's client", async () => {
+    const messages = anthropic(fixture).messages;
+    const reply = isStream
+      ? await messages.stream({ ...ask, max_tokens: 100 }).finalMessage()
+      : await messages.create({ ...ask, max_tokens: 100 });
+    const text = reply.content.map((block) => (block.type === "text" ? block.text : "")).join("");
+    const calls = reply.content.flatMap((block) =>
+      block.type === "tool_use" ? [[block.name, block.input]] : [],
+    );
+    const reasoning = reply.content
+      .map((block) => (block.type === "thinking" ? block.thinking : ""))
+      .join("");
+    expect([text, calls]).toEqual([outcome.text, outcome.calls.map((call) => [...call])]);
+    expect(reasoning).toBe(outcome.reasoning ?? "");
+    expect(reply.stop_reason).toBe(outcome.finish.anthropic as "end_turn");
+    const { input_tokens, cache_read_input_tokens, cache_creation_input_tokens } = reply.usage;
+    const input =
+      input_tokens + (cache_read_input_tokens ?? 0) + (cache_creation_input_tokens ?? 0);
+    expect([input, reply.usage.output_tokens]).toEqual([...outcome.tokens]);
+  });
+
+  test("read by Vercel's, in both dialects", async () => {
+    for (const name of ["openai-chat", "anthropic"] as const) {
+      const fetch = gateway(fixture, dialects[name]);
+      const model =
+        name === "anthropic"
+          ? createAnthropic({ apiKey: "k", fetch })("auto")
+          : createOpenAI({ apiKey: "k", fetch }).chat("auto");
+      const inputSchema = jsonSchema({ type: "object" });
+      // Their type of a tool does not meet exactOptionalPropertyTypes.
+      const tools = Object.fromEntries(
+        outcome.calls.map(([called]) => [called, tool({ inputSchema })]),
+      ) as unknown as ToolSet;
+      const result = isStream
+        ? streamText({ model, prompt: "hi", tools, maxRetries: 0 })
+        : await generateText({ model, prompt: "hi", tools, maxRetries: 0 });
+      expect(await result.text).toBe(outcome.text);
+      const calls = (await result.toolCalls).map(({ toolName, input }) => [toolName, input]);
+      expect(calls).toEqual(outcome.calls.map((call) => [...call]));
+    }
+  });
+});
+
+describe("errors within a stream reach the client as errors", () => {
+  test.each([
+    "anthropic/stream-error",
+    "anthropic/stream-truncated",
+    "openai/stream-error",
+    "openrouter/stream-comments-and-error",
+  ])("%s", async (fixture) => {
+    const ofOpenai = openai(fixture).chat.completions.stream({ ...ask, stream: true });
+    expect(
+      await ofOpenai.finalChatCompletion().then(
+        () => "whole",
+        () => "failed",
+      ),
+    ).toBe("failed");
+    const ofAnthropic = anthropic(fixture).messages.stream({ ...ask, max_tokens: 100 });
+    expect(
+      await ofAnthropic.finalMessage().then(
+        () => "whole",
+        () => "failed",
+      ),
+    ).toBe("failed");
+  });
+});
+
+test("a conversation with signed thinking goes back as it came", async () => {
+  const seen: JsonObject[] = [];
+  const client = openai("anthropic/reply-thinking", seen);
+  const first = await client.chat.completions.create(ask);
+  const message = first.choices[0]?.message;
+  if (!message) throw new Error("no message");
+  await client.chat.completions.create({
+    ...ask,
+    messages: [...ask.messages, message, { role: "user", content: "and?" }],
+  });
+  const sent = seen[1]?.["messages"] as readonly JsonObject[] | undefined;
+  expect(sent?.[1]?.["content"]).toEqual([
+    { type: "thinking", thinking: "Let me see.", signature: "WaUjzkyp" },
+    { type: "redacted_thinking", data: "EmwKAhgB" },
+    { type: "text", text: "So." },
+  ]);
+});
