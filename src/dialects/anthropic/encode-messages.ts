@@ -124,8 +124,8 @@ export const toToolId = (id: string) => id.replace(/[^a-zA-Z0-9_-]/g, "_") || "c
  * A call's arguments as an object. A model may have written what is no JSON object; it stays in the
  * history under a name that says so, since refusing it would end the conversation.
  */
-export function toInput(text: string | undefined): JsonObject {
-  if (text === undefined || text.trim() === "") return {};
+export function toInput(text: string | null | undefined): JsonObject {
+  if (!text?.trim()) return {};
   try {
     const value: unknown = JSON.parse(text);
     if (isObject(value)) return value;

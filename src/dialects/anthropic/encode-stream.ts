@@ -6,6 +6,7 @@ import type { ChatChunk, ToolCallDelta, WireUsage } from "../../domain/chat.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import { encodeSse } from "../../std/sse.ts";
 import { toToolId } from "./encode-messages.ts";
+import { partsText } from "./reply.ts";
 import { fromUsage } from "./usage.ts";
 import { toStopReason } from "./wire.ts";
 
@@ -54,7 +55,7 @@ class StreamEncoder {
       const reasoning = delta.reasoning_content ?? delta["reasoning"];
       if (typeof reasoning === "string" && reasoning) this.between(() => this.think(reasoning));
       for (const block of delta.thinking_blocks ?? []) this.between(() => this.sign(block));
-      const text = delta.content || delta.refusal;
+      const text = partsText(delta.content) || delta.refusal;
       if (text) this.between(() => this.text(text));
       for (const call of delta.tool_calls ?? []) this.call(call);
       if (choice.finish_reason) this.finishReason = choice.finish_reason;

@@ -99,8 +99,7 @@ function toBlocks(message: ChatMessage): readonly JsonObject[] {
   const kept = specific(message)["content_blocks"];
   if (Array.isArray(kept)) return kept;
   const reasoning = message.reasoning_content ?? text(message["reasoning"]);
-  const content = typeof message.content === "string" ? message.content : partsText(message);
-  const said = content || text(message["refusal"]);
+  const said = partsText(message.content) || text(message["refusal"]);
   return [
     ...(message.thinking_blocks ??
       (reasoning ? [{ type: "thinking", thinking: reasoning, signature: "" }] : [])),
@@ -114,9 +113,8 @@ function toBlocks(message: ChatMessage): readonly JsonObject[] {
   ];
 }
 
-/** Some providers answer in parts. */
-function partsText(message: ChatMessage): string {
-  return Array.isArray(message.content)
-    ? message.content.map((part: JsonObject) => text(part["text"])).join("")
-    : "";
+/** Content as text; some providers answer in parts. */
+export function partsText(content: unknown): string {
+  if (!Array.isArray(content)) return text(content);
+  return content.map((part: unknown) => (isObject(part) ? text(part["text"]) : "")).join("");
 }

@@ -29,11 +29,36 @@ export function decodeReply(body: JsonObject, context: ReplyContext = {}): ChatR
       ...choice,
       index: typeof choice["index"] === "number" ? choice["index"] : i,
       finish_reason: choice["finish_reason"] ?? null,
-      message: withReasoning(choice["message"]),
+      message: toMessage(choice["message"]),
     })),
     ...usageField(body["usage"]),
   };
   return reply as unknown as ChatReply; // checked above as far as we read it
+}
+
+/** Calls with an id and with arguments as text, however the server sent them. */
+function toMessage(sent: unknown): JsonObject {
+  const message = withReasoning(sent);
+  const calls = message["tool_calls"];
+  if (!Array.isArray(calls)) return message;
+  const fixed = calls.filter(isObject).map((call, i) => {
+    const { function: called } = withTextArguments(call);
+    return {
+      ...call,
+      id: call["id"] ?? `call_${i}`,
+      type: call["type"] ?? "function",
+      function: called,
+    };
+  });
+  return { ...message, tool_calls: fixed };
+}
+
+/** A tool call, whole or a piece of one, whose arguments are text. */
+export function withTextArguments(call: JsonObject): JsonObject {
+  const called = isObject(call["function"]) ? call["function"] : {};
+  const args = called["arguments"];
+  if (isObject(args)) return { ...call, function: { ...called, arguments: JSON.stringify(args) } };
+  return { ...call, function: called };
 }
 
 /** vLLM, Groq and OpenRouter say `reasoning` for what DeepSeek and LiteLLM call `reasoning_content`. */

@@ -6,7 +6,7 @@ import { encodeSse, type SseFrame } from "../../std/sse.ts";
 import { decodeWire, parseFrame } from "../decode-wire.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { decodeStreamError, isError } from "./errors.ts";
-import { readUsage, withReasoning } from "./reply.ts";
+import { readUsage, withReasoning, withTextArguments } from "./reply.ts";
 import { Chunk } from "./wire.ts";
 
 const terminator = "[DONE]";
@@ -63,13 +63,8 @@ function toDelta(sent: Json | undefined): JsonObject {
   const calls = delta["tool_calls"];
   if (!Array.isArray(calls)) return delta;
   const fixed = calls.filter(isObject).map((call, i) => {
-    const called = isObject(call["function"]) ? call["function"] : {};
-    const args = called["arguments"];
-    return {
-      ...call,
-      index: typeof call["index"] === "number" ? call["index"] : i,
-      function: isObject(args) ? { ...called, arguments: JSON.stringify(args) } : called,
-    };
+    const index = typeof call["index"] === "number" ? call["index"] : i;
+    return { ...withTextArguments(call), index };
   });
   return { ...delta, tool_calls: fixed };
 }
