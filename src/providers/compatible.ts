@@ -37,7 +37,7 @@ const rows: readonly Row[] = [
   {
     name: "together_ai",
     aliases: ["together"],
-    baseUrl: "https://api.together.xyz/v1",
+    baseUrl: "https://api.together.ai/v1",
     baseUrlEnv: ["TOGETHER_AI_API_BASE"],
     keys: ["TOGETHERAI_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_TOKEN"],
     adapt: [oldLimit],

@@ -2,9 +2,10 @@
 import { anthropic } from "./anthropic.ts";
 import { compatible } from "./compatible.ts";
 import { openai } from "./openai.ts";
+import { openaiLike } from "./openai-like.ts";
 import type { Provider } from "./provider.ts";
 
-export const providers: readonly Provider[] = [openai, anthropic, ...compatible];
+export const providers: readonly Provider[] = [openai, anthropic, ...compatible, ...openaiLike];
 
 const byPrefix: ReadonlyMap<string, Provider> = new Map(
   providers.flatMap((provider) =>
@@ -25,15 +26,16 @@ export const prefixes: readonly string[] = [...byPrefix.keys()];
  * starts, with that deployment off and a warning. Source: LiteLLM's list of providers.
  */
 export const notServedYet: ReadonlySet<string> = new Set([
-  ...["ai21", "ai21_chat", "aiml", "aleph_alpha", "amazon_nova", "assemblyai", "auto_router"],
-  ...["azure", "azure_ai", "azure_text", "bedrock", "bedrock_converse", "bytez", "chutes"],
-  ...["clarifai", "cloudflare", "codestral", "cometapi", "compactifai", "databricks", "datarobot"],
-  ...["deepgram", "elevenlabs", "empower", "exa_ai", "fal_ai", "featherless_ai", "firecrawl"],
-  ...["galadriel", "gigachat", "github_copilot", "gradient_ai", "helicone", "heroku", "infinity"],
-  ...["jina_ai", "lambda_ai", "langgraph", "lemonade", "maritalk", "milvus", "minimax", "morph"],
-  ...["nlp_cloud", "nscale", "oci", "oobabooga", "ovhcloud", "palm", "petals", "poe", "predibase"],
-  ...["publicai", "ragflow", "recraft", "replicate", "runwayml", "sagemaker", "sagemaker_chat"],
-  ...["sap", "searxng", "snowflake", "stability", "tavily", "text-completion-openai", "topaz"],
-  ...["text-completion-codestral", "triton", "v0", "venice", "veniceai", "vertex_ai"],
-  ...["vertex_ai_beta", "voyage", "watsonx", "watsonx_text", "xinference", "xiaomi_mimo"],
+  ...["agentcore", "ai21_chat", "aiml", "aleph_alpha", "amazon_nova", "anyscale", "azure"],
+  ...["assemblyai", "auto_router", "aws_polly", "azure_ai", "azure_text", "bedrock", "bytez"],
+  ...["bedrock_converse", "bedrock_mantle", "bigmodel", "black_forest_labs", "chatgpt", "clarifai"],
+  ...["cloudflare", "codestral", "cometapi", "compactifai", "databricks", "datarobot", "deepgram"],
+  ...["elevenlabs", "empower", "exa_ai", "fal_ai", "firecrawl", "galadriel"],
+  ...["gigachat", "github_copilot", "gradient_ai", "heroku", "inception", "infinity", "jina_ai"],
+  ...["langgraph", "lemonade", "maritalk", "milvus", "nlp_cloud"],
+  ...["oci", "oobabooga", "opencode_go", "palm", "petals", "predibase"],
+  ...["ragflow", "recraft", "replicate", "runwayml", "sagemaker", "sagemaker_chat", "sap"],
+  ...["sarvam", "searxng", "snowflake", "soniox", "stability", "tavily", "tencent", "topaz"],
+  ...["text-completion-codestral", "text-completion-openai", "triton", "vertex_ai"],
+  ...["vertex_ai_beta", "voyage", "watsonx", "watsonx_text", "xinference"],
 ]);

@@ -36,7 +36,7 @@ describe("served", () => {
     ],
     [
       { model: "together_ai/meta-llama/L3" },
-      ["together_ai", "meta-llama/L3", "https://api.together.xyz/v1", "tk"],
+      ["together_ai", "meta-llama/L3", "https://api.together.ai/v1", "tk"],
     ],
     [{ model: "ollama_chat/llama3" }, ["ollama", "llama3", "http://box:11434/v1", undefined]],
     [

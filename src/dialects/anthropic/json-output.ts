@@ -60,7 +60,7 @@ export function toStrictSchema(schema: JsonObject): JsonObject {
   for (const [key, value] of Object.entries(schema)) {
     if (key === "properties" || key === "$defs" || key === "definitions") {
       strict[key] = mapSchemas(value);
-    } else if (key === "items" || key === "not") {
+    } else if (key === "items") {
       strict[key] = isObject(value) ? toStrictSchema(value) : value;
     } else if (key === "anyOf" || key === "allOf" || key === "oneOf") {
       strict[key === "oneOf" ? "anyOf" : key] = Array.isArray(value)
