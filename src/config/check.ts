@@ -1,6 +1,9 @@
 /** Rules that span keys, and those that need to know what this binary serves. */
+import { toGatewayError } from "../domain/errors.ts";
 import { withoutPrefix } from "../domain/model.ts";
+import { parseRange } from "../security/address.ts";
 import { parseReference } from "../security/secrets.ts";
+import { checkUrl } from "../security/ssrf.ts";
 import { findNearest, rankNearest } from "../std/nearest.ts";
 import type { Config, FallbackList } from "./config.ts";
 import type { Loaded } from "./load.ts";
@@ -37,6 +40,7 @@ export function checkConfig(loaded: Loaded, options: CheckOptions): Loaded {
   checkFallbacks(check);
   checkAliases(check);
   checkAutoModels(check);
+  checkAddresses(check);
   checkMasterKey(check);
   const refused = report.findings.some(({ level }) => level === "error");
   return { config: refused ? undefined : config, findings: report.findings, spot };
@@ -245,6 +249,41 @@ function checkAutoModels(check: Check): void {
       tellUnreachable(candidate, spot([...at, "candidates", index]), check, groups);
     });
   }
+}
+
+const noRules = { ranges: [], hosts: [] };
+
+/** What stands in the file may be private; it must be an address, and never a metadata service. */
+function checkAddresses({ config, report, spot }: Check): void {
+  const refuse = (text: unknown, path: Path, remedy: string) => {
+    if (typeof text !== "string") return;
+    try {
+      checkUrl(text, "operator", noRules);
+    } catch (thrown) {
+      report.refuse(spot(path), toGatewayError(thrown).message, remedy);
+    }
+  };
+  config.models.forEach(({ params }, index) => {
+    for (const key of ["api_base", "base_url"]) {
+      const remedy = "Write the provider's base URL: https://host/v1.";
+      refuse(params[key], ["model_list", index, "litellm_params", key], remedy);
+    }
+  });
+  const { telemetry, outbound, corsOrigins } = config.routeiq;
+  const otlp: Path = ["routeiq_settings", "telemetry", "otlp_endpoint"];
+  refuse(telemetry.otlpEndpoint, otlp, "Write the collector's URL: http://host:4318.");
+  outbound.allowCidrs.forEach((cidr, index) => {
+    if (parseRange(cidr)) return;
+    const at = spot(["routeiq_settings", "outbound", "allow_cidrs", index]);
+    report.refuse(at, `"${cidr}" is no address range`, "Write one such as 10.1.0.0/16.");
+  });
+  corsOrigins.forEach((origin, index) => {
+    if (origin === "*" || (URL.canParse(origin) && new URL(origin).origin === origin)) return;
+    const at = spot(["routeiq_settings", "cors_origins", index]);
+    const meant = URL.canParse(origin) ? new URL(origin).origin : "null";
+    const remedy = meant === "null" ? "Write one such as https://app.example." : `Write ${meant}.`;
+    report.refuse(at, `"${origin}" is no origin, so no page could match it`, remedy);
+  });
 }
 
 const weakKeys: ReadonlySet<string> = new Set([

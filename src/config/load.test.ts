@@ -437,6 +437,27 @@ describe("what is said of a wrong or doubtful file", () => {
       ["warning 4 general_settings.master_key: the master key is easy to guess"],
     ],
     [
+      "addresses that are none, or no place to go",
+      `model_list:
+  - model_name: a
+    litellm_params: {model: openai/a, api_key: k, api_base: http://localhost:11434/v1}
+  - model_name: b
+    litellm_params: {model: openai/b, api_key: k, api_base: "http://169.254.169.254/v1"}
+  - model_name: c
+    litellm_params: {model: openai/c, api_key: k, api_base: localhost:8000}
+routeiq_settings:
+  cors_origins: ["https://app.example/", "https://ok.example", "app"]
+  outbound: {allow_cidrs: [10.0.0.0/33]}
+`,
+      [
+        "error 5 model_list[1].litellm_params.api_base: The address 169.254.169.254 is refused: it is a metadata service.",
+        "error 7 model_list[2].litellm_params.api_base: The address localhost: is refused: only http and https are spoken, not localhost:.",
+        'error 10 routeiq_settings.outbound.allow_cidrs[0]: "10.0.0.0/33" is no address range',
+        'error 9 routeiq_settings.cors_origins[0]: "https://app.example/" is no origin, so no page could match it',
+        'error 9 routeiq_settings.cors_origins[2]: "app" is no origin, so no page could match it',
+      ],
+    ],
+    [
       "an include that is not there",
       `include: [gone.yaml]\n${model}`,
       ["error 1 include[0]: the included file /app/gone.yaml does not exist"],

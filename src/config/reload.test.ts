@@ -48,6 +48,21 @@ test("a good one is applied", async () => {
   expect([applied, name()]).toEqual([["second"], "second"]);
 });
 
+test("what is read at the start alone is told when it changes", async () => {
+  const next = await configNamed("second");
+  const changed = { ...next, routeiq: { ...next.routeiq, upstreamProtocol: "http2" as const } };
+  const { reloader } = await setUp(async () => ({ config: changed, findings: [] }));
+  const { lastOutcome, findings } = await reloader.reload();
+  expect(lastOutcome).toBe("applied");
+  expect(findings).toMatchObject([
+    {
+      level: "warning",
+      path: "routeiq_settings.upstream_protocol",
+      remedy: "Start the gateway again.",
+    },
+  ]);
+});
+
 test("a refused one leaves the last good one", async () => {
   const { reloader, applied, name } = await setUp(async () => ({
     config: undefined,

@@ -61,6 +61,7 @@ export function createConfigReloader({
       findings = loaded.findings;
       if (!loaded.config) return refuse(findings);
       await apply(loaded.config);
+      findings = [...findings, ...restartFindings(current, loaded.config)];
       current = loaded.config;
       status = { count: status.count + 1, lastAtMs: clock.now(), lastOutcome: "applied", findings };
       return status;
@@ -88,4 +89,31 @@ export function createConfigReloader({
       return waiting;
     },
   };
+}
+
+/** Settings that are read once, when the process starts. */
+const readAtStart: Readonly<Record<string, (settings: Config["routeiq"]) => unknown>> = {
+  "telemetry.events": ({ telemetry }) => telemetry.events,
+  "telemetry.otlp_endpoint": ({ telemetry }) => telemetry.otlpEndpoint,
+  "telemetry.otlp_headers": ({ telemetry }) => telemetry.otlpHeaders,
+  "telemetry.service_name": ({ telemetry }) => telemetry.serviceName,
+  "telemetry.retention": ({ telemetry }) => telemetry.retention,
+  outbound: ({ outbound }) => outbound,
+  upstream_protocol: ({ upstreamProtocol }) => upstreamProtocol,
+};
+
+/** A change that a reload cannot take into service is told, not passed over. */
+function restartFindings(before: Config, after: Config): Finding[] {
+  const same = (pick: (settings: Config["routeiq"]) => unknown) =>
+    JSON.stringify(pick(before.routeiq)) === JSON.stringify(pick(after.routeiq));
+  return Object.entries(readAtStart)
+    .filter(([, pick]) => !same(pick))
+    .map(([path]) => ({
+      level: "warning",
+      file: after.files[0] ?? "environment",
+      line: 0,
+      path: `routeiq_settings.${path}`,
+      message: "the change is not in force: this is read when the gateway starts",
+      remedy: "Start the gateway again.",
+    }));
 }
