@@ -1,22 +1,25 @@
 /** Raw features of a query: embedding, hashed words, shape. The same code serves and trains. */
 import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
+import { createKernels } from "../kernels/create.ts";
+import type { Kernels } from "../kernels/kernels.ts";
 import type { Embedder, FeatureExtractor } from "./embedder.ts";
-import { createLexicalExtractor, toToolText, toWindow } from "./lexical.ts";
-import { toShape } from "./shape.ts";
+import { toToolText } from "./lexical.ts";
+import { createTextExtractor } from "./text-features.ts";
 
 /** Number of this set of features, in every artifact: `runtime.feature_schema`. */
 export const featureSchema = 1;
 
-/** Answers at once where the embedder does. Cost: about 10 ns per unit of text, and the embedding. */
-export function createFeatureExtractor(embedder: Embedder): FeatureExtractor {
-  const extractLexical = createLexicalExtractor();
+/** Answers at once where the embedder does. Cost: about 3 ns per unit of text, and the embedding. */
+export function createFeatureExtractor(
+  embedder: Embedder,
+  create: (bytes: number) => Kernels = createKernels,
+): FeatureExtractor {
+  const extractText = createTextExtractor(create);
   return {
     embedder,
     extract(query: RoutingQuery): RawFeatures | Promise<RawFeatures> {
       const toolText = query.tools.length > 0 ? toToolText(query.tools) : "";
-      const window = toWindow(query.text);
-      const { buckets, counts } = extractLexical(query.text, toolText);
-      const shape = toShape(query.text, window, query.tools.length, toolText.length);
+      const { buckets, counts, shape } = extractText(query.text, query.tools.length, toolText);
       const finish = (embedding: Float32Array): RawFeatures => ({
         embedderId: embedder.id,
         embedding,

@@ -254,7 +254,7 @@ function lowerWide(text: string): string {
 }
 
 /** What becomes of an ASCII unit: a small letter, "0" for a digit, or a space. */
-const folded = Uint8Array.from({ length: 128 }, (_, unit) => {
+export const folded = Uint8Array.from({ length: 128 }, (_, unit) => {
   const character = String.fromCharCode(unit);
   if (/[0-9]/.test(character)) return 48;
   return /[A-Za-z_]/.test(character) ? character.toLowerCase().charCodeAt(0) : space;

@@ -20,11 +20,39 @@ export const shapeNames = [
   "log_tool_units",
 ] as const;
 
+/** What one pass over the window counts. */
+export interface ShapeCounts {
+  readonly digits: number;
+  readonly upper: number;
+  readonly marks: number;
+  readonly wide: number;
+  readonly lines: number;
+  readonly numbers: number;
+  readonly words: number;
+  readonly letters: number;
+  readonly operators: number;
+  readonly codeMarks: number;
+  readonly questions: number;
+  readonly options: number;
+}
+
+/** Beside the window: the length of the whole text, and the tools. */
+export interface ShapeContext {
+  readonly textUnits: number;
+  readonly tools: number;
+  readonly toolUnits: number;
+}
+
 /**
  * @param text    the whole text: only its length is used
  * @param window  the part that features are read from (`toWindow`)
  */
 export function toShape(text: string, window: string, tools: number, toolUnits: number) {
+  return finishShape(countShape(window), window, { textUnits: text.length, tools, toolUnits });
+}
+
+/** Counts in JavaScript: wasm/assembly/text.ts does the same for ASCII, and is tested against it. */
+export function countShape(window: string): ShapeCounts {
   const count = { digits: 0, upper: 0, marks: 0, wide: 0, lines: 0, numbers: 0 };
   let words = 0;
   let letters = 0;
@@ -61,24 +89,28 @@ export function toShape(text: string, window: string, tools: number, toolUnits: 
     inWord = isLetter;
     inNumber = isDigit;
   }
+  return { ...count, words, letters, operators, codeMarks, questions, options };
+}
+
+export function finishShape(count: ShapeCounts, window: string, context: ShapeContext) {
   const length = Math.max(1, window.length);
   return Float32Array.of(
-    Math.log1p(text.length),
-    Math.log1p(words),
-    letters / Math.max(1, words),
+    Math.log1p(context.textUnits),
+    Math.log1p(count.words),
+    count.letters / Math.max(1, count.words),
     count.digits / length,
     count.upper / length,
     count.marks / length,
     count.wide / length,
     Math.log1p(count.lines),
     Math.log1p(count.numbers),
-    Math.log1p(operators),
-    Math.log1p(codeMarks),
-    Math.log1p(questions),
+    Math.log1p(count.operators),
+    Math.log1p(count.codeMarks),
+    Math.log1p(count.questions),
     questionStart.test(window.slice(0, 80)) ? 1 : 0,
-    Math.log1p(options),
-    Math.log1p(tools),
-    Math.log1p(toolUnits),
+    Math.log1p(count.options),
+    Math.log1p(context.tools),
+    Math.log1p(context.toolUnits),
   );
 }
 
@@ -100,7 +132,8 @@ const operator = 5;
 const codeMark = 6;
 const wide = 7;
 
-const kinds = Uint8Array.from({ length: 128 }, (_, unit) => {
+/** The kind of each ASCII unit. */
+export const kinds = Uint8Array.from({ length: 128 }, (_, unit) => {
   const character = String.fromCharCode(unit);
   if (unit <= 32) return space;
   if (/[a-z]/.test(character)) return lower;

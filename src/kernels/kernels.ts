@@ -160,12 +160,36 @@ export interface Kernels {
     out: number,
     limit: number,
   ): number;
+
+  /** Missing in the scalar backend: its oracle is embedding/lexical.ts, which then serves. */
+  readonly text?: TextKernels;
+}
+
+/** Lexical and shape features of ASCII text; embedding/text-features.ts lays out the memory. */
+export interface TextKernels {
+  /** Writes text as " word word " in UTF-16 units folded by a table of 128; returns how many. */
+  foldAscii(text: number, length: number, fold: number, stream: number): number;
+  /** Counts words and pairs of a folded stream, and the grams of its first `gramLength` units. */
+  countWords(
+    stream: number,
+    length: number,
+    gramLength: number,
+    counts: number,
+    touched: number,
+  ): void;
+  /** Counts the words of the tools' text. */
+  countTools(text: number, length: number, fold: number, counts: number, touched: number): void;
+  /** Takes the counts out (u16 buckets, ascending, and u8 counts) and zeroes them; returns how many. */
+  takeCounts(counts: number, touched: number, outBuckets: number, outCounts: number): number;
+  /** Eleven i32: digits, upper, marks, lines, numbers, words, letters, operators, code marks,
+   * questions, options. Two zero bytes must follow the text. */
+  shapeAscii(text: number, length: number, kinds: number, out: number): void;
 }
 
 /** The functions of Kernels: what a backend implements. */
 export type Arithmetic = Omit<
   Kernels,
-  "backend" | "memory" | "alloc" | "f32" | "i8" | "u8" | "i32" | "f64"
+  "backend" | "memory" | "text" | "alloc" | "f32" | "i8" | "u8" | "i32" | "f64"
 >;
 
 const pageBytes = 65536;

@@ -2,7 +2,13 @@
 import { readFileSync } from "node:fs";
 import relaxedPath from "../../wasm/kernels.wasm" with { type: "file" };
 import simdPath from "../../wasm/kernels-simd.wasm" with { type: "file" };
-import { type Arithmetic, createArena, type Kernels, toPages } from "./kernels.ts";
+import {
+  type Arithmetic,
+  createArena,
+  type Kernels,
+  type TextKernels,
+  toPages,
+} from "./kernels.ts";
 
 export type WasmBackend = "wasm-relaxed-simd" | "wasm-simd";
 
@@ -31,12 +37,13 @@ export function createWasmKernels({ backend, module }: CompiledKernels, bytes: n
   const pages = toPages(bytes);
   const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
   const instance = new WebAssembly.Instance(module, { env: { memory } });
-  const exports = instance.exports as unknown as Arithmetic & { heapBase(): number };
+  const exports = instance.exports as unknown as Arithmetic & TextKernels & { heapBase(): number };
   // The exports themselves, without a wrapper: a call costs nanoseconds.
   return {
     backend,
     ...createArena(memory.buffer, exports.heapBase()),
     ...exports,
+    text: exports,
     memory: memory.buffer,
   };
 }

@@ -9,6 +9,7 @@ export { rbfF32 } from "./rbf";
 export { quantizeF32, quantizeQueryF32, rowSumsI8 } from "./quantize";
 export { sumPoolI8, projectSparseI8, projectSparseF32 } from "./pool";
 export { indexPieces, wordPieces } from "./pieces";
+export { foldAscii, countWords, countTools, takeCounts, shapeAscii } from "./text";
 
 /** First byte that nothing static uses. */
 export function heapBase(): usize {

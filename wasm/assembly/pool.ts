@@ -1,27 +1,52 @@
 // Weighted sums of table rows: the static embedder's pooling, and sparse counts times a dense matrix.
 
-/** out += factor · row, sixteen int8 at a time (d a multiple of 16). */
+/** sum + factor · four int8 that were widened to i32. */
 // @ts-ignore: decorator
 @inline
-function addRowI8(row: usize, factor: f32, out: usize, d: usize): void {
-  const f = f32x4.splat(factor);
-  for (let i: usize = 0; i < d; i += 16) {
-    const bytes = v128.load(row + i);
-    const low = i16x8.extend_low_i8x16_s(bytes);
-    const high = i16x8.extend_high_i8x16_s(bytes);
-    const to = out + (i << 2);
-    add4(to, f, i32x4.extend_low_i16x8_s(low));
-    add4(to + 16, f, i32x4.extend_high_i16x8_s(low));
-    add4(to + 32, f, i32x4.extend_low_i16x8_s(high));
-    add4(to + 48, f, i32x4.extend_high_i16x8_s(high));
-  }
+function madd(sum: v128, factor: v128, integers: v128): v128 {
+  return f32x4.add(sum, f32x4.mul(factor, f32x4.convert_i32x4_s(integers)));
 }
 
+/**
+ * out += Σ factorᵢ·rowᵢ with factorᵢ = share · scales[idᵢ], times weights[i] where there are weights.
+ * Sixteen columns at a time over all rows, so that the sums stay in registers.
+ */
 // @ts-ignore: decorator
 @inline
-function add4(to: usize, factor: v128, integers: v128): void {
-  const scaled = f32x4.mul(factor, f32x4.convert_i32x4_s(integers));
-  v128.store(to, f32x4.add(v128.load(to), scaled));
+function addRowsI8(
+  matrix: usize,
+  scales: usize,
+  ids: usize,
+  weights: usize,
+  share: f32,
+  count: i32,
+  d: i32,
+  out: usize,
+): void {
+  const end = <usize>count << 2;
+  for (let column: usize = 0; column < <usize>d; column += 16) {
+    const to = out + (column << 2);
+    let s0 = v128.load(to);
+    let s1 = v128.load(to, 16);
+    let s2 = v128.load(to, 32);
+    let s3 = v128.load(to, 48);
+    for (let i: usize = 0; i < end; i += 4) {
+      const id = <usize>load<i32>(ids + i);
+      const weight = weights ? load<f32>(weights + i) : share;
+      const factor = f32x4.splat(weight * load<f32>(scales + (id << 2)));
+      const bytes = v128.load(matrix + id * <usize>d + column);
+      const low = i16x8.extend_low_i8x16_s(bytes);
+      const high = i16x8.extend_high_i8x16_s(bytes);
+      s0 = madd(s0, factor, i32x4.extend_low_i16x8_s(low));
+      s1 = madd(s1, factor, i32x4.extend_high_i16x8_s(low));
+      s2 = madd(s2, factor, i32x4.extend_low_i16x8_s(high));
+      s3 = madd(s3, factor, i32x4.extend_high_i16x8_s(high));
+    }
+    v128.store(to, s0);
+    v128.store(to, s1, 16);
+    v128.store(to, s2, 32);
+    v128.store(to, s3, 48);
+  }
 }
 
 /** out = share · Σ scales[id]·table[id]; all zero for no ids. */
@@ -35,10 +60,7 @@ export function sumPoolI8(
   out: usize,
 ): void {
   memory.fill(out, 0, <usize>d << 2);
-  for (let i: usize = 0, end = <usize>count << 2; i < end; i += 4) {
-    const id = <usize>load<i32>(ids + i);
-    addRowI8(table + id * <usize>d, load<f32>(scales + (id << 2)) * share, out, <usize>d);
-  }
+  addRowsI8(table, scales, ids, 0, share, count, d, out);
 }
 
 /** out += Σ weights[i]·scales[bucket]·matrix[bucket]. */
@@ -51,11 +73,7 @@ export function projectSparseI8(
   d: i32,
   out: usize,
 ): void {
-  for (let i: usize = 0, end = <usize>count << 2; i < end; i += 4) {
-    const bucket = <usize>load<i32>(buckets + i);
-    const factor = load<f32>(weights + i) * load<f32>(scales + (bucket << 2));
-    addRowI8(matrix + bucket * <usize>d, factor, out, <usize>d);
-  }
+  addRowsI8(matrix, scales, buckets, weights, 0, count, d, out);
 }
 
 /** out += Σ weights[i]·matrix[bucket], f32 rows. */
