@@ -33,6 +33,14 @@ function main(): void {
     listen: (onMessage) => self.addEventListener("message", (event) => onMessage(event.data)),
   };
   let otlp: OtlpThread | undefined;
+  let otlpLoading: Promise<OtlpThread> | undefined;
+
+  async function loadOtlp(emit: Emit): Promise<OtlpThread> {
+    const { createOutbound } = await import("./security/outbound.ts");
+    const { createOtlpThread } = await import("./telemetry/otlp-thread.ts");
+    otlp = createOtlpThread({ outbound: createOutbound(), log: toLog(emit) });
+    return otlp;
+  }
 
   serveRpc<BackgroundApi>(port, {
     async artifacts() {
@@ -43,14 +51,13 @@ function main(): void {
     },
     async events(emit) {
       const { createEventThread } = await import("./storage/sqlite/event-thread.ts");
+      await otlpLoading?.catch(() => undefined); // where spans are on, the first calls have theirs too
       const onRecords = (records: readonly EventRecord[]) => otlp?.addRecords(records);
       return createEventThread({ log: toLog(emit), onRecords });
     },
-    async otlp(emit) {
-      const { createOutbound } = await import("./security/outbound.ts");
-      const { createOtlpThread } = await import("./telemetry/otlp-thread.ts");
-      otlp = createOtlpThread({ outbound: createOutbound(), log: toLog(emit) });
-      return otlp;
+    otlp(emit) {
+      otlpLoading = loadOtlp(emit);
+      return otlpLoading;
     },
   });
 }

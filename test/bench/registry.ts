@@ -2,6 +2,7 @@
 import type { Bench } from "./bench.ts";
 import { callsBench } from "./calls.bench.ts";
 import { kernelsBench } from "./kernels.bench.ts";
+import { observationBench } from "./observation.bench.ts";
 import { startBench } from "./start.bench.ts";
 import { streamsBench } from "./streams.bench.ts";
 import { swapBench } from "./swap.bench.ts";
@@ -10,6 +11,7 @@ export const benches: readonly Bench[] = [
   kernelsBench,
   callsBench,
   streamsBench,
+  observationBench,
   swapBench,
   startBench,
 ];

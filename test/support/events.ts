@@ -9,6 +9,65 @@ export function callEvent(n: number, changes: Partial<Receipt> = {}): CallEvent 
   return { ...anyEvent(createRandom(n)), receipt: { ...plainReceipt(n), ...changes } };
 }
 
+/** A call as a learned router makes it: five candidates, eight neighbours, all features. */
+export function learnedEvent(n: number): CallEvent {
+  const models = ["openai/large", "openai/small", "anthropic/large", "groq/fast", "mistral/mid"];
+  const random = createRandom(n);
+  const candidates = models.map((model, rank) => ({
+    model,
+    group: "auto",
+    quality: Math.fround(random.next()),
+    uncertainty: Math.fround(random.next() / 5),
+    costUsd: random.next() / 100,
+    outputTokens: Math.fround(random.next() * 500),
+    utility: random.next(),
+    probability: rank === 0 ? 1 : 0,
+  }));
+  const attempt = {
+    deployment: "0123456789abcdef0123456789abcdef",
+    model: "openai/large",
+    provider: "openai",
+    startedAtMs: 1_764_000_000_000 + n,
+    durationMs: 500 * random.next(),
+    status: 200,
+    outcome: "ok",
+    because: "first",
+  } as const;
+  return {
+    ...anyEvent(random),
+    receipt: {
+      ...plainReceipt(n),
+      decision: {
+        strategy: "llmrouter-knn",
+        artifact: "router@12",
+        reason: "utility",
+        candidates,
+        chosen: "openai/large",
+        dial: { tradeoff: 0.5 },
+        novelty: random.next(),
+        neighbours: Array.from({ length: 8 }, () => ({
+          row: nextInt(random, 1000),
+          similarity: random.next(),
+        })),
+        decisionUs: random.next() * 30,
+      },
+      attempts: [attempt],
+      deployment: attempt.deployment,
+      finishReason: "stop",
+    },
+    queryHash: "0123456789abcdef".repeat(4),
+    queryLength: 600,
+    sessionHash: "0123456789abcdef".repeat(4),
+    features: {
+      embedderId: "static@0123456789abcdef",
+      embedding: new Float32Array(256).map(() => nextNormal(random) / 16),
+      lexicalBuckets: new Uint16Array(180).map((_, at) => at * 91),
+      lexicalCounts: new Uint8Array(180).fill(1),
+      shape: new Float32Array(24).map(() => random.next()),
+    },
+  };
+}
+
 export function callIdOf(n: number): string {
   return `0199a1b2-0000-7000-8000-${String(n).padStart(12, "0")}`;
 }
