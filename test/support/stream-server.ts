@@ -66,12 +66,21 @@ export function sse(
   write: (send: (text: string) => void, close: () => void) => void | Promise<void>,
 ): Response {
   const encoder = new TextEncoder();
+  let over = false; // the reader left: what comes after goes nowhere
   const body = new ReadableStream<Uint8Array>({
     async start(controller) {
       await write(
-        (text) => controller.enqueue(encoder.encode(text)),
-        () => controller.close(),
+        (text) => {
+          if (!over) controller.enqueue(encoder.encode(text));
+        },
+        () => {
+          if (!over) controller.close();
+          over = true;
+        },
       );
+    },
+    cancel() {
+      over = true;
     },
   });
   return new Response(body, { headers: { "content-type": "text/event-stream" } });
