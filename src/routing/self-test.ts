@@ -1,128 +1,145 @@
 /**
- * Golden queries and the scores that the trainer computed for them: a router that was just loaded
- * must compute the same before it may serve. Files of an artifact: `routerPaths.queries`, `.scores`.
+ * The self-test that travels with a router: golden queries, and the scores that the trainer computed
+ * for them. A server runs it before it lets the router decide anything.
  */
 import { GatewayError } from "../domain/errors.ts";
 import type { RoutingQuery } from "../domain/features.ts";
 import { isObject } from "../domain/json.ts";
 import type { Clock } from "../std/clock.ts";
-import type { QueryScores, TrainedRouter } from "./trained-router.ts";
+import { parseJson, routerPaths } from "./router-format.ts";
+import type { ArtifactFiles, TrainedRouter } from "./trained-router.ts";
 
-export interface SelfTestFiles {
-  /** JSON: [{"text", "tools"?}, …] */
-  readonly queries: Uint8Array;
-  /** JSON, per query: {"quality", "output_tokens", "cost_usd", "latency_ms": [per label], "novelty"} */
-  readonly scores: Uint8Array;
-}
+/** Scores may differ by so much: another processor family rounds differently. */
+export const selfTestTolerance = 1e-6;
+/** Median time of one decision, after one to warm up. */
+export const selfTestBudgetUs = 50_000;
+const limits = { queries: 64, textUnits: 16_384 } as const;
 
-/** Equal within this much, relative to what is over 1 (DESIGN §3: across processor families). */
-const tolerance = 1e-6;
-export const selfTestQueries = { least: 1, most: 256 } as const;
-/** Mean time a query may take, after one for warmth: far above any honest router's. */
-const meanBudgetMs = { sync: 5, async: 250 } as const;
+/** Written here, never taken from training data: an artifact must not carry anybody's prompts. */
+const goldenQueries: readonly RoutingQuery[] = [
+  { text: "What is the capital of France?", tools: [] },
+  { text: "Explain the difference between TCP and UDP in two sentences.", tools: [] },
+  {
+    text: "def fib(n):\n    return n if n < 2 else fib(n-1) + fib(n-2)\nMake this linear.",
+    tools: [],
+  },
+  { text: "If 3x + 7 = 25, what is x?\nA. 4\nB. 5\nC. 6\nD. 7", tools: [] },
+  { text: "Übersetze ins Englische: Der Zug fährt um 17:45 Uhr ab.", tools: [] },
+  { text: "请用一句话解释什么是光合作用。", tools: [] },
+  { text: "", tools: [] },
+  { text: `${"Summarise the following minutes. ".repeat(120)}Thank you!`, tools: [] },
+  {
+    text: "What is the weather in Oslo tomorrow, and should I take an umbrella?",
+    tools: [
+      {
+        name: "get_weather_forecast",
+        description: "Forecast for a city.",
+        parameters: {
+          type: "object",
+          properties: { city: { type: "string", description: "Name of the city" } },
+          required: ["city"],
+        },
+      },
+    ],
+  },
+];
 
-type Row = Readonly<Record<(typeof fields)[number], readonly (number | null)[]>> & {
-  readonly novelty: number;
-};
-const fields = ["quality", "output_tokens", "cost_usd", "latency_ms"] as const;
-
-/** The self-test of a router, as its trainer writes it; the same router gives the same bytes. */
-export async function createSelfTest(
-  router: TrainedRouter,
-  queries: readonly RoutingQuery[],
-): Promise<SelfTestFiles> {
-  const rows: Row[] = [];
-  for (const query of queries) rows.push(toRow(await router.score(query)));
+/** The two files of a router's self-test, as this machine computes them. */
+export async function createSelfTest(router: TrainedRouter): Promise<Map<string, Uint8Array>> {
+  const scores = [];
+  for (const query of goldenQueries) scores.push(await scoreOf(router, query));
   const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
-  return { queries: encode(queries), scores: encode(rows) };
+  return new Map([
+    [routerPaths.queries, encode(goldenQueries)],
+    [routerPaths.scores, encode(scores)],
+  ]);
 }
 
-/** @throws GatewayError artifact_refused, with the query and label that differ */
+/**
+ * @throws GatewayError artifact_refused when a score is not finite, differs by more than 1e-6 from
+ * the trainer's, or takes too long.
+ */
 export async function runSelfTest(
   router: TrainedRouter,
-  files: SelfTestFiles,
+  files: ArtifactFiles,
   clock: Clock,
 ): Promise<void> {
-  const queries = parseList(files.queries, "queries").map(toQuery);
-  const expected = parseList(files.scores, "scores");
-  if (queries.length !== expected.length || queries.length < selfTestQueries.least) {
-    fail(`${queries.length} queries and ${expected.length} scores`);
+  const queries = readQueries(read(files, routerPaths.queries));
+  const expected = read(files, routerPaths.scores);
+  if (!Array.isArray(expected) || expected.length !== queries.length) {
+    refuse(`${routerPaths.scores} does not hold one entry per query`);
   }
-  if (queries.length > selfTestQueries.most) fail(`more than ${selfTestQueries.most} queries`);
+  const timesUs: number[] = [];
   await router.score(queries[0] as RoutingQuery);
-  let spentUs = 0;
-  for (const [i, query] of queries.entries()) {
-    const startUs = clock.monotonicUs();
-    const scored = router.score(query);
-    const scores = scored instanceof Promise ? await scored : scored;
-    spentUs += clock.monotonicUs() - startUs;
-    compare(toRow(scores), expected[i], router.labels, i);
-    // The serving thread has calls to answer in between.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+  for (const [at, query] of queries.entries()) {
+    const startedUs = clock.monotonicUs();
+    const scores = await scoreOf(router, query);
+    timesUs.push(clock.monotonicUs() - startedUs);
+    const wanted: unknown = expected[at];
+    if (!isObject(wanted)) refuse(`${routerPaths.scores}: entry ${at} is not an object`);
+    for (const [name, values] of Object.entries(scores)) compare(values, wanted[name], name, at);
   }
-  const meanMs = spentUs / 1000 / queries.length;
-  const budget = router.sync ? meanBudgetMs.sync : meanBudgetMs.async;
-  if (meanMs > budget) fail(`a decision takes ${meanMs.toFixed(1)} ms, over ${budget} ms`);
+  const median = timesUs.sort((a, b) => a - b)[timesUs.length >> 1] ?? 0;
+  if (median > selfTestBudgetUs) {
+    refuse(`a decision takes ${Math.round(median)} µs, over the budget of ${selfTestBudgetUs} µs`);
+  }
 }
 
-function toRow(scores: QueryScores): Row {
-  const list = (values: Float32Array) => Array.from(values, (v) => (Number.isNaN(v) ? null : v));
+function compare(values: readonly (number | null)[], wanted: unknown, name: string, at: number) {
+  if (!Array.isArray(wanted) || wanted.length !== values.length) {
+    refuse(`${routerPaths.scores}: entry ${at} has no ${name} for every model`);
+  }
+  values.forEach((value, j) => {
+    const other: unknown = wanted[j];
+    const same =
+      value === null
+        ? other === null
+        : typeof other === "number" &&
+          Math.abs(value - other) <= selfTestTolerance * Math.max(1, Math.abs(other));
+    if (!same) refuse(`query ${at}, ${name} ${j}: computed ${value}, the trainer had ${other}`);
+  });
+}
+
+/** Quality must be finite; what a router does not know (a cost, say) is null. */
+async function scoreOf(router: TrainedRouter, query: RoutingQuery) {
+  const scores = await router.score(query);
+  if (!scores.quality.every(Number.isFinite) || !Number.isFinite(scores.novelty)) {
+    refuse("a score is not a finite number");
+  }
+  const list = (values: Float32Array) =>
+    Array.from(values, (value) => (Number.isFinite(value) ? value : null));
   return {
     quality: list(scores.quality),
     output_tokens: list(scores.outputTokens),
     cost_usd: list(scores.costUsd),
-    latency_ms: list(scores.latencyMs),
-    novelty: scores.novelty,
+    novelty: [scores.novelty],
   };
 }
 
-function compare(found: Row, expected: unknown, labels: readonly string[], query: number): void {
-  if (!isObject(expected)) fail(`scores[${query}] is not an object`);
-  if (found.quality.some((value) => value === null || !Number.isFinite(value))) {
-    fail(`query ${query}: a predicted quality is not a finite number`);
+function read(files: ArtifactFiles, path: string): unknown {
+  const bytes = files.get(path);
+  if (!bytes) refuse(`the artifact has no ${path}`);
+  return parseJson(bytes, path);
+}
+
+function readQueries(value: unknown): readonly RoutingQuery[] {
+  const sound = (query: unknown) =>
+    isObject(query) &&
+    typeof query["text"] === "string" &&
+    query["text"].length <= limits.textUnits &&
+    Array.isArray(query["tools"]) &&
+    query["tools"].every((tool) => isObject(tool) && typeof tool["name"] === "string");
+  if (
+    !Array.isArray(value) ||
+    value.length === 0 ||
+    value.length > limits.queries ||
+    !value.every(sound)
+  ) {
+    refuse(`${routerPaths.queries} holds no sound queries`);
   }
-  for (const field of fields) {
-    const wanted = expected[field];
-    if (!Array.isArray(wanted) || wanted.length !== labels.length) {
-      fail(`scores[${query}].${field} has not one value per label`);
-    }
-    for (const [label, value] of wanted.entries()) {
-      if (!alike(found[field][label], value)) {
-        const got = `${found[field][label]}, the trainer had ${String(value)}`;
-        fail(`query ${query}, ${field} of ${labels[label]}: ${got}`);
-      }
-    }
-  }
-  if (!alike(found.novelty, expected["novelty"])) fail(`query ${query}: novelty ${found.novelty}`);
+  return value as readonly RoutingQuery[];
 }
 
-function alike(found: number | null | undefined, expected: unknown): boolean {
-  if (found === null || expected === null) return found === expected;
-  if (typeof found !== "number" || typeof expected !== "number") return false;
-  return Math.abs(found - expected) <= tolerance * Math.max(1, Math.abs(expected));
-}
-
-function parseList(bytes: Uint8Array, what: string): readonly unknown[] {
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-  } catch {
-    value = undefined; // worded below
-  }
-  return Array.isArray(value) ? value : fail(`the ${what} are not a JSON list`);
-}
-
-function toQuery(value: unknown): RoutingQuery {
-  const text = isObject(value) ? value["text"] : undefined;
-  const tools = isObject(value) ? (value["tools"] ?? []) : [];
-  if (typeof text !== "string" || !Array.isArray(tools)) fail("a query has no text");
-  return { text, tools: tools.filter(isTool) };
-}
-
-function isTool(value: unknown): value is RoutingQuery["tools"][number] {
-  return isObject(value) && typeof value["name"] === "string";
-}
-
-function fail(why: string): never {
+function refuse(why: string): never {
   throw new GatewayError("artifact_refused", `self-test: ${why}`);
 }

@@ -256,9 +256,6 @@ describe.skipIf(missingS3Server !== undefined)("on S3", () => {
   beforeAll(async () => {
     s3 = await startS3Server();
     environment = s3.env;
-    for (const name of ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]) {
-      process.env[name] = s3.env[name];
-    }
   });
   afterAll(() => s3?.stop());
 

@@ -2,6 +2,7 @@
 import { type ArtifactRuntime, artifactRuntime } from "../../learning/artifacts/format.ts";
 import { readRootFile } from "../../learning/artifacts/keys.ts";
 import { ArtifactRefusal, refuse } from "../../learning/artifacts/refusal.ts";
+import { toCandidate } from "../../learning/artifacts/repository-source.ts";
 import { createStateFile, type TrustState } from "../../learning/artifacts/state.ts";
 import { stillServed } from "../../learning/artifacts/still-served.ts";
 import { formatTime, parseTime } from "../../learning/artifacts/time.ts";
@@ -99,6 +100,7 @@ async function judge(request: Request & Pick<VerifyInput, "store">): Promise<Ver
     state = await stateFile?.load();
     pin = await readPin(request.root);
     const verified = await verifyRepository({ ...request, pin, state });
+    if (request.strictContent) await loadAndTest(verified);
     await stateFile?.save(verified.state);
     return { active: verified.release.version, verified };
   } catch (error) {
@@ -107,6 +109,23 @@ async function judge(request: Request & Pick<VerifyInput, "store">): Promise<Ver
       ? await stillServed({ ...request, pin, state })
       : (state?.releaseVersion ?? 0);
     return { active, refusal: error };
+  }
+}
+
+/** As a gateway would before a swap. @throws ArtifactRefusal format, runtime, self_test */
+async function loadAndTest(verified: Verified): Promise<void> {
+  const [{ createStaticEmbedder }, { createKernels }, { buildRouter }] = await Promise.all([
+    import("../../embedding/static.ts"),
+    import("../../kernels/create.ts"),
+    import("../../learning/artifacts/build-router.ts"),
+  ]);
+  const embedder = createStaticEmbedder();
+  try {
+    const parts = { embedder, kernels: createKernels, clock: systemClock };
+    const router = await buildRouter(toCandidate(verified), parts);
+    router.close();
+  } finally {
+    embedder.close();
   }
 }
 

@@ -67,6 +67,9 @@ async function test(router: TrainedRouter, candidate: Candidate, clock: Clock): 
   const find = (sha256: string) =>
     candidate.files.find(([, bytes]) => sha256Hex(bytes) === sha256)?.[1] ??
     refuse("self_test", "a file of the self-test is missing");
-  const queries = find(selfTest.inputSha256);
-  await runSelfTest(router, { queries, scores: find(selfTest.outputSha256) }, clock);
+  const files = new Map([
+    [routerPaths.queries, find(selfTest.inputSha256)],
+    [routerPaths.scores, find(selfTest.outputSha256)],
+  ]);
+  await runSelfTest(router, files, clock);
 }

@@ -6,7 +6,7 @@ import type { Outbound } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
 import { createFileObjectStore } from "../../storage/file/object-store.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
-import { createS3ObjectStore } from "../../storage/s3/object-store.ts";
+import { createS3ObjectStore, type S3Credentials } from "../../storage/s3/object-store.ts";
 
 export interface StoreAccess {
   readonly outbound: Outbound;
@@ -14,18 +14,30 @@ export interface StoreAccess {
   readonly s3: S3Settings;
 }
 
-/** Of the environment, what addresses an S3 service; credentials are the SDK's own affair. */
+/** What an S3 service is addressed by. Never logged: it may hold credentials. */
 export interface S3Settings {
+  /** Where the environment names them; otherwise the SDK's chain goes on (profile, role …). */
+  readonly credentials?: S3Credentials;
   readonly endpoint?: string;
   readonly region?: string;
   readonly allowHttp?: boolean;
 }
 
-/** Reads AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION and ROUTEIQ_ALLOW_HTTP_STORE. */
+/**
+ * Reads AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, AWS_REGION, ROUTEIQ_ALLOW_HTTP_STORE and the keys. An
+ * explicit environment, since a thread has that of the process's start, and configuration may add.
+ */
 export function toS3Settings(env: Readonly<Record<string, string | undefined>>): S3Settings {
   const endpoint = env["AWS_ENDPOINT_URL_S3"] || env["AWS_ENDPOINT_URL"];
   const region = env["AWS_REGION"] || env["AWS_DEFAULT_REGION"];
+  const accessKeyId = env["AWS_ACCESS_KEY_ID"];
+  const secretAccessKey = env["AWS_SECRET_ACCESS_KEY"];
+  const sessionToken = env["AWS_SESSION_TOKEN"];
+  const token = sessionToken ? { sessionToken } : {};
   return {
+    ...(accessKeyId && secretAccessKey
+      ? { credentials: { accessKeyId, secretAccessKey, ...token } }
+      : {}),
     ...(endpoint ? { endpoint } : {}),
     ...(region ? { region } : {}),
     allowHttp: /^(1|true|yes|on)$/i.test(env["ROUTEIQ_ALLOW_HTTP_STORE"] ?? ""),

@@ -264,7 +264,7 @@ function successor(before: InstalledNote, verified: Verified): InstalledNote {
   };
 }
 
-function toCandidate(verified: Verified): Candidate {
+export function toCandidate(verified: Verified): Candidate {
   const { release, releaseSha256, files } = verified;
   return {
     identity: { name: release.name, version: release.version, sha256: releaseSha256 },

@@ -16,7 +16,15 @@ import {
 import type { S3Client } from "./sdk.ts";
 import { createTransport } from "./transport.ts";
 
+export interface S3Credentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
 export interface S3StoreOptions {
+  /** Missing: the SDK's default chain. */
+  readonly credentials?: S3Credentials;
   /** `s3://bucket/prefix`. */
   readonly url: string;
   /** AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL; undefined: AWS itself. */
@@ -109,12 +117,14 @@ interface Opened {
   readonly client: S3Client;
 }
 
-async function openClient({ endpoint, region, outbound, clock }: S3StoreOptions): Promise<Opened> {
+async function openClient(options: S3StoreOptions): Promise<Opened> {
+  const { endpoint, region, credentials, outbound, clock } = options;
   const sdk = await import("./sdk.ts");
   const client = new sdk.S3Client({
     // A service of one's own has no regions, yet the signature needs a word.
     ...(region || endpoint ? { region: region ?? "us-east-1" } : {}),
     ...(endpoint ? { endpoint, forcePathStyle: true } : {}),
+    ...(credentials ? { credentials } : {}),
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
     maxAttempts: 2,
