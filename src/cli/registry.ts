@@ -11,6 +11,8 @@ export type CommandRegistry = Readonly<Record<string, () => Promise<Command>>>;
 export const commands: CommandRegistry = {
   serve: async () => (await import("./serve.ts")).serveCommand,
   "config check": async () => (await import("./config-check.ts")).configCheckCommand,
+  "config explain": async () => (await import("./config-explain.ts")).configExplainCommand,
+  "config schema": async () => (await import("./config-schema.ts")).configSchemaCommand,
   "models keygen": async () => (await import("./models/keygen.ts")).keygenCommand,
   "models sign": async () => (await import("./models/sign.ts")).signCommand,
   "models publish": async () => (await import("./models/publish.ts")).publishCommand,

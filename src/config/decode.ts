@@ -15,8 +15,8 @@ import { type Spot, showPath } from "./yaml.ts";
 export interface DecodeOptions {
   /** Keys that LiteLLM knows and RouteIQ does not use yet: a milder warning. */
   readonly litellm?: ReadonlySet<string>;
-  /** Unknown keys are meant to travel on (`litellm_params`): kept, and only slips are told. */
-  readonly keepUnknown?: boolean;
+  /** Unknown keys are kept, and only slips of the hand are told; what keeping one means, in words. */
+  readonly keepUnknown?: string;
   /** Unknown keys that are surely meant. */
   readonly usual?: ReadonlySet<string>;
 }
@@ -117,7 +117,7 @@ function tellUnknown(key: string, schema: TObject, walk: Walk): void {
   if (options.keepUnknown && near) {
     report.warn(
       spot,
-      `"${key}" is no key of ${section}, so it goes to the provider as a field of the body`,
+      `"${key}" is no key of ${section}, so ${options.keepUnknown}`,
       `If you meant "${near}", rename it; else all is well.`,
     );
   }

@@ -13,27 +13,37 @@ interface KnownProvider {
   readonly embeddings?: readonly string[];
 }
 
-/** Providers that a key in the environment makes usable without a file. Names: LiteLLM's. */
+/**
+ * Providers that a key in the environment makes usable without a file. Names: LiteLLM's. The models
+ * are those of the catalog that are asked for most, from the best to the cheapest.
+ */
 export const knownProviders: readonly KnownProvider[] = [
   {
     prefix: "openai",
     keys: ["OPENAI_API_KEY"],
     models: [
-      "gpt-4o",
-      "gpt-4o-mini",
+      "gpt-5.6",
+      "gpt-5.6-terra",
+      "gpt-5.6-luna",
+      "gpt-5.4-mini",
+      "gpt-5.4-nano",
       "gpt-4.1",
       "gpt-4.1-mini",
-      "gpt-4.1-nano",
-      "gpt-5",
-      "gpt-5-mini",
-      "gpt-5-nano",
+      "gpt-4o",
+      "gpt-4o-mini",
     ],
     embeddings: ["text-embedding-3-small", "text-embedding-3-large"],
   },
   {
     prefix: "anthropic",
     keys: ["ANTHROPIC_API_KEY"],
-    models: ["claude-opus-4-1", "claude-sonnet-4-5", "claude-haiku-4-5"],
+    models: [
+      "claude-opus-5-5",
+      "claude-sonnet-5-5",
+      "claude-haiku-5-5",
+      "claude-sonnet-4-5",
+      "claude-haiku-4-5",
+    ],
   },
   { prefix: "groq", keys: ["GROQ_API_KEY"], models: [] },
   { prefix: "mistral", keys: ["MISTRAL_API_KEY"], models: [] },

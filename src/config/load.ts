@@ -192,7 +192,7 @@ async function decodeRow(
   const decoded = decodeSection(LitellmParams, params, at("litellm_params"), report, {
     litellm: litellmParamKeys,
     usual: usualBodyFields,
-    keepUnknown: true,
+    keepUnknown: "it goes to the provider as a field of the body",
   });
   const info = decodeSection(
     ModelInfo,
@@ -201,7 +201,7 @@ async function decodeRow(
     report,
     {
       litellm: litellmModelInfoKeys,
-      keepUnknown: true,
+      keepUnknown: "it is kept and means nothing here",
     },
   );
   return {

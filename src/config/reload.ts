@@ -98,6 +98,7 @@ const readAtStart: Readonly<Record<string, (settings: Config["routeiq"]) => unkn
   "telemetry.otlp_headers": ({ telemetry }) => telemetry.otlpHeaders,
   "telemetry.service_name": ({ telemetry }) => telemetry.serviceName,
   "telemetry.retention": ({ telemetry }) => telemetry.retention,
+  embedding: ({ embedding }) => embedding,
   outbound: ({ outbound }) => outbound,
   upstream_protocol: ({ upstreamProtocol }) => upstreamProtocol,
 };

@@ -62,7 +62,7 @@ export const LitellmParams = Type.Object(
     num_retries: Type.Optional(
       Type.Integer({
         minimum: 0,
-        maximum: 20,
+        maximum: 100,
         description: "Attempts after the first; above the router's value.",
       }),
     ),

@@ -1,0 +1,28 @@
+/** The whole file as one schema: what editors complete by and `config explain` reads. */
+import { Type } from "@sinclair/typebox";
+import { GeneralSettings } from "./general-settings.ts";
+import { LitellmSettings } from "./litellm-settings.ts";
+import { ModelRow } from "./model-list.ts";
+import { RouteiqSettings } from "./routeiq-settings.ts";
+import { RouterSettings } from "./router-settings.ts";
+
+export const configSchema = Type.Object(
+  {
+    model_list: Type.Optional(
+      Type.Array(ModelRow, { description: "What callers may ask for, and who serves it." }),
+    ),
+    router_settings: Type.Optional(RouterSettings),
+    general_settings: Type.Optional(GeneralSettings),
+    litellm_settings: Type.Optional(LitellmSettings),
+    routeiq_settings: Type.Optional(RouteiqSettings),
+    environment_variables: Type.Optional(
+      Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
+        description: "Stand above the process environment.",
+      }),
+    ),
+    include: Type.Optional(
+      Type.Array(Type.String(), { description: "Further files, relative to this one." }),
+    ),
+  },
+  { $schema: "https://json-schema.org/draft/2020-12/schema", title: "RouteIQ configuration" },
+);
