@@ -24,3 +24,13 @@ export function parseFrame(data: string): JsonObject {
   if (isObject(value)) return value;
   throw new GatewayError("upstream_invalid", "The provider sent an event that is no JSON object.");
 }
+
+/** The most that a stream's translation holds of one answer, in UTF-16 units: thinking, arguments. */
+export const maxHeldLength = 16 * 1024 * 1024;
+
+/** @throws GatewayError upstream_invalid */
+export function assertHeld(length: number): void {
+  if (length <= maxHeldLength) return;
+  const message = `The provider's stream holds more than ${maxHeldLength} characters in one piece.`;
+  throw new GatewayError("upstream_invalid", message);
+}

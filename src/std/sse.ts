@@ -49,7 +49,7 @@ const unknown = -2;
  * A frame ends with the terminator of its blank line; where lines end in bare CR, an LF after the
  * blank line's CR becomes an empty frame of its own, so that no frame waits for a byte that may
  * never come. Cost: the search for line ends is native; per frame one decoded string and no copy,
- * unless the frame straddles chunks. Measured in sse.test.ts.
+ * unless the frame straddles chunks. Measured in test/bench/wire.bench.ts.
  */
 export function createSseParser(limitBytes: number = maxSseFrameBytes): SseParser {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

@@ -6,12 +6,14 @@ import { observationBench } from "./observation.bench.ts";
 import { startBench } from "./start.bench.ts";
 import { streamsBench } from "./streams.bench.ts";
 import { swapBench } from "./swap.bench.ts";
+import { wireBench } from "./wire.bench.ts";
 
 export const benches: readonly Bench[] = [
   kernelsBench,
   callsBench,
   streamsBench,
   observationBench,
+  wireBench,
   swapBench,
   startBench,
 ];

@@ -6,7 +6,7 @@ import type { ChatChunk, ChunkDelta, WireUsage } from "../../domain/chat.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { SseFrame } from "../../std/sse.ts";
-import { decodeWire, parseFrame } from "../decode-wire.ts";
+import { assertHeld, decodeWire, parseFrame } from "../decode-wire.ts";
 import type { ReplyContext } from "../dialect.ts";
 import { decodeStreamError } from "./errors.ts";
 import { mergeUsage, toWireUsage } from "./usage.ts";
@@ -189,6 +189,7 @@ class StreamDecoder {
   private think(block: Block, thinking: unknown): ChatChunk[] {
     if (typeof thinking !== "string" || !thinking) return [];
     block.thinking += thinking;
+    assertHeld(block.thinking.length);
     return [this.chunk({ reasoning_content: thinking })];
   }
 

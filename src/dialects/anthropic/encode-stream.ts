@@ -5,6 +5,7 @@
 import type { ChatChunk, ToolCallDelta, WireUsage } from "../../domain/chat.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import { encodeSse } from "../../std/sse.ts";
+import { assertHeld } from "../decode-wire.ts";
 import { toToolId } from "./encode-messages.ts";
 import { partsText } from "./reply.ts";
 import { fromUsage } from "./usage.ts";
@@ -72,7 +73,8 @@ class StreamEncoder {
     this.close();
     this.emit("message_delta", {
       delta: {
-        stop_reason: this.original["stop_reason"] ?? toStopReason(this.finishReason),
+        stop_reason:
+          this.original["stop_reason"] ?? toStopReason(this.finishReason, this.calls.length > 0),
         stop_sequence: this.original["stop_sequence"] ?? null,
       },
       usage: fromUsage(this.usage),
@@ -92,8 +94,12 @@ class StreamEncoder {
   }
 
   private between(write: () => void): void {
-    if (this.open === "call" && !this.isWhole(this.current)) this.late.push(write);
-    else write();
+    if (this.open !== "call" || this.isWhole(this.current)) {
+      write();
+      return;
+    }
+    this.late.push(write);
+    assertHeld(this.late.length);
   }
 
   private start({ id, model }: Pick<ChatChunk, "id" | "model">): void {
@@ -142,6 +148,7 @@ class StreamEncoder {
       this.openBlock("thinking", { type: "thinking", thinking: "", signature: "" });
     }
     this.thinking += thinking;
+    assertHeld(this.thinking.length);
     this.delta({ type: "thinking_delta", thinking });
   }
 
@@ -173,6 +180,7 @@ class StreamEncoder {
     const call = this.calls[at];
     if (!call) return;
     call.arguments += delta.function?.arguments ?? "";
+    assertHeld(call.arguments.length);
     if (this.current < 0) this.nextCall();
     while (at > this.current && this.isWhole(this.current)) this.nextCall();
     if (at === this.current && this.open === "call") this.flush(call);
@@ -193,9 +201,12 @@ class StreamEncoder {
     return this.calls.length - 1;
   }
 
+  /** No arguments yet may mean none or some to come: such a call ends with the stream. */
   private isWhole(at: number): boolean {
+    const text = this.calls[at]?.arguments ?? "";
+    if (!text.endsWith("}")) return false; // spares a parse for every piece
     try {
-      JSON.parse(this.calls[at]?.arguments || "{}");
+      JSON.parse(text);
       return true;
     } catch {
       return false;

@@ -77,7 +77,9 @@ function toMessage(
 export function encodeReply(reply: ChatReply): JsonObject {
   const choice = reply.choices[0];
   const original = specific(choice);
-  const stopReason = original["stop_reason"] ?? toStopReason(choice?.finish_reason ?? "stop");
+  const hasCalls = (choice?.message.tool_calls ?? []).length > 0;
+  const stopReason =
+    original["stop_reason"] ?? toStopReason(choice?.finish_reason ?? "stop", hasCalls);
   return {
     id: reply.id,
     type: "message",

@@ -89,7 +89,9 @@ const stopReasons: Readonly<Record<string, string>> = {
   content_filter: "refusal",
 };
 
-export function toStopReason(finishReason: string): string {
+/** Some servers say `stop` after tool calls (Gemini's, Ollama's); Anthropic's clients go by the word. */
+export function toStopReason(finishReason: string, hasCalls = false): string {
+  if (hasCalls && finishReason === "stop") return "tool_use";
   return Object.hasOwn(stopReasons, finishReason)
     ? (stopReasons[finishReason] ?? "end_turn")
     : "end_turn";
