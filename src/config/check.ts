@@ -86,7 +86,7 @@ function checkStrategy(check: Check): void {
   const { config, report, spot, known } = check;
   const { routingStrategy: name, routingStrategyArgs: args } = config.router;
   const at = spot(["router_settings", "routing_strategy"]);
-  const all = [...known.balancers, ...known.strategies];
+  const all = [...new Set([...known.balancers, ...known.strategies])];
   if (known.strategies.includes(name)) checkTrainedRouter(check);
   else if (known.notServed.includes(name)) {
     const remedy = `Use one of: ${known.strategies.join(", ")}.`;

@@ -27,6 +27,7 @@ const predecessorStrategies = [
 
 export const knownNames: KnownNames = {
   strategies: strategyNames,
+  untrained: strategyNames.filter((name) => balancerNames.includes(name)),
   balancers: balancerNames,
   notServed: predecessorStrategies.filter((name) => !strategyNames.includes(name)),
 };

@@ -26,7 +26,7 @@ export function routerInfoRoutes(parts: RouterInfoParts): readonly Route[] {
 
 function describe({ config, table }: Services, { artifact, reloader, known }: RouterInfoParts) {
   const { routingStrategy: active, routingStrategyArgs: args } = config.router;
-  const names = [...known.balancers, ...known.strategies];
+  const names = [...new Set([...known.balancers, ...known.strategies])];
   const status = artifact();
   const reload = reloader.status();
   return {

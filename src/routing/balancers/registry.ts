@@ -1,5 +1,6 @@
 /** Every balancer, by name and alias. */
 import type { Balancer } from "./balancer.ts";
+import { largestModel, smallestModel } from "./by-size.ts";
 import { leastBusy } from "./least-busy.ts";
 import { lowestCost } from "./lowest-cost.ts";
 import { lowestLatency } from "./lowest-latency.ts";
@@ -12,6 +13,8 @@ export const balancers: readonly Balancer[] = [
   lowestLatency,
   lowestCost,
   lowestUsage,
+  smallestModel,
+  largestModel,
 ];
 
 const byName = new Map<string, Balancer>();
