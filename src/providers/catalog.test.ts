@@ -1,5 +1,6 @@
 /** The shipped catalog: whole, plausible, and found under the names that people write. */
 import { describe, expect, test } from "bun:test";
+import text from "./catalog.json" with { type: "text" };
 import { loadCatalog } from "./catalog.ts";
 import { publishedSizeB } from "./model-sizes.ts";
 import { providers } from "./registry.ts";
@@ -7,7 +8,7 @@ import { providers } from "./registry.ts";
 const catalog = loadCatalog();
 
 describe("the catalog", () => {
-  test("knows only providers that there are, and prices that can be", () => {
+  test("knows only prices and limits that can be", () => {
     let models = 0;
     for (const { name } of providers) {
       for (const model of catalog.modelsOf(name)) {
@@ -23,6 +24,14 @@ describe("the catalog", () => {
     }
     expect(models).toBeGreaterThan(1500);
     expect(catalog.asOf).toMatch(/^\d{4}-\d{2}-\d{2}$/);
+  });
+
+  test("is a row per line, as the look-up wants it", () => {
+    const { models }: { models: Record<string, unknown[]> } = JSON.parse(text as unknown as string);
+    const listed = providers.flatMap(({ name }) =>
+      catalog.modelsOf(name).map((model) => `${name}/${model}`),
+    );
+    expect(listed.sort()).toEqual(Object.keys(models).sort());
   });
 
   test("tells what a well-known model is", () => {
