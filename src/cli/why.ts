@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import type { Receipt } from "../domain/decision.ts";
 import { GatewayError } from "../domain/errors.ts";
+import type { CallEvent } from "../domain/event.ts";
 import { createOutbound } from "../security/outbound.ts";
 import { assert } from "../std/assert.ts";
 import { openEvents } from "../storage/sqlite/read-events.ts";
@@ -22,11 +23,17 @@ export const whyCommand = defineCommand({
       description: "Read this data folder instead. Default where no gateway runs: ./.routeiq.",
       value: "FOLDER",
     },
+    artifact: {
+      description: "Score the call again with this trained router's folder, and compare.",
+      value: "FOLDER",
+    },
   },
   example: "routeiq why 0199a1b2-7c3d-7e4f-8a5b-6c7d8e9f0a1b",
   async run(context) {
     const [callId] = context.args;
     assert(callId !== undefined, "the parser holds a command to its arguments");
+    const { artifact } = context.flags;
+    if (typeof artifact === "string") return replayCall(callId, artifact, context);
     const receipt = await findReceipt(callId, context);
     context.out.json(receipt);
     for (const line of showReceipt(receipt)) context.out.line(line);
@@ -34,11 +41,32 @@ export const whyCommand = defineCommand({
   },
 });
 
+/** The features of a call are in the event log alone, so the folder is read, also while a gateway runs. */
+async function replayCall(
+  callId: string,
+  artifact: string,
+  { flags, env, out }: CommandContext,
+): Promise<number> {
+  const folder = typeof flags["data-dir"] === "string" ? flags["data-dir"] : undefined;
+  const event = readFolder(callId, resolve(folder ?? (env["ROUTEIQ_DATA_DIR"] || ".routeiq")));
+  const { replay } = await import("./replay.ts");
+  const { compared, largestDifference, same } = await replay(event, artifact);
+  out.json({ receipt: event.receipt, replay: { compared, largestDifference, same } });
+  for (const line of showReceipt(event.receipt)) out.line(line);
+  out.line("");
+  out.line(
+    same
+      ? `Executed again with ${artifact}: the same scores for ${compared} candidates (largest difference ${largestDifference}).`
+      : `Executed again with ${artifact}: the scores differ by up to ${largestDifference}. Is it the artifact that decided, ${event.receipt.decision?.artifact}?`,
+  );
+  return same ? 0 : 1;
+}
+
 async function findReceipt(callId: string, context: CommandContext): Promise<Receipt> {
   const { flags, env, out } = context;
   const folder = typeof flags["data-dir"] === "string" ? flags["data-dir"] : undefined;
   const url = typeof flags["url"] === "string" ? flags["url"] : env["ROUTEIQ_URL"] || undefined;
-  if (folder !== undefined && url === undefined) return readFolder(callId, resolve(folder));
+  if (folder !== undefined && url === undefined) return readFolder(callId, resolve(folder)).receipt;
   const asked = url ?? `http://127.0.0.1:${env["PORT"] || "4000"}`;
   try {
     return await askGateway(callId, asked, context);
@@ -47,15 +75,15 @@ async function findReceipt(callId: string, context: CommandContext): Promise<Rec
     if (!unreachable || url !== undefined) throw thrown;
     const stored = resolve(env["ROUTEIQ_DATA_DIR"] || ".routeiq");
     out.note(`No gateway runs at ${asked}; reading ${stored}.`);
-    return readFolder(callId, stored);
+    return readFolder(callId, stored).receipt;
   }
 }
 
-function readFolder(callId: string, folder: string): Receipt {
+function readFolder(callId: string, folder: string): CallEvent {
   const reader = openEvents(folder);
   try {
-    const receipt = reader.find(callId);
-    if (receipt) return receipt;
+    const event = reader.find(callId);
+    if (event) return event;
     throw new GatewayError("not_found", `No call "${callId}" is in ${reader.path}.`);
   } finally {
     reader.close();

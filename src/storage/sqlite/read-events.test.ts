@@ -70,11 +70,11 @@ describe("readEvents", () => {
     expect(await collect(readEvents(dataDir))).toEqual([callEvent(1)]);
   });
 
-  test("finds one receipt", () => {
+  test("finds one event", () => {
     const { dataDir, sink, write } = setUp();
     write([callEvent(1)]);
     const reader = openEvents(dataDir);
-    expect(reader.find(callIdOf(1))).toEqual(callEvent(1).receipt);
+    expect(reader.find(callIdOf(1))).toEqual(callEvent(1));
     expect(reader.find("nobody")).toBeUndefined();
     reader.close();
     sink.close();

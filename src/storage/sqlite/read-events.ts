@@ -6,7 +6,7 @@ import { constants, Database } from "bun:sqlite";
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { Feedback, Receipt } from "../../domain/decision.ts";
+import type { Feedback } from "../../domain/decision.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import type { CallEvent } from "../../domain/event.ts";
 import { parseEventJson, toEvent } from "../event-batch.ts";
@@ -22,7 +22,7 @@ export interface EventReader {
   readonly path: string;
   /** Rows there were when the reader opened; for progress bars. */
   readonly rows: number;
-  find(callId: string): Receipt | undefined;
+  find(callId: string): CallEvent | undefined;
   /**
    * Every call up to the time of opening, oldest first. `receipt.feedback` holds what was recorded
    * for it, in order; `features` are there where routing computed them; `prompt` where the operator
@@ -133,10 +133,10 @@ function readerOf(path: string, db: Database): EventReader {
     path,
     rows: ends.rows,
     find(callId) {
-      const row = db.query("SELECT event FROM events WHERE call_id = ?").get(callId);
+      const row = db.query("SELECT * FROM events WHERE call_id = ?").get(callId);
       if (!row) return undefined;
       const feedback = (db.query(feedbackOfCall).all(callId) as FeedbackRow[]).map(toFeedback);
-      return { ...parseEventJson((row as EventRow).event).receipt, feedback };
+      return fromRow(row as EventRow, new Map([[callId, feedback]]));
     },
     async *events() {
       for (let after = 0; ; ) {
