@@ -90,7 +90,13 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
   const candidates: Candidate[] = [];
   for (const strategy of members) {
     const settings = readOptions(strategy, options.options);
-    const validation = await validate(examples, strategy, settings, {
+    const validation = await validate({
+      examples,
+      strategy,
+      settings,
+      outcomes,
+      costs,
+      costRef,
       seed: options.seed + 1000,
       kernels: options.kernels,
       progress: (share) => progress(`validate ${strategy.name}`, share),

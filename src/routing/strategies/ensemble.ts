@@ -44,7 +44,7 @@ export const ensemble = defineStrategy({
     });
     const neighbours = await knn.fit(
       examples,
-      { n_neighbors: 0, weights: "distance", max_prototypes: 1024 },
+      { n_neighbors: 160, weights: "distance", max_prototypes: 1024 },
       part(0, 0.7),
     );
     const line = await linear.fit(examples, { alpha: 0 }, part(0.7, 0.8));

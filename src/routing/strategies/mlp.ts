@@ -1,7 +1,7 @@
 /**
  * A small dense network: ReLU layers and one sigmoid per model, trained on every model's score at
- * once (cross-entropy on the 0..1 scores, Adam with decoupled weight decay), stopped when a held-out
- * tenth of the queries no longer gains, then trained anew on everything for as many rounds.
+ * once (cross-entropy on the 0..1 scores, Adam with decoupled weight decay, a step that falls along a
+ * cosine), for few rounds: a router's signal is weak, and more of them learn the noise.
  * Sources: Kingma & Ba, "Adam", 2015; Loshchilov & Hutter, "Decoupled weight decay", 2019.
  * LLMRouter's `mlprouter` classifies the best model's name; option names are scikit-learn's.
  * Cost of a decision: one matrix-vector product per layer.
@@ -11,7 +11,7 @@ import { GatewayError } from "../../domain/errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { nextNormal, type Random, shuffle } from "../../std/random.ts";
 import { f32, takeF32 } from "../safetensors.ts";
-import { assignFolds, meanQuality } from "./examples.ts";
+import { meanQuality } from "./examples.ts";
 import {
   defineStrategy,
   type Examples,
@@ -39,17 +39,15 @@ export const mlp = defineStrategy({
     }),
     batch_size: Type.Integer({ default: 32, minimum: 1, maximum: 4096 }),
     max_iter: Type.Integer({
-      default: 40,
+      default: 12,
       minimum: 1,
       maximum: 1000,
-      description: "At most so many rounds over the training queries.",
+      description: "Rounds over the training queries.",
     }),
   }),
   fit(examples, options, context) {
-    const rounds = chooseRounds(examples, options, context);
-    const network = train(examples, { ...options, max_iter: rounds }, context, () => true);
-    context.progress(1);
-    return { tensors: network.tensors(), json: { layers: network.sizes, rounds } };
+    const network = train(examples, options, context);
+    return { tensors: network.tensors(), json: { layers: network.sizes } };
   },
   load: loadMlp,
 });
@@ -62,47 +60,16 @@ interface MlpOptions {
   readonly max_iter: number;
 }
 
-/** Rounds until the loss on a tenth of the queries stops falling. */
-function chooseRounds(examples: Examples, options: MlpOptions, context: FitContext): number {
-  if (examples.n < 50) return Math.min(10, options.max_iter);
-  const foldOf = assignFolds(examples.group, 10);
-  const patience = 4;
-  let best = Number.POSITIVE_INFINITY;
-  let bestRound = 1;
-  train(
-    examples,
-    options,
-    context,
-    (network, round) => {
-      context.progress((0.6 * round) / options.max_iter);
-      if (round === 0) return true;
-      const loss = network.loss(examples, (row) => foldOf[row] === 0);
-      if (loss < best - 1e-6) {
-        best = loss;
-        bestRound = round;
-      }
-      return round - bestRound < patience;
-    },
-    (row) => foldOf[row] !== 0,
-  );
-  return bestRound;
-}
-
-/** @param keepOn is asked before each round, and once at the end. */
 function train(
   examples: Examples,
   options: MlpOptions,
-  { random, kernels }: FitContext,
-  keepOn: (network: Network, round: number) => boolean,
-  use: (row: number) => boolean = () => true,
+  { random, kernels, progress }: FitContext,
 ): Network {
   const { d, models, n } = examples;
   const sizes = [d, ...options.hidden_layer_sizes, models.length];
   const network = createNetwork(sizes, meanQuality(examples), random, kernels);
-  const rows: number[] = [];
-  for (let row = 0; row < n; row++) if (use(row)) rows.push(row);
+  const rows = Array.from({ length: n }, (_, row) => row);
   for (let round = 0; round < options.max_iter; round++) {
-    if (!keepOn(network, round)) return network;
     shuffle(rows, random);
     // The step falls to a tenth along a cosine, so that the last rounds settle.
     const rate =
@@ -112,8 +79,8 @@ function train(
       for (const row of batch) network.backward(examples, row, 1 / batch.length);
       network.step(rate, options.alpha);
     }
+    progress((round + 1) / options.max_iter);
   }
-  keepOn(network, options.max_iter);
   return network;
 }
 
@@ -251,23 +218,6 @@ function createNetwork(
           }
         });
       });
-    },
-    /** Mean squared error over some rows. */
-    loss({ x, d, n, quality, models }: Examples, use: (row: number) => boolean): number {
-      const m = models.length;
-      let sum = 0;
-      let count = 0;
-      for (let row = 0; row < n; row++) {
-        if (!use(row)) continue;
-        const logits = forward(x.subarray(row * d, (row + 1) * d));
-        for (let j = 0; j < m; j++) {
-          const q = quality[row * m + j] as number;
-          if (Number.isNaN(q)) continue;
-          sum += (sigmoid(logits[j] as number) - q) ** 2;
-          count++;
-        }
-      }
-      return sum / Math.max(1, count);
     },
     tensors(): Fitted["tensors"] {
       return Object.fromEntries(
