@@ -161,21 +161,21 @@ function lengthPoints(table: Table, singles: readonly Point[]): Point[] {
   });
 }
 
+/** Costs and qualities are averaged over the rounds first: a hull over noise would flatter itself. */
 function measureControl(table: Table, routed: Routed, singles: readonly Point[], random: Random) {
-  let sum = 0;
+  const rows = Int32Array.from({ length: table.n }, (_, row) => row);
+  const sums = routed.points.map(() => ({ cost: 0, quality: 0 }));
   for (let round = 0; round < controlRounds; round++) {
-    const order = shuffle(
-      Array.from({ length: table.n }, (_, row) => row),
-      random,
-    );
-    const rows = Int32Array.from({ length: table.n }, (_, row) => row);
-    const points = routed.points.map(({ chosen }) => {
+    const order = shuffle([...rows], random);
+    routed.points.forEach(({ chosen }, at) => {
       const dealt = Int32Array.from(order, (row) => chosen[row] as number);
-      return pointOf(table, dealt, rows);
+      const { cost, quality } = pointOf(table, dealt, rows);
+      const sum = sums[at] as { cost: number; quality: number };
+      sum.cost += cost / controlRounds;
+      sum.quality += quality / controlRounds;
     });
-    sum += toStats(points, singles).aiq;
   }
-  return { aiq: sum / controlRounds, rounds: controlRounds };
+  return { aiq: toStats(sums, singles).aiq, rounds: controlRounds };
 }
 
 function bootstrapGain(

@@ -170,7 +170,8 @@ export function fitNovelty(
   }).sort();
   const quantile = (share: number) => similarities[Math.floor(share * (n - 1))] ?? 0;
   const near = quantile(0.05);
-  const spread = Math.max(0.02, quantile(0.5) - near);
+  // Where all queries are alike, a small distance is no novelty.
+  const spread = Math.max(0.15, quantile(0.5) - near);
   return {
     tensors: { "novelty.rows": f32(centroids, centroids.length / d, d) },
     near,

@@ -10,7 +10,7 @@
 import { Type } from "@sinclair/typebox";
 import { GatewayError } from "../../domain/errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import { eigenSymmetric } from "../../std/matrix.ts";
+import { cholesky } from "../../std/matrix.ts";
 import { type Random, shuffle } from "../../std/random.ts";
 import { f32, takeF32 } from "../safetensors.ts";
 import { findClusters } from "./clusters.ts";
@@ -101,7 +101,7 @@ function fitRbf(examples: Examples, options: SvmOptions, context: FitContext): F
   for (let j = 0; j < m; j++) {
     for (let i = 0; i < k; i++) {
       const factor = w[j * k + i] as number;
-      for (let l = 0; l < k; l++) {
+      for (let l = 0; l <= i; l++) {
         beta[j * k + l] = (beta[j * k + l] as number) + factor * (whiten[i * k + l] as number);
       }
     }
@@ -116,7 +116,7 @@ function fitRbf(examples: Examples, options: SvmOptions, context: FitContext): F
   };
 }
 
-/** K^(−1/2) of the landmarks' kernel matrix. */
+/** L⁻¹ of the landmarks' kernel matrix K = L·Lᵀ: kernel values times it have K's inner product. */
 function toWhitening(
   centroids: Float32Array,
   k: number,
@@ -126,28 +126,30 @@ function toWhitening(
   const kernel = new Float64Array(k * k);
   for (let i = 0; i < k; i++) {
     kernel.set(evaluate(centroids.subarray(i * d, (i + 1) * d)), i * k);
+    kernel[i * k + i] = (kernel[i * k + i] as number) + ridge;
   }
-  for (let i = 0; i < k; i++) {
-    for (let j = 0; j < i; j++) {
-      const value = ((kernel[i * k + j] as number) + (kernel[j * k + i] as number)) / 2;
-      kernel[i * k + j] = value;
-      kernel[j * k + i] = value;
-    }
-  }
-  const { values, vectors } = eigenSymmetric(kernel, k);
-  const floor = Math.max(1e-6, (values[0] ?? 1) * 1e-4);
+  const l = cholesky(kernel, k);
   const out = new Float64Array(k * k);
-  for (let i = 0; i < k; i++) {
-    const scale = 1 / Math.sqrt(Math.max(values[i] as number, floor));
-    for (let l = 0; l < k; l++) out[i * k + l] = scale * (vectors[l * k + i] as number);
+  for (let column = 0; column < k; column++) {
+    for (let i = column; i < k; i++) {
+      let value = i === column ? 1 : 0;
+      for (let j = column; j < i; j++) {
+        value -= (l[i * k + j] as number) * (out[j * k + column] as number);
+      }
+      out[i * k + column] = value / (l[i * k + i] as number);
+    }
   }
   return out;
 }
 
+/** Keeps landmarks that lie close together apart. */
+const ridge = 1e-3;
+
+/** out = A·x for a lower triangular A. */
 function multiplyRow(a: Float64Array, x: Float32Array, out: Float32Array, k: number): void {
   for (let i = 0; i < k; i++) {
     let sum = 0;
-    for (let l = 0; l < k; l++) sum += (a[i * k + l] as number) * (x[l] as number);
+    for (let l = 0; l <= i; l++) sum += (a[i * k + l] as number) * (x[l] as number);
     out[i] = sum;
   }
 }
@@ -179,7 +181,25 @@ function descend(
     );
     progress(0.3 + (0.7 * (j + 1)) / m);
   }
-  return { w, bias: Float32Array.from(mean) };
+  return { w, bias: centreBias(x, w, mean, { n, d, m }) };
+}
+
+/** The bias at which each model's mean prediction is its mean quality. */
+function centreBias(
+  x: Float32Array,
+  w: Float32Array,
+  mean: Float64Array,
+  { n, d, m }: { readonly n: number; readonly d: number; readonly m: number },
+): Float32Array {
+  const centre = new Float64Array(d);
+  for (let row = 0; row < n; row++) {
+    for (let i = 0; i < d; i++) centre[i] = (centre[i] as number) + (x[row * d + i] as number) / n;
+  }
+  return Float32Array.from(mean, (value, j) => {
+    let predicted = 0;
+    for (let i = 0; i < d; i++) predicted += (w[j * d + i] as number) * (centre[i] as number);
+    return value - predicted;
+  }).slice(0, m);
 }
 
 interface Descent {

@@ -1,0 +1,55 @@
+/** What `train` and `eval` read: flags, data files, prices, the embedder. */
+import { GatewayError } from "../domain/errors.ts";
+import type { FeatureExtractor } from "../embedding/embedder.ts";
+import { readPrices, readRows } from "../learning/dataset.ts";
+import { readTable, type Table } from "../learning/table.ts";
+import type { CommandContext, Output } from "./command.ts";
+import { UsageError } from "./parse.ts";
+
+type Flags = CommandContext["flags"];
+
+export function textFlag(flags: Flags, name: string): string | undefined {
+  const value = flags[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+export function listFlag(flags: Flags, name: string): readonly string[] {
+  const value = flags[name];
+  if (value === undefined || typeof value === "boolean") return [];
+  return typeof value === "string" ? [value] : value;
+}
+
+/** A whole number of at least 0. @throws UsageError */
+export function seedFlag(flags: Flags): number {
+  const text = textFlag(flags, "seed");
+  if (text === undefined) return 1;
+  const seed = Number(text);
+  if (!/^\d+$/.test(text) || seed > 0xffffffff) {
+    throw new UsageError(`--seed ${text} is not a whole number from 0 to 4294967295.`);
+  }
+  return seed;
+}
+
+export interface DataInput {
+  readonly paths: readonly string[];
+  readonly prices: string | undefined;
+  readonly extractor: FeatureExtractor;
+  readonly models: "all" | "common";
+  readonly out: Output;
+}
+
+/** Data files as one table. @throws GatewayError invalid_request with file and line */
+export async function readData(input: DataInput): Promise<Table> {
+  const { paths, prices, extractor, models, out } = input;
+  const sources = [];
+  for (const path of paths) {
+    sources.push({ rows: readRows(path), prices: await readPrices(path, prices) });
+  }
+  const table = await readTable(sources, extractor, models, (count) => {
+    // The number of rows is not known before the end: the bar creeps towards it.
+    if (count % 500 === 0) out.progress("read", count / (count + 2000));
+  });
+  out.progress("read", 1);
+  if (table.n === 0) throw new GatewayError("invalid_request", `${paths.join(", ")}: no rows`);
+  return table;
+}

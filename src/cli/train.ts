@@ -1,0 +1,198 @@
+/** `routeiq train`: observed queries in, a router's folder out; signed and published on request. */
+import { GatewayError } from "../domain/errors.ts";
+import type { JsonObject } from "../domain/json.ts";
+import type { Embedder } from "../embedding/embedder.ts";
+import { createFeatureExtractor } from "../embedding/features.ts";
+import { createStaticEmbedder } from "../embedding/static.ts";
+import { createKernels } from "../kernels/create.ts";
+import { writeArtifactFolder } from "../learning/artifacts/folder.ts";
+import { readPrices } from "../learning/dataset.ts";
+import { measureEvidence } from "../learning/evidence.ts";
+import { tableFromEvents } from "../learning/from-events.ts";
+import type { Table } from "../learning/table.ts";
+import { type Trained, trainRouter } from "../learning/train.ts";
+import { loadRouter } from "../routing/load-router.ts";
+import { routerPaths } from "../routing/router-format.ts";
+import { createSelfTest } from "../routing/self-test.ts";
+import { strategyNames } from "../routing/strategies/registry.ts";
+import { readEvents } from "../storage/sqlite/read-events.ts";
+import { type CommandContext, defineCommand } from "./command.ts";
+import { listFlag, readData, seedFlag, textFlag } from "./learning-inputs.ts";
+import { publishCommand } from "./models/publish.ts";
+import { signCommand } from "./models/sign.ts";
+import { UsageError } from "./parse.ts";
+
+export const trainCommand = defineCommand({
+  name: "train",
+  summary: "Learn a router from data files or from the event log.",
+  flags: {
+    data: { description: "JSONL files of observed queries (.gz too).", value: "FILE…", many: true },
+    events: { description: "Event log: a data folder, or sqlite:PATH.", value: "SRC" },
+    strategy: {
+      description: `auto, or one of: ${strategyNames.join(", ")}. Default: auto.`,
+      value: "NAME",
+    },
+    out: { description: "Folder for the router.", value: "DIR" },
+    seed: { description: "Same data and seed, same bytes. Default: 1.", value: "N" },
+    prices: { description: "Prices per model, where not beside the data.", value: "FILE" },
+    name: { description: 'Name of the router. Default: "router".', value: "NAME" },
+    sign: { description: "Sign with this key file.", value: "KEYFILE", repeat: true },
+    publish: { description: "Publish to this repository (needs --sign).", value: "REPOSITORY" },
+    root: {
+      description: "Root file, for a repository's first release.",
+      value: "FILE",
+      repeat: true,
+    },
+    force: { description: "Publish although the gate refuses; this is recorded." },
+  },
+  example: "routeiq train --data train.jsonl.gz --strategy auto --out ./router",
+  run: runTrain,
+});
+
+async function runTrain(context: CommandContext): Promise<number> {
+  const { flags, out } = context;
+  const folder = textFlag(flags, "out");
+  if (!folder) throw new UsageError("--out DIR is needed: the folder for the router.");
+  if (flags["publish"] && listFlag(flags, "sign").length === 0) {
+    throw new UsageError("--publish needs --sign KEYFILE.");
+  }
+  const seed = seedFlag(flags);
+  const embedder = createStaticEmbedder();
+  const table = await readTraining(context, embedder);
+  const strategy = textFlag(flags, "strategy") ?? "auto";
+  const trained = await trainRouter(table, {
+    strategy,
+    seed,
+    embedder,
+    kernels: createKernels,
+    progress: (label, share) => out.progress(label, share),
+  });
+  const identity = { name: textFlag(flags, "name") ?? "router", version: 0, sha256: "" };
+  const router = await loadRouter(trained.files, { identity, embedder, kernels: createKernels });
+  const files = new Map([...trained.files, ...(await createSelfTest(router))]);
+  const gate = measureEvidence(table, trained, seed);
+  router.close();
+  await writeArtifactFolder(folder, {
+    name: identity.name,
+    files,
+    selfTest: { input: routerPaths.queries, output: routerPaths.scores },
+    provenance: toProvenance(table, trained, seed, gate),
+  });
+  const delivered = await deliver(folder, context);
+  report(context, { folder, table, trained, strategy, gate, delivered });
+  return delivered?.code ?? 0;
+}
+
+async function readTraining({ flags, out }: CommandContext, embedder: Embedder): Promise<Table> {
+  const paths = listFlag(flags, "data");
+  const events = textFlag(flags, "events");
+  const prices = textFlag(flags, "prices");
+  if ((paths.length === 0) === (events === undefined)) {
+    throw new UsageError("Give either --data FILE… or --events SRC.");
+  }
+  if (events === undefined) {
+    const extractor = createFeatureExtractor(embedder);
+    return readData({ paths, prices, extractor, models: "all", out });
+  }
+  const list = prices === undefined ? new Map() : await readPrices(prices, prices);
+  const { table, counts } = await tableFromEvents(readEvents(events), embedder.id, list);
+  const { used, unlabelled, foreign } = counts;
+  out.note(`${used} calls to learn from; ${unlabelled} without features or outcome left out`);
+  if (foreign > 0) out.note(`${foreign} calls of another embedder left out`);
+  if (used === 0) {
+    throw new GatewayError(
+      "invalid_request",
+      `${events}: no call has both features and an outcome; send feedback to /v1/feedback first`,
+    );
+  }
+  return table;
+}
+
+/** Fractions are strings: the release is canonical JSON, whole numbers only. */
+function toProvenance(
+  table: Table,
+  trained: Trained,
+  seed: number,
+  gate: JsonObject | undefined,
+): JsonObject {
+  return {
+    strategy: trained.strategy,
+    seed,
+    data_sha256: table.sha256,
+    rows: table.n,
+    metrics: {
+      ...(gate ? { gate } : {}),
+      validation: Object.fromEntries(
+        trained.tried.map(({ strategy, gain, shrink }) => [
+          strategy,
+          { aiq_gain: gain.toFixed(6), shrink: shrink.toFixed(2) },
+        ]),
+      ),
+    },
+  };
+}
+
+interface Delivered {
+  readonly code: number;
+  readonly result: unknown;
+}
+
+/** Hands the folder to `models publish` or `models sign`, whose JSON joins ours. */
+async function deliver(folder: string, context: CommandContext): Promise<Delivered | undefined> {
+  const keys = listFlag(context.flags, "sign");
+  const repository = textFlag(context.flags, "publish");
+  if (keys.length === 0) return undefined;
+  let result: unknown;
+  const inner: CommandContext = {
+    ...context,
+    args: repository === undefined ? [folder] : [folder, repository],
+    flags: {
+      key: keys,
+      ...(context.flags["root"] === undefined ? {} : { root: context.flags["root"] }),
+      ...(context.flags["force"] === true ? { force: true } : {}),
+    },
+    out: {
+      ...context.out,
+      json: (value) => {
+        result = value;
+      },
+    },
+  };
+  const command = repository === undefined ? signCommand : publishCommand;
+  return { code: await command.run(inner), result };
+}
+
+interface TrainReport {
+  readonly folder: string;
+  readonly table: Table;
+  readonly trained: Trained;
+  readonly strategy: string;
+  readonly gate: JsonObject | undefined;
+  readonly delivered: Delivered | undefined;
+}
+
+function report({ out }: CommandContext, what: TrainReport): void {
+  const { folder, table, trained, strategy, gate, delivered } = what;
+  out.line(`${table.n} queries, ${table.labels.length} models`);
+  for (const { strategy: name, gain, shrink } of trained.tried) {
+    const mark = name === trained.strategy ? "→" : " ";
+    const sign = gain >= 0 ? "+" : "";
+    out.line(
+      `${mark} ${name.padEnd(20)} AIQ ${sign}${gain.toFixed(4)} over fixed models, shrink ${shrink.toFixed(2)}`,
+    );
+  }
+  if (strategy === "auto") {
+    out.line(`${trained.strategy} gains most on queries it was not trained on`);
+  }
+  out.line(`router written to ${folder}`);
+  out.json({
+    ok: delivered === undefined || delivered.code === 0,
+    out: folder,
+    strategy: trained.strategy,
+    rows: table.n,
+    models: table.labels,
+    validation: trained.tried,
+    gate: gate ?? null,
+    ...(delivered ? { delivered: delivered.result } : {}),
+  });
+}
