@@ -6,6 +6,7 @@ import { createKernels } from "../kernels/create.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { createScalarKernels } from "../kernels/scalar.ts";
 import { createRandom, nextInt } from "../std/random.ts";
+import { createTextWriter, prepareText } from "./prepare-text.ts";
 import { readTable } from "./table.ts";
 import { countPieces, createTokenizer, findPiece, tokenizerBytes } from "./tokenizer.ts";
 
@@ -58,6 +59,45 @@ test("both implementations agree on random text", () => {
     ).join("");
     expect(wasm(text), JSON.stringify(text)).toEqual(scalar(text));
   }
+});
+
+describe.each([true, false])("the writer gives what prepareText does (lower: %p)", (lower) => {
+  const write = createTextWriter(lower);
+  const out = new Uint8Array(5000);
+  const check = (text: string) => {
+    const length = write(text, out);
+    if (length < 0) return false;
+    const wanted = new TextEncoder().encode(prepareText(text, lower));
+    expect(Buffer.from(out.subarray(0, length)).toString(), JSON.stringify(text)).toBe(
+      Buffer.from(wanted).toString(),
+    );
+    return true;
+  };
+
+  test("random text of its characters", () => {
+    const random = createRandom(13);
+    const blocks = [
+      0x00, 0x80, 0x100, 0x180, 0x370, 0x400, 0x4b0, 0x2000, 0x3000, 0x3080, 0x4e00, 0x9f80,
+    ];
+    let written = 0;
+    for (let round = 0; round < 4000; round++) {
+      const units = Array.from({ length: nextInt(random, 12) }, () => {
+        if (nextInt(random, 12) === 0)
+          return String.fromCodePoint(0x1f300 + nextInt(random, 0x800));
+        return String.fromCharCode((blocks[nextInt(random, 12)] as number) + nextInt(random, 128));
+      });
+      if (check(units.join(""))) written++;
+    }
+    expect(written).toBeGreaterThan(2000);
+  });
+
+  test.each(["हिन्दी", "ΟΔΟΣ", "한국어", "\ud800", "\ud83c", "𝕳𝖊"])("%s is left to it", (text) => {
+    expect(check(text)).toBe(false);
+  });
+
+  test("a text without room for it is left, too", () => {
+    expect(write("漢".repeat(50), new Uint8Array(60))).toBe(-1);
+  });
 });
 
 test("a vocabulary is counted and searched", () => {

@@ -5,6 +5,7 @@
  * Source: Devlin et al., "BERT", 2019, tokenization.py (BasicTokenizer, WordpieceTokenizer).
  */
 import type { Kernels } from "../kernels/kernels.ts";
+import { createTextWriter, prepareText } from "./prepare-text.ts";
 
 export interface TokenizerOptions {
   /** A piece per line, UTF-8: vocab.txt. */
@@ -42,16 +43,23 @@ export function createTokenizer(kernels: Kernels, options: TokenizerOptions): To
   const view = kernels.u8(text, textBytes);
   const encoder = new TextEncoder();
 
-  function split(source: string, prepared: boolean): number {
-    const { written } = encoder.encodeInto(source, view);
-    return kernels.wordPieces(index, text, written, lower, prepared, ids, maxTokens);
+  const write = createTextWriter(lower);
+  const pieces = (written: number, prepared: boolean) =>
+    kernels.wordPieces(index, text, written, lower, prepared, ids, maxTokens);
+
+  function tokenizePrepared(source: string): number {
+    const written = write(source, view);
+    if (written >= 0) return pieces(written, true);
+    return pieces(encoder.encodeInto(prepareText(source, lower), view).written, true);
   }
   return {
     ids,
     tokenize(source) {
       const cut = source.length > maxChars ? source.slice(0, maxChars) : source;
-      const count = split(cut, false);
-      return count >= 0 ? count : split(prepareText(cut, lower), true);
+      const { written } = encoder.encodeInto(cut, view);
+      // As many bytes as units: ASCII, though control characters may still send it the other way.
+      const count = written === cut.length ? pieces(written, false) : -1;
+      return count >= 0 ? count : tokenizePrepared(cut);
     },
   };
 }
@@ -105,26 +113,3 @@ export function countPieces(vocabulary: Uint8Array): number {
 function slotsFor(pieces: number): number {
   return 2 ** Math.ceil(Math.log2(pieces * 2 + 2));
 }
-
-/**
- * What BERT does to text before it splits words, for text that is more than printable ASCII:
- * control and format characters go, every kind of space becomes one, CJK characters and Unicode
- * punctuation stand alone; lowered, without accents.
- */
-export function prepareText(text: string, lower: boolean): string {
-  const clean = text
-    .toWellFormed()
-    .replace(/[\t\n\r\p{Zs}\u2028\u2029]/gu, " ")
-    .replace(/[\p{C}\ufffd]/gu, "");
-  const cased = lower
-    ? clean
-        .normalize("NFD")
-        .replace(/\p{Mn}/gu, "")
-        .toLowerCase()
-    : clean;
-  return cased.replace(alone, " $& ");
-}
-
-/** BERT's list of CJK blocks, and punctuation beyond ASCII (ASCII's own is split by the kernel). */
-const alone =
-  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]|(?![!-~])\p{P}/gu;
