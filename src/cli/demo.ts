@@ -3,6 +3,7 @@ import { createOutbound } from "../security/outbound.ts";
 import { createRandom } from "../std/random.ts";
 import { type CommandContext, defineCommand, type Output } from "./command.ts";
 import { finaleLines } from "./demo/finale.ts";
+import { gateLines, readGate } from "./demo/gate.ts";
 import { createPromptBank } from "./demo/prompts.ts";
 import {
   type Casting,
@@ -111,21 +112,28 @@ async function playAll(play: Play, casting: Casting) {
     ...["--seed", String(seed), "--out", stage.path("router")],
   );
   out.line("4. Evaluate on held-out prompts: the gate.");
-  const evaluation = await command(
-    ...["eval", "--data", stage.path("held-out.jsonl"), "--artifact", stage.path("router")],
-    "--json",
+  const gate = readGate(
+    await command(
+      ...["eval", "--data", stage.path("held-out.jsonl"), "--artifact", stage.path("router")],
+      "--json",
+    ),
   );
+  for (const line of gateLines(gate)) out.line(line);
+  if (!gate.passed) throw new Error("the gate refuses the router; nothing was published");
   out.line("5. Sign and publish, while calls go on; the gateway polls, verifies and swaps.");
   const swap = await sceneSwap(play, casting, async () => {
     await command("models", "sign", stage.path("router"), "--key", stage.path("keys"));
-    await command("models", "publish", stage.path("router"), stage.repository);
+    await command(
+      ...["models", "publish", stage.path("router"), stage.repository],
+      ...["--key", stage.path("keys"), "--root", stage.path("keys/1.root.json")],
+    );
   });
   tellSwap(out, swap);
   out.line("6. Fresh prompts, by the router and by each model alone.");
   const { dial, singles } = await sceneAfter(play, casting);
   out.line("");
   for (const line of finaleLines({ before, dial, singles }, out.terminal)) out.line(line);
-  return { before, dial, singles, swap, evaluation };
+  return { before, dial, singles, swap, gate };
 }
 
 function tellSwap(out: Output, swap: SwapReport): void {
