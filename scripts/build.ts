@@ -1,7 +1,7 @@
 /**
  * `npm run build [-- --target linux-arm64 …]`: the gateway as one executable, `dist/routeiq`.
  *
- * For another target Bun fetches that platform's runtime from the npm registry (`@oven/bun-<os>-<arch>`,
+ * Measured choices: docs/decisions/0001. For another target Bun fetches that platform's runtime from the npm registry (`@oven/bun-<os>-<arch>`,
  * kept in Bun's install cache, so once per machine), or takes the file named by `--runtime`.
  */
 import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
@@ -42,48 +42,76 @@ export interface BuildOptions {
 }
 
 /** Builds one executable; gives its path. @throws Error when the target is unknown or Bun fails. */
-export function buildBinary({ target = hostTarget, outfile, runtime }: BuildOptions = {}): string {
+export async function buildBinary(options: BuildOptions = {}): Promise<string> {
+  const { target = hostTarget, runtime } = options;
   const bunTarget = targets[target];
   if (!bunTarget) {
     throw new Error(`unknown target "${target}"; one of: ${Object.keys(targets).join(", ")}`);
   }
-  const path = outfile ?? binaryPath(target);
+  const path = options.outfile ?? binaryPath(target);
   // Built aside and renamed: who starts the binary meanwhile gets the old one or the new, whole.
   const aside = `${path}.build`;
   mkdirSync(aside, { recursive: true });
   const made = join(aside, basename(path));
-  const status = run([
-    bun,
-    "build",
-    "--compile",
-    // For the host, the running Bun is the runtime: nothing is fetched.
-    ...(target === hostTarget ? [] : [`--target=${bunTarget}`]),
-    ...(runtime ? [`--compile-executable-path=${runtime}`] : []),
-    // Not --minify: mangled identifiers make Elysia lose request bodies (its compiler reads source).
-    "--minify-whitespace",
-    "--minify-syntax",
-    "--bytecode",
-    "--format=esm",
-    "--splitting",
-    "--sourcemap",
-    // The folder it is started from must not change what it does.
-    "--no-compile-autoload-dotenv",
-    "--no-compile-autoload-bunfig",
-    `--define=ROUTEIQ_COMMIT=${JSON.stringify(commit())}`,
-    `--define=ROUTEIQ_TARGET=${JSON.stringify(target)}`,
-    `--outfile=${made}`,
-    ...entryPoints.filter((entry) => existsSync(join(root, entry))),
-  ]);
-  if (status === 0) renameSync(made, path);
-  rmSync(aside, { recursive: true, force: true }); // source maps too: the binary carries its own
-  if (status !== 0) throw new Error(`bun build failed for ${target} (exit ${status})`);
-  return path;
+  try {
+    await compile(
+      entryPoints.map((entry) => join(root, entry)),
+      { ROUTEIQ_COMMIT: commit(), ROUTEIQ_TARGET: target },
+      {
+        outfile: made,
+        // For the host, the running Bun is the runtime: nothing is fetched.
+        ...(target === hostTarget ? {} : { target: bunTarget as Bun.Build.CompileTarget }),
+        ...(runtime ? { executablePath: runtime } : {}),
+      },
+    );
+    renameSync(made, path);
+    return path;
+  } finally {
+    rmSync(aside, { recursive: true, force: true }); // source maps too: the binary carries its own
+  }
 }
+
+/** The way every executable of ours is made; tests make theirs with it, too. @throws Error */
+export async function compile(
+  entrypoints: string[],
+  facts: Readonly<Record<string, string>>,
+  to: Partial<Bun.CompileBuildOptions>,
+): Promise<void> {
+  const result = await Bun.build({
+    entrypoints,
+    target: "bun",
+    format: "esm",
+    splitting: true,
+    bytecode: true,
+    sourcemap: "linked",
+    // Not identifiers: mangled, they make Elysia lose request bodies (its compiler reads source).
+    minify: { whitespace: true, syntax: true, identifiers: false },
+    define: Object.fromEntries(
+      Object.entries(facts).map(([name, value]) => [name, JSON.stringify(value)]),
+    ),
+    plugins: [packRuntime],
+    // The folder it is started from must not change what it does.
+    compile: { autoloadDotenv: false, autoloadBunfig: false, ...to },
+  });
+  if (!result.success) throw new Error(result.logs.map(String).join("\n"));
+}
+
+/** onnxruntime's 14 MB become 3; whoever reads the file sees by its first bytes that it is packed. */
+const packRuntime: Bun.BunPlugin = {
+  name: "pack onnxruntime",
+  setup(build) {
+    build.onLoad({ filter: /ort-wasm[\w-]*\.wasm$/ }, async ({ path }) => ({
+      contents: Bun.zstdCompressSync(await Bun.file(path).bytes(), { level: 9 }),
+      loader: "file",
+    }));
+  },
+};
 
 /** The host's binary, built now if it is missing or older than what it is made of. */
 export function ensureBinary(): string {
   const path = binaryPath();
-  if (isStale(path)) buildBinary();
+  if (!isStale(path)) return path;
+  if (run([bun, import.meta.path]) !== 0) throw new Error("the executable could not be built");
   return path;
 }
 
@@ -113,7 +141,7 @@ function commit(): string {
   }
 }
 
-function main(): number {
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
       target: { type: "string", multiple: true, short: "t" },
@@ -132,7 +160,7 @@ function main(): number {
   const wanted = asked.includes("all") ? Object.keys(targets) : asked;
   const { outfile, runtime } = values;
   for (const target of wanted) {
-    const path = buildBinary({
+    const path = await buildBinary({
       target,
       ...(outfile && wanted.length === 1 ? { outfile } : {}),
       ...(runtime ? { runtime } : {}),
@@ -145,7 +173,7 @@ function main(): number {
 
 if (import.meta.main) {
   try {
-    process.exit(main());
+    process.exit(await main());
   } catch (error) {
     console.error(`build: ${error instanceof Error ? error.message : error}`);
     process.exit(1);

@@ -3,6 +3,7 @@ import { afterAll, expect, test } from "bun:test";
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { compile } from "../scripts/build.ts";
 
 const root = join(import.meta.dir, "..");
 const folder = mkdtempSync(join(tmpdir(), "routeiq-compiled-"));
@@ -34,22 +35,14 @@ console.log(JSON.stringify({
 runtime.close();
 `;
 
-test("embeds and runs ONNX with nothing beside it", () => {
+test("embeds and runs ONNX with nothing beside it", async () => {
   for (const part of ["src", "wasm", "models", "package.json"]) {
     cpSync(join(root, part), join(folder, part), { recursive: true });
   }
   symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
   writeFileSync(join(folder, "src/try.ts"), program);
-  const built = Bun.spawnSync(
-    [
-      process.execPath,
-      ...["build", "--compile", "--minify-whitespace", "--minify-syntax", "--bytecode"],
-      ...["--format=esm", "--splitting", '--define=ROUTEIQ_COMMIT="test"', "--outfile=try"],
-      ...["src/try.ts", "src/embedding/onnx-worker.ts"],
-    ],
-    { cwd: folder, stdio: ["ignore", "pipe", "pipe"] },
-  );
-  expect(built.exitCode, built.stderr.toString()).toBe(0);
+  const entries = ["src/try.ts", "src/embedding/onnx-worker.ts"].map((file) => join(folder, file));
+  await compile(entries, { ROUTEIQ_COMMIT: "test" }, { outfile: join(folder, "try") });
   for (const part of ["src", "wasm", "models", "node_modules"]) {
     rmSync(join(folder, part), { recursive: true });
   }

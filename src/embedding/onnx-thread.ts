@@ -52,9 +52,19 @@ interface Held {
   readonly encoder?: Encoder;
 }
 
+/** Zstandard's first bytes. */
+const packed = 0xfd2fb528;
+
+/** onnxruntime as WebAssembly: as npm has it, or packed by `scripts/build.ts` inside the executable. */
+function readRuntime(path: string): ArrayBuffer {
+  const bytes = readFileSync(path);
+  const whole = bytes.readUInt32LE(0) === packed ? Bun.zstdDecompressSync(bytes) : bytes;
+  return new Uint8Array(whole).buffer;
+}
+
 export function createOnnxThread(): OnnxService {
   ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmBinary = new Uint8Array(readFileSync(runtimePath)).buffer;
+  ort.env.wasm.wasmBinary = readRuntime(runtimePath);
   ort.env.logLevel = "error";
   const sessions = new Map<number, Held>();
   let last = 0;
