@@ -9,7 +9,7 @@ import type { Random } from "../../std/random.ts";
 import type { EventLog } from "../../storage/event-log.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { toS3Settings } from "./open-repository.ts";
-import { toArtifactPlan } from "./plan.ts";
+import { type ArtifactPlan, toArtifactPlan } from "./plan.ts";
 import { createPoller, type Poller } from "./poll.ts";
 import type { ArtifactSource, Candidate } from "./source.ts";
 import type { SourceConfig } from "./thread.ts";
@@ -54,17 +54,15 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
   return {
     async follow({ router }, isLearned) {
       const { routingStrategy: strategy, routingStrategyArgs: args } = router;
-      const said = JSON.stringify([strategy, isLearned, args]);
-      if (said === followed) return;
-      if (!isLearned) {
-        followed = said;
-        stop({ status: "none" });
-        return;
-      }
-      const plan = toArtifactPlan({ strategy, args, dataDir, s3: toS3Settings(env) });
-      followed = said;
+      const plan: ArtifactPlan = isLearned
+        ? toArtifactPlan({ strategy, args, dataDir, s3: toS3Settings(env) })
+        : { kind: "static", status: { status: "none" } };
+      // A reload that turns the dial, say, must not take the router away for a moment.
+      if (said(plan) === followed) return;
+      followed = said(plan);
       if (plan.kind === "static") {
         stop(plan.status);
+        if (!isLearned) return;
         telemetry.log("warn", "routing is static: there is no trained router", { ...plan.status });
         return;
       }
@@ -90,6 +88,11 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
       poller = undefined;
     },
   };
+}
+
+/** What two plans for the same thing have in common; the pin is in the copy's folder name. */
+function said(plan: ArtifactPlan): string {
+  return JSON.stringify(plan, (key, value: unknown) => (key === "pin" ? undefined : value));
 }
 
 /** Calls whose artifact is remembered, so that feedback that comes later finds it. */
