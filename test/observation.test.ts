@@ -100,7 +100,7 @@ describe("a call's receipt", () => {
       model: "no such model",
       messages: [{ role: "user", content: "Hello" }],
     });
-    expect(response.status).toBe(404);
+    expect(response.status).toBe(400);
     const callId = response.headers.get("x-routeiq-call-id") ?? "";
     expect((await receiptOf(callId)).body).toMatchObject({
       outcome: "failure",

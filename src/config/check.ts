@@ -55,7 +55,7 @@ interface Check extends CheckOptions {
 function checkModels({ config, report, spot }: Check): void {
   if (config.models.length === 0 && config.origin === "file") {
     const remedy = "Add a row: {model_name: gpt-4o, litellm_params: {model: openai/gpt-4o}}.";
-    report.warn(spot(["model_list"]), "no models are configured, so every call gets 404", remedy);
+    report.warn(spot(["model_list"]), "no models are configured, so every call is refused", remedy);
   }
   const ids = new Map<string, number>();
   const rows = new Map<string, number>();

@@ -289,7 +289,7 @@ describe("what is said of a wrong or doubtful file", () => {
     [
       "an empty file",
       "",
-      ["warning 0 model_list: no models are configured, so every call gets 404"],
+      ["warning 0 model_list: no models are configured, so every call is refused"],
     ],
     [
       "a row without a name",

@@ -44,11 +44,14 @@ function toSession({ caller, sessionId, body, operation }: Call): RankRequest["s
   return { key: `${caller.id}\n#${Bun.hash(turns).toString(36)}`, explicit: false };
 }
 
-/** LiteLLM's words, which its clients look for. */
+/** LiteLLM's words and status, which its clients look for; Anthropic's clients look for a 404. */
 function unknownModel(group: string, call: Call): GatewayError {
   return new GatewayError(
     "model_not_found",
     `Invalid model name passed in model=${excerpt(group)}. Call \`/v1/models\` to view available models for your key.`,
-    { param: "model", ...(call.dialect === "openai-chat" ? {} : { wireType: "not_found_error" }) },
+    {
+      param: "model",
+      ...(call.dialect === "openai-chat" ? { status: 400 } : { wireType: "not_found_error" }),
+    },
   );
 }

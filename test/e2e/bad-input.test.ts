@@ -50,7 +50,7 @@ const cases: readonly (readonly [string, number, () => Promise<Response>])[] = [
   ["bad UTF-8", 400, () => post(new Uint8Array([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]))],
   ["no model", 400, () => post(JSON.stringify({ messages: good.messages }))],
   ["messages of a wrong type", 400, () => post(JSON.stringify({ ...good, messages: "Hi!" }))],
-  ["an unknown model", 404, () => post(JSON.stringify({ ...good, model: "nope" }))],
+  ["an unknown model", 400, () => post(JSON.stringify({ ...good, model: "nope" }))],
   ["an unknown path", 404, () => post(text, json, "chat/complete")],
   [
     "a body over the limit",

@@ -184,7 +184,7 @@ describe("signals", () => {
 
   test("SIGHUP takes a good configuration whole, and keeps the old one over a bad one", async () => {
     const { child, url, says } = await serve();
-    expect((await ask(url, "two")).status).toBe(404);
+    expect((await ask(url, "two")).status).toBe(400);
     writeConfig("one", "two");
     child.kill("SIGHUP");
     await says("configuration reloaded");
