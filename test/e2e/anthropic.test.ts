@@ -12,7 +12,7 @@ let anthropic: Anthropic;
 beforeAll(async () => {
   gateway = await startGateway({ cwd: folder.path, config: { model_list: simulated.entries } });
   anthropic = new Anthropic({ baseURL: gateway.url, apiKey: "sk-anything", maxRetries: 0 });
-}, 120_000); // the binary may have to be built first
+});
 afterAll(async () => {
   await gateway?.stop();
   await simulated.close();

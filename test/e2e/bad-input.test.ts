@@ -18,7 +18,7 @@ beforeAll(async () => {
       routeiq_settings: { body_limit_bytes: bodyLimit },
     },
   });
-}, 120_000); // the binary may have to be built first
+});
 afterAll(async () => {
   await gateway?.stop();
   await simulated.close();

@@ -7,7 +7,7 @@ let gateway: RunningGateway;
 
 beforeAll(async () => {
   gateway = await startGateway({ cwd: folder.path });
-}, 120_000); // the binary may have to be built first
+});
 afterAll(async () => {
   await gateway?.stop();
   folder.remove();

@@ -32,7 +32,7 @@ const start = (env: Record<string, string> = {}) => startGateway({ cwd: folder.p
 
 beforeAll(async () => {
   gateway = await start({ OTEL_EXPORTER_OTLP_ENDPOINT: collector.url.origin });
-}, 120_000); // the binary may have to be built first
+});
 afterAll(async () => {
   await gateway?.stop();
   await collector.stop(true);

@@ -12,7 +12,7 @@ let openai: OpenAI;
 beforeAll(async () => {
   gateway = await startGateway({ cwd: folder.path, config: { model_list: simulated.entries } });
   openai = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: "sk-anything", maxRetries: 0 });
-}, 120_000); // the binary may have to be built first
+});
 afterAll(async () => {
   await gateway?.stop();
   await simulated.close();

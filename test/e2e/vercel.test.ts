@@ -12,7 +12,7 @@ let gateway: RunningGateway;
 
 beforeAll(async () => {
   gateway = await startGateway({ cwd: folder.path, config: { model_list: simulated.entries } });
-}, 120_000); // the binary may have to be built first
+});
 afterAll(async () => {
   await gateway?.stop();
   await simulated.close();
