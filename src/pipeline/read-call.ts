@@ -31,7 +31,7 @@ export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> 
   checkFields(body, arrival.operation);
   assertNoDestination(body);
   const { headers } = arrival;
-  const requestedModel = arrival.pathModel ?? readModel(body);
+  const requestedModel = toModelName(arrival.pathModel ?? readModel(body));
   const deadlineMs = readDeadline(headers, arrival.atMs);
   const dial = readDial(headers);
   const sessionId = readSession(headers, body);
@@ -84,6 +84,18 @@ function readModel(body: JsonObject): string {
   throw new GatewayError("invalid_request", `"model" ${problem}. Call /v1/models for the names.`, {
     param: "model",
   });
+}
+
+/** No model is called so; and the name goes into receipts, spans and the event log. */
+const modelCharLimit = 512;
+
+function toModelName(name: string): string {
+  if (name.length <= modelCharLimit) return name;
+  throw new GatewayError(
+    "model_not_found",
+    `The model "${excerpt(name)}" does not exist here. GET /v1/models lists those that do.`,
+    { param: "model" },
+  );
 }
 
 type Check = readonly [name: string, holds: (value: Json) => boolean, what: string];

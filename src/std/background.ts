@@ -33,6 +33,8 @@ export interface Background<A> {
 
 const firstPauseMs = 500;
 const longestPauseMs = 30_000;
+/** A thread that ran so long before it crashed starts again as if it were the first time. */
+const steadyMs = 60_000;
 
 export function createBackground<A>(options: BackgroundOptions): Background<A> {
   const restarted: (() => void)[] = [];
@@ -40,6 +42,8 @@ export function createBackground<A>(options: BackgroundOptions): Background<A> {
   let live: { readonly worker: WorkerLike; readonly client: RpcClient<A> } | undefined;
   let down: RpcError | undefined;
   let crashes = 0;
+  let inARow = 0;
+  let startedAtMs = 0;
   let cancelRestart: (() => void) | undefined;
 
   function start(): RpcClient<A> {
@@ -52,16 +56,18 @@ export function createBackground<A>(options: BackgroundOptions): Background<A> {
     worker.addEventListener("error", (event) => onEnd(event.message ?? "unknown error"));
     worker.addEventListener("close", () => onEnd("the thread ended"));
     live = { worker, client };
+    startedAtMs = options.clock.now();
     return client;
   }
 
   function crashed(message: string): void {
     crashes++;
+    inARow = options.clock.now() - startedAtMs > steadyMs ? 1 : inARow + 1;
     down = new RpcError("worker_crashed", `The background thread failed: ${message}`);
     live?.client.fail(down);
     live?.worker.terminate();
     live = undefined;
-    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (crashes - 1));
+    const pauseMs = Math.min(longestPauseMs, firstPauseMs * 2 ** (inARow - 1));
     cancelRestart = options.clock.after(pauseMs, () => {
       down = undefined;
       start();

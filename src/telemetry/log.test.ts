@@ -1,7 +1,7 @@
 /** Log lines: their form, what is left out of them, and that a value cannot forge a line. */
 import { describe, expect, test } from "bun:test";
 import { createVirtualClock } from "../../test/support/virtual-clock.ts";
-import { createLog } from "./log.ts";
+import { createLog, lineRateLimit } from "./log.ts";
 
 function setUp(format: "json" | "pretty" = "json", level?: "debug" | "warn") {
   const lines: string[] = [];
@@ -54,6 +54,20 @@ describe("log", () => {
     pretty.log("info", "a\nb\u001b[31m", { b: "c\nd" });
     expect(pretty.lines.join("").trimEnd()).not.toContain("\n");
     expect(pretty.lines.join("")).not.toContain("b\u001b[31m");
+  });
+
+  test("a storm of lines is cut, and what was left out is said", async () => {
+    const clock = createVirtualClock();
+    const lines: string[] = [];
+    const log = createLog({ clock, write: (line) => lines.push(line), format: "json" });
+    for (let n = 0; n < lineRateLimit + 30; n++) log("info", "again");
+    expect(lines).toHaveLength(lineRateLimit);
+    await clock.advance(1_000);
+    log("info", "quiet now");
+    expect(lines.slice(lineRateLimit).map((line) => JSON.parse(line).message)).toEqual([
+      "30 log lines were left out",
+      "quiet now",
+    ]);
   });
 
   test.each([

@@ -16,6 +16,8 @@ export interface LogOptions {
 const order: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 /** A line is cut past this. */
 const lineCharLimit = 16_384;
+/** Lines a second at most, so that a storm of failures fills neither disk nor memory. */
+export const lineRateLimit = 200;
 
 export function isLogLevel(word: string): word is LogLevel {
   return Object.hasOwn(order, word);
@@ -28,12 +30,30 @@ export function isLogLevel(word: string): word is LogLevel {
 export function createLog(options: LogOptions): Telemetry["log"] {
   const least = order[options.level ?? "info"];
   const format = options.format === "pretty" ? toPretty : toJson;
-  return (level, message, fields = {}) => {
-    if (order[level] < least) return;
+  let second = 0;
+  let lines = 0;
+
+  function write(level: LogLevel, message: string, fields: Record<string, unknown>): void {
     const time = new Date(options.clock.now()).toISOString();
-    const shown = redactValue(plainFields(fields)) as Record<string, unknown>;
-    const line = format(time, level, redactText(message), shown);
+    const line = format(time, level, message, fields);
     options.write(`${line.length > lineCharLimit ? `${line.slice(0, lineCharLimit)}…` : line}\n`);
+  }
+
+  /** False past the rate; what was left out is said when the next second has a line. */
+  function mayWrite(): boolean {
+    const now = Math.floor(options.clock.now() / 1000);
+    if (now !== second) {
+      const left = lines - lineRateLimit;
+      second = now;
+      lines = 0;
+      if (left > 0) write("warn", `${left} log lines were left out`, { limitPerS: lineRateLimit });
+    }
+    return ++lines <= lineRateLimit;
+  }
+
+  return (level, message, fields = {}) => {
+    if (order[level] < least || !mayWrite()) return;
+    write(level, redactText(message), redactValue(plainFields(fields)) as Record<string, unknown>);
   };
 }
 

@@ -1,7 +1,15 @@
 /** The event database on real files: what is written comes back, and every mishap has an answer. */
 import { Database } from "bun:sqlite";
 import { afterEach, describe, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { anyEvent, callEvent, callIdOf } from "../../../test/support/events.ts";
@@ -90,6 +98,15 @@ describe("round trip", () => {
     expect(sink.addFeedback({ ...good, callId: "nobody" })).toBe("unknown");
     expect(sink.find(callIdOf(1))).toEqual({ ...callEvent(1).receipt, feedback: [good] });
     expect(sink.find("nobody")).toBeUndefined();
+    sink.close();
+  });
+
+  test("no one else can read it", () => {
+    const { sink, file } = setUp();
+    sink.write(pack(callEvent(1)));
+    for (const suffix of ["", "-wal", "-shm"]) {
+      expect(statSync(file + suffix).mode & 0o777).toBe(0o600);
+    }
     sink.close();
   });
 

@@ -1,5 +1,6 @@
 /** The event database: one open file, every method at once and on the calling thread (a worker's). */
 import { Database } from "bun:sqlite";
+import { closeSync, openSync } from "node:fs";
 import type { Feedback, Receipt } from "../../domain/decision.ts";
 import { type EventRecord, parseEventJson } from "../event-batch.ts";
 import type { EventRetention } from "../event-log.ts";
@@ -36,6 +37,8 @@ const dayMs = 86_400_000;
  * @throws NotOurFile; SQLiteError with its code (SQLITE_NOTADB, SQLITE_CORRUPT, SQLITE_CANTOPEN …)
  */
 export function openEventStore(path: string, maxPages?: number): EventStore {
+  // Embeddings, and perhaps prompts, are nobody else's to read; SQLite's own files copy the mode.
+  closeSync(openSync(path, "a", 0o600));
   const db = new Database(path, { create: true, strict: true });
   try {
     prepare(db, maxPages);
