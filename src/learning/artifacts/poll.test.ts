@@ -281,6 +281,15 @@ describe("refusals", () => {
     }
   });
 
+  test("two timestamps of one version are told apart, though the release is the same", async () => {
+    const world = createWorld();
+    await world.start();
+    addRelease(world.repository, { version: 1, timestamp: { note: "x" } });
+    expect(await world.poller.pollNow()).toMatchObject({ status: "refused", code: "equivocation" });
+    expect(world.served()).toBe(1);
+    world.poller.close();
+  });
+
   test("counters that cannot be read: refused, told, and left as they are", async () => {
     const world = createWorld();
     await world.start();

@@ -5,6 +5,7 @@
 import { GatewayError } from "../../domain/errors.ts";
 import type { ArtifactIdentity } from "../../routing/trained-router.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
+import { sha256Hex } from "./canonical.ts";
 import type { InstalledNote, LocalCopy, ReleaseNote } from "./copy.ts";
 import { type ArtifactRuntime, limits, type Release, type Timestamp } from "./format.ts";
 import { ArtifactRefusal, type RefusalCode, refuse } from "./refusal.ts";
@@ -41,6 +42,7 @@ export interface RepositorySourceOptions {
 interface Seen {
   readonly etag: string;
   readonly timestamp: Timestamp;
+  readonly sha256: string;
   readonly rootVersion: number;
   /** Its release is not wanted here. */
   readonly heldBack: boolean;
@@ -137,6 +139,11 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
       return { kind: "unchanged", freshUntilMs: known.timestamp.expiresMs };
     }
     const timestamp = checkTimestamp(found.bytes, chain, input);
+    const sha256 = sha256Hex(found.bytes);
+    const twin = seen?.rootVersion === chain.root.version && seen.timestamp.version;
+    if (twin === timestamp.version && seen?.sha256 !== sha256) {
+      refuse("equivocation", `there are two timestamps ${timestamp.version}`);
+    }
     const pointer = { timestamp, timestampBytes: found.bytes };
     const described = await verifyDescription(input, chain, pointer);
     const heldBack = isHeldBack(note, described.release);
@@ -147,7 +154,7 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
     // Renewed, not replaced: the counters and the copy's timestamp follow.
     await copy.writeTimestamp(found.bytes, chain);
     await copy.state.save(described.state);
-    seen = { etag: found.etag, timestamp, rootVersion: chain.root.version, heldBack };
+    seen = { etag: found.etag, timestamp, sha256, rootVersion: chain.root.version, heldBack };
     return { kind: "unchanged", freshUntilMs: freshUntil(described) };
   }
 
@@ -211,9 +218,10 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
       offered = undefined;
       copy.hold(verified.state);
       const before = await copy.readNote();
-      const { timestamp, chain } = verified;
+      const { timestamp, timestampBytes, chain } = verified;
       if (etag === undefined) return await copy.state.save(verified.state); // it came from the copy
-      seen = { etag, timestamp, rootVersion: chain.root.version, heldBack: false };
+      const sha256 = sha256Hex(timestampBytes);
+      seen = { etag, timestamp, sha256, rootVersion: chain.root.version, heldBack: false };
       const note = successor(before, verified);
       await copy.write(verified, note);
       await copy.state.save(verified.state);
