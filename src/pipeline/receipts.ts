@@ -29,10 +29,13 @@ export function createReceiptRing(limit: number = receiptLimit): ReceiptRing {
   };
 }
 
-/** A call's receipt: from the log, which has its feedback, else from memory, where the log has it not yet. */
+/**
+ * A call's receipt: from memory until the log has it, then from there, with its feedback. Memory
+ * first: while the log is asked, the receipt may move there.
+ */
 export async function findReceipt(
   callId: string,
   { events, receipts }: Pick<Services, "events" | "receipts">,
 ): Promise<Receipt | undefined> {
-  return (await events.findReceipt(callId)) ?? receipts.find(callId);
+  return receipts.find(callId) ?? (await events.findReceipt(callId));
 }
