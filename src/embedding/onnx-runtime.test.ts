@@ -35,7 +35,7 @@ type Message = [id: number, service: string, method: string, params: { rows?: nu
 function createWorld(maxWaiting = 4) {
   const time = createTestClock();
   const threads: { die: (reason: string) => void; terminated: boolean; sent: Message[] }[] = [];
-  const state = { mode: "answer" as "answer" | "silent" | "die" };
+  const state = { mode: "answer" as "answer" | "silent" | "die", opens: true };
   const spawn = (): OnnxThread => {
     let listener: (message: unknown) => void = () => undefined;
     let onDeath: (reason: string) => void = () => undefined;
@@ -51,9 +51,9 @@ function createWorld(maxWaiting = 4) {
         thread.sent.push(message as Message);
         const opened = { session: threads.length, inputs: ["x"], outputs: ["y"] };
         const result = method === "open" ? opened : { data: new Float32Array([7]), rows: 1 };
-        if (method === "open" || state.mode === "answer") {
+        if (method === "open" ? state.opens : state.mode === "answer") {
           queueMicrotask(() => listener([id, true, result]));
-        } else if (state.mode === "die") onDeath("it crashed");
+        } else if (method !== "open" && state.mode === "die") onDeath("it crashed");
       },
       onMessage(set) {
         listener = set;
@@ -129,6 +129,31 @@ describe("a session outlives its thread", () => {
     expect(threads.length).toBeGreaterThan(8);
     await session.run(one, 1).catch(() => undefined);
     await expect(session.run(one, 1)).rejects.toThrow("rests");
+  });
+});
+
+describe("a model that takes long to open", () => {
+  test("delays runs, and is no reason to end the thread", async () => {
+    const { runtime, threads, state, advance } = createWorld();
+    const session = await runtime.openModel(new Uint8Array(1));
+    state.opens = false;
+    state.mode = "silent";
+    runtime.openModel(new Uint8Array(1)).catch(() => undefined);
+    const run = session.run(one, 1).catch((thrown: Error) => thrown.message);
+    await settle();
+    advance(1500);
+    expect(await run).toContain("over 1000 ms");
+    expect(threads[0]?.terminated).toBe(false);
+  });
+
+  test("has a limit of its own", async () => {
+    const { runtime, threads, state, advance } = createWorld();
+    state.opens = false;
+    const opening = runtime.openModel(new Uint8Array(1)).catch((thrown: Error) => thrown.message);
+    await settle();
+    advance(60_000);
+    expect(await opening).toContain("over 60000 ms");
+    expect(threads[0]?.terminated).toBe(true);
   });
 });
 

@@ -67,6 +67,8 @@ interface Alive {
   readonly rpc: RpcClient<OnnxApi>;
   readonly service: Remote<OnnxService>;
   lastAnswerUs: number;
+  /** Models being opened, which may rightly keep the thread busy for longer than a run may take. */
+  opening: number;
 }
 
 export function createOnnxRuntime(options: OnnxRuntimeOptions): OnnxRuntime {
@@ -93,6 +95,7 @@ export function createOnnxRuntime(options: OnnxRuntimeOptions): OnnxRuntime {
       rpc,
       service: rpc.service("onnx"),
       lastAnswerUs: clock.monotonicUs(),
+      opening: 0,
     };
     thread.onDeath((reason) => bury(started, reason));
     alive = started;
@@ -108,14 +111,23 @@ export function createOnnxRuntime(options: OnnxRuntimeOptions): OnnxRuntime {
     deaths++;
   }
 
-  /** One call with a time limit; the thread is replaced when it has answered nothing for as long. */
-  async function limited<T>(on: Alive, timeoutMs: number, call: () => Promise<T>): Promise<T> {
+  /**
+   * One call with a time limit. When it passes, and the thread has answered nothing for as long and
+   * opens no model, the thread is replaced.
+   */
+  async function limited<T>(
+    on: Alive,
+    timeoutMs: number,
+    call: () => Promise<T>,
+    isOpening: () => boolean,
+  ): Promise<T> {
     on.thread.keepAlive(true);
     let cancel: () => void = () => undefined;
     const late = new Promise<never>((_, reject) => {
       cancel = clock.after(timeoutMs, () => {
         reject(new GatewayError("overloaded", `The ONNX thread took over ${timeoutMs} ms.`));
-        if (clock.monotonicUs() - on.lastAnswerUs >= timeoutMs * 1000) bury(on, "it hung");
+        const silentMs = (clock.monotonicUs() - on.lastAnswerUs) / 1000;
+        if (silentMs >= timeoutMs && !isOpening()) bury(on, "it hung");
       });
     });
     try {
@@ -142,7 +154,9 @@ export function createOnnxRuntime(options: OnnxRuntimeOptions): OnnxRuntime {
       const now = start();
       if (on === now && opening) return opening;
       on = now;
-      const mine = limited(now, openTimeoutMs, () => open(now.service));
+      now.opening++;
+      const call = () => open(now.service);
+      const mine = limited(now, openTimeoutMs, call, () => false).finally(() => now.opening--);
       opening = mine;
       mine.catch(() => {
         if (opening === mine) opening = undefined;
@@ -155,7 +169,12 @@ export function createOnnxRuntime(options: OnnxRuntimeOptions): OnnxRuntime {
         if (released) throw new GatewayError("internal", "This ONNX session is closed.");
         const { session } = await ready();
         const now = start();
-        return limited(now, runTimeoutMs, () => run(now.service, session));
+        return limited(
+          now,
+          runTimeoutMs,
+          () => run(now.service, session),
+          () => now.opening > 0,
+        );
       },
       close() {
         released = true;

@@ -1,5 +1,7 @@
 /** The embedder that ships: its contract, and that it knows what belongs together. */
 import { describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { createScalarKernels } from "../kernels/scalar.ts";
 import { createStaticEmbedder } from "./static.ts";
 
@@ -12,6 +14,11 @@ const cosine = (a: string, b: string) => {
 test("is named after what it is made of", () => {
   expect(embedder.id).toBe(`static-minilm@${embedder.sha256.slice(0, 16)}`);
   expect(embedder.dimensions % 16).toBe(0);
+});
+
+test("models/README.md describes this very table", () => {
+  const readme = readFileSync(join(import.meta.dir, "../../models/README.md"), "utf8");
+  expect(readme).toContain(embedder.sha256);
 });
 
 test.each(["hello", "What is the capital of France?", "日本語", "x".repeat(100_000), "?"])(
