@@ -113,6 +113,10 @@ const environmentRows: readonly (readonly [string, string])[] = [
     "`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_SDK_DISABLED`",
     "OpenTelemetry's own, where `routeiq_settings.telemetry` says nothing. OTLP over HTTP.",
   ],
+  [
+    "`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`",
+    "A proxy for what goes out. Addresses are checked all the same, but it is the proxy that resolves and connects.",
+  ],
   ["`ROUTEIQ_LOG_LEVEL`, `LITELLM_LOG`", "`debug`, `info`, `warn` or `error`."],
   ["`ROUTEIQ_LOG_FORMAT`", "`json` or `pretty`. Default: words on a terminal, JSON elsewhere."],
   ["`ROUTEIQ_DEBUG`", "Commands that fail show the stack."],

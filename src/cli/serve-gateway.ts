@@ -37,6 +37,7 @@ export async function serve(context: CommandContext): Promise<number> {
       allowCidrs: config.routeiq.outbound.allowCidrs,
       allowHosts: config.routeiq.outbound.allowHosts,
       protocol: config.routeiq.upstreamProtocol,
+      proxied: namesProxy(env),
     }),
     log: toLogOptions(env),
     slowRoutes: async (inner) => (await import("../http/slow-routes.ts")).createSlowRoutes(inner),
@@ -50,6 +51,9 @@ export async function serve(context: CommandContext): Promise<number> {
   await simulation.close();
   return 0;
 }
+
+const proxyVariables = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
+const namesProxy = (env: CommandContext["env"]) => proxyVariables.some((name) => env[name]);
 
 /** Where there is neither configuration nor key, simulated providers answer, and say so. */
 function createSimulation() {

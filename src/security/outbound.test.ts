@@ -344,6 +344,16 @@ describe("connections that do not come about", () => {
     await aborted.promise;
   });
 
+  test("behind a proxy nothing is probed", async () => {
+    const caller = new AbortController();
+    const reason = new Error("enough");
+    const url = `http://127.0.0.1:${plain.port}/silent`;
+    const options = { proxied: true, probe: () => Promise.resolve(false) };
+    const call = check(url, options, { connectTimeoutMs: 10, signal: caller.signal });
+    setTimeout(() => caller.abort(reason), 40); // past the limit at which a probe would end it
+    expect(await call.catch((thrown: unknown) => thrown)).toBe(reason);
+  });
+
   test("a signal that has aborted already opens nothing", async () => {
     const reason = new Error("too late");
     const call = check("http://a.test/", {}, { signal: AbortSignal.abort(reason) });

@@ -50,6 +50,11 @@ export interface OutboundOptions {
   readonly ca?: string;
   readonly clock?: Clock;
   readonly probe?: Probe;
+  /**
+   * HTTP_PROXY or HTTPS_PROXY is set, so the runtime hands requests to that proxy. Addresses are
+   * checked all the same; it is the proxy that connects, so connections cannot be probed from here.
+   */
+  readonly proxied?: boolean;
 }
 
 /** An origin whose addresses were checked. */
@@ -92,7 +97,7 @@ export function createOutbound(options: OutboundOptions = {}): Outbound {
     clock,
     allow: parseAllowRules(options.allowCidrs ?? [], options.allowHosts ?? []),
     resolve: createCachedResolve(options.resolve ?? systemResolve, clock),
-    probe: options.probe ?? createProbe(clock),
+    probe: options.proxied ? assumeConnected : (options.probe ?? createProbe(clock)),
     http2: options.protocol === "http2",
     ca: options.ca,
     routes: new Map(),
@@ -110,6 +115,8 @@ export function createOutbound(options: OutboundOptions = {}): Outbound {
     },
   };
 }
+
+const assumeConnected: Probe = () => Promise.resolve(true);
 
 interface Context {
   readonly clock: Clock;
