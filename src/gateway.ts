@@ -132,6 +132,7 @@ function assemble(
     async close() {
       activity.abortAll();
       await stopListening(server, clock);
+      await shared.receipts.settled(clock); // the last calls' rows are on their way
       learnt.close();
       await observation.close();
     },

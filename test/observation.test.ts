@@ -110,6 +110,24 @@ describe("a call's receipt", () => {
   });
 });
 
+test("closing just after the last replies loses no row", async () => {
+  const short = await startTestGateway({ yaml, outbound: upstream });
+  await Promise.all(
+    Array.from({ length: 50 }, async () => {
+      const response = await fetch(`${short.gateway.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({ model: "gpt", messages: [{ role: "user", content: "Hello" }] }),
+      });
+      await response.text();
+    }),
+  );
+  await short.gateway.close();
+  expect(short.gateway.events.dropped()).toBe(0);
+  expect(short.gateway.services().receipts.find("any")).toBeUndefined();
+  expect(short.log.filter((line) => line.includes("missing from the event log"))).toEqual([]);
+});
+
 describe("feedback", () => {
   test("is accepted at once, joins the receipt, and rests in the log", async () => {
     const callId = await ask();
@@ -175,6 +193,48 @@ describe("traces and metrics", () => {
     expect(sent.at(-1)?.headers).toMatchObject({ traceparent, tracestate: "vendor=1" });
     await ask({ traceparent: "garbage" });
     expect(sent.at(-1)?.headers).not.toHaveProperty("traceparent");
+  });
+
+  test("where spans are on, the upstream continues our span, and ours the caller's", async () => {
+    interface Span {
+      readonly traceId: string;
+      readonly spanId: string;
+      readonly parentSpanId?: string;
+      readonly kind: number;
+    }
+    const spans: Span[] = [];
+    const collector = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      async fetch(request) {
+        const body = (await request.json()) as {
+          resourceSpans?: { scopeSpans: { spans: Span[] }[] }[];
+        };
+        for (const { scopeSpans } of body.resourceSpans ?? []) {
+          spans.push(...scopeSpans.flatMap((scope) => scope.spans));
+        }
+        return Response.json({});
+      },
+    });
+    const env = { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url.origin };
+    const traced = await startTestGateway({ yaml, env, outbound: upstream });
+    const traceId = "c".repeat(32);
+    const response = await fetch(`${traced.gateway.url}/v1/chat/completions`, {
+      method: "POST",
+      headers: {
+        "content-type": "application/json",
+        traceparent: `00-${traceId}-${"d".repeat(16)}-01`,
+      },
+      body: JSON.stringify({ model: "gpt", messages: [{ role: "user", content: "Hello" }] }),
+    });
+    await response.text();
+    const [, upstreamTrace, upstreamParent] = sent.at(-1)?.headers["traceparent"]?.split("-") ?? [];
+    await traced.gateway.close(); // sends what waits
+    await collector.stop(true);
+    const server = spans.find(({ kind }) => kind === 2);
+    expect(server).toMatchObject({ traceId, parentSpanId: "d".repeat(16) });
+    expect([upstreamTrace, upstreamParent]).toEqual([traceId, server?.spanId]);
+    expect(spans.map((span) => span.traceId)).toEqual([traceId, traceId, traceId]);
   });
 
   test("/metrics counts calls, and is open on this machine", async () => {

@@ -1,5 +1,6 @@
 /** Receipts of calls that ended a moment ago, until the event log has them. */
 import type { Receipt } from "../domain/decision.ts";
+import { type Clock, sleep } from "../std/clock.ts";
 import type { Services } from "./services.ts";
 
 export interface ReceiptRing {
@@ -7,9 +8,13 @@ export interface ReceiptRing {
   find(callId: string): Receipt | undefined;
   /** The event log has it now: thousands of small objects would only burden the collector. */
   remove(callId: string): void;
+  /** Resolves when the event log has all of them, or after `settleLimitMs`. */
+  settled(clock: Clock): Promise<void>;
 }
 
 export const receiptLimit = 2_048;
+export const settleLimitMs = 2_000;
+const settleStepMs = 5;
 
 /** The oldest goes when a new one comes. */
 export function createReceiptRing(limit: number = receiptLimit): ReceiptRing {
@@ -26,6 +31,11 @@ export function createReceiptRing(limit: number = receiptLimit): ReceiptRing {
     },
     find: (callId) => byId.get(callId),
     remove: (callId) => void byId.delete(callId),
+    async settled(clock) {
+      for (let waitedMs = 0; byId.size > 0 && waitedMs < settleLimitMs; waitedMs += settleStepMs) {
+        await sleep(clock, settleStepMs);
+      }
+    },
   };
 }
 
