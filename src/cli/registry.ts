@@ -10,6 +10,7 @@ export type CommandRegistry = Readonly<Record<string, () => Promise<Command>>>;
 /** A new command is a file and a line here. Two-word names form families: `models verify`. */
 export const commands: CommandRegistry = {
   serve: async () => (await import("./serve.ts")).serveCommand,
+  demo: async () => (await import("./demo.ts")).demoCommand,
   "config check": async () => (await import("./config-check.ts")).configCheckCommand,
   "config explain": async () => (await import("./config-explain.ts")).configExplainCommand,
   "config schema": async () => (await import("./config-schema.ts")).configSchemaCommand,

@@ -2,7 +2,7 @@
  * A jail like the image: a read-only root with the binary, glibc's five files and /proc, a writable
  * /data, no network but loopback, nobody's user. Needs root and Linux namespaces.
  */
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Finished, installBinary } from "./binary.ts";
@@ -31,6 +31,8 @@ export async function runJailed(
       `mount --bind ${root} ${root}`,
       `mount -o remount,ro,bind ${root}`,
       `mount -t tmpfs -o mode=1777 tmpfs ${root}/data`,
+      // Only programs that start others need it (the demo): a child's standard input.
+      `mount --bind /dev/null ${root}/dev/null`,
       ...(options.proc === false ? [] : [`mount -t proc proc ${root}/proc`]),
       `cd ${root}/data`,
       `exec chroot --userspec=65534:65534 ${root} /enter "$@"`,
@@ -55,7 +57,8 @@ export async function runJailed(
 function furnish(root: string): void {
   const binary = installBinary();
   chmodSync(root, 0o755); // mkdtemp's is the owner's alone
-  for (const folder of ["proc", "data"]) mkdirSync(join(root, folder));
+  for (const folder of ["proc", "data", "dev"]) mkdirSync(join(root, folder));
+  writeFileSync(join(root, "dev", "null"), "");
   copyFileSync(binary, join(root, "enter"));
   const { stdout } = Bun.spawnSync(["ldd", binary]);
   for (const [file] of stdout.toString().matchAll(/\/\S+\.so\S*/g)) {

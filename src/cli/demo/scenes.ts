@@ -142,7 +142,8 @@ export async function sceneSwap(
       await sendTraffic(before, target, {
         model: "auto",
         concurrency: swapConcurrency,
-        signal: AbortSignal.any([signal, ended.signal]),
+        signal,
+        enough: ended.signal,
         onResult: (result) => calls.push(result),
       });
     }
@@ -184,7 +185,7 @@ export interface DialResult extends Summary {
   readonly tradeoff: number;
 }
 
-export const dialSettings = [0, 0.25, 0.5, 0.75, 1] as const;
+export const dialSettings = [0, 0.25, 0.5, 0.75, 0.9, 1] as const;
 
 /** Scene 6: fresh prompts, by the router at several settings of the dial, and by each model alone. */
 export async function sceneAfter(play: Play, { after }: Casting) {

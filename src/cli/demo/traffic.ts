@@ -38,12 +38,14 @@ export interface TrafficOptions {
   readonly tradeoff?: number;
   readonly concurrency: number;
   readonly signal: AbortSignal;
+  /** When it aborts, calls in flight end well and no more are sent. */
+  readonly enough?: AbortSignal;
   /** Where set, users send feedback on this share of the answers. */
   readonly feedback?: { readonly share: number; readonly random: Random };
   readonly onResult?: (result: CallResult, done: number) => void;
 }
 
-/** Sends every prompt once, so many at a time, and gives the results in the prompts' order. */
+/** Sends every prompt once, so many at a time; gives the results of those sent, in order. */
 export async function sendTraffic(
   prompts: readonly Prompt[],
   target: Target,
@@ -53,7 +55,7 @@ export async function sendTraffic(
   let next = 0;
   let done = 0;
   const work = async () => {
-    while (next < prompts.length) {
+    while (next < prompts.length && !options.enough?.aborted) {
       options.signal.throwIfAborted();
       const at = next++;
       const prompt = prompts[at];
@@ -65,7 +67,7 @@ export async function sendTraffic(
     }
   };
   await Promise.all(Array.from({ length: options.concurrency }, work));
-  return results;
+  return results.filter((result) => result !== undefined);
 }
 
 async function sendPrompt(

@@ -1,0 +1,49 @@
+/** `routeiq demo --exit`: the whole loop, where there is no network and nothing to write to but /data. */
+import { expect, test } from "bun:test";
+import { createFolder, type Finished, runBinary } from "../support/binary.ts";
+import { jailMissing, runJailed } from "../support/jail.ts";
+
+interface Summary {
+  readonly calls: number;
+  readonly failed: number;
+  readonly quality: number;
+  readonly costPer1000Usd: number;
+}
+
+interface Report {
+  readonly before: Summary;
+  readonly dial: readonly (Summary & { readonly tradeoff: number })[];
+  readonly singles: readonly (Summary & { readonly model: string })[];
+  readonly swap: { readonly artifact: string; readonly calls: number; readonly failed: number };
+  readonly seconds: number;
+}
+
+async function runDemo(): Promise<Finished> {
+  if (jailMissing() === undefined) return await runJailed(["demo", "--exit", "--json"]);
+  const folder = createFolder();
+  const finished = await runBinary(["demo", "--exit", "--json"], { cwd: folder.path });
+  folder.remove();
+  return finished;
+}
+
+test("the loop closes: a router is trained, gated, published, swapped in, and pays", async () => {
+  const { exitCode, stdout, stderr } = await runDemo();
+  expect({ exitCode, stderr }).toMatchObject({ exitCode: 0 });
+  const report: Report = JSON.parse(stdout);
+  const { before, dial, singles, swap } = report;
+  expect(swap).toMatchObject({ artifact: "router@1", failed: 0 });
+  expect(swap.calls).toBeGreaterThan(20);
+  expect([before, ...dial, ...singles].map(({ failed }) => failed)).toEqual(
+    [before, ...dial, ...singles].map(() => 0),
+  );
+  const routed = dial.find(({ tradeoff }) => tradeoff === 0.5);
+  const best = singles.toSorted((a, b) => b.quality - a.quality)[0];
+  if (!routed || !best) throw new Error("the report has neither dial nor singles");
+  expect(routed.quality).toBeGreaterThan(before.quality + 0.05);
+  expect(routed.costPer1000Usd).toBeLessThan(before.costPer1000Usd);
+  // Some setting of the dial is as good as the best single model, for less.
+  const asGood = dial.filter(({ quality }) => quality >= best.quality);
+  const cheapest = Math.min(...asGood.map(({ costPer1000Usd }) => costPer1000Usd));
+  expect(cheapest / best.costPer1000Usd).toBeLessThan(0.8);
+  expect(report.seconds).toBeLessThan(120);
+}, 240_000);
