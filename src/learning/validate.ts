@@ -100,8 +100,8 @@ function assignKinds({ examples, seed, kernels }: ValidateInput): Int8Array {
   return Int8Array.from(of, (cluster) => cluster % folds);
 }
 
-/** One standard error of a curve's gain, measured by bootstrap on the public sets, per √n. */
-const standardError = 0.15;
+/** About one standard error of the difference of two gains, per √n, by paired bootstrap on public sets. */
+const standardError = 0.1;
 
 function chooseShrink(input: ValidateInput, views: readonly Predicted[]): number {
   const { outcomes, costs, costRef } = input;

@@ -1,7 +1,7 @@
 /**
- * The mean of three learners that err differently: nearest neighbours, ridge regression, and a table
- * of qualities per cluster with a prior weight on each model's global mean.
- * Sources: those of `knn.ts` and `linear.ts`; the table is Avengers-Pro's idea (arXiv 2508.12631)
+ * The mean of four learners that err differently: nearest neighbours, ridge regression, a small
+ * network, and a table of qualities per cluster with a prior weight on each model's global mean.
+ * Sources: those of `knn.ts`, `linear.ts` and `mlp.ts`; the table is Avengers-Pro's idea (arXiv 2508.12631)
  * with shrinkage (empirical Bayes) and two clusterings in place of one.
  * Cost of a decision: the sum of its members'.
  */
@@ -13,6 +13,7 @@ import { findClusters } from "./clusters.ts";
 import { meanQuality } from "./examples.ts";
 import { knn } from "./knn.ts";
 import { linear } from "./linear.ts";
+import { mlp, mlpDefaults } from "./mlp.ts";
 import {
   defineStrategy,
   type Examples,
@@ -28,7 +29,7 @@ const priorRows = 20;
 
 export const ensemble = defineStrategy({
   name: "llmrouter-ensemble",
-  summary: "The mean of neighbours, a linear estimate and a table per cluster.",
+  summary: "The mean of neighbours, a linear estimate, a network and a table per cluster.",
   options: Type.Object({
     n_clusters: Type.Integer({
       default: 24,
@@ -45,9 +46,10 @@ export const ensemble = defineStrategy({
     const neighbours = await knn.fit(
       examples,
       { n_neighbors: 160, weights: "distance", max_prototypes: 1024 },
-      part(0, 0.7),
+      part(0, 0.3),
     );
-    const line = await linear.fit(examples, { alpha: 0 }, part(0.7, 0.8));
+    const line = await linear.fit(examples, { alpha: 0 }, part(0.3, 0.4));
+    const network = await mlp.fit(examples, mlpDefaults, part(0.4, 0.9));
     const fine = fitTable(examples, options.n_clusters, context);
     const coarse = fitTable(examples, Math.max(2, Math.round(options.n_clusters / 3)), context);
     context.progress(1);
@@ -56,18 +58,20 @@ export const ensemble = defineStrategy({
       tensors: {
         ...neighbours.tensors,
         ...line.tensors,
+        ...network.tensors,
         "table.fine.rows": f32(fine.rows, fine.k, examples.d),
         "table.fine.quality": f32(fine.quality, fine.k, m),
         "table.coarse.rows": f32(coarse.rows, coarse.k, examples.d),
         "table.coarse.quality": f32(coarse.quality, coarse.k, m),
       },
-      json: { ...neighbours.json, ...line.json },
+      json: { ...neighbours.json, ...line.json, ...network.json },
     };
   },
   async load(fitted, shape, kernels) {
     const members = await Promise.all([
       knn.load(fitted, shape, kernels),
       linear.load(fitted, shape, kernels),
+      mlp.load(fitted, shape, kernels),
     ]);
     const tables = [
       loadTable(fitted, "table.fine", shape, kernels),
@@ -83,7 +87,7 @@ function average(members: readonly Scorer[], tables: readonly Table[], m: number
   return {
     sync: true,
     score(x) {
-      // Both members answer at once; their contract allows a promise that they never give.
+      // All members answer at once; their contract allows a promise that they never give.
       const scored = members.map((member) => member.score(x) as Scores);
       const quality = new Float32Array(m);
       const parts = scored.length + 1;

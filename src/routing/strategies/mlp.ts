@@ -7,6 +7,7 @@
  * Cost of a decision: one matrix-vector product per layer.
  */
 import { Type } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
 import { GatewayError } from "../../domain/errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { nextNormal, type Random, shuffle } from "../../std/random.ts";
@@ -52,6 +53,11 @@ export const mlp = defineStrategy({
   },
   load: loadMlp,
 });
+
+/** What `mlp` is trained with unless told otherwise. */
+export const mlpDefaults = Value.Default(mlp.options, {}) as MlpOptions & {
+  hidden_layer_sizes: number[];
+};
 
 interface MlpOptions {
   readonly hidden_layer_sizes: readonly number[];
