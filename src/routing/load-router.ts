@@ -10,7 +10,7 @@ import { loadOutlook } from "./outlook.ts";
 import { parseRouterFile, type RouterFile, routerPaths } from "./router-format.ts";
 import { decodeSafetensors, type Tensors, takeF32 } from "./safetensors.ts";
 import { findStrategy, strategyNames } from "./strategies/registry.ts";
-import type { Scorer, Scores } from "./strategies/strategy.ts";
+import type { OpenOnnx, Scorer, Scores } from "./strategies/strategy.ts";
 import type {
   ArtifactFiles,
   ArtifactIdentity,
@@ -23,6 +23,8 @@ export interface LoadRouterOptions {
   /** The embedder in force; another one than the artifact's is a refusal. */
   readonly embedder: Embedder;
   readonly kernels: (bytes: number) => Kernels;
+  /** For networks that our kernels do not run; without it they are refused. */
+  readonly openOnnx?: OpenOnnx;
 }
 
 /**
@@ -42,7 +44,7 @@ export async function loadRouter(
   const strategy = findStrategy(file.strategy);
   if (!strategy) throw unknownStrategy(file.strategy);
   const fitted = { tensors, json: file.learned, files: Object.fromEntries(files) };
-  const scorer = await strategy.load(fitted, shape, options.kernels);
+  const scorer = await strategy.load(fitted, shape, options.kernels, options.openOnnx);
   const outlook = loadOutlook(tensors, shape, file.novelty, options.kernels);
   const labelQuality = takeF32(tensors, "router.quality", [m]);
   const extractor = createFeatureExtractor(options.embedder);

@@ -58,12 +58,12 @@ export const ensemble = defineStrategy({
       tensors: {
         ...neighbours.tensors,
         ...line.tensors,
-        ...network.tensors,
         "table.fine.rows": f32(fine.rows, fine.k, examples.d),
         "table.fine.quality": f32(fine.quality, fine.k, m),
         "table.coarse.rows": f32(coarse.rows, coarse.k, examples.d),
         "table.coarse.quality": f32(coarse.quality, coarse.k, m),
       },
+      files: { ...network.files },
       json: { ...neighbours.json, ...line.json, ...network.json },
     };
   },

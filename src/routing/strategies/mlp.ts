@@ -9,18 +9,22 @@
 import { Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { GatewayError } from "../../domain/errors.ts";
+import { createDenseRunner, denseBytes } from "../../kernels/dense-network.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import { nextNormal, type Random, shuffle } from "../../std/random.ts";
-import { f32, takeF32 } from "../safetensors.ts";
-import { meanQuality } from "./examples.ts";
+import { toDenseNetwork, writeDenseOnnx } from "../../kernels/onnx-dense.ts";
+import { readOnnx } from "../../kernels/onnx-format.ts";
+import { clampShare } from "./examples.ts";
 import {
   defineStrategy,
-  type Examples,
-  type FitContext,
   type Fitted,
+  type OpenOnnx,
   type Scorer,
   type ScorerShape,
 } from "./strategy.ts";
+import { type MlpOptions, trainNetwork } from "./train-network.ts";
+
+/** The network inside the artifact: the only place its weights stand. */
+const mlpPath = "mlp.onnx";
 
 export const mlp = defineStrategy({
   name: "llmrouter-mlp",
@@ -47,9 +51,9 @@ export const mlp = defineStrategy({
     }),
   }),
   fit(examples, options, context) {
-    const network = train(examples, options, context);
-    network.recentre(examples);
-    return { tensors: network.tensors(), json: { layers: network.sizes } };
+    const network = trainNetwork(examples, options, context);
+    const layers = [examples.d, ...network.layers.map(({ outputs }) => outputs)];
+    return { tensors: {}, json: { layers }, files: { [mlpPath]: writeDenseOnnx(network) } };
   },
   load: loadMlp,
 });
@@ -59,269 +63,68 @@ export const mlpDefaults = Value.Default(mlp.options, {}) as MlpOptions & {
   hidden_layer_sizes: number[];
 };
 
-interface MlpOptions {
-  readonly hidden_layer_sizes: readonly number[];
-  readonly alpha: number;
-  readonly learning_rate_init: number;
-  readonly batch_size: number;
-  readonly max_iter: number;
-}
+/** Above so many weights a network goes to onnxruntime, off the serving thread. */
+const mostWeights = 1_000_000;
+const limits = { maxBytes: 64 * 1024 * 1024 } as const;
 
-function train(
-  examples: Examples,
-  options: MlpOptions,
-  { random, kernels, progress }: FitContext,
-): Network {
-  const { d, models, n } = examples;
-  const sizes = [d, ...options.hidden_layer_sizes, models.length];
-  const network = createNetwork(sizes, meanQuality(examples), random, kernels);
-  const rows = Array.from({ length: n }, (_, row) => row);
-  for (let round = 0; round < options.max_iter; round++) {
-    shuffle(rows, random);
-    // The step falls to a tenth along a cosine, so that the last rounds settle.
-    const rate =
-      options.learning_rate_init * (0.55 + 0.45 * Math.cos((Math.PI * round) / options.max_iter));
-    for (let from = 0; from < rows.length; from += options.batch_size) {
-      const batch = rows.slice(from, from + options.batch_size);
-      for (const row of batch) network.backward(examples, row, 1 / batch.length);
-      network.step(rate, options.alpha);
-    }
-    progress((round + 1) / options.max_iter);
-  }
-  return network;
-}
-
-type Network = ReturnType<typeof createNetwork>;
-
-interface Layer {
-  readonly inputs: number;
-  readonly outputs: number;
-  readonly w: number;
-  readonly wView: Float32Array;
-  readonly b: number;
-  readonly bView: Float32Array;
-}
-
-/** Weights, gradients and Adam's moments in one kernels instance. */
-function createNetwork(
-  sizes: readonly number[],
-  mean: Float64Array,
-  random: Random,
+/**
+ * A chain of dense layers is run by our kernels, on the calling thread; any other ONNX graph, or a
+ * big one, by onnxruntime in its worker, where there is one.
+ */
+export async function loadMlp(
+  { files }: Fitted,
+  shape: ScorerShape,
   createKernels: (bytes: number) => Kernels,
-) {
-  const parameters = sizes
-    .slice(1)
-    .reduce((sum, outputs, at) => sum + outputs * ((sizes[at] ?? 0) + 1) + 16, 0);
-  const widest = Math.max(...sizes);
-  const kernels = createKernels(parameters * 8 + widest * 4 * (2 * sizes.length + 4) + 4096);
-  const allocate = (): Layer[] =>
-    sizes.slice(1).map((outputs, at) => {
-      const inputs = sizes[at] ?? 0;
-      const w = kernels.alloc(inputs * outputs * 4);
-      const b = kernels.alloc(outputs * 4);
-      return {
-        inputs,
-        outputs,
-        w,
-        wView: kernels.f32(w, inputs * outputs),
-        b,
-        bView: kernels.f32(b, outputs),
-      };
-    });
-  const layers = allocate();
-  const gradients = allocate();
-  const activations = sizes.map((size) => {
-    const at = kernels.alloc(size * 4);
-    return { at, view: kernels.f32(at, size) };
-  });
-  const deltas = sizes.map((size) => {
-    const at = kernels.alloc(size * 4);
-    return { at, view: kernels.f32(at, size) };
-  });
-  const moments = layers.flatMap(({ wView, bView }) =>
-    [wView, bView].map((view) => ({
-      first: new Float32Array(view.length),
-      second: new Float32Array(view.length),
-    })),
-  );
-  layers.forEach((layer, at) => {
-    const last = at === layers.length - 1;
-    const spread = last ? 0.1 / Math.sqrt(layer.inputs) : Math.sqrt(2 / layer.inputs);
-    for (let i = 0; i < layer.wView.length; i++) layer.wView[i] = nextNormal(random) * spread;
-    if (!last) return;
-    for (let j = 0; j < layer.outputs; j++) {
-      const q = Math.min(0.98, Math.max(0.02, mean[j] as number));
-      layer.bView[j] = Math.log(q / (1 - q));
-    }
-  });
-  let steps = 0;
-
-  /** Leaves logits in the last activation. */
-  function forward(x: Float32Array): Float32Array {
-    (activations[0] as { view: Float32Array }).view.set(x);
-    layers.forEach((layer, at) => {
-      const from = activations[at] as { at: number };
-      const to = activations[at + 1] as { at: number; view: Float32Array };
-      kernels.matvecF32(layer.w, from.at, layer.b, to.at, layer.outputs, layer.inputs);
-      if (at < layers.length - 1) kernels.reluF32(to.at, layer.outputs);
-    });
-    return (activations[layers.length] as { view: Float32Array }).view;
+  openOnnx?: OpenOnnx,
+): Promise<Scorer> {
+  const bytes = files?.[mlpPath];
+  if (!bytes) throw new GatewayError("artifact_refused", `mlp: the artifact has no ${mlpPath}`);
+  const network = toDenseNetwork(readOnnx(bytes, limits));
+  const weights = network?.layers.reduce((sum, { weight }) => sum + weight.length, 0) ?? 0;
+  if (!network || weights > mostWeights) return openForeign(bytes, shape, openOnnx);
+  if (network.layers[0]?.inputs !== shape.d || network.layers.at(-1)?.outputs !== shape.m) {
+    throw new GatewayError("artifact_refused", "mlp: the layers do not fit the router's shape");
   }
-
-  return {
-    sizes,
-    backward({ x, d, quality, weight, models }: Examples, row: number, scale: number): void {
-      const m = models.length;
-      const logits = forward(x.subarray(row * d, (row + 1) * d));
-      const top = deltas[layers.length] as { view: Float32Array };
-      for (let j = 0; j < m; j++) {
-        const q = quality[row * m + j] as number;
-        const error = Number.isNaN(q) ? 0 : sigmoid(logits[j] as number) - q;
-        top.view[j] = error * scale * (weight[row] as number);
-      }
-      for (let at = layers.length - 1; at >= 0; at--) {
-        const layer = layers[at] as Layer;
-        const gradient = gradients[at] as Layer;
-        const delta = (deltas[at + 1] as { view: Float32Array }).view;
-        const input = activations[at] as { at: number; view: Float32Array };
-        const below = deltas[at] as { at: number; view: Float32Array };
-        if (at > 0) below.view.fill(0);
-        for (let o = 0; o < layer.outputs; o++) {
-          const value = delta[o] as number;
-          if (value === 0) continue;
-          kernels.axpyF32(value, input.at, gradient.w + o * layer.inputs * 4, layer.inputs);
-          gradient.bView[o] = (gradient.bView[o] as number) + value;
-          if (at > 0)
-            kernels.axpyF32(value, layer.w + o * layer.inputs * 4, below.at, layer.inputs);
-        }
-        if (at === 0) continue;
-        for (let i = 0; i < layer.inputs; i++) {
-          if ((input.view[i] as number) <= 0) below.view[i] = 0;
-        }
-      }
-    },
-    step(rate: number, decay: number): void {
-      steps++;
-      const first = 1 - 0.9 ** steps;
-      const second = 1 - 0.999 ** steps;
-      layers.forEach((layer, at) => {
-        const gradient = gradients[at] as Layer;
-        const pairs = [
-          [layer.wView, gradient.wView, decay],
-          [layer.bView, gradient.bView, 0],
-        ] as const;
-        pairs.forEach(([values, slope, shrink], which) => {
-          const moment = moments[at * 2 + which] as (typeof moments)[number];
-          for (let i = 0; i < values.length; i++) {
-            const g = slope[i] as number;
-            const a = 0.9 * (moment.first[i] as number) + 0.1 * g;
-            const b = 0.999 * (moment.second[i] as number) + 0.001 * g * g;
-            moment.first[i] = a;
-            moment.second[i] = b;
-            const move =
-              a / first / (Math.sqrt(b / second) + 1e-8) + shrink * (values[i] as number);
-            values[i] = (values[i] as number) - rate * move;
-            slope[i] = 0;
-          }
-        });
-      });
-    },
-    /**
-     * Moves the last biases until each model's mean prediction is its mean quality. Models differ
-     * by less than a short training leaves of bias.
-     */
-    recentre({ x, d, n, models }: Examples): void {
-      const m = models.length;
-      const last = layers.at(-1) as Layer;
-      for (let round = 0; round < 4; round++) {
-        const sums = new Float64Array(m);
-        const slopes = new Float64Array(m);
-        for (let row = 0; row < n; row++) {
-          const logits = forward(x.subarray(row * d, (row + 1) * d));
-          for (let j = 0; j < m; j++) {
-            const p = sigmoid(logits[j] as number);
-            sums[j] = (sums[j] as number) + p / n;
-            slopes[j] = (slopes[j] as number) + (p * (1 - p)) / n;
-          }
-        }
-        for (let j = 0; j < m; j++) {
-          const missing = (mean[j] as number) - (sums[j] as number);
-          const step = missing / Math.max(1e-3, slopes[j] as number);
-          last.bView[j] = (last.bView[j] as number) + step;
-        }
-      }
-    },
-    tensors(): Fitted["tensors"] {
-      return Object.fromEntries(
-        layers.flatMap((layer, at) => [
-          [`mlp.${at}.w`, f32(layer.wView.slice(), layer.outputs, layer.inputs)],
-          [`mlp.${at}.b`, f32(layer.bView.slice(), layer.outputs)],
-        ]),
-      );
-    },
-  };
-}
-
-function sigmoid(value: number): number {
-  return 1 / (1 + Math.exp(-value));
-}
-
-export function loadMlp(
-  { tensors, json }: Fitted,
-  { d, m }: ScorerShape,
-  createKernels: (bytes: number) => Kernels,
-): Scorer {
-  const sizes = readSizes(json["layers"], d, m);
-  const layers = sizes.slice(1).map((outputs, at) => {
-    const inputs = sizes[at] as number;
-    return {
-      inputs,
-      outputs,
-      w: takeF32(tensors, `mlp.${at}.w`, [outputs, inputs]),
-      b: takeF32(tensors, `mlp.${at}.b`, [outputs]),
-    };
-  });
-  const floats = layers.reduce((sum, { w, b }) => sum + w.length + b.length + 8, 0);
-  const widest = Math.max(...sizes);
-  const kernels = createKernels((floats + 2 * widest) * 4 + 256);
-  const placed = layers.map(({ w, b, inputs, outputs }) => {
-    const wAt = kernels.alloc(w.byteLength);
-    kernels.f32(wAt, w.length).set(w);
-    const bAt = kernels.alloc(b.byteLength);
-    kernels.f32(bAt, b.length).set(b);
-    return { wAt, bAt, inputs, outputs };
-  });
-  const buffers = [kernels.alloc(widest * 4), kernels.alloc(widest * 4)] as const;
-  const views = [kernels.f32(buffers[0], widest), kernels.f32(buffers[1], widest)] as const;
+  const numbers = network.layers.flatMap(({ weight, bias }) => [weight, bias]);
+  if (!numbers.every((values) => values.every(Number.isFinite))) {
+    throw new GatewayError("artifact_refused", "mlp: a weight is not a finite number");
+  }
+  const runner = createDenseRunner(createKernels(denseBytes(network)), network);
+  const uncertainty = new Float32Array(shape.m).fill(Number.NaN);
   return {
     sync: true,
     score(x) {
-      views[0].set(x);
-      let side: 0 | 1 = 0;
-      placed.forEach(({ wAt, bAt, inputs, outputs }, at) => {
-        const to: 0 | 1 = side === 0 ? 1 : 0;
-        kernels.matvecF32(wAt, buffers[side], bAt, buffers[to], outputs, inputs);
-        if (at < placed.length - 1) kernels.reluF32(buffers[to], outputs);
-        side = to;
-      });
-      const quality = views[side].slice(0, m).map(sigmoid);
-      return { quality, uncertainty: new Float32Array(m).fill(Number.NaN) };
+      runner.input.set(x);
+      return { quality: runner.run().map(clampShare), uncertainty };
     },
     close: () => undefined,
   };
 }
 
-/** The layers' sizes, which must begin and end with the router's own. */
-function readSizes(value: unknown, d: number, m: number): readonly number[] {
-  const sound =
-    Array.isArray(value) &&
-    value.length >= 2 &&
-    value.length <= 8 &&
-    value.every((size) => Number.isSafeInteger(size) && size >= 1 && size <= 65_536) &&
-    value[0] === d &&
-    value.at(-1) === m;
-  if (!sound) {
-    throw new GatewayError("artifact_refused", "mlp: the layers do not fit the router's shape");
+async function openForeign(
+  bytes: Uint8Array,
+  { d, m }: ScorerShape,
+  openOnnx: OpenOnnx | undefined,
+): Promise<Scorer> {
+  if (!openOnnx) {
+    throw new GatewayError(
+      "artifact_refused",
+      "mlp: the network is no small chain of dense layers, and no ONNX runtime is at hand",
+    );
   }
-  return value as readonly number[];
+  const session = await openOnnx(bytes);
+  const probe = await session.run(new Float32Array(d), 1);
+  if (probe.length !== m) {
+    session.close();
+    throw new GatewayError("artifact_refused", "mlp: the graph does not fit the router's shape");
+  }
+  const uncertainty = new Float32Array(m).fill(Number.NaN);
+  return {
+    sync: false,
+    async score(x) {
+      const quality = await session.run(x, 1);
+      return { quality: quality.map(clampShare), uncertainty };
+    },
+    close: () => session.close(),
+  };
 }

@@ -62,6 +62,12 @@ export interface Scorer {
   close(): void;
 }
 
+/** An ONNX model in a worker: float32 [n, d] → float32 [n, m]. */
+export type OpenOnnx = (bytes: Uint8Array) => Promise<{
+  run(input: Float32Array, rows: number): Promise<Float32Array>;
+  close(): void;
+}>;
+
 export interface ScorerShape {
   /** Length of x. */
   readonly d: number;
@@ -83,6 +89,7 @@ export interface Strategy<Options extends TObject = TObject> {
     fitted: Fitted,
     shape: ScorerShape,
     kernels: (bytes: number) => Kernels,
+    openOnnx?: OpenOnnx,
   ): Scorer | Promise<Scorer>;
 }
 
