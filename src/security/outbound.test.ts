@@ -87,6 +87,12 @@ describe("the connection goes to the checked address, under its name", () => {
     });
   });
 
+  test("an operator's own Host header stands", async () => {
+    const url = `http://127.0.0.1:${plain.port}/`;
+    const reply = await check(url, {}, { headers: { host: "vllm.internal" } });
+    expect(await reply.json()).toMatchObject({ host: "vllm.internal" });
+  });
+
   test("https: the certificate is checked against the name", async () => {
     const url = `https://upstream.test:${secure.port}/`;
     const reply = await check(url, { ca: cert });

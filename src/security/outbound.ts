@@ -303,8 +303,8 @@ function attemptOne(
     headers: {
       "accept-encoding": "identity",
       "user-agent": userAgent,
+      host: url.host, // an operator's own `host` (a virtual host behind an address) stands above it
       ...request.headers,
-      host: url.host,
     },
     redirect: "manual",
     // Without it fetch gives up after five minutes of silence; our own timers decide that.
