@@ -34,7 +34,8 @@ export function learnedEvent(n: number): CallEvent {
     because: "first",
   } as const;
   return {
-    ...anyEvent(random),
+    tenant: "default",
+    inputTokens: 150,
     receipt: {
       ...plainReceipt(n),
       decision: {
