@@ -6,19 +6,29 @@ import { createFeatureExtractor } from "../embedding/features.ts";
 import { createStaticEmbedder } from "../embedding/static.ts";
 import { createKernels } from "../kernels/create.ts";
 import { writeArtifactFolder } from "../learning/artifacts/folder.ts";
+import { readIncumbent } from "../learning/artifacts/incumbent.ts";
 import { readPrices } from "../learning/dataset.ts";
-import { measureEvidence } from "../learning/evidence.ts";
+import {
+  type Choices,
+  measureEvidence,
+  outOfFoldChoices,
+  type Rival,
+} from "../learning/evidence.ts";
 import { tableFromEvents } from "../learning/from-events.ts";
+import { routeTable } from "../learning/route-table.ts";
 import type { Table } from "../learning/table.ts";
 import { type Trained, trainRouter } from "../learning/train.ts";
 import { loadRouter } from "../routing/load-router.ts";
 import { routerPaths } from "../routing/router-format.ts";
 import { createSelfTest } from "../routing/self-test.ts";
 import { strategyNames } from "../routing/strategies/registry.ts";
+import type { TrainedRouter } from "../routing/trained-router.ts";
+import { systemClock } from "../std/clock.ts";
 import { readEvents } from "../storage/sqlite/read-events.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import { listFlag, readData, seedFlag, textFlag } from "./learning-inputs.ts";
 import { publishCommand } from "./models/publish.ts";
+import { rootsFrom, withRepository } from "./models/repository.ts";
 import { signCommand } from "./models/sign.ts";
 import { UsageError } from "./parse.ts";
 
@@ -34,6 +44,11 @@ export const trainCommand = defineCommand({
     },
     out: { description: "Folder for the router.", value: "DIR" },
     seed: { description: "Same data and seed, same bytes. Default: 1.", value: "N" },
+    holdout: {
+      description: "Rows to judge the router on, that nothing learns from. Default: out of fold.",
+      value: "FILE…",
+      many: true,
+    },
     prices: { description: "Prices per model, where not beside the data.", value: "FILE" },
     name: { description: 'Name of the router. Default: "router".', value: "NAME" },
     sign: { description: "Sign with this key file.", value: "KEYFILE", repeat: true },
@@ -70,7 +85,11 @@ async function runTrain(context: CommandContext): Promise<number> {
   const identity = { name: textFlag(flags, "name") ?? "router", version: 0, sha256: "" };
   const router = await loadRouter(trained.files, { identity, embedder, kernels: createKernels });
   const files = new Map([...trained.files, ...(await createSelfTest(router))]);
-  const gate = measureEvidence(table, trained, seed);
+  const holdout = await readHoldout(context, embedder, table);
+  const judged = holdout ?? table;
+  const choices = holdout ? await choicesOf(router, holdout) : outOfFoldChoices(table, trained);
+  const rival = await readRival(context, identity.name, judged, embedder);
+  const gate = measureEvidence(judged, choices, { seed, rival });
   router.close();
   await writeArtifactFolder(folder, {
     name: identity.name,
@@ -106,6 +125,58 @@ async function readTraining({ flags, out }: CommandContext, embedder: Embedder):
     );
   }
   return table;
+}
+
+/** Rows that no router learnt from: the fairest judges, where there are any. */
+async function readHoldout(
+  { flags, out }: CommandContext,
+  embedder: Embedder,
+  table: Table,
+): Promise<Table | undefined> {
+  const paths = listFlag(flags, "holdout");
+  if (paths.length === 0) return undefined;
+  const extractor = createFeatureExtractor(embedder);
+  const prices = textFlag(flags, "prices");
+  const holdout = await readData({ paths, prices, extractor, models: "common", out });
+  const missing = table.labels.filter((label) => !holdout.labels.includes(label));
+  if (missing.length > 0) out.note(`the held-out rows know nothing of ${missing.join(", ")}`);
+  return holdout;
+}
+
+async function choicesOf(router: TrainedRouter, table: Table): Promise<Choices> {
+  const { points } = await routeTable(router, table);
+  return points.map(({ chosen }) => chosen);
+}
+
+/** The release that `--publish` would replace, and what it picks on the same rows. */
+async function readRival(
+  context: CommandContext,
+  name: string,
+  table: Table,
+  embedder: Embedder,
+): Promise<Rival | undefined> {
+  const { flags, out } = context;
+  const address = textFlag(flags, "publish");
+  if (address === undefined) return undefined;
+  const keyed = { ...context, flags: { ...flags, key: listFlag(flags, "sign") } };
+  const roots = await rootsFrom(keyed);
+  const nowMs = systemClock.now();
+  try {
+    const incumbent = await withRepository(address, context, (store) =>
+      readIncumbent(store, roots, { name, nowMs }),
+    );
+    if (!incumbent) return undefined;
+    const { identity, files } = incumbent;
+    const router = await loadRouter(files, { identity, embedder, kernels: createKernels });
+    const choices = await choicesOf(router, table);
+    router.close();
+    return { identity, choices };
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    // Publishing will say that there was no comparison; why, is said here.
+    out.note(`no comparison with the release in force: ${error.message}`);
+    return undefined;
+  }
 }
 
 /** Fractions are strings: the release is canonical JSON, whole numbers only. */
@@ -159,7 +230,14 @@ async function deliver(folder: string, context: CommandContext): Promise<Deliver
     },
   };
   const command = repository === undefined ? signCommand : publishCommand;
-  return { code: await command.run(inner), result };
+  try {
+    return { code: await command.run(inner), result };
+  } catch (error) {
+    if (!(error instanceof GatewayError)) throw error;
+    // The gate, say: the router lies in its folder all the same, and the report tells of it.
+    context.out.note(`routeiq: ${error.message}`);
+    return { code: 1, result: { ok: false, code: error.code, message: error.message } };
+  }
 }
 
 interface TrainReport {

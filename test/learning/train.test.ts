@@ -4,7 +4,7 @@ import { createFeatureExtractor } from "../../src/embedding/features.ts";
 import { createStaticEmbedder } from "../../src/embedding/static.ts";
 import { createKernels } from "../../src/kernels/create.ts";
 import { evaluate } from "../../src/learning/evaluate.ts";
-import { measureEvidence } from "../../src/learning/evidence.ts";
+import { measureEvidence, outOfFoldChoices } from "../../src/learning/evidence.ts";
 import { readTable, type Table } from "../../src/learning/table.ts";
 import { type Trained, trainRouter } from "../../src/learning/train.ts";
 import { decide } from "../../src/routing/decide.ts";
@@ -120,9 +120,20 @@ test("a query unlike the training data is novel, and routed by the global table"
 });
 
 test("the evidence for the gate says so when there is a gain", async () => {
-  const gate = measureEvidence(train, await trainOn(train, "llmrouter-linear"), 1);
+  const trained = await trainOn(train, "llmrouter-linear");
+  const gate = measureEvidence(train, outOfFoldChoices(train, trained), { seed: 1 });
   expect(gate?.["best_single"]).toMatchObject({ model: "big-model" });
   expect(gate?.["rows"]).toBe(500);
+  // Against itself nothing gains; against a worse one it does.
+  const identity = { name: "router", version: 3, sha256: "0".repeat(64) };
+  const own = outOfFoldChoices(train, trained);
+  const against = (choices: readonly Int32Array[]) =>
+    measureEvidence(train, own, { seed: 1, rival: { identity, choices } })?.["incumbent"];
+  expect(against(own)).toMatchObject({ version: 3, sha256: identity.sha256 });
+  const lower = (value: unknown) => Number((value as { gain_lower: string }).gain_lower);
+  expect(lower(against(own))).toBeLessThanOrEqual(0);
+  const careless = own.map(() => Int32Array.from({ length: train.n }, (_, row) => row % 2));
+  expect(lower(against(careless))).toBeGreaterThan(0);
 });
 
 describe("files from outside", () => {
