@@ -36,14 +36,16 @@ test("the loop closes: a router is trained, gated, published, swapped in, and pa
   expect([before, ...dial, ...singles].map(({ failed }) => failed)).toEqual(
     [before, ...dial, ...singles].map(() => 0),
   );
-  const routed = dial.find(({ tradeoff }) => tradeoff === 0.5);
   const best = singles.toSorted((a, b) => b.quality - a.quality)[0];
-  if (!routed || !best) throw new Error("the report has neither dial nor singles");
-  expect(routed.quality).toBeGreaterThan(before.quality + 0.05);
-  expect(routed.costPer1000Usd).toBeLessThan(before.costPer1000Usd);
-  // Some setting of the dial is as good as the best single model, for less.
+  if (!best) throw new Error("the report has no single models");
+  // Some setting of the dial is as good as the best single model, for less …
   const asGood = dial.filter(({ quality }) => quality >= best.quality);
   const cheapest = Math.min(...asGood.map(({ costPer1000Usd }) => costPer1000Usd));
   expect(cheapest / best.costPer1000Usd).toBeLessThan(0.8);
+  // … and some is clearly better than the traffic before, for no more.
+  const affordable = dial.filter(({ costPer1000Usd }) => costPer1000Usd <= before.costPer1000Usd);
+  expect(Math.max(...affordable.map(({ quality }) => quality))).toBeGreaterThan(
+    before.quality + 0.05,
+  );
   expect(report.seconds).toBeLessThan(120);
 }, 240_000);

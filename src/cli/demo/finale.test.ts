@@ -26,7 +26,8 @@ const finale = {
 test("a router that is worse and dearer is called so", () => {
   const words = verdict(finale).join("\n");
   expect(words).toContain("50 % of the quality (0.450 against 0.900) for 200 % of the cost");
-  expect(words).toContain("No setting of the dial is as good as sim-sage.");
+  expect(words).toContain("No setting of the dial is as good as the best single model, sim-sage.");
+  expect(words).toContain("Dial 0 gives 114 % of the quality (0.800 against 0.700) for 50 %");
 });
 
 test("every row of the table has its mark in the plot", () => {

@@ -9,7 +9,7 @@ export interface Finale {
   readonly singles: readonly (Summary & { readonly model: string })[];
 }
 
-/** The dial's default: the row that is compared. */
+/** The dial's default. */
 const headline = 0.5;
 
 export function finaleLines(finale: Finale, colour: boolean): readonly string[] {
@@ -69,18 +69,27 @@ function toShares({ models, calls }: Summary): string {
 
 /** Says what the figures say, be it good or bad. */
 export function verdict({ before, dial, singles }: Finale): readonly string[] {
-  const usual = dial.find(({ tradeoff }) => tradeoff === headline);
   const best = [...singles].sort((a, b) => b.quality - a.quality)[0];
-  if (!usual || !best) return [];
-  const asGood = [...dial]
+  if (!best) return [];
+  const cheapest = [...dial]
     .filter(({ quality }) => quality >= best.quality)
     .sort((a, b) => a.costPer1000Usd - b.costPer1000Usd)[0];
+  const affordable = [...dial]
+    .filter(({ costPer1000Usd }) => costPer1000Usd <= before.costPer1000Usd)
+    .sort((a, b) => b.quality - a.quality)[0];
+  const usual = dial.find(({ tradeoff }) => tradeoff === headline);
   return [
-    `Dial ${headline}, the default, gives ${against(usual, before)} what simple-shuffle gave before,`,
-    `  and ${against(usual, best)} the best single model, ${best.model}.`,
-    asGood
-      ? `Dial ${asGood.tradeoff} gives ${against(asGood, best)} ${best.model}.`
-      : `No setting of the dial is as good as ${best.model}.`,
+    cheapest
+      ? `Dial ${cheapest.tradeoff} gives ${against(cheapest, best)} the best single model, ${best.model}.`
+      : `No setting of the dial is as good as the best single model, ${best.model}.`,
+    affordable
+      ? `Dial ${affordable.tradeoff} gives ${against(affordable, before)} simple-shuffle before.`
+      : "No setting of the dial is as cheap as simple-shuffle was before.",
+    ...(usual
+      ? [
+          `Dial ${headline}, where nothing else is set, gives ${against(usual, best)} ${best.model}.`,
+        ]
+      : []),
   ];
 }
 
