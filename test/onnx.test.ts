@@ -3,6 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { openEmbedder } from "../src/cli/learning-inputs.ts";
 import { createOnnxEmbedder } from "../src/embedding/onnx.ts";
 import { createOnnxRuntime } from "../src/embedding/onnx-runtime.ts";
 import { createKernels } from "../src/kernels/create.ts";
@@ -161,6 +162,18 @@ describe("an encoder that the operator brings", () => {
     expect(new Set(ids).size).toBe(1);
     const shorter = await createOnnxEmbedder(runtime, layouts[0]?.[1] ?? "", 32);
     expect(ids).not.toContain(shorter.id);
+  });
+
+  test("train and eval take it by --embedder, and have the built-in one without", async () => {
+    const [, [, path = ""] = []] = layouts;
+    const brought = await openEmbedder({ embedder: path });
+    expect((await brought.embedder.embed("red dog")).length).toBe(4);
+    brought.close();
+    const built = await openEmbedder({});
+    expect(built.embedder.id).toStartWith("static-");
+    built.close();
+    const missing = openEmbedder({ embedder: join(folder, "none") });
+    await expect(missing).rejects.toHaveProperty("code", "config_invalid");
   });
 
   const bad: [string, string, RegExp][] = [

@@ -3,7 +3,6 @@ import { basename, dirname, join } from "node:path";
 import { GatewayError } from "../domain/errors.ts";
 import type { Embedder } from "../embedding/embedder.ts";
 import { createFeatureExtractor } from "../embedding/features.ts";
-import { createStaticEmbedder } from "../embedding/static.ts";
 import { createKernels } from "../kernels/create.ts";
 import { readArtifactFolder } from "../learning/artifacts/folder.ts";
 import { toDecisionLines } from "../learning/decisions.ts";
@@ -14,7 +13,14 @@ import { loadRouter } from "../routing/load-router.ts";
 import type { TrainedRouter } from "../routing/trained-router.ts";
 import { version } from "../std/version.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
-import { listFlag, readData, seedFlag, textFlag } from "./learning-inputs.ts";
+import {
+  embedderFlag,
+  listFlag,
+  openEmbedder,
+  readData,
+  seedFlag,
+  textFlag,
+} from "./learning-inputs.ts";
 import { UsageError } from "./parse.ts";
 
 export const evalCommand = defineCommand({
@@ -23,6 +29,7 @@ export const evalCommand = defineCommand({
   flags: {
     data: { description: "JSONL files with outcomes (.gz too).", value: "FILE…", many: true },
     artifact: { description: "Folders that `train` wrote.", value: "DIR…", many: true },
+    embedder: embedderFlag,
     prices: { description: "Prices per model, where not beside the data.", value: "FILE" },
     report: { description: "Also write one HTML page.", value: "FILE" },
     decisions: {
@@ -42,16 +49,30 @@ interface Entry {
 }
 
 async function runEval(context: CommandContext): Promise<number> {
-  const { flags, out } = context;
+  const { flags } = context;
   const paths = listFlag(flags, "data");
   const folders = listFlag(flags, "artifact");
   if (paths.length === 0) throw new UsageError("--data FILE… is needed.");
   if (folders.length === 0) throw new UsageError("--artifact DIR… is needed.");
-  const decisions = textFlag(flags, "decisions");
-  if (decisions && (paths.length !== 1 || folders.length !== 1)) {
+  if (textFlag(flags, "decisions") && (paths.length !== 1 || folders.length !== 1)) {
     throw new UsageError("--decisions takes exactly one --data and one --artifact.");
   }
-  const embedder = createStaticEmbedder();
+  const { embedder, close } = await openEmbedder(flags);
+  try {
+    return await evaluateAll(embedder, paths, folders, context);
+  } finally {
+    close();
+  }
+}
+
+async function evaluateAll(
+  embedder: Embedder,
+  paths: readonly string[],
+  folders: readonly string[],
+  context: CommandContext,
+): Promise<number> {
+  const { flags, out } = context;
+  const decisions = textFlag(flags, "decisions");
   const entries: Entry[] = [];
   for (const path of paths) {
     const table = await readTable(path, embedder, context);

@@ -1,8 +1,11 @@
 /** What `train` and `eval` read: flags, data files, prices, the embedder. */
 import { GatewayError } from "../domain/errors.ts";
-import type { FeatureExtractor } from "../embedding/embedder.ts";
+import type { Embedder, FeatureExtractor } from "../embedding/embedder.ts";
+import { createOnnxRuntime } from "../embedding/onnx-runtime.ts";
+import { createEmbedder } from "../embedding/registry.ts";
 import { readPrices, readRows } from "../learning/dataset.ts";
 import { readTable, type Table } from "../learning/table.ts";
+import { systemClock } from "../std/clock.ts";
 import type { CommandContext, Output } from "./command.ts";
 import { UsageError } from "./parse.ts";
 
@@ -28,6 +31,39 @@ export function seedFlag(flags: Flags): number {
     throw new UsageError(`--seed ${text} is not a whole number from 0 to 4294967295.`);
   }
   return seed;
+}
+
+export const embedderFlag = {
+  description: "Folder of a sentence transformer (ONNX), instead of the built-in embedder.",
+  value: "DIR",
+} as const;
+
+/** Training has time: a text of 512 pieces takes a slow machine a second. */
+const encodeTimeoutMs = 60_000;
+
+/** What --embedder names, or the built-in one. `close` ends its thread, where it has one. */
+export async function openEmbedder(
+  flags: Flags,
+): Promise<{ readonly embedder: Embedder; close(): void }> {
+  const path = textFlag(flags, "embedder");
+  let runtime: ReturnType<typeof createOnnxRuntime> | undefined;
+  const open = () => {
+    runtime = createOnnxRuntime({ clock: systemClock, runTimeoutMs: encodeTimeoutMs });
+    return runtime;
+  };
+  const choice =
+    path === undefined ? ({ kind: "static" } as const) : { kind: "onnx" as const, path };
+  const embedder = await createEmbedder(choice, open).catch((thrown: unknown) => {
+    runtime?.close();
+    throw thrown;
+  });
+  return {
+    embedder,
+    close() {
+      embedder.close();
+      runtime?.close();
+    },
+  };
 }
 
 export interface DataInput {

@@ -3,7 +3,6 @@ import { GatewayError } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Embedder } from "../embedding/embedder.ts";
 import { createFeatureExtractor } from "../embedding/features.ts";
-import { createStaticEmbedder } from "../embedding/static.ts";
 import { createKernels } from "../kernels/create.ts";
 import { writeArtifactFolder } from "../learning/artifacts/folder.ts";
 import { readIncumbent } from "../learning/artifacts/incumbent.ts";
@@ -26,7 +25,14 @@ import type { TrainedRouter } from "../routing/trained-router.ts";
 import { systemClock } from "../std/clock.ts";
 import { readEvents } from "../storage/sqlite/read-events.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
-import { listFlag, readData, seedFlag, textFlag } from "./learning-inputs.ts";
+import {
+  embedderFlag,
+  listFlag,
+  openEmbedder,
+  readData,
+  seedFlag,
+  textFlag,
+} from "./learning-inputs.ts";
 import { publishCommand } from "./models/publish.ts";
 import { rootsFrom, withRepository } from "./models/repository.ts";
 import { signCommand } from "./models/sign.ts";
@@ -49,6 +55,7 @@ export const trainCommand = defineCommand({
       value: "FILE…",
       many: true,
     },
+    embedder: embedderFlag,
     prices: { description: "Prices per model, where not beside the data.", value: "FILE" },
     name: { description: 'Name of the router. Default: "router".', value: "NAME" },
     sign: { description: "Sign with this key file.", value: "KEYFILE", repeat: true },
@@ -65,14 +72,27 @@ export const trainCommand = defineCommand({
 });
 
 async function runTrain(context: CommandContext): Promise<number> {
-  const { flags, out } = context;
+  const { flags } = context;
   const folder = textFlag(flags, "out");
   if (!folder) throw new UsageError("--out DIR is needed: the folder for the router.");
   if (flags["publish"] && listFlag(flags, "sign").length === 0) {
     throw new UsageError("--publish needs --sign KEYFILE.");
   }
+  const { embedder, close } = await openEmbedder(flags);
+  try {
+    return await trainWith(embedder, folder, context);
+  } finally {
+    close();
+  }
+}
+
+async function trainWith(
+  embedder: Embedder,
+  folder: string,
+  context: CommandContext,
+): Promise<number> {
+  const { flags, out } = context;
   const seed = seedFlag(flags);
-  const embedder = createStaticEmbedder();
   const table = await readTraining(context, embedder);
   const strategy = textFlag(flags, "strategy") ?? "auto";
   const trained = await trainRouter(table, {
