@@ -11,8 +11,9 @@ import type { ArtifactFiles, TrainedRouter } from "./trained-router.ts";
 
 /** Scores may differ by so much: another processor family rounds differently. */
 export const selfTestTolerance = 1e-6;
-/** Median time of one decision, after one to warm up. */
-export const selfTestBudgetUs = 50_000;
+/** Median time of one decision, after one to warm up: on the serving thread, and in a worker, where
+ * a sentence transformer reads a long text for a while. */
+export const selfTestBudgetUs = { here: 50_000, inWorker: 1_000_000 } as const;
 const limits = { queries: 64, textUnits: 16_384 } as const;
 
 /** Written here, never taken from training data: an artifact must not carry anybody's prompts. */
@@ -70,7 +71,9 @@ export async function runSelfTest(
     refuse(`${routerPaths.scores} does not hold one entry per query`);
   }
   const timesUs: number[] = [];
-  await router.score(queries[0] as RoutingQuery);
+  const first = router.score(queries[0] as RoutingQuery);
+  const budgetUs = selfTestBudgetUs[first instanceof Promise ? "inWorker" : "here"];
+  await first;
   for (const [at, query] of queries.entries()) {
     const startedUs = clock.monotonicUs();
     const scores = await scoreOf(router, query);
@@ -80,8 +83,8 @@ export async function runSelfTest(
     for (const [name, values] of Object.entries(scores)) compare(values, wanted[name], name, at);
   }
   const median = timesUs.sort((a, b) => a - b)[timesUs.length >> 1] ?? 0;
-  if (median > selfTestBudgetUs) {
-    refuse(`a decision takes ${Math.round(median)} µs, over the budget of ${selfTestBudgetUs} µs`);
+  if (median > budgetUs) {
+    refuse(`a decision takes ${Math.round(median)} µs, over the budget of ${budgetUs} µs`);
   }
 }
 
