@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import type { JsonObject } from "../src/domain/json.ts";
 import { CallFailed, handle } from "../src/pipeline/handle.ts";
 import { findReceipt } from "../src/pipeline/receipts.ts";
-import type { Reply } from "../src/pipeline/reply.ts";
+import type { Reply, ReplyStream } from "../src/pipeline/reply.ts";
 import { arrivalOf, configOf, createTestServices, hello } from "./support/services.ts";
 import { type Behaviour, createUpstreams } from "./support/upstreams.ts";
 import { createVirtualClock } from "./support/virtual-clock.ts";
@@ -223,7 +223,7 @@ routeiq_settings: {timeouts: {first_token_ms: 20000, idle_ms: 5000, total_ms: 60
   test("silence in the middle is an in-band error after idle_ms, and is charged", async () => {
     const it = await world(settings, { a: [{ kind: "stall", tokens: 2 }] });
     const { outcome, id } = await it.call(hello("one", { stream: true }));
-    const body = (outcome as Reply).body as Exclude<Reply["body"], string | Uint8Array>;
+    const body = (outcome as Reply).body as ReplyStream;
     let text = "";
     const reading = (async () => {
       for (;;) {
@@ -300,7 +300,7 @@ describe("what goes upstream", () => {
         ...(asks ? { stream_options: { include_usage: true } } : {}),
       });
       const { outcome, id } = await it.call(body);
-      const stream = (outcome as Reply).body as Exclude<Reply["body"], string | Uint8Array>;
+      const stream = (outcome as Reply).body as ReplyStream;
       let text = "";
       const reading = (async () => {
         for (let bytes = await stream.next(); bytes; bytes = await stream.next()) {

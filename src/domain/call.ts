@@ -31,8 +31,8 @@ export interface Call {
   readonly caller: Caller;
   readonly requestedModel: string;
   readonly stream: boolean;
-  /** The body's bytes as they came, and once parsed. */
-  readonly bytes: Uint8Array;
+  /** The body's text as it came (its bytes were valid UTF-8), and once parsed. */
+  readonly text: string;
   readonly body: JsonObject;
   readonly headers: Headers;
   /** Aborts when the caller hangs up. */

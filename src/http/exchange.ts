@@ -2,7 +2,7 @@
 import { GatewayError } from "../domain/errors.ts";
 import { CallFailed, handle } from "../pipeline/handle.ts";
 import type { Arrival } from "../pipeline/read-call.ts";
-import type { Reply, ReplyStream } from "../pipeline/reply.ts";
+import { isWhole, type Reply, type ReplyStream } from "../pipeline/reply.ts";
 import type { Services } from "../pipeline/services.ts";
 import { createDeadline } from "../std/deadline.ts";
 import { toErrorResponse } from "./errors.ts";
@@ -64,12 +64,15 @@ export function readRequestId(headers: Headers): string | undefined {
 }
 
 /** A JSON body's bytes. @throws GatewayError unsupported_media_type, body_too_large */
-export async function readBytes(request: Request, limitBytes: number): Promise<Uint8Array> {
+export async function readBytes(
+  request: Request,
+  limitBytes: number,
+): Promise<Uint8Array | ArrayBuffer> {
   assertMediaType(request.headers);
   const length = request.headers.get("content-length");
   if (length !== null) {
     if (Number(length) > limitBytes) throw tooLarge(limitBytes);
-    return new Uint8Array(await request.arrayBuffer());
+    return request.arrayBuffer();
   }
   const parts: Uint8Array[] = [];
   let size = 0;
@@ -78,7 +81,7 @@ export async function readBytes(request: Request, limitBytes: number): Promise<U
     if (size > limitBytes) throw tooLarge(limitBytes);
     parts.push(part);
   }
-  return new Uint8Array(Buffer.concat(parts));
+  return Buffer.concat(parts);
 }
 
 function tooLarge(limitBytes: number): GatewayError {
@@ -111,8 +114,7 @@ function toResponse(
   templates: HeaderTemplates,
   services: Services,
 ): Response {
-  const whole = typeof body === "string" || body instanceof Uint8Array;
-  const content = whole ? (body as BodyInit) : toReadable(body, services);
+  const content = isWhole(body) ? (body as BodyInit) : toReadable(body, services);
   return new Response(content, { headers: templates.of(record, services) });
 }
 

@@ -5,7 +5,7 @@ import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import type { Operation } from "../domain/model.ts";
 import { assertNoDestination } from "../providers/encode.ts";
 import { readDial } from "../routing/dial.ts";
-import { JsonParseFailed, parseJson } from "../std/json.ts";
+import { decodeUtf8, JsonParseFailed, parseJsonText } from "../std/json.ts";
 import { parseTraceparent } from "../telemetry/trace-context.ts";
 
 /** A request as the transport hands it over, its body not read yet. */
@@ -22,12 +22,12 @@ export interface Arrival {
   /** From `/engines/{model}/…` and `/openai/deployments/{model}/…`; wins over the body's. */
   readonly pathModel?: string;
   /** @throws GatewayError body_too_large, unsupported_media_type */
-  bytes(): Promise<Uint8Array>;
+  bytes(): Promise<Uint8Array | ArrayBuffer>;
 }
 
 export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> {
   const bytes = await arrival.bytes();
-  const body = parseBody(bytes);
+  const { text, body } = parseBody(bytes);
   checkFields(body, arrival.operation);
   assertNoDestination(body);
   const { headers } = arrival;
@@ -44,7 +44,7 @@ export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> 
     caller,
     requestedModel,
     stream: body["stream"] === true && arrival.operation === "chat",
-    bytes,
+    text,
     body,
     headers,
     signal: arrival.signal,
@@ -61,19 +61,21 @@ export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> 
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-function parseBody(bytes: Uint8Array): JsonObject {
-  if (bytes.length === 0) {
+function parseBody(bytes: Uint8Array | ArrayBuffer): Pick<Call, "text" | "body"> {
+  if (bytes.byteLength === 0) {
     throw new GatewayError("invalid_json", "The request has no body. Send a JSON object.");
   }
+  let text: string;
   let body: unknown;
   try {
-    body = parseJson(bytes);
+    text = decodeUtf8(bytes);
+    body = parseJsonText(text);
   } catch (cause) {
     if (!(cause instanceof JsonParseFailed)) throw cause;
     const code = cause.reason === "utf8" ? "invalid_utf8" : "invalid_json";
     throw new GatewayError(code, `The body cannot be read: ${cause.message}.`, { cause });
   }
-  if (isObject(body)) return body;
+  if (isObject(body)) return { text, body };
   throw new GatewayError("invalid_request", "The body must be a JSON object.");
 }
 

@@ -7,7 +7,14 @@ import type { CallRecord } from "./record.ts";
 
 export interface Reply {
   readonly record: CallRecord;
-  readonly body: Uint8Array | string | ReplyStream;
+  readonly body: WholeBody | ReplyStream;
+}
+
+/** Bytes as the provider sent them, or text that was encoded anew. */
+export type WholeBody = ArrayBuffer | Uint8Array | string;
+
+export function isWhole(body: Reply["body"]): body is WholeBody {
+  return typeof body === "string" || ArrayBuffer.isView(body) || body instanceof ArrayBuffer;
 }
 
 /** Never throws: what goes wrong after the commit point is told in the stream itself. */
@@ -19,11 +26,7 @@ export interface ReplyStream {
 }
 
 /** The caller's body of a whole reply, and its facts put into the record. */
-export function encodeWhole(
-  reply: WholeReply,
-  record: CallRecord,
-  caller: Dialect,
-): Uint8Array | string {
+export function encodeWhole(reply: WholeReply, record: CallRecord, caller: Dialect): WholeBody {
   const { dialect, body, bytes, passes } = reply;
   if (record.call.operation === "embedding") {
     const { usage } = body;

@@ -35,7 +35,7 @@ interface Replied {
 
 export interface WholeReply extends Replied {
   readonly kind: "whole";
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array | ArrayBuffer;
   readonly body: JsonObject;
 }
 
@@ -208,7 +208,7 @@ async function readWhole(response: Response, replied: Replied, call: Call): Prom
 
 const contentField = { "openai-chat": "choices", anthropic: "content" } as const;
 
-function parseReply(bytes: Uint8Array): JsonObject {
+function parseReply(bytes: Uint8Array | ArrayBuffer): JsonObject {
   try {
     const body = parseJson(bytes) as JsonObject;
     if (isObject(body)) return body;
@@ -226,10 +226,10 @@ async function readUpTo(
   response: Response,
   limitBytes: number,
   beyond: "cut" | "refuse",
-): Promise<Uint8Array> {
+): Promise<Uint8Array | ArrayBuffer> {
   const declared = Number(response.headers.get("content-length") ?? Number.NaN);
   const plain = response.headers.get("content-encoding") === null;
-  if (plain && declared <= limitBytes) return new Uint8Array(await response.arrayBuffer());
+  if (plain && declared <= limitBytes) return response.arrayBuffer();
   if (!response.body) return new Uint8Array(0);
   const parts: Uint8Array[] = [];
   let length = 0;
@@ -243,7 +243,7 @@ async function readUpTo(
       `The provider's answer is larger than the limit of ${limitBytes} bytes.`,
     );
   }
-  return parts.length === 1 && parts[0] ? parts[0] : new Uint8Array(Buffer.concat(parts));
+  return Buffer.concat(parts);
 }
 
 /** The signal's own reason where it aborted; a broken connection otherwise. */

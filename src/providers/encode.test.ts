@@ -16,7 +16,7 @@ function call(text: string, more: Partial<Call> = {}): Call {
     dialect: "openai-chat",
     requestedModel: body.model,
     stream: body.stream === true,
-    bytes: new TextEncoder().encode(text),
+    text,
     body,
     headers: new Headers(),
     signal: new AbortController().signal,
@@ -42,8 +42,7 @@ function encode(provider: string, sent: Call, more: Partial<Deployment> = {}): s
     body: {},
     ...more,
   };
-  const { body } = encodeBody(sent, deployment, found, dialects[sent.dialect]);
-  return typeof body === "string" ? body : new TextDecoder().decode(body);
+  return encodeBody(sent, deployment, found, dialects[sent.dialect]).body;
 }
 
 const messages = '"messages":[{"role":"user","content":"hi"}]';

@@ -1,13 +1,13 @@
 /**
  * A call's body as a provider wants it. Where caller and provider speak the same dialect and
- * nothing needs to change, the caller's bytes travel, with the model's name spliced in.
+ * nothing needs to change, the caller's own text travels, with the model's name spliced in.
  */
 import type { Dialect } from "../dialects/dialect.ts";
 import type { Call } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
-import { type JsonEdit, type JsonEdits, spliceJson } from "../std/json.ts";
+import { type JsonEdit, replaceJsonField, spliceJson } from "../std/json.ts";
 import { adaptBody, type Provider } from "./provider.ts";
 
 /** What a caller may say to the gateway in the body, LiteLLM's words; a provider would refuse them. */
@@ -54,12 +54,12 @@ export function assertNoDestination(body: JsonObject): void {
 }
 
 export interface Encoded {
-  readonly body: Uint8Array | string;
+  readonly body: string;
   /** The reply comes in the caller's own dialect, so its bytes may pass. */
   readonly passes: boolean;
 }
 
-/** Costs one shallow copy of the body where the bytes pass, two serialisations where they do not. */
+/** Costs one shallow copy of the body where the text passes, two serialisations where they do not. */
 export function encodeBody(
   call: Call,
   deployment: Deployment,
@@ -74,7 +74,7 @@ export function encodeBody(
     const named = { ...call.body, model };
     const asked = needsUsage(call, provider, named) ? withUsage(named) : named;
     if (adaptBody(provider, asked, options) === asked) {
-      return { body: spliceJson(call.bytes, editsFor(call, deployment, provider)), passes };
+      return { body: spliceCall(call, deployment, provider), passes };
     }
   }
   const own = withoutGatewayFields(call);
@@ -97,10 +97,10 @@ function dropsParams({ body, requestedModel }: Call, deployment: Deployment): bo
   return ![group, candidate, upstreamModel].includes(requestedModel);
 }
 
-function editsFor(call: Call, deployment: Deployment, provider: Provider): JsonEdits {
-  const edits: Record<string, JsonEdit> = {
-    model: { set: JSON.stringify(deployment.upstreamModel) },
-  };
+/** The caller's text with what must differ put in. Nearly always that is the model's name alone. */
+function spliceCall(call: Call, deployment: Deployment, provider: Provider): string {
+  const model = JSON.stringify(deployment.upstreamModel);
+  const edits: Record<string, JsonEdit> = {};
   for (const field in call.body) {
     if (gatewayFields.has(field)) edits[field] = { remove: true };
   }
@@ -108,7 +108,8 @@ function editsFor(call: Call, deployment: Deployment, provider: Provider): JsonE
   if (needsUsage(call, provider, call.body)) {
     edits["stream_options"] = { merge: { include_usage: "true" } };
   }
-  return edits;
+  if (!hasFields(edits)) return replaceJsonField(call.text, "model", model);
+  return spliceJson(call.text, { model: { set: model }, ...edits });
 }
 
 /** OpenAI takes `metadata` only with `store`; LiteLLM's callers use it to talk to the gateway. */
@@ -135,7 +136,7 @@ function withoutGatewayFields(call: Call): JsonObject {
   return body;
 }
 
-function hasFields(body: JsonObject): boolean {
+function hasFields(body: object): boolean {
   for (const _ in body) return true;
   return false;
 }

@@ -1,10 +1,16 @@
 /** Parsing with places, and splicing that agrees with JSON.parse. */
 import { describe, expect, test } from "bun:test";
-import { type JsonEdits, JsonParseFailed, maxJsonDepth, parseJson, spliceJson } from "./json.ts";
+import {
+  type JsonEdits,
+  JsonParseFailed,
+  maxJsonDepth,
+  parseJson,
+  replaceJsonField,
+  spliceJson,
+} from "./json.ts";
 import { createRandom, nextInt, type Random } from "./random.ts";
 
 const bytesOf = (text: string) => new TextEncoder().encode(text);
-const textOf = (bytes: Uint8Array) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
 
 function failure(bytes: Uint8Array): JsonParseFailed {
   try {
@@ -138,13 +144,25 @@ describe("spliceJson", () => {
     ["a name of Object's own", '{"constructor":1}', {}, '{"constructor":1}'],
   ];
   test.each(cases)("%s", (_name, text, edits, expected) => {
-    expect(textOf(spliceJson(bytesOf(text), edits))).toBe(expected);
+    expect(spliceJson(text, edits)).toBe(expected);
   });
 
-  test("without a change the bytes themselves come back", () => {
-    const bytes = bytesOf('{"a":1}');
-    expect(spliceJson(bytes, { z: remove })).toBe(bytes);
-    expect(spliceJson(bytes, {})).toBe(bytes);
+  test("without a change the text comes back", () => {
+    const text = '{"a":1}';
+    expect(spliceJson(text, { z: remove })).toBe(text);
+    expect(spliceJson(text, {})).toBe(text);
+  });
+
+  const replaced = [
+    ['{"model":"a","x":{"model":"a"}}', '{"model":"b","x":{"model":"a"}}'],
+    ['{ "mod\\u0065l" : "a" , "model":"a"}', '{ "mod\\u0065l" : "b" , "model":"b"}'],
+    ['{"y":"\\"model\\":","model":"a"}', '{"y":"\\"model\\":","model":"b"}'],
+    ['{"messages":[]}', '{"messages":[],"model":"b"}'],
+    ["{}", '{"model":"b"}'],
+  ] as const;
+  test.each(replaced)("replaceJsonField %s", (text, expected) => {
+    expect(replaceJsonField(text, "model", '"b"')).toBe(expected);
+    expect(spliceJson(text, { model: { set: '"b"' } })).toBe(expected);
   });
 
   test("agrees with JSON.parse on random objects", () => {
@@ -165,7 +183,7 @@ describe("spliceJson", () => {
         options: { ...(isRecord ? options : {}), include: true },
       };
       delete expected["gone"];
-      const spliced = textOf(spliceJson(bytesOf(text), edits));
+      const spliced = spliceJson(text, edits);
       expect(JSON.parse(spliced)).toEqual(expected);
     }
   });

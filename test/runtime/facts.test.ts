@@ -1,5 +1,6 @@
 /** The runtime's facts that a gateway must not trip over (DESIGN §10), each against a real server. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { findReceipt } from "../../src/pipeline/receipts.ts";
 import { createOutbound } from "../../src/security/outbound.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import {
@@ -46,9 +47,8 @@ const ask = (more: object = {}, init: RequestInit = {}) =>
   });
 
 const ended = async (callId: string | null) => {
-  const { receipts } = gateway.gateway.services();
   for (;;) {
-    const receipt = receipts.find(String(callId));
+    const receipt = await findReceipt(String(callId), gateway.gateway.services());
     if (receipt) return receipt;
     await new Promise((resolve) => setImmediate(resolve));
   }

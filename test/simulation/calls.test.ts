@@ -5,6 +5,7 @@
 import { expect, test } from "bun:test";
 import { CallFailed, handle } from "../../src/pipeline/handle.ts";
 import { findReceipt } from "../../src/pipeline/receipts.ts";
+import { isWhole } from "../../src/pipeline/reply.ts";
 import { retryBudgetLimits } from "../../src/pipeline/retry-budget.ts";
 import type { Services } from "../../src/pipeline/services.ts";
 import { createRandom, nextInt, type Random } from "../../src/std/random.ts";
@@ -173,7 +174,7 @@ function runCall(number: number, random: Random, clock: VirtualClock, services: 
     try {
       const reply = await handle(arrival, services);
       const { body } = reply;
-      if (typeof body === "string" || body instanceof Uint8Array) {
+      if (isWhole(body)) {
         outcome.end = "whole";
         return outcome;
       }

@@ -39,7 +39,7 @@ async function record(feedback: Feedback, caller: Caller, services: Services): P
   if (!(await services.events.addFeedback(feedback))) throw unknownCall(feedback.callId);
 }
 
-function parseBody(bytes: Uint8Array): JsonObject {
+function parseBody(bytes: Uint8Array | ArrayBuffer): JsonObject {
   let body: unknown;
   try {
     body = parseJson(bytes);
