@@ -5,7 +5,7 @@
 import type { CandidateScore, DecisionReason, Dial, FilterReason } from "../domain/decision.ts";
 import { withoutPrefix } from "../domain/model.ts";
 import type { Price } from "../domain/usage.ts";
-import type { QueryScores, TrainedRouter } from "./trained-router.ts";
+import type { DialPoint, QueryScores, TrainedRouter } from "./trained-router.ts";
 
 export interface CandidateInput {
   readonly model: string;
@@ -38,12 +38,11 @@ export interface Decided {
  * interpolated, so that a higher trade-off never costs quality by a jump.
  */
 export function toLambda({ dial }: Pick<TrainedRouter, "dial">, tradeoff: number): number {
-  const grid = dial.map(({ lambda }) => lambda).sort((a, b) => a - b);
-  if (grid.length === 0) return tradeoff >= 1 ? 0 : (1 - tradeoff) / Math.max(tradeoff, 0.01);
-  const position = (1 - tradeoff) * (grid.length - 1);
-  const below = Math.min(grid.length - 1, Math.floor(position));
-  const from = grid[below] as number;
-  const to = grid[below + 1] ?? from;
+  if (dial.length === 0) return tradeoff >= 1 ? 0 : (1 - tradeoff) / Math.max(tradeoff, 0.01);
+  const position = (1 - tradeoff) * (dial.length - 1);
+  const below = Math.min(dial.length - 1, Math.floor(position));
+  const from = (dial[below] as DialPoint).lambda;
+  const to = dial[below + 1]?.lambda ?? from;
   return from + (to - from) * (position - below);
 }
 
@@ -82,10 +81,12 @@ export function decide(input: DecideInput): Decided {
   const ranked = scored
     .filter((one) => !one.filtered)
     .sort((a, b) => (b.utility ?? 0) - (a.utility ?? 0));
-  const [first, ...rest] = ranked;
+  const first = ranked[0];
   if (!first) throw new RangeError("decide needs one candidate that is not filtered");
+  first.probability = 1;
   return {
-    candidates: [{ ...first, probability: 1 }, ...rest, ...scored.filter((one) => one.filtered)],
+    candidates:
+      ranked.length === scored.length ? ranked : [...ranked, ...scored.filter((o) => o.filtered)],
     chosen: first.model,
     reason: scores.abstain ? "abstained" : dial.floor ? "floor" : "utility",
   };
@@ -95,7 +96,7 @@ function toScore(
   candidate: CandidateInput,
   { router, scores, inputTokens }: DecideInput,
   lambda: number,
-): CandidateScore {
+): Mutable<CandidateScore> {
   const { model, group, label } = candidate;
   if (candidate.filtered) return { model, group, filtered: candidate.filtered, probability: 0 };
   const known = label >= 0;
@@ -103,18 +104,23 @@ function toScore(
   const outputTokens = known ? (scores.outputTokens[label] as number) : Number.NaN;
   const latencyMs = known ? (scores.latencyMs[label] as number) : Number.NaN;
   const costUsd = predictCost(candidate, { router, scores, inputTokens, outputTokens });
-  return {
+  // Plain assignments: spreads of conditional fields cost more than all the rest of a decision.
+  const score: Mutable<CandidateScore> = {
     model,
     group,
     quality,
     costUsd,
     utility: quality - lambda * (costUsd / (router.costRefUsd || 1)),
     probability: 0,
-    ...(known ? { uncertainty: scores.uncertainty[label] as number } : { prior: true }),
-    ...(Number.isFinite(outputTokens) ? { outputTokens } : {}),
-    ...(Number.isFinite(latencyMs) ? { latencyMs } : {}),
   };
+  if (known) score.uncertainty = scores.uncertainty[label] as number;
+  else score.prior = true;
+  if (Number.isFinite(outputTokens)) score.outputTokens = outputTokens;
+  if (Number.isFinite(latencyMs)) score.latencyMs = latencyMs;
+  return score;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** Output tokens where nothing is known of a model's habits. */
 const usualOutputTokens = 256;

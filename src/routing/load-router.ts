@@ -73,11 +73,13 @@ export async function loadRouter(
     labelQuality,
     labelCostUsd: unknownAsNaN(takeF32(tensors, "router.cost_usd", [m])),
     costRefUsd: file.cost_ref_usd,
-    dial: file.dial.map((point) => ({
-      lambda: point.lambda,
-      meanQuality: point.mean_quality,
-      meanCostUsd: point.mean_cost_usd,
-    })),
+    dial: file.dial
+      .map((point) => ({
+        lambda: point.lambda,
+        meanQuality: point.mean_quality,
+        meanCostUsd: point.mean_cost_usd,
+      }))
+      .sort((a, b) => a.lambda - b.lambda),
     sync: scorer.sync && options.embedder.sync,
     score(query) {
       const features = extractor.extract(query);
@@ -94,10 +96,12 @@ export async function loadRouter(
  */
 function temper(scores: Scores, scorer: Scorer, table: Float32Array, factor: number) {
   if (scorer.constant) return scores;
-  const quality = scores.quality.map((q, j) => {
+  const quality = new Float32Array(table.length);
+  for (let j = 0; j < quality.length; j++) {
     const mean = table[j] as number;
-    return Math.max(0, Math.min(1, mean + factor * (q - mean)));
-  });
+    const drawn = mean + factor * ((scores.quality[j] as number) - mean);
+    quality[j] = Math.max(0, Math.min(1, drawn));
+  }
   return { ...scores, quality };
 }
 

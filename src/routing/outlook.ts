@@ -56,12 +56,13 @@ export function loadOutlook(
 
   /** e^(prediction), within what was seen in training. */
   function read(at: number): Float32Array {
-    return Float32Array.from({ length: m }, (_, j) => {
+    const values = new Float32Array(m);
+    for (let j = 0; j < m; j++) {
       const row = at * m + j;
-      if (known[row] !== 1) return Number.NaN;
       const value = Math.min(high[row] as number, Math.max(low[row] as number, out[row] as number));
-      return Math.exp(value);
-    });
+      values[j] = known[row] === 1 ? Math.exp(value) : Number.NaN;
+    }
+    return values;
   }
 
   return (x, kept) => {
@@ -69,7 +70,9 @@ export function loadOutlook(
     kernels.matvecF32(wAt, xAt, biasAt, outAt, rows, d);
     kernels.matvecF32(centroidsAt, xAt, 0, nearAt, clusters, d);
     let similarity = -1;
-    for (const value of near) similarity = Math.max(similarity, value);
+    for (let c = 0; c < clusters; c++) {
+      if ((near[c] as number) > similarity) similarity = near[c] as number;
+    }
     return {
       outputTokens: read(0),
       costUsd: read(1),

@@ -51,6 +51,7 @@ export interface TrainedRouter {
   /** Mean USD per call and label on the training data; NaN where unknown. */
   readonly labelCostUsd: Float32Array;
   readonly costRefUsd: number;
+  /** By ascending λ. */
   readonly dial: readonly DialPoint[];
   /** True when `score` answers at once, on the calling thread. */
   readonly sync: boolean;

@@ -6,7 +6,7 @@
  * Sources: Cover & Hart, "Nearest neighbor pattern classification", 1967; "When simple kNN beats
  * complex learned routers", arXiv 2505.12601. LLMRouter's `knnrouter` votes on the best model's
  * name with k = 5; we average each model's quality, with many more neighbours.
- * Cost of a decision: one int8 top-k over at most `max_prototypes` rows.
+ * Cost of a decision: one int8 matrix-vector product over at most `max_prototypes` rows.
  */
 import { Type } from "@sinclair/typebox";
 import { GatewayError } from "../../domain/errors.ts";
@@ -143,61 +143,115 @@ function loadKnn(
   const wanted = Math.max(1, Number(json["n_neighbors"]) || 1);
   const byDistance = json["weights"] !== "uniform";
 
-  // Enough prototypes to hold the wanted rows even where they are sparse.
-  const total = mass.reduce((sum, value) => sum + value, 0);
-  const k = Math.max(
-    1,
-    Math.min(n, Math.ceil((wanted / Math.max(total / Math.max(n, 1), 1e-9)) * 2)),
-  );
-  const kernels = createKernels(rows.length + n * 8 + d * 5 + k * 8 + 512);
+  const kernels = createKernels(rows.length + n * 24 + n * m * 8 + m * 8 + d * 5 + 1024);
   const rowsAt = kernels.alloc(rows.length);
   kernels.i8(rowsAt, rows.length).set(rows);
   const scalesAt = kernels.alloc(n * 4);
   kernels.f32(scalesAt, n).set(scales);
   const rowSumsAt = kernels.alloc(n * 4);
   kernels.rowSumsI8(rowsAt, n, d, rowSumsAt);
+  const sumsAt = kernels.alloc(n * m * 4);
+  kernels.f32(sumsAt, n * m).set(sums);
+  const weightsAt = kernels.alloc(n * m * 4);
+  kernels.f32(weightsAt, n * m).set(weights);
   const xAt = kernels.alloc(d * 4);
   const query = kernels.f32(xAt, d);
   const queryAt = kernels.alloc(d);
-  const foundAt = kernels.alloc(k * 4);
-  const found = kernels.i32(foundAt, k);
-  const similarityAt = kernels.alloc(k * 4);
-  const similarity = kernels.f32(similarityAt, k);
+  const similarityAt = kernels.alloc(n * 4);
+  const similarity = kernels.f32(similarityAt, n);
+  const foundAt = kernels.alloc(n * 4);
+  const found = kernels.i32(foundAt, n);
+  const factorAt = kernels.alloc(n * 4);
+  const factor = kernels.f32(factorAt, n);
+  const qualityAt = kernels.alloc(m * 4);
+  const gathered = kernels.f32(qualityAt, m);
+  const usedAt = kernels.alloc(m * 4);
+  const used = kernels.f32(usedAt, m);
+  const massOfBin = new Float64Array(bins);
+
+  /**
+   * The nearest prototypes that together stand for the wanted rows, to `found` and `factor`; those
+   * in the last bin of similarity share what is left. O(n), where a sorted top-k is O(n·k).
+   */
+  function select(): number {
+    massOfBin.fill(0);
+    for (let row = 0; row < n; row++) {
+      const bin = toBin(similarity[row] as number);
+      massOfBin[bin] = (massOfBin[bin] as number) + (mass[row] as number);
+    }
+    let last = bins - 1;
+    let above = 0;
+    while (last > 0 && above + (massOfBin[last] as number) < wanted) {
+      above += massOfBin[last--] as number;
+    }
+    const inLast = massOfBin[last] as number;
+    const share = inLast > 0 ? Math.min(1, (wanted - above) / inLast) : 0;
+    let count = 0;
+    for (let row = 0; row < n; row++) {
+      const near = similarity[row] as number;
+      const bin = toBin(near);
+      if (bin < last) continue;
+      found[count] = row;
+      factor[count++] = (bin === last ? share : 1) * (byDistance ? Math.max(0.01, near) : 1);
+    }
+    return count;
+  }
+
+  /** Every model was observed on every row: one sum of weights serves them all. */
+  const complete = weights.every((value, i) => value === mass[Math.floor(i / m)]);
+  function massOf(count: number): number {
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      sum += (factor[i] as number) * (mass[found[i] as number] as number);
+    }
+    return sum;
+  }
 
   return {
     sync: true,
     score(x) {
       query.set(x);
       const scale = kernels.quantizeQueryF32(xAt, queryAt, d);
-      kernels.topKI8(rowsAt, scalesAt, rowSumsAt, queryAt, scale, n, d, k, foundAt, similarityAt);
+      kernels.matvecI8(rowsAt, scalesAt, rowSumsAt, queryAt, scale, 0, similarityAt, n, d);
+      const count = select();
+      for (let j = 0; j < m; j++) gathered[j] = priorRows * (mean[j] as number);
+      used.fill(priorRows);
+      kernels.projectSparseF32(sumsAt, foundAt, factorAt, count, m, qualityAt);
+      if (complete) used.fill(priorRows + massOf(count));
+      else kernels.projectSparseF32(weightsAt, foundAt, factorAt, count, m, usedAt);
       const quality = new Float32Array(m);
-      const used = new Float32Array(m).fill(priorRows);
-      for (let j = 0; j < m; j++) quality[j] = priorRows * (mean[j] as number);
-      let gathered = 0;
-      for (let i = 0; i < k && gathered < wanted; i++) {
-        const row = found[i] as number;
-        const held = mass[row] as number;
-        // The last prototype counts only for the rows that are still wanted.
-        const share = held > 0 ? Math.min(1, (wanted - gathered) / held) : 0;
-        gathered += held;
-        const near = byDistance ? Math.max(0.01, similarity[i] as number) : 1;
-        for (let j = 0; j < m; j++) {
-          quality[j] = (quality[j] as number) + near * share * (sums[row * m + j] as number);
-          used[j] = (used[j] as number) + near * share * (weights[row * m + j] as number);
-        }
-      }
       const uncertainty = new Float32Array(m);
       for (let j = 0; j < m; j++) {
-        const q = clampShare((quality[j] as number) / (used[j] as number));
+        const rowsUsed = used[j] as number;
+        const q = clampShare((gathered[j] as number) / rowsUsed);
         quality[j] = q;
-        uncertainty[j] = Math.sqrt((q * (1 - q) + 0.01) / (used[j] as number));
+        uncertainty[j] = Math.sqrt((q * (1 - q) + 0.01) / rowsUsed);
       }
-      const neighbours = Array.from({ length: Math.min(5, k) }, (_, i) => ({
-        row: found[i] as number,
-        similarity: similarity[i] as number,
-      }));
-      return { quality, uncertainty, neighbours };
+      return { quality, uncertainty, neighbours: nearest(similarity, found, count) };
     },
     close: () => undefined,
   };
+}
+
+const bins = 512;
+
+/** The bin of a cosine; what rounding puts outside [−1, 1] belongs to the outermost bins. */
+function toBin(similarity: number): number {
+  const bin = ((similarity + 1) * (bins / 2)) | 0;
+  return Math.max(0, Math.min(bins - 1, bin));
+}
+
+/** The five most similar of the found rows, for the receipt. */
+function nearest(similarity: Float32Array, found: Int32Array, count: number) {
+  const best: { row: number; similarity: number }[] = [];
+  for (let i = 0; i < count; i++) {
+    const row = found[i] as number;
+    const near = similarity[row] as number;
+    if (best.length === 5 && near <= (best[4]?.similarity ?? 0)) continue;
+    let at = best.length;
+    while (at > 0 && (best[at - 1]?.similarity ?? 0) < near) at--;
+    best.splice(at, 0, { row, similarity: near });
+    if (best.length > 5) best.pop();
+  }
+  return best;
 }
