@@ -190,6 +190,15 @@ describe("updates", () => {
     world.poller.close();
   });
 
+  test("a repository that lost its pointer is not a new one", async () => {
+    const world = createWorld();
+    await world.start();
+    world.repository.delete("timestamp.json");
+    expect(await world.poller.pollNow()).toMatchObject({ status: "refused", code: "fetch" });
+    expect(world.slot.status()).toMatchObject({ status: "active", version: 1, code: "fetch" });
+    world.poller.close();
+  });
+
   test("without hot reload only a demand brings news", async () => {
     const world = createWorld({ hotReload: false });
     await world.start();

@@ -165,7 +165,9 @@ export function createPoller(options: PollerOptions): Poller {
   }
 
   function beEmpty(message: string): PollOutcome {
-    if (!inForce && slot.status().status !== "refused") {
+    // What was there is gone: that is no beginning, but a repository that cannot be read.
+    if (inForce) return refuse({ kind: "refused", code: "fetch", message, retired: false });
+    if (slot.status().status !== "refused") {
       const remedy = `${message}. ${options.emptyRemedy}`;
       slot.setStatus({ status: "missing", code: "fetch", remedy });
     }

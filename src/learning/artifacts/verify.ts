@@ -7,6 +7,7 @@
 import { verifySignature } from "../../security/signing.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { sha256Hex } from "./canonical.ts";
+import { checkBytes, fetchFile, fetchRaw, findFile } from "./fetch.ts";
 import { checkContent, formatOf } from "./file-formats.ts";
 import {
   type ArtifactRuntime,
@@ -23,7 +24,7 @@ import {
   toRoot,
   toTimestamp,
 } from "./format.ts";
-import { ArtifactRefusal, refuse } from "./refusal.ts";
+import { refuse } from "./refusal.ts";
 import type { TrustState } from "./state.ts";
 
 /** What the operator trusts from outside the repository: root 1 itself, or its hash. */
@@ -313,19 +314,6 @@ export async function fetchFiles(
   return files;
 }
 
-function checkBytes(
-  bytes: Uint8Array,
-  expected: { readonly length: number; readonly sha256: string },
-  what: string,
-): Uint8Array {
-  if (bytes.length !== expected.length) {
-    const found = bytes.length > expected.length ? "more" : `${bytes.length}`;
-    refuse("length", `${what} should have ${expected.length} bytes, and has ${found}`);
-  }
-  if (sha256Hex(bytes) !== expected.sha256) refuse("hash", `${what} is not what was signed`);
-  return bytes;
-}
-
 function checkThreshold(envelope: Envelope, root: Root, name: RoleName, what: string): void {
   const { threshold } = root.roles[name];
   const valid = countSignatures(envelope, root, name);
@@ -357,43 +345,6 @@ function checkExpiry(
   { nowMs, graceMs = 0 }: Pick<VerifyInput, "nowMs" | "graceMs">,
 ): void {
   if (nowMs >= expiresMs + graceMs) refuse("expired", `${what} expired at ${iso(expiresMs)}`);
-}
-
-async function fetchFile(input: VerifyInput, key: string, maxBytes: number): Promise<Uint8Array> {
-  return (await findFile(input, key, maxBytes)) ?? refuse("fetch", `${at(input, key)} is missing`);
-}
-
-async function findFile(
-  input: VerifyInput,
-  key: string,
-  maxBytes: number,
-): Promise<Uint8Array | undefined> {
-  const bytes = await findRaw(input, key, maxBytes);
-  if (bytes && bytes.length > maxBytes) refuse("too_large", `${key} has over ${maxBytes} bytes`);
-  return bytes;
-}
-
-async function fetchRaw(input: VerifyInput, key: string, maxBytes: number): Promise<Uint8Array> {
-  return (await findRaw(input, key, maxBytes)) ?? refuse("fetch", `${at(input, key)} is missing`);
-}
-
-async function findRaw(
-  { store, signal }: VerifyInput,
-  key: string,
-  maxBytes: number,
-): Promise<Uint8Array | undefined> {
-  try {
-    const found = await store.get(key, { maxBytes, ...(signal ? { signal } : {}) });
-    return found === "not-modified" ? undefined : found?.bytes;
-  } catch (error) {
-    if (error instanceof ArtifactRefusal || signal?.aborted) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    return refuse("fetch", `cannot read ${key} of ${store.url}: ${reason}`, error);
-  }
-}
-
-function at({ store }: VerifyInput, key: string): string {
-  return `${key} of ${store.url}`;
 }
 
 function iso(ms: number): string {
