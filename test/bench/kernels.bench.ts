@@ -1,4 +1,5 @@
 /** The kernels: top-k against the same loop in C, and what a decision is made of. */
+import { createFeatureExtractor } from "../../src/embedding/features.ts";
 import { createStaticEmbedder } from "../../src/embedding/static.ts";
 import { createKernels } from "../../src/kernels/create.ts";
 import { createDenseRunner, denseBytes } from "../../src/kernels/dense-network.ts";
@@ -154,6 +155,17 @@ function timeEmbed(context: BenchContext): BenchRow[] {
   });
 }
 
+function timeFeatures(context: BenchContext): BenchRow {
+  const [, [name, text] = ["", ""]] = prompts;
+  const { extract } = createFeatureExtractor(createStaticEmbedder());
+  const query = { text, tools: [] };
+  return {
+    what: `all features of ${name}`,
+    measured: us(bestUs(context, () => extract(query))),
+    detail: "embedding, hashed words, shape; least of the rounds",
+  };
+}
+
 function timeDense(context: BenchContext): BenchRow {
   const layer = (inputs: number, outputs: number) => ({
     inputs,
@@ -185,6 +197,7 @@ export const kernelsBench = defineBench("kernels", async (context) => {
     ...sizes.map((n) => timeTopKF32(context, n)),
     timeExactKnn(context),
     ...timeEmbed(context),
+    timeFeatures(context),
     timeDense(context),
   ];
 });

@@ -14,6 +14,7 @@ import {
 } from "../../learning/artifacts/verify.ts";
 import { systemClock } from "../../std/clock.ts";
 import { type CommandContext, defineCommand } from "../command.ts";
+import { embedderFlag, openEmbedder } from "../learning-inputs.ts";
 import { UsageError } from "../parse.ts";
 import { countFrom, textFrom, withRepository } from "./repository.ts";
 
@@ -30,6 +31,7 @@ export const verifyCommand = defineCommand({
     },
     now: { description: "Judge expiry at this time instead of now.", value: "ISO-8601" },
     name: { description: "Name of the router. Default `router`.", value: "NAME" },
+    embedder: embedderFlag,
     "no-load": { description: "Metadata and hashes only; the router is not built and tested." },
     format: { description: "Of a repository made for another runtime.", value: "NAME" },
     "feature-schema": { description: "Of a repository made for another runtime.", value: "N" },
@@ -48,6 +50,7 @@ export const verifyCommand = defineCommand({
 type Request = Omit<VerifyInput, "store" | "pin" | "state"> & {
   readonly root: string;
   readonly stateFile: string | undefined;
+  readonly flags: CommandContext["flags"];
 };
 
 function toRequest({ flags }: CommandContext): Request {
@@ -69,6 +72,7 @@ function toRequest({ flags }: CommandContext): Request {
   return {
     root,
     stateFile: textFrom(flags["state"]),
+    flags,
     name: textFrom(flags["name"]) ?? "router",
     runtime,
     nowMs: nowFrom(flags["now"]),
@@ -100,7 +104,7 @@ async function judge(request: Request & Pick<VerifyInput, "store">): Promise<Ver
     state = await stateFile?.load();
     pin = await readPin(request.root);
     const verified = await verifyRepository({ ...request, pin, state });
-    if (request.strictContent) await loadAndTest(verified);
+    if (request.strictContent) await loadAndTest(verified, request.flags);
     await stateFile?.save(verified.state);
     return { active: verified.release.version, verified };
   } catch (error) {
@@ -113,19 +117,18 @@ async function judge(request: Request & Pick<VerifyInput, "store">): Promise<Ver
 }
 
 /** As a gateway would before a swap. @throws ArtifactRefusal format, runtime, self_test */
-async function loadAndTest(verified: Verified): Promise<void> {
-  const [{ createStaticEmbedder }, { createKernels }, { buildRouter }] = await Promise.all([
-    import("../../embedding/static.ts"),
+async function loadAndTest(verified: Verified, flags: CommandContext["flags"]): Promise<void> {
+  const [{ createKernels }, { buildRouter }] = await Promise.all([
     import("../../kernels/create.ts"),
     import("../../learning/artifacts/build-router.ts"),
   ]);
-  const embedder = createStaticEmbedder();
+  const { embedder, close } = await openEmbedder(flags);
   try {
     const parts = { embedder, kernels: createKernels, clock: systemClock };
     const router = await buildRouter(toCandidate(verified), parts);
     router.close();
   } finally {
-    embedder.close();
+    close();
   }
 }
 
