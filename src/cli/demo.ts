@@ -1,5 +1,7 @@
 /** `routeiq demo`: the whole loop in one terminal, with simulated providers and real HTTP. */
+import { relative } from "node:path";
 import { createOutbound } from "../security/outbound.ts";
+import { build } from "../std/build.ts";
 import { createRandom } from "../std/random.ts";
 import { type CommandContext, defineCommand, type Output } from "./command.ts";
 import { finaleLines } from "./demo/finale.ts";
@@ -148,14 +150,19 @@ async function stayUp(stage: Stage, { out, signal }: CommandContext): Promise<vo
   const body = `{"model":"auto","messages":[{"role":"user","content":"Prove that 2 is prime"}]}`;
   out.line("\nThe gateway stays up. Try it:\n");
   out.line(`  curl -i ${stage.url}/v1/chat/completions -H 'content-type: application/json' \\`);
-  out.line(`    -d '${body}'\n`);
-  out.line(
-    `and ask why: routeiq why <x-routeiq-call-id> --url ${stage.url}. Ctrl-C ends the demo.`,
-  );
+  out.line(`    -H 'x-routeiq-tradeoff: 0.9' -d '${body}'\n`);
+  out.line("Why that model? Put the answer's x-routeiq-call-id here:\n");
+  out.line(`  ${programName()} why CALL_ID --url ${stage.url}\n`);
+  out.line("Ctrl-C ends the demo.");
   const interrupted = new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     signal.addEventListener("abort", () => resolve(), { once: true });
   });
   const exitCode = await Promise.race([interrupted, stage.gateway.exited]);
   if (typeof exitCode === "number") throw new Error(`the gateway ended:\n${stage.gateway.log()}`);
+}
+
+/** How the reader calls this program: the executable that runs, from where they are. */
+function programName(): string {
+  return build.compiled ? relative(process.cwd(), process.execPath) : "routeiq";
 }

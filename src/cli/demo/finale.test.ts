@@ -25,9 +25,10 @@ const finale = {
 
 test("a router that is worse and dearer is called so", () => {
   const words = verdict(finale).join("\n");
-  expect(words).toContain("50 % of the quality (0.450 against 0.900) for 200 % of the cost");
+  expect(words).toContain("Dial 0.5: 50 % of the quality for 200 % of the cost of sim-sage");
   expect(words).toContain("No setting of the dial is as good as the best single model, sim-sage.");
-  expect(words).toContain("Dial 0 gives 114 % of the quality (0.800 against 0.700) for 50 %");
+  expect(words).toContain("Dial 0: 114 % of the quality for 50 % of the cost of simple-shuffle");
+  expect(words).toContain("(quality 0.800 against 0.700; $0.50 against $1.00 per 1,000 calls)");
 });
 
 test("every row of the table has its mark in the plot", () => {

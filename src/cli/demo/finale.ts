@@ -79,28 +79,25 @@ export function verdict({ before, dial, singles }: Finale): readonly string[] {
     .sort((a, b) => b.quality - a.quality)[0];
   const usual = dial.find(({ tradeoff }) => tradeoff === headline);
   return [
-    cheapest
-      ? `Dial ${cheapest.tradeoff} gives ${against(cheapest, best)} the best single model, ${best.model}.`
-      : `No setting of the dial is as good as the best single model, ${best.model}.`,
-    affordable
-      ? `Dial ${affordable.tradeoff} gives ${against(affordable, before)} simple-shuffle before.`
-      : "No setting of the dial is as cheap as simple-shuffle was before.",
-    ...(usual
-      ? [
-          `Dial ${headline}, where nothing else is set, gives ${against(usual, best)} ${best.model}.`,
-        ]
-      : []),
+    ...(cheapest
+      ? against(cheapest, best, `the best single model, ${best.model}`)
+      : [`No setting of the dial is as good as the best single model, ${best.model}.`]),
+    ...(affordable
+      ? against(affordable, before, "simple-shuffle before")
+      : ["No setting of the dial is as cheap as simple-shuffle was before."]),
+    ...(usual ? against(usual, best, `${best.model}; it is the default`) : []),
   ];
 }
 
-/** `105 % of the quality (0.902 against 0.858) for 48 % of the cost of` */
-function against(own: Summary, other: Summary): string {
+function against(own: DialResult, other: Summary, name: string): readonly string[] {
   const percent = (share: number) => `${Math.round(100 * share)} %`;
-  const figures = `${own.quality.toFixed(3)} against ${other.quality.toFixed(3)}`;
-  return (
-    `${percent(own.quality / other.quality)} of the quality (${figures}) for ` +
-    `${percent(own.costPer1000Usd / other.costPer1000Usd)} of the cost of`
-  );
+  const quality = `${own.quality.toFixed(3)} against ${other.quality.toFixed(3)}`;
+  const costs = `${formatUsd(own.costPer1000Usd)} against ${formatUsd(other.costPer1000Usd)}`;
+  return [
+    `Dial ${own.tradeoff}: ${percent(own.quality / other.quality)} of the quality for ` +
+      `${percent(own.costPer1000Usd / other.costPer1000Usd)} of the cost of ${name}`,
+    `  (quality ${quality}; ${costs} per 1,000 calls).`,
+  ];
 }
 
 function paintMarks(line: string): string {
