@@ -57,25 +57,26 @@ function toSection({ data, evaluation }: ReportEntry): string {
       fix(stats.aiq),
       fix(stats.aiqLog),
       fix(stats.maxQuality),
+      "",
       percent(stats.costAt["100"]),
       percent(stats.costAt["98"]),
       percent(stats.costAt["95"]),
     );
   const point = (name: string, at: Point) =>
-    row(name, "–", "–", fix(at.quality), usd(at.cost), "", "");
+    row(name, "–", "–", fix(at.quality), usd(at.cost), "", "", "");
   const unknown = evaluation.unknownModels.map(toEntities).join(", ");
   const foreign = unknown ? `<p>Not known to the router: ${unknown}.</p>` : "";
   return `<section>
 <h2>${toEntities(data)} <small>${toEntities(evaluation.strategy)} · ${toEntities(evaluation.artifact)}</small></h2>
 <figure>${toPlot(evaluation)}</figure>
-<table><thead><tr><th></th><th>AIQ</th><th>AIQ, log cost</th><th>Best quality</th><th>Cost at 100 %</th><th>at 98 %</th><th>at 95 %</th></tr></thead><tbody>
+<table><thead><tr><th></th><th>AIQ</th><th>AIQ, log cost</th><th>Best quality</th><th>Mean cost</th><th>Cost at 100 %</th><th>at 98 %</th><th>at 95 %</th></tr></thead><tbody>
 ${curve("<b>Router</b>", router)}
 ${curve("Fixed models (zero-router)", zeroRouter)}
 ${curve("By query length", queryLength)}
-${row("Shuffled control", fix(control.aiq), "", "", "", "", "")}
+${row("Shuffled control", fix(control.aiq), "", "", "", "", "", "")}
 ${point(`Best single: ${toEntities(bestSingle.name)}`, bestSingle)}
 ${point(`Cheapest: ${toEntities(cheapest.name)}`, cheapest)}
-${row("Random", "–", "–", fix(baselines.random), "", "", "")}
+${row("Random", "–", "–", fix(baselines.random), "", "", "", "")}
 ${curve("Oracle", oracle)}
 </tbody></table>
 <p>Calibration error ${fix(evaluation.calibrationError)}; mean novelty ${fix(evaluation.novelty)}; ${evaluation.abstained} of ${evaluation.rows} queries abstained.${pair ? ` APGR ${fix(pair.apgr)}, CPT 50 % ${percent(pair.cpt50)}, CPT 80 % ${percent(pair.cpt80)}.` : ""}</p>
@@ -206,7 +207,7 @@ main{max-width:960px;margin:0 auto;padding:32px 20px 60px}h1{font-size:26px;marg
 .lead{color:var(--soft);max-width:70ch;margin:0 0 20px}section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:20px;margin:22px 0;overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13.5px}th{text-align:left;font-weight:600;color:var(--soft);border-bottom:1px solid var(--line);padding:6px 8px}td{padding:5px 8px;border-bottom:1px solid var(--line)}
 .n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}.n small{color:var(--soft)}.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
-figure{margin:0 0 14px}svg{width:100%;height:auto;display:block}.grid{stroke:var(--line)}.tick,.axis,.name{font:11px system-ui,sans-serif;fill:var(--soft)}.name{fill:var(--ink)}
+figure{margin:0 0 14px}svg{width:100%;height:auto;display:block}.grid{stroke:var(--line)}.tick,.axis,.name{font:11px system-ui,sans-serif;fill:var(--soft)}.name{fill:var(--ink);stroke:var(--card);stroke-width:3px;paint-order:stroke;stroke-linejoin:round}
 polyline{fill:none;stroke-width:2.2;stroke-linejoin:round}.router{stroke:var(--router)}.zero{stroke:var(--zero);stroke-dasharray:5 4}.point{fill:var(--router)}.single{fill:var(--single)}
 figcaption{font-size:12.5px;color:var(--soft)}.key{display:inline-block;width:20px;border-top:2.5px solid var(--router);margin:0 5px 3px 10px;vertical-align:middle}.key.zero{border-top:2.5px dashed var(--zero)}.dot{display:inline-block;width:8px;height:8px;border-radius:50%;background:var(--single);margin:0 5px 0 10px}
 footer{color:var(--soft);font-size:12.5px;margin-top:26px}.wide{display:block;overflow-x:auto}`;

@@ -45,7 +45,7 @@ export const ensemble = defineStrategy({
     });
     const neighbours = await knn.fit(
       examples,
-      { n_neighbors: 160, weights: "distance", max_prototypes: 1024 },
+      { n_neighbors: 160, weights: "distance", max_prototypes: 512 },
       part(0, 0.3),
     );
     const line = await linear.fit(examples, { alpha: 0 }, part(0.3, 0.4));

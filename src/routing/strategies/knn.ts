@@ -43,7 +43,7 @@ export const knn = defineStrategy({
       description: "Whether a nearer neighbour counts for more.",
     }),
     max_prototypes: Type.Integer({
-      default: 1024,
+      default: 512,
       minimum: 16,
       maximum: 65_536,
       description: "Rows that are searched per decision; more training rows are condensed.",
