@@ -35,6 +35,15 @@ describe("help and usage", () => {
   });
 });
 
+test("a stack, where one is asked for, names lines of the source", async () => {
+  const { exitCode, stderr } = await runBinary(
+    ["eval", "--data", "missing.jsonl", "--artifact", "nowhere"],
+    { cwd: folder.path, env: { ROUTEIQ_DEBUG: "1" } },
+  );
+  expect(exitCode).not.toBe(0);
+  expect(stderr).toMatch(/\bsrc\/[\w/.-]+\.ts:\d+/);
+});
+
 test("nothing was written to the folder it was started from", () => {
   expect(readdirSync(folder.path)).toEqual([]);
 });
