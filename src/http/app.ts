@@ -1,6 +1,6 @@
 /** Every route: the hot ones straight on the raw request, the rest through Elysia, loaded on first use. */
 import type { Dialect } from "../dialects/dialect.ts";
-import { GatewayError, toGatewayError } from "../domain/errors.ts";
+import { GatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
 import { messageRoutes } from "./anthropic/messages.ts";
 import { errorResponse } from "./errors.ts";
@@ -24,37 +24,33 @@ export interface AppParts {
   readonly cors?: (request: Request, respond: () => Promise<Response>) => Promise<Response>;
 }
 
-export type FetchHandler = (request: Request) => Promise<Response>;
+export type FetchHandler = (request: Request) => Response | Promise<Response>;
 
+/** What it throws is a failure of ours: the server's own error handler answers and logs it. */
 export function createApp(parts: AppParts): FetchHandler {
   const exchange = createExchange();
   const findRoute = createRouteTable([chatRoutes, messageRoutes, embeddingRoutes]);
+  const { cors } = parts;
 
-  async function answer(request: Request): Promise<Response> {
+  // No async function of its own: on the hot path each would cost about a microsecond.
+  function answer(request: Request): Response | Promise<Response> {
     const services = parts.services();
-    const path = pathOf(request.url);
-    const found = findRoute(path);
-    if (found) {
-      if (!URL.canParse(request.url)) return refuse(request, badHost(), found, services);
-      if (request.method === "POST") return exchange(request, found.route, services, found.model);
-      return refuse(request, wrongMethod(request.method), found, services);
-    }
-    if (!URL.canParse(request.url)) return refuse(request, badHost(), undefined, services);
+    const found = findRoute(pathOf(request.url));
+    if (!URL.canParse(request.url)) return refuse(request, badHost(), found, services);
+    if (!found) return answerSlowly(request);
+    if (request.method === "POST") return exchange(request, found.route, services, found.model);
+    return refuse(request, wrongMethod(request.method), found, services);
+  }
+
+  async function answerSlowly(request: Request): Promise<Response> {
     const slow = await parts.slowRoutes();
     return slow.fetch(request);
   }
 
-  const { cors } = parts;
-  return async (request) => {
-    try {
-      if (cors && request.headers.has("origin")) return await cors(request, () => answer(request));
-      return await answer(request);
-    } catch (thrown) {
-      const services = parts.services();
-      services.onInternalFailure(thrown);
-      return refuse(request, toGatewayError(thrown), undefined, services);
-    }
-  };
+  return (request) =>
+    cors && request.headers.has("origin")
+      ? cors(request, async () => answer(request))
+      : answer(request);
 }
 
 /** An answer to a request that never became a call. */

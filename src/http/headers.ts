@@ -36,11 +36,6 @@ export interface HeaderTemplates {
   of(record: CallRecord, services: Services): Headers;
 }
 
-interface Template {
-  readonly headers: Headers;
-  readonly put: Put;
-}
-
 export function createHeaderTemplates(): HeaderTemplates {
   const templates = new WeakMap<Deployment, Map<string, Template>>();
 
@@ -60,12 +55,17 @@ export function createHeaderTemplates(): HeaderTemplates {
   };
 }
 
+interface Template {
+  readonly headers: Headers;
+  readonly put: Put;
+}
+
 function createTemplate(stream: boolean): Template {
   const headers = new Headers({ "x-litellm-version": version });
-  const last = new Map<string, string | undefined>();
+  const last: Record<string, string | undefined> = {};
   const put: Put = (name, value) => {
-    if (last.get(name) === value) return;
-    last.set(name, value);
+    if (last[name] === value) return;
+    last[name] = value;
     if (value === undefined) headers.delete(name);
     else headers.set(name, value);
   };
@@ -122,11 +122,9 @@ function costInHeader(record: CallRecord): string | undefined {
   return cost === undefined ? undefined : usd(cost);
 }
 
-/** Whole micro-USD as a decimal number, without going through a float. */
+/** Whole micro-USD as USD. A double prints without an exponent down to a millionth. */
 export function usd(microUsd: number): string {
-  if (microUsd === 0) return "0";
-  const whole = Math.floor(microUsd / 1e6);
-  return `${whole}.${String(microUsd - whole * 1e6).padStart(6, "0")}`;
+  return String(microUsd / 1e6);
 }
 
 function hostOf(url: string): string {

@@ -27,9 +27,10 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
   try {
     if (services.activity.draining) throw drainingError();
     const caller = services.authenticator.authenticate(arrival.headers);
-    const call = await readCall(arrival, caller);
+    const call = readCall(arrival, caller, await arrival.bytes());
     record = begin(createRecord(call), services);
-    const ranking = await select(call, record, services);
+    const ranked = select(call, record, services);
+    const ranking = ranked instanceof Promise ? await ranked : ranked;
     return await attempt(call, ranking, record, services);
   } catch (thrown) {
     throw fail(toGatewayError(thrown), arrival, record, services);

@@ -25,8 +25,7 @@ export interface Arrival {
   bytes(): Promise<Uint8Array | ArrayBuffer>;
 }
 
-export async function readCall(arrival: Arrival, caller: Caller): Promise<Call> {
-  const bytes = await arrival.bytes();
+export function readCall(arrival: Arrival, caller: Caller, bytes: Uint8Array | ArrayBuffer): Call {
   const { text, body } = parseBody(bytes);
   checkFields(body, arrival.operation);
   assertNoDestination(body);
@@ -100,27 +99,31 @@ function toModelName(name: string): string {
   );
 }
 
-type Check = readonly [name: string, holds: (value: Json) => boolean, what: string];
+interface Check {
+  readonly name: string;
+  readonly holds: (value: Json) => boolean;
+  readonly what: string;
+}
 
 const isNumber = (value: Json) => typeof value === "number";
 const isCount = (value: Json) => Number.isInteger(value) && Number(value) >= 0;
 
 /** What both dialects agree on; the rest is the provider's to judge, or the dialect's to decode. */
 const checks: readonly Check[] = [
-  ["stream", (value) => typeof value === "boolean", "true or false"],
-  ["stream_options", isObject, "an object"],
-  ["temperature", isNumber, "a number"],
-  ["top_p", isNumber, "a number"],
-  ["max_tokens", isCount, "a whole number"],
-  ["max_completion_tokens", isCount, "a whole number"],
-  ["n", isCount, "a whole number"],
-  ["tools", Array.isArray, "a list"],
-  ["response_format", isObject, "an object"],
+  { name: "stream", holds: (value) => typeof value === "boolean", what: "true or false" },
+  { name: "stream_options", holds: isObject, what: "an object" },
+  { name: "temperature", holds: isNumber, what: "a number" },
+  { name: "top_p", holds: isNumber, what: "a number" },
+  { name: "max_tokens", holds: isCount, what: "a whole number" },
+  { name: "max_completion_tokens", holds: isCount, what: "a whole number" },
+  { name: "n", holds: isCount, what: "a whole number" },
+  { name: "tools", holds: Array.isArray, what: "a list" },
+  { name: "response_format", holds: isObject, what: "an object" },
 ];
 
 /** A null counts as absent, as the providers read it. */
 function checkFields(body: JsonObject, operation: Operation): void {
-  for (const [name, holds, what] of checks) {
+  for (const { name, holds, what } of checks) {
     const value = body[name];
     if (value === undefined || value === null || holds(value)) continue;
     throw wrongType(name, what);
@@ -180,9 +183,11 @@ function readSession(headers: Headers, body: JsonObject): string | undefined {
 
 /** Header first, then body, as LiteLLM writes the one over the other. Seconds become ms. */
 function readOptions(headers: Headers, body: JsonObject): CallOptions {
-  const numRetries = readNumber(headers, "x-litellm-num-retries", body, ["num_retries"]);
-  const timeoutS = readNumber(headers, "x-litellm-timeout", body, ["timeout", "request_timeout"]);
-  const streamS = readNumber(headers, "x-litellm-stream-timeout", body, ["stream_timeout"]);
+  const numRetries = readNumber(headers, "x-litellm-num-retries", body, "num_retries");
+  const timeoutS =
+    readNumber(headers, "x-litellm-timeout", body, "timeout") ??
+    readNumber(noHeaders, "", body, "request_timeout");
+  const streamS = readNumber(headers, "x-litellm-stream-timeout", body, "stream_timeout");
   const fallbacks = readFallbacks(body["fallbacks"]);
   if (!(fallbacks || body["disable_fallbacks"] === true)) {
     if (numRetries === undefined && timeoutS === undefined && streamS === undefined)
@@ -199,18 +204,20 @@ function readOptions(headers: Headers, body: JsonObject): CallOptions {
 
 const noOptions: CallOptions = {};
 
+const noHeaders = { get: () => null };
+
 function readNumber(
-  headers: Headers,
+  headers: Pick<Headers, "get">,
   header: string,
   body: JsonObject,
-  fields: readonly string[],
+  field: string,
 ): number | undefined {
   const text = headers.get(header);
-  const field = fields.find((name) => body[name] !== undefined && body[name] !== null);
-  if (text === null && field === undefined) return undefined;
-  const where = text === null ? String(field) : header;
-  const value = Number(text ?? body[String(field)]);
+  const given = text ?? body[field];
+  if (given === undefined || given === null) return undefined;
+  const value = Number(given);
   if (Number.isFinite(value) && value >= 0) return value;
+  const where = text === null ? field : header;
   throw new GatewayError("invalid_request", `"${where}" must be a number of at least 0.`, {
     param: where,
   });

@@ -1,6 +1,6 @@
 /** All that is known of one call while it lives; what receipts, headers and metrics are made of. */
 import type { Call } from "../domain/call.ts";
-import type { AttemptRecord, CallOutcome, Receipt } from "../domain/decision.ts";
+import type { AttemptRecord, CallOutcome, Receipt, Timings } from "../domain/decision.ts";
 import type { GatewayError } from "../domain/errors.ts";
 import type { CallTrace } from "../domain/event.ts";
 import type { Deployment } from "../domain/model.ts";
@@ -76,13 +76,21 @@ export function costOf(record: CallRecord): number | undefined {
 
 /** Attempts after the first of the group that answered last; fallbacks are counted apart. */
 export function retriesOf(record: CallRecord): number {
+  if (record.attempts.length < 2) return 0;
   return record.attempts.filter(({ because }) => because === "retry").length;
 }
 
 export function toReceipt(record: CallRecord): Receipt {
   const { call, ranking, attempts, deployment, finishReason, usage } = record;
   const cost = costOf(record);
-  return {
+  // Built step by step: this runs for every call, and a spread costs more than an assignment.
+  const timings: Mutable<Timings> = {
+    decisionUs: Math.round(ranking?.decision.decisionUs ?? 0),
+    overheadUs: Math.round(record.overheadUs),
+    totalMs: record.totalMs,
+  };
+  if (record.firstTokenMs !== undefined) timings.firstTokenMs = record.firstTokenMs;
+  const receipt: Mutable<Receipt> = {
     callId: call.id,
     requestId: call.requestId,
     atMs: call.startedAtMs,
@@ -90,20 +98,18 @@ export function toReceipt(record: CallRecord): Receipt {
     requestedModel: call.requestedModel,
     operation: call.operation,
     stream: call.stream,
-    ...(ranking ? { decision: ranking.decision } : {}),
     attempts,
-    ...(deployment ? { deployment: deployment.id } : {}),
     outcome: record.outcome ?? "failure",
-    ...(record.error ? { error: record.error.code } : {}),
-    ...(finishReason === undefined ? {} : { finishReason }),
-    ...(usage ? { usage } : {}),
-    ...(cost === undefined ? {} : { costMicroUsd: cost }),
-    timings: {
-      decisionUs: Math.round(ranking?.decision.decisionUs ?? 0),
-      overheadUs: Math.round(record.overheadUs),
-      ...(record.firstTokenMs === undefined ? {} : { firstTokenMs: record.firstTokenMs }),
-      totalMs: record.totalMs,
-    },
+    timings,
     feedback: [],
   };
+  if (ranking) receipt.decision = ranking.decision;
+  if (deployment) receipt.deployment = deployment.id;
+  if (record.error) receipt.error = record.error.code;
+  if (finishReason !== undefined) receipt.finishReason = finishReason;
+  if (usage) receipt.usage = usage;
+  if (cost !== undefined) receipt.costMicroUsd = cost;
+  return receipt;
 }
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };

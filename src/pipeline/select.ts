@@ -6,19 +6,22 @@ import type { Ranking, RankRequest } from "../routing/router.ts";
 import type { CallRecord } from "./record.ts";
 import type { Services } from "./services.ts";
 
-export async function select(
+/** Answers at once where the router does: nearly always. */
+export function select(
   call: Call,
   record: CallRecord,
   services: Services,
   group: string = call.requestedModel,
-): Promise<Ranking> {
+): Ranking | Promise<Ranking> {
   const request = toRankRequest(call, group, services);
   const ranked = services.router.rank(request);
-  const ranking = ranked instanceof Promise ? await ranked : ranked;
-  // The receipt tells the decision on what was asked for; a fallback shows among the attempts.
-  record.ranking ??= ranking;
-  record.rankRequest ??= request;
-  return ranking;
+  const keep = (ranking: Ranking): Ranking => {
+    // The receipt tells the decision on what was asked for; a fallback shows among the attempts.
+    record.ranking ??= ranking;
+    record.rankRequest ??= request;
+    return ranking;
+  };
+  return ranked instanceof Promise ? ranked.then(keep) : keep(ranked);
 }
 
 function toRankRequest(call: Call, group: string, { table }: Services): RankRequest {

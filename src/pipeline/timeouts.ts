@@ -26,7 +26,8 @@ export function timeoutsFor(call: Call, deployment: Deployment, config: Config):
     config.router.timeoutMs ??
     config.litellm.requestTimeoutMs;
   if (!call.stream) {
-    return { ...timeouts, totalMs: whole ?? timeouts.totalMs };
+    if (whole === undefined) return timeouts;
+    return { ...timeouts, totalMs: whole };
   }
   const stream =
     call.options.streamTimeoutMs ??

@@ -9,7 +9,7 @@ import type { CallTrace } from "../domain/event.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
 import type { Outbound } from "../security/outbound.ts";
-import { JsonParseFailed, parseJson } from "../std/json.ts";
+import { decodeUtf8 } from "../std/json.ts";
 import { toTraceparent } from "../telemetry/trace-context.ts";
 import { encodeBody } from "./encode.ts";
 import { headersFor, type Provider, urlFor } from "./provider.ts";
@@ -210,10 +210,9 @@ const contentField = { "openai-chat": "choices", anthropic: "content" } as const
 
 function parseReply(bytes: Uint8Array | ArrayBuffer): JsonObject {
   try {
-    const body = parseJson(bytes) as JsonObject;
+    const body: unknown = JSON.parse(decodeUtf8(bytes));
     if (isObject(body)) return body;
   } catch (cause) {
-    if (!(cause instanceof JsonParseFailed)) throw cause;
     throw new GatewayError("upstream_invalid", "The provider's answer is not valid JSON.", {
       cause,
     });

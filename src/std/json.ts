@@ -65,8 +65,7 @@ export function parseJsonText(text: string): unknown {
     const fault = locateJsonError(text);
     throw new JsonParseFailed("json", placeOf(text, fault.offset), fault.message);
   }
-  // Each level takes two brackets at least, so most texts are too short to be too deep.
-  if (text.length > 2 * maxJsonDepth && isDeeperThan(value, maxJsonDepth)) {
+  if (mayBeDeeperThan(text, maxJsonDepth) && isDeeperThan(value, maxJsonDepth)) {
     const message = `the JSON is nested more than ${maxJsonDepth} levels deep`;
     throw new JsonParseFailed("depth", placeOf(text, 0), message);
   }
@@ -266,6 +265,18 @@ function placeOf(text: string, offset: number): JsonPlace {
   const before = text.slice(0, offset);
   const line = before.split("\n").length;
   return { offset, line, column: offset - before.lastIndexOf("\n") };
+}
+
+/** A text is at most as deep as it has opening brackets, those in strings included. */
+function mayBeDeeperThan(text: string, limit: number): boolean {
+  if (text.length <= 2 * limit) return false;
+  let left = limit;
+  for (const bracket of ["{", "["]) {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      if (--left < 0) return true;
+    }
+  }
+  return false;
 }
 
 /** Level by level, so that no depth of input exhausts the stack. */
