@@ -9,6 +9,9 @@
  *   bun scripts/build-catalog.ts /tmp/catalog 2026-11-25
  */
 import { join } from "node:path";
+import type { JsonObject } from "../src/domain/json.ts";
+import { toOperation } from "../src/domain/model.ts";
+import { isPriceKey, priceOfEntry } from "../src/providers/litellm-prices.ts";
 import { findProvider } from "../src/providers/registry.ts";
 import { root } from "./run.ts";
 
@@ -18,8 +21,12 @@ if (!folder || !asOf) {
   process.exit(2);
 }
 
-/** [input, output, cache read, cache write: USD per million tokens; window, output limit; letters] */
-type Row = [number | null, number | null, number | null, number | null, number, number, string];
+type Further = Readonly<Record<string, unknown>>;
+/** [input, output, cache read, cache write: USD per million tokens; window, output limit; letters; rest] */
+type Row = [
+  ...[number | null, number | null, number | null, number | null, number, number, string],
+  Further?,
+];
 const rows = new Map<string, Row>();
 
 interface MapEntry {
@@ -49,6 +56,11 @@ const letters = [
   ["r", "supports_reasoning"],
 ] as const;
 
+const columns = new Set([
+  ...["input_cost_per_token", "output_cost_per_token"],
+  ...["cache_read_input_token_cost", "cache_creation_input_token_cost"],
+]);
+
 const number = (value: unknown) =>
   typeof value === "number" && Number.isFinite(value) ? value : undefined;
 /** Prices have at most six digits that mean something; the rest is the floating point's. */
@@ -62,7 +74,7 @@ const map: Record<string, MapEntry> = await Bun.file(
 ).json();
 for (const [name, entry] of Object.entries(map)) {
   const provider = findProvider((entry.litellm_provider ?? "").replace(/-embedding-models$/, ""));
-  if (!provider || (entry.mode !== "chat" && entry.mode !== "embedding")) continue;
+  if (!provider || !toOperation(entry.mode)) continue;
   const prefixes = [provider.name, ...(provider.aliases ?? [])];
   const prefix = prefixes.find((each) => name.startsWith(`${each}/`));
   const model = prefix ? name.slice(prefix.length + 1) : name;
@@ -72,15 +84,36 @@ for (const [name, entry] of Object.entries(map)) {
     const isNo = entry[key] === false || (known && complete.has(provider.name) && letter !== "j");
     return isNo && entry.mode === "chat" ? letter.toUpperCase() : "";
   });
-  add(provider.name, model, [
+  const further = furtherOf(entry);
+  const row = [
     perMillion(entry["input_cost_per_token"]),
     perMillion(entry["output_cost_per_token"] ?? (entry.mode === "embedding" ? 0 : undefined)),
     perMillion(entry["cache_read_input_token_cost"]),
     perMillion(entry["cache_creation_input_token_cost"]),
     number(entry["max_input_tokens"]) ?? 0,
-    entry.mode === "chat" ? (number(entry["max_output_tokens"]) ?? 0) : 0,
+    entry.mode === "embedding" ? 0 : (number(entry["max_output_tokens"]) ?? 0),
     flags.join(""),
-  ]);
+    ...(Object.keys(further).length > 0 ? [further] : []),
+  ] as Row;
+  add(provider.name, model, row);
+  // The map's prefix for them; people write openai/ all the same.
+  if (provider.name === "text-completion-openai") add("openai", model, row);
+}
+
+/** The mode where it is not chat, and every price that has no column and that we charge by. */
+function furtherOf(entry: MapEntry): Further {
+  const further: Record<string, unknown> = {};
+  if (entry.mode !== "chat") further["mode"] = entry.mode;
+  for (const [key, value] of Object.entries(entry)) {
+    if (columns.has(key) || !isPriceKey(key) || !charges(key, value)) continue;
+    further[key] = typeof value === "number" ? Number(value.toPrecision(6)) : value;
+  }
+  return further;
+}
+
+function charges(key: string, value: unknown): boolean {
+  const alone = { [key]: value } as JsonObject;
+  return priceOfEntry(alone)?.more !== undefined;
 }
 
 interface PriceTier {
@@ -126,7 +159,7 @@ for (const service of services) {
       window ?? 0,
       0,
       "",
-    ] as Row);
+    ] as unknown as Row);
   }
 }
 
@@ -148,7 +181,7 @@ function add(provider: string, model: string, row: Row): void {
 const models = [...rows].sort(([a], [b]) => (a < b ? -1 : 1));
 const head = {
   about:
-    "Prices in USD per million tokens: input, output, cache read, cache write. Then tokens: context window, output limit (0: unknown). Then capabilities: t tools, v vision, j JSON schema, a audio, r reasoning; upper case: cannot. Made by scripts/build-catalog.ts; not edited by hand.",
+    "Prices in USD per million tokens: input, output, cache read, cache write. Then tokens: context window, output limit (0: unknown). Then capabilities: t tools, v vision, j JSON schema, a audio, r reasoning; upper case: cannot. Then, in LiteLLM's words, the mode where it is not chat and further prices in USD per unit. Made by scripts/build-catalog.ts; not edited by hand.",
   sources: [
     "LiteLLM 1.110.2, model_prices_and_context_window_backup.json. MIT License, Copyright (c) 2023 Berri AI",
     "@pydantic/genai-prices 0.1.8. MIT License, Copyright (c) Pydantic Services Inc.",

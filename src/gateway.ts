@@ -3,9 +3,9 @@ import { isLoopback } from "./config/check.ts";
 import type { Config, Finding } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
 import { type ConfigReloader, createConfigReloader } from "./config/reload.ts";
-import type { DialectName } from "./dialects/dialect.ts";
-import { dialects } from "./dialects/registry.ts";
+import { callerDialects, dialects } from "./dialects/registry.ts";
 import { GatewayError } from "./domain/errors.ts";
+import type { Deployment } from "./domain/model.ts";
 import { createApp, type SlowRoutes } from "./http/app.ts";
 import { createCors } from "./http/cors.ts";
 import { createLearntRouting, type LearntRouting } from "./learnt-routing.ts";
@@ -225,6 +225,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
   for (const { message, remedy, path } of findings) {
     telemetry.log("warn", message, { path, remedy });
   }
+  warnOfUnpriced(deployments, telemetry);
   const routerOptions = toRouterOptions(config);
   return {
     ...kept,
@@ -233,7 +234,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     clock,
     random,
     pool,
-    getDialect: (name: DialectName) => dialects[name],
+    getDialect: (name) => callerDialects[name],
     authenticator: createAuthenticator(config.general.masterKey),
     table: createResolveTable({
       deployments,
@@ -260,6 +261,18 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     onInternalFailure: (error) =>
       telemetry.log("error", "a call failed inside the gateway", { error }),
   };
+}
+
+/** Never free in silence: the header is left out, a metric counts, and the log says it once. */
+function warnOfUnpriced(deployments: readonly Deployment[], telemetry: Telemetry): void {
+  const unpriced = deployments.filter(
+    ({ facts, simulated, candidate }) => !facts.price && !simulated && !candidate.includes("*"),
+  );
+  if (unpriced.length === 0) return;
+  telemetry.log("warn", "no price is known of some models; what they cost is not counted", {
+    models: [...new Set(unpriced.map(({ candidate }) => candidate))].slice(0, 50).join(", "),
+    remedy: "set input_cost_per_token and output_cost_per_token (0 where they are free)",
+  });
 }
 
 function toConfigError({ file, line, message, remedy }: Finding, more: number): GatewayError {

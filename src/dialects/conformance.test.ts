@@ -4,7 +4,7 @@ import type { ChatChunk } from "../domain/chat.ts";
 import { errorTable, GatewayError } from "../domain/errors.ts";
 import { isObject } from "../domain/json.ts";
 import { createSseParser, type SseFrame } from "../std/sse.ts";
-import type { Dialect } from "./dialect.ts";
+import type { Dialect, DialectName } from "./dialect.ts";
 import { dialects } from "./registry.ts";
 
 const request = { model: "m", messages: [{ role: "user", content: "hi" }], max_tokens: 10 };
@@ -87,7 +87,7 @@ describe.each(Object.values(dialects).map((dialect) => [dialect.name, dialect] a
       ).then((parts) => parts.join(""));
 
     test("is registered under its name", () => {
-      expect(dialects[dialect.name]).toBe(dialect);
+      expect<Dialect>(dialects[dialect.name as DialectName]).toBe(dialect);
     });
 
     test("reads the stream that it writes", async () => {

@@ -10,6 +10,8 @@ import type { Usage } from "../domain/usage.ts";
 import type { SseFrame } from "../std/sse.ts";
 
 export type DialectName = "openai-chat" | "anthropic";
+/** Formats that cannot say all that chat can: callers speak them, and few providers. */
+export type NarrowDialectName = "openai-completions";
 
 /** What a request's encoder may use beside the request. */
 export interface EncodeOptions {
@@ -30,7 +32,7 @@ export interface ReplyContext {
 }
 
 export interface Dialect {
-  readonly name: DialectName;
+  readonly name: DialectName | NarrowDialectName;
 
   // The caller's side.
   /** A caller's body to ours. @throws GatewayError invalid_request with `param`. */
@@ -65,6 +67,8 @@ export interface Dialect {
   finishReasonOf(reply: JsonObject): string | undefined;
   createStreamWatch(): StreamWatch;
 }
+
+export type WideDialect = Dialect & { readonly name: DialectName };
 
 /** What one frame of a passing stream tells. */
 export interface FrameFacts {

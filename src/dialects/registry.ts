@@ -1,9 +1,16 @@
 /** Every wire format, by name. */
 import { anthropic } from "./anthropic/dialect.ts";
-import type { Dialect, DialectName } from "./dialect.ts";
+import type { Dialect, DialectName, NarrowDialectName, WideDialect } from "./dialect.ts";
 import { openaiChat } from "./openai-chat/dialect.ts";
+import { openaiCompletions } from "./openai-completions/dialect.ts";
 
-export const dialects: Readonly<Record<DialectName, Dialect>> = {
+export const dialects: Readonly<Record<DialectName, WideDialect>> = {
   "openai-chat": openaiChat,
   anthropic,
+};
+
+/** Those that a caller may speak. */
+export const callerDialects: Readonly<Record<DialectName | NarrowDialectName, Dialect>> = {
+  ...dialects,
+  "openai-completions": openaiCompletions,
 };

@@ -27,7 +27,7 @@ export interface Call {
   readonly requestId: string;
   readonly operation: Operation;
   /** The wire format that the caller speaks. */
-  readonly dialect: "openai-chat" | "anthropic";
+  readonly dialect: "openai-chat" | "anthropic" | "openai-completions";
   readonly caller: Caller;
   readonly requestedModel: string;
   readonly stream: boolean;

@@ -2,11 +2,27 @@
 import type { JsonObject } from "./json.ts";
 import type { Price } from "./usage.ts";
 
-export type Operation = "chat" | "embedding";
+export const operations = [
+  "chat",
+  "completion",
+  "embedding",
+  "moderation",
+  "rerank",
+  "image_generation",
+  "image_edit",
+  "image_variation",
+  "audio_speech",
+  "audio_transcription",
+  "audio_translation",
+  "pass_through",
+] as const;
+export type Operation = (typeof operations)[number];
 export type Capability = "tools" | "vision" | "json_schema" | "audio" | "reasoning";
 
 /** What is known of an underlying model: from the catalog, with the operator's `model_info` on top. */
 export interface ModelFacts {
+  /** What the model is for. Missing means unknown. */
+  readonly mode?: Operation;
   readonly price?: Price;
   readonly maxInputTokens?: number;
   readonly maxOutputTokens?: number;
@@ -30,8 +46,10 @@ export interface Deployment {
   readonly upstreamModel: string;
   readonly apiBase: string;
   readonly apiKey?: string;
-  /** `configured`: the operator wrote the base, so it may be private; `catalog`: ours. */
+  /** What it is for: `model_info.mode`, else the catalog's word, else chat. */
   readonly operation: Operation;
+  /** Whose word `operation` is; missing where nobody said it, and then anything may be asked. */
+  readonly operationFrom?: "operator" | "catalog";
   readonly facts: ModelFacts;
   readonly weight?: number;
   readonly rpm?: number;
@@ -50,6 +68,32 @@ export interface Deployment {
   readonly simulated?: boolean;
   /** Parameters that the model cannot take are left out instead of refused: `drop_params`. */
   readonly dropParams?: boolean;
+}
+
+/** What a model of one kind serves beside that itself. */
+const alsoServes: Readonly<Partial<Record<Operation, readonly Operation[]>>> = {
+  chat: ["completion"],
+  image_generation: ["image_edit", "image_variation"],
+  image_edit: ["image_generation", "image_variation"],
+  audio_transcription: ["audio_translation"],
+};
+
+/** Whether a deployment is meant for an operation; where nobody said what it is for, it may be. */
+export function isFor(
+  { operation, operationFrom }: Pick<Deployment, "operation" | "operationFrom">,
+  wanted: Operation,
+): boolean {
+  return (
+    operation === wanted ||
+    operationFrom === undefined ||
+    (alsoServes[operation]?.includes(wanted) ?? false)
+  );
+}
+
+/** LiteLLM's `mode` as an operation. Undefined for what is not served under a name of its own. */
+export function toOperation(mode: unknown): Operation | undefined {
+  if (mode === "responses") return "chat";
+  return operations.find((operation) => operation === mode && operation !== "pass_through");
 }
 
 /** `anthropic/claude-x` → `claude-x`; a name without prefix stays. */

@@ -8,6 +8,7 @@ import { createExchange, readRequestId } from "./exchange.ts";
 import { basicHeaders } from "./headers.ts";
 import { chatRoutes } from "./openai/chat.ts";
 import { embeddingRoutes } from "./openai/embeddings.ts";
+import { familyRoutes } from "./openai/families.ts";
 import { createRouteTable, type FoundRoute, pathOf } from "./routes.ts";
 
 /** The part of an Elysia application that is used: anything with a fetch. */
@@ -29,7 +30,7 @@ export type FetchHandler = (request: Request) => Response | Promise<Response>;
 /** What it throws is a failure of ours: the server's own error handler answers and logs it. */
 export function createApp(parts: AppParts): FetchHandler {
   const exchange = createExchange();
-  const findRoute = createRouteTable([chatRoutes, messageRoutes, embeddingRoutes]);
+  const findRoute = createRouteTable([chatRoutes, messageRoutes, embeddingRoutes, ...familyRoutes]);
   const { cors } = parts;
 
   // No async function of its own: on the hot path each would cost about a microsecond.

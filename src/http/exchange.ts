@@ -1,5 +1,6 @@
 /** Between HTTP and the pipeline: a request in, as an Arrival; a reply out, as a Response. */
 import { GatewayError } from "../domain/errors.ts";
+import { isFor } from "../domain/model.ts";
 import { CallFailed, handle } from "../pipeline/handle.ts";
 import type { Arrival } from "../pipeline/read-call.ts";
 import { isWhole, type Reply, type ReplyStream } from "../pipeline/reply.ts";
@@ -38,7 +39,7 @@ export function createExchange(): Exchange {
 function toArrival(
   request: Request,
   { operation, dialect }: CallRoute,
-  { clock, config }: Services,
+  { clock, config, table }: Services,
   pathModel: string | undefined,
 ): Arrival {
   const id = Bun.randomUUIDv7();
@@ -54,7 +55,19 @@ function toArrival(
     atUs: clock.monotonicUs(),
     bytes: () => readBytes(request, config.routeiq.bodyLimitBytes),
   };
-  return pathModel === undefined ? arrival : { ...arrival, pathModel };
+  if (pathModel !== undefined) return { ...arrival, pathModel };
+  const defaultModel = mayOmitModel.has(operation) ? firstFor(operation, table) : undefined;
+  return defaultModel === undefined ? arrival : { ...arrival, defaultModel };
+}
+
+/** OpenAI has a default of its own for these; ours is the first model that is meant for it. */
+const mayOmitModel: ReadonlySet<Arrival["operation"]> = new Set([
+  ...(["moderation", "image_generation", "image_edit", "image_variation"] as const),
+]);
+
+function firstFor(operation: Arrival["operation"], { deployments }: Services["table"]) {
+  const meant = deployments.filter(({ operationFrom }) => operationFrom !== undefined);
+  return meant.find((deployment) => isFor(deployment, operation))?.group;
 }
 
 /** A caller's own id is kept where it is printable and short; header injection needs neither. */
@@ -110,12 +123,14 @@ function assertMediaType(headers: Headers): void {
 }
 
 function toResponse(
-  { record, body }: Reply,
+  { record, body, contentType }: Reply,
   templates: HeaderTemplates,
   services: Services,
 ): Response {
   const content = isWhole(body) ? (body as BodyInit) : toReadable(body, services);
-  return new Response(content, { headers: templates.of(record, services) });
+  const response = new Response(content, { headers: templates.of(record, services) });
+  if (contentType !== undefined) response.headers.set("content-type", contentType);
+  return response;
 }
 
 /**

@@ -118,7 +118,8 @@ function writeDeployment(deployment: Deployment, put: Put): void {
 function costInHeader(record: CallRecord): string | undefined {
   if (record.outcome === "failure") return "0";
   if (record.call.stream) return undefined;
-  const cost = record.outcome === "success" ? costOf(record) : 0;
+  // Of sound that is still coming, what it costs is known.
+  const cost = record.outcome === "success" || record.usage ? costOf(record) : 0;
   return cost === undefined ? undefined : usd(cost);
 }
 

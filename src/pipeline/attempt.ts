@@ -3,18 +3,25 @@
  * until one answers. Nothing reaches the caller before an attempt has an answer: a whole reply, or
  * a stream's first valid event. After that a call is never attempted again.
  */
+import type { Dialect } from "../dialects/dialect.ts";
 import type { Call } from "../domain/call.ts";
 import type { ChatRequest } from "../domain/chat.ts";
 import type { AttemptRecord } from "../domain/decision.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd } from "../domain/usage.ts";
-import type { StreamReply, UpstreamReply } from "../providers/client.ts";
+import type { RawReply, StreamReply, UpstreamReply } from "../providers/client.ts";
 import type { Ticket } from "../routing/pool.ts";
 import type { Option, Ranking } from "../routing/router.ts";
 import { sleep } from "../std/clock.ts";
 import { fallbacksFor } from "./fallbacks.ts";
-import { createPassingFeed, createTranslatingFeed, type Feed, type FeedOptions } from "./feed.ts";
+import {
+  createOpaqueFeed,
+  createPassingFeed,
+  createTranslatingFeed,
+  type Feed,
+  type FeedOptions,
+} from "./feed.ts";
 import { finish } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
 import { encodeWhole, type Reply } from "./reply.ts";
@@ -198,9 +205,9 @@ async function once(
       connectTimeoutMs: timeouts.connectMs,
       trace: record.trace,
     });
-    return upstream.kind === "whole"
-      ? takeWhole(upstream, run)
-      : await takeStream(upstream, run, controller);
+    if (upstream.kind === "whole") return takeWhole(upstream, run);
+    if (upstream.kind === "raw") return takeRaw(upstream, run);
+    return await takeStream(upstream, run, controller);
   } catch (thrown) {
     timers.stop();
     const error = beforeCommit(toGatewayError(thrown));
@@ -236,7 +243,18 @@ function takeWhole(upstream: UpstreamReply & { kind: "whole" }, run: Run): Reply
   succeed(run);
   writeDown(run, "ok");
   finish(record, { outcome: "success" }, services);
-  return { record, body };
+  // A stream was asked for, and the provider answered whole.
+  return call.stream ? { record, body, contentType: "application/json" } : { record, body };
+}
+
+function takeRaw({ bytes, contentType, usage }: RawReply, run: Run): Reply {
+  const { record, services, timers } = run;
+  record.usage = usage;
+  timers.stop();
+  succeed(run);
+  writeDown(run, "ok");
+  finish(record, { outcome: "success" }, services);
+  return { record, body: bytes, contentType };
 }
 
 async function takeStream(
@@ -255,7 +273,8 @@ async function takeStream(
     throw thrown;
   }
   const abort = (reason: "gone" | "stalled") => controller.abort(callerGone(reason));
-  const stream = createReplyStream(held, feed, caller, abort, (end) => {
+  const teller = upstream.opaque ? breaksOff : caller;
+  const stream = createReplyStream(held, feed, teller, abort, (end) => {
     timers.stop();
     record.usage = feed.facts.usage ?? estimate(run, feed);
     record.finishReason = feed.facts.finishReason;
@@ -269,18 +288,29 @@ async function takeStream(
     const gone = end.error?.code === "caller_gone";
     finish(record, gone ? { outcome: "cancelled" } : end, services);
   });
-  return { record, body: stream };
+  const { opaque } = upstream;
+  if (!opaque) return { record, body: stream };
+  record.usage = opaque.usage; // known before the end, so that its price is among the headers
+  return { record, body: stream, contentType: opaque.contentType };
 }
+
+/** Bytes have no place for an error's words. */
+const breaksOff: Pick<Dialect, "encodeStreamError"> = {
+  encodeStreamError(error) {
+    throw error;
+  },
+};
 
 function toFeed(upstream: StreamReply, run: Run): Feed {
   const { call, record, services, timers, deployment } = run;
+  if (upstream.opaque) return createOpaqueFeed(upstream, upstream.opaque.usage);
   const caller = services.getDialect(call.dialect);
   const asked = (call.body as ChatRequest).stream_options?.include_usage === true;
   const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
   const options: FeedOptions = {
-    withholdUsage: call.dialect === "openai-chat" && !asked,
+    withholdUsage: call.dialect !== "anthropic" && !asked,
     createdS: Math.floor(call.startedAtMs / 1000),
-    ...(withCost && call.dialect === "openai-chat"
+    ...(withCost && call.dialect !== "anthropic"
       ? {
           costUsd: (usage) => {
             const micro = costMicroUsd(usage, deployment.facts.price);

@@ -108,6 +108,23 @@ export function createPassingFeed(upstream: StreamReply, options: FeedOptions): 
   };
 }
 
+/** Bytes that are no events: sound, say. They end where the connection says so. */
+export function createOpaqueFeed(upstream: StreamReply, usage: Usage): Feed {
+  const facts: FeedFacts = { ...newFacts(), usage };
+  return {
+    facts,
+    async next() {
+      const bytes = await upstream.read();
+      if (!bytes && !facts.started) {
+        throw new GatewayError("upstream_invalid", "The provider's answer is empty.");
+      }
+      facts.started = true;
+      return bytes;
+    },
+    close: upstream.close,
+  };
+}
+
 /** True where the pieces, in order, are the chunk itself. */
 function isWhole(bytes: Uint8Array, out: readonly Uint8Array[]): boolean {
   let length = 0;

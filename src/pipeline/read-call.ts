@@ -21,6 +21,8 @@ export interface Arrival {
   readonly atUs: number;
   /** From `/engines/{model}/…` and `/openai/deployments/{model}/…`; wins over the body's. */
   readonly pathModel?: string;
+  /** Answers where the request names none and its operation lets it. */
+  readonly defaultModel?: string;
   /** @throws GatewayError body_too_large, unsupported_media_type */
   bytes(): Promise<Uint8Array | ArrayBuffer>;
 }
@@ -30,7 +32,7 @@ export function readCall(arrival: Arrival, caller: Caller, bytes: Uint8Array | A
   checkFields(body, arrival.operation);
   assertNoDestination(body);
   const { headers } = arrival;
-  const requestedModel = toModelName(arrival.pathModel ?? readModel(body));
+  const requestedModel = toModelName(arrival.pathModel ?? readModel(body, arrival.defaultModel));
   const deadlineMs = readDeadline(headers, arrival.atMs);
   const dial = readDial(headers);
   const sessionId = readSession(headers, body);
@@ -42,7 +44,7 @@ export function readCall(arrival: Arrival, caller: Caller, bytes: Uint8Array | A
     dialect: arrival.dialect,
     caller,
     requestedModel,
-    stream: body["stream"] === true && arrival.operation === "chat",
+    stream: streams(arrival.operation, body),
     text,
     body,
     headers,
@@ -78,8 +80,15 @@ function parseBody(bytes: Uint8Array | ArrayBuffer): Pick<Call, "text" | "body">
   throw new GatewayError("invalid_request", "The body must be a JSON object.");
 }
 
-function readModel(body: JsonObject): string {
+/** Sound streams by nature; as events where the request says so. */
+function streams(operation: Operation, body: JsonObject): boolean {
+  if (operation === "audio_speech") return body["stream_format"] === "sse";
+  return body["stream"] === true && operation !== "embedding" && operation !== "rerank";
+}
+
+function readModel(body: JsonObject, otherwise: string | undefined): string {
   const { model } = body;
+  if (otherwise !== undefined && (model === undefined || model === null)) return otherwise;
   if (typeof model === "string" && model !== "") return model;
   const problem = model === undefined ? "is missing" : "must be a non-empty string";
   throw new GatewayError("invalid_request", `"model" ${problem}. Call /v1/models for the names.`, {
@@ -106,30 +115,55 @@ interface Check {
 }
 
 const isNumber = (value: Json) => typeof value === "number";
+const isText = (value: Json) => typeof value === "string";
 const isCount = (value: Json) => Number.isInteger(value) && Number(value) >= 0;
 
-/** What both dialects agree on; the rest is the provider's to judge, or the dialect's to decode. */
-const checks: readonly Check[] = [
+const always: readonly Check[] = [
   { name: "stream", holds: (value) => typeof value === "boolean", what: "true or false" },
+  { name: "n", holds: isCount, what: "a whole number" },
+];
+
+/** What the dialects of chat agree on; the rest is the provider's to judge, or the dialect's to decode. */
+const ofChat: readonly Check[] = [
+  ...always,
   { name: "stream_options", holds: isObject, what: "an object" },
   { name: "temperature", holds: isNumber, what: "a number" },
   { name: "top_p", holds: isNumber, what: "a number" },
   { name: "max_tokens", holds: isCount, what: "a whole number" },
   { name: "max_completion_tokens", holds: isCount, what: "a whole number" },
-  { name: "n", holds: isCount, what: "a whole number" },
   { name: "tools", holds: Array.isArray, what: "a list" },
   { name: "response_format", holds: isObject, what: "an object" },
 ];
 
+const isInput = (value: Json) => isText(value) || isList(value);
+const isList = (value: Json) => Array.isArray(value) && value.length > 0;
+
+/** What an operation cannot do without. */
+const input = { name: "input", holds: isInput, what: "a string or a list of at least one input" };
+const documents = { name: "documents", holds: isList, what: "a list of at least one document" };
+const required: Readonly<Partial<Record<Operation, readonly Check[]>>> = {
+  completion: [
+    { name: "prompt", holds: isInput, what: "a string or a list of at least one prompt" },
+  ],
+  embedding: [input],
+  moderation: [input],
+  rerank: [{ name: "query", holds: isText, what: "a string" }, documents],
+  image_generation: [{ name: "prompt", holds: isText, what: "a string" }],
+  audio_speech: [{ name: "input", holds: isText, what: "a string" }],
+};
+
 /** A null counts as absent, as the providers read it. */
 function checkFields(body: JsonObject, operation: Operation): void {
-  for (const { name, holds, what } of checks) {
+  const chat = operation === "chat" || operation === "completion";
+  for (const { name, holds, what } of chat || operation === "embedding" ? ofChat : always) {
     const value = body[name];
     if (value === undefined || value === null || holds(value)) continue;
     throw wrongType(name, what);
   }
   if (operation === "chat") checkMessages(body["messages"]);
-  else checkInput(body["input"]);
+  for (const { name, holds, what } of required[operation] ?? []) {
+    if (!holds(body[name] ?? null)) throw wrongType(name, what);
+  }
 }
 
 function checkMessages(messages: Json | undefined): void {
@@ -146,11 +180,6 @@ function checkMessages(messages: Json | undefined): void {
       throw wrongType(`messages[${i}].content`, "a string or a list of parts");
     }
   }
-}
-
-function checkInput(input: Json | undefined): void {
-  if (typeof input === "string" || (Array.isArray(input) && input.length > 0)) return;
-  throw wrongType("input", "a string or a list of at least one input");
 }
 
 function wrongType(param: string, what: string): GatewayError {

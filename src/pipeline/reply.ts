@@ -1,13 +1,15 @@
 /** What a call gives back: a whole body, or bytes that come piece by piece. */
 import type { Dialect } from "../dialects/dialect.ts";
-import { fromWireUsage, type WireUsage } from "../domain/chat.ts";
-import { isObject } from "../domain/json.ts";
 import type { WholeReply } from "../providers/client.ts";
+import { isChat } from "../providers/provider.ts";
+import { usageOfReply } from "../providers/usage-of-reply.ts";
 import type { CallRecord } from "./record.ts";
 
 export interface Reply {
   readonly record: CallRecord;
   readonly body: WholeBody | ReplyStream;
+  /** Where it is not the JSON, or the events, that the call makes expected. */
+  readonly contentType?: string;
 }
 
 /** Bytes as the provider sent them, or text that was encoded anew. */
@@ -17,7 +19,11 @@ export function isWhole(body: Reply["body"]): body is WholeBody {
   return typeof body === "string" || ArrayBuffer.isView(body) || body instanceof ArrayBuffer;
 }
 
-/** Never throws: what goes wrong after the commit point is told in the stream itself. */
+/**
+ * What goes wrong after the commit point is told in the stream itself. Bytes that are no events have
+ * no place for that: there `next` throws, so that the connection breaks and nobody takes the part for
+ * the whole.
+ */
 export interface ReplyStream {
   /** The next bytes in the caller's dialect; undefined at the end. */
   next(): Promise<Uint8Array | undefined>;
@@ -28,9 +34,9 @@ export interface ReplyStream {
 /** The caller's body of a whole reply, and its facts put into the record. */
 export function encodeWhole(reply: WholeReply, record: CallRecord, caller: Dialect): WholeBody {
   const { dialect, body, bytes, passes } = reply;
-  if (record.call.operation === "embedding") {
-    const { usage } = body;
-    if (isObject(usage)) record.usage = fromWireUsage(usage as WireUsage);
+  const { call } = record;
+  if (!isChat(call.operation)) {
+    record.usage = usageOfReply(call.operation, call.body, body);
     return bytes;
   }
   record.usage = dialect.usageOf(body);

@@ -1,6 +1,7 @@
 /** Which model answers: the name resolved, the conversation named, the router asked. */
 import type { Call } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
+import { isChat } from "../providers/provider.ts";
 import { firstTurns } from "../routing/query-text.ts";
 import type { Ranking, RankRequest } from "../routing/router.ts";
 import type { CallRecord } from "./record.ts";
@@ -27,13 +28,14 @@ export function select(
 function toRankRequest(call: Call, group: string, { table }: Services): RankRequest {
   const resolution = table.find(group, call.operation);
   if (!resolution) throw unknownModel(group, call);
+  if (resolution.deployments.length === 0) throw meantOtherwise(group, call, table);
   const { body, stream, operation, dial } = call;
   const session = resolution.deployments.length > 1 ? toSession(call) : undefined;
   return {
     resolution,
     body,
     stream,
-    chat: operation === "chat",
+    chat: isChat(operation),
     ...(dial ? { dial } : {}),
     ...(session ? { session } : {}),
   };
@@ -45,6 +47,16 @@ function toSession({ caller, sessionId, body, operation }: Call): RankRequest["s
   const turns = operation === "chat" ? firstTurns(body) : undefined;
   if (turns === undefined) return undefined;
   return { key: `${caller.id}\n#${Bun.hash(turns).toString(36)}`, explicit: false };
+}
+
+/** The operator's `model_info.mode` says that the model is for something else. */
+function meantOtherwise(group: string, { operation }: Call, table: Services["table"]) {
+  const modes = new Set(table.find(group)?.deployments.map((each) => each.operation));
+  return new GatewayError(
+    "unsupported_capability",
+    `The model "${excerpt(group)}" is for ${[...modes].join(" and ")}, not for ${operation}. Ask for another model, or mend model_info.mode.`,
+    { param: "model" },
+  );
 }
 
 /** LiteLLM's words and status, which its clients look for; Anthropic's clients look for a 404. */

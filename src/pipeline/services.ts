@@ -1,6 +1,7 @@
 /** What the steps of a call need. One immutable set: a call keeps the one it began with. */
 import type { Config } from "../config/config.ts";
-import type { Dialect, DialectName } from "../dialects/dialect.ts";
+import type { Dialect } from "../dialects/dialect.ts";
+import type { Call } from "../domain/call.ts";
 import type { FeatureExtractor } from "../embedding/embedder.ts";
 import type { ProviderClient } from "../providers/client.ts";
 import type { Pool } from "../routing/pool.ts";
@@ -26,7 +27,7 @@ export interface Services {
   readonly router: Router;
   readonly pool: Pool;
   readonly client: ProviderClient;
-  readonly getDialect: (name: DialectName) => Dialect;
+  readonly getDialect: (name: Call["dialect"]) => Dialect;
   readonly retryBudget: RetryBudget;
   readonly activity: Activity;
   readonly receipts: ReceiptRing;

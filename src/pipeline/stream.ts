@@ -20,7 +20,8 @@ export async function readToCommit(feed: Feed): Promise<Uint8Array[]> {
     const bytes = await feed.next();
     if (!bytes) break; // an end without an event is an error, which the feed has thrown
     heldBytes += bytes.length;
-    if (heldBytes <= heldLimitBytes) held.push(bytes); // comments may come for minutes
+    // Comments may come for minutes, and go; the event itself stays, however large its piece.
+    if (feed.facts.started || heldBytes <= heldLimitBytes) held.push(bytes);
   }
   return held;
 }
@@ -28,11 +29,14 @@ export async function readToCommit(feed: Feed): Promise<Uint8Array[]> {
 const heldLimitBytes = 64 * 1024;
 const encoder = new TextEncoder();
 
-/** `onEnd` is called exactly once, whichever way the stream ends. */
+/**
+ * `onEnd` is called exactly once, whichever way the stream ends. Where `caller` throws the error
+ * instead of wording it, `next` throws it.
+ */
 export function createReplyStream(
   held: Uint8Array[],
   feed: Feed,
-  caller: Dialect,
+  caller: Pick<Dialect, "encodeStreamError">,
   abort: (reason: "gone" | "stalled") => void,
   onEnd: (end: StreamEnd) => void,
 ): ReplyStream {

@@ -1,5 +1,6 @@
 /** The shipped catalog: whole, plausible, and found under the names that people write. */
 import { describe, expect, test } from "bun:test";
+import { costMicroUsd } from "../domain/usage.ts";
 import text from "./catalog.json" with { type: "text" };
 import { loadCatalog } from "./catalog.ts";
 import { publishedSizeB } from "./model-sizes.ts";
@@ -35,7 +36,8 @@ describe("the catalog", () => {
   });
 
   test("tells what a well-known model is", () => {
-    expect(catalog.factsOf("openai", "gpt-4o-mini")).toEqual({
+    expect(catalog.factsOf("openai", "gpt-4o-mini")).toMatchObject({
+      mode: "chat",
       price: {
         inputUsdPerToken: 0.15 / 1e6,
         outputUsdPerToken: 0.6 / 1e6,
@@ -51,6 +53,36 @@ describe("the catalog", () => {
         reasoning: false,
       },
     });
+  });
+
+  const one = { inputTokens: 0, outputTokens: 0 };
+  const million = { inputTokens: 1e6, outputTokens: 0 };
+  test.each([
+    // What is sold otherwise than by a base price per token, in micro-USD.
+    ["openai", "whisper-1", { ...one, units: { seconds: 60 } }, 6_000],
+    ["openai", "tts-1", { ...one, units: { characters: 1_000 } }, 15_000],
+    [
+      "openai",
+      "gpt-image-1",
+      { inputTokens: 0, outputTokens: 1000, modal: { imageOutput: 1000 }, units: { images: 1 } },
+      40_000,
+    ],
+    ["openai", "omni-moderation-latest", one, 0],
+    ["cohere", "rerank-english-v3.0", { ...one, units: { queries: 2 } }, 4_000],
+    ["voyage", "rerank-2", { inputTokens: 1000, outputTokens: 0, units: { queries: 1 } }, 50],
+    ["openai", "gpt-4o-mini", million, 150_000],
+    ["openai", "gpt-4o-mini", { ...million, service: "batch" }, 75_000],
+    ["openai", "gpt-4o-mini", { ...million, service: "priority" }, 250_000],
+    ["gemini", "gemini-2.5-pro", { inputTokens: 200_000, outputTokens: 0 }, 250_000],
+    ["gemini", "gemini-2.5-pro", { inputTokens: 200_001, outputTokens: 0 }, 500_003],
+  ] as const)("charges %s %s %j", (provider, model, usage, micro) => {
+    expect(costMicroUsd(usage, catalog.factsOf(provider, model).price)).toBe(micro);
+  });
+
+  test("tells what a model is for", () => {
+    expect(catalog.factsOf("openai", "whisper-1").mode).toBe("audio_transcription");
+    expect(catalog.factsOf("openai", "text-embedding-3-small").mode).toBe("embedding");
+    expect(catalog.factsOf("groq", "whisper-large-v3").mode).toBe("audio_transcription");
   });
 
   test.each([

@@ -1,11 +1,13 @@
 /**
  * What is known of models at the services we call, as of the day the binary was made: prices, limits,
- * capabilities. Nothing is fetched; an operator's `model_info` and custom prices stand above it.
- * Prices are the base tier: what a provider charges beyond a prompt length is not in it.
+ * capabilities. Nothing is fetched; an operator's `model_info`, custom prices and price file stand
+ * above it.
  */
-import type { Capability, ModelFacts } from "../domain/model.ts";
+import type { JsonObject } from "../domain/json.ts";
+import { type Capability, type ModelFacts, toOperation } from "../domain/model.ts";
 import type { Price } from "../domain/usage.ts";
 import catalogText from "./catalog.json" with { type: "text" };
+import { priceOfEntry } from "./litellm-prices.ts";
 import { publishedSizeB } from "./model-sizes.ts";
 
 type Row = readonly [
@@ -16,6 +18,8 @@ type Row = readonly [
   window: number,
   outputLimit: number,
   capabilities: string,
+  /** What the columns do not say, in LiteLLM's words: `mode` where it is not chat, other prices. */
+  further?: JsonObject,
 ];
 
 export interface Catalog {
@@ -95,13 +99,15 @@ const capabilityOf: Readonly<Record<string, Capability>> = {
 };
 
 function toFacts(row: Row, name: string): ModelFacts {
-  const [, , , , window, outputLimit, letters] = row;
+  const [, , , , window, outputLimit, letters, further] = row;
   const price = toPrice(row);
+  const mode = toOperation(further?.["mode"] ?? "chat");
   const pairs = [...letters].flatMap((letter) => {
     const capability = capabilityOf[letter.toLowerCase()];
     return capability ? [[capability, letter === letter.toLowerCase()] as const] : [];
   });
   return {
+    ...(mode ? { mode } : {}),
     ...(price ? { price } : {}),
     ...(window ? { maxInputTokens: window } : {}),
     ...(outputLimit ? { maxOutputTokens: outputLimit } : {}),
@@ -110,14 +116,20 @@ function toFacts(row: Row, name: string): ModelFacts {
   };
 }
 
-function toPrice([input, output, cacheRead, cacheWrite]: Row): Price | undefined {
-  if (input === null || output === null) return undefined;
-  return {
-    inputUsdPerToken: input / 1e6,
-    outputUsdPerToken: output / 1e6,
-    ...(cacheRead === null ? {} : { cacheReadUsdPerToken: cacheRead / 1e6 }),
-    ...(cacheWrite === null ? {} : { cacheWriteUsdPerToken: cacheWrite / 1e6 }),
+function toPrice([input, output, cacheRead, cacheWrite, , , , further = {}]: Row):
+  | Price
+  | undefined {
+  // Half a price of a model that is sold by the token would make the other half free.
+  const halved = (input === null) !== (output === null) && further["mode"] === undefined;
+  const perToken = (perMillion: number | null) =>
+    perMillion === null || halved ? undefined : perMillion / 1e6;
+  const columns = {
+    input_cost_per_token: perToken(input),
+    output_cost_per_token: perToken(output),
+    cache_read_input_token_cost: perToken(cacheRead),
+    cache_creation_input_token_cost: perToken(cacheWrite),
   };
+  return priceOfEntry({ ...columns, ...further });
 }
 
 function sizeOf(model: string): ModelFacts {

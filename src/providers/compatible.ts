@@ -5,21 +5,48 @@
  */
 import { dialects } from "../dialects/registry.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
+import type { Operation } from "../domain/model.ts";
 import { drop, dropInMessages, flattenText, rename } from "./adapt.ts";
+import { allPaths } from "./openai.ts";
 import { defineProvider, type Provider } from "./provider.ts";
+import { cohereRerank, jinaRerank, toCohereReply } from "./rerankers.ts";
 
 type Row = Pick<
   Provider,
-  "aliases" | "baseUrl" | "baseUrlEnv" | "toBase" | "toModel" | "adapt" | "source"
+  | "aliases"
+  | "baseUrl"
+  | "baseUrlEnv"
+  | "toBase"
+  | "toModel"
+  | "adapt"
+  | "fit"
+  | "embeddingBatch"
+  | "embedsTokens"
+  | "source"
 > & {
   readonly name: string;
   /** Environment names of the key; none: the service asks for no key. */
   readonly keys: readonly string[];
   readonly embeddings?: false;
+  /** Operations beside chat and embeddings, at OpenAI's paths. */
+  readonly also?: readonly Operation[];
+  /** Any of its models completes text as well as it chats. */
+  readonly completes?: true;
 };
 
 /** Servers that are not OpenAI's mostly know the older name only, and ignore what they do not know. */
 const oldLimit = rename("max_completion_tokens", "max_tokens");
+
+const everything: readonly Operation[] = [
+  "moderation",
+  "rerank",
+  "image_generation",
+  "image_edit",
+  "image_variation",
+  "audio_speech",
+  "audio_transcription",
+  "audio_translation",
+];
 
 const withV1 = (base: string) => (/\/v\d+$/.test(base) ? base : `${base}/v1`);
 
@@ -32,6 +59,7 @@ const rows: readonly Row[] = [
     embeddings: false,
     // Groq answers 400 to a message's field that it does not know.
     adapt: [dropInMessages("reasoning_content")],
+    also: ["audio_transcription", "audio_translation", "audio_speech"],
     source: "https://console.groq.com/docs/api-reference",
   },
   {
@@ -41,6 +69,15 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["TOGETHER_AI_API_BASE"],
     keys: ["TOGETHERAI_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_TOKEN"],
     adapt: [oldLimit],
+    completes: true,
+    also: [
+      "image_generation",
+      "rerank",
+      "audio_speech",
+      "audio_transcription",
+      "audio_translation",
+    ],
+    fit: { rerank: jinaRerank },
     source: "https://docs.together.ai/reference/chat-completions-1",
   },
   {
@@ -58,6 +95,9 @@ const rows: readonly Row[] = [
     toModel: (model) =>
       /^accounts\/|[#/]/.test(model) ? model : `accounts/fireworks/models/${model}`,
     adapt: [oldLimit],
+    completes: true,
+    also: ["rerank"],
+    fit: { rerank: jinaRerank },
     source: "https://docs.fireworks.ai/api-reference/post-chatcompletions",
   },
   {
@@ -67,6 +107,7 @@ const rows: readonly Row[] = [
     keys: ["DEEPSEEK_API_KEY"],
     embeddings: false,
     adapt: [oldLimit, flattenText],
+    completes: true,
     source: "https://api-docs.deepseek.com/api/create-chat-completion",
   },
   {
@@ -84,6 +125,7 @@ const rows: readonly Row[] = [
       dropInMessages("reasoning_content"),
       mistralToolChoice,
     ],
+    also: ["moderation", "audio_transcription"],
     source: "https://docs.mistral.ai/api/endpoint/chat",
   },
   {
@@ -91,6 +133,7 @@ const rows: readonly Row[] = [
     baseUrl: "https://openrouter.ai/api/v1",
     baseUrlEnv: ["OPENROUTER_API_BASE"],
     keys: ["OPENROUTER_API_KEY", "OR_API_KEY"],
+    completes: true,
     source: "https://openrouter.ai/docs/api-reference/overview",
   },
   {
@@ -108,6 +151,7 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["XAI_API_BASE"],
     keys: ["XAI_API_KEY"],
     embeddings: false,
+    also: ["image_generation"],
     source: "https://docs.x.ai/docs/api-reference",
   },
   {
@@ -124,6 +168,7 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["SAMBANOVA_API_BASE"],
     keys: ["SAMBANOVA_API_KEY"],
     adapt: [oldLimit],
+    also: ["audio_transcription", "audio_translation"],
     source: "https://docs.sambanova.ai/docs/en/api-reference",
   },
   {
@@ -139,6 +184,10 @@ const rows: readonly Row[] = [
     aliases: ["vllm"],
     baseUrlEnv: ["HOSTED_VLLM_API_BASE"],
     keys: ["HOSTED_VLLM_API_KEY"],
+    completes: true,
+    also: ["rerank", "audio_transcription", "audio_translation"],
+    fit: { rerank: jinaRerank },
+    embedsTokens: true,
     source: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
   },
   {
@@ -149,6 +198,7 @@ const rows: readonly Row[] = [
     toBase: withV1, // LiteLLM's users write the bare host, for Ollama's own API
     keys: ["OLLAMA_API_KEY"],
     adapt: [oldLimit],
+    completes: true,
     source: "https://docs.ollama.com/openai",
   },
   {
@@ -157,6 +207,7 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["LM_STUDIO_API_BASE"],
     keys: ["LM_STUDIO_API_KEY"],
     adapt: [oldLimit],
+    completes: true,
     source: "https://lmstudio.ai/docs/app/api/endpoints/openai",
   },
   {
@@ -165,6 +216,9 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["LLAMAFILE_API_BASE"],
     keys: ["LLAMAFILE_API_KEY"],
     adapt: [oldLimit],
+    completes: true,
+    also: ["rerank"],
+    fit: { rerank: jinaRerank },
     source: "https://github.com/Mozilla-Ocho/llamafile#json-api-quickstart",
   },
   {
@@ -173,6 +227,7 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["DOCKER_MODEL_RUNNER_API_BASE"],
     keys: ["DOCKER_MODEL_RUNNER_API_KEY"],
     adapt: [oldLimit],
+    completes: true,
     source: "https://docs.docker.com/ai/model-runner/api-reference",
   },
   {
@@ -180,6 +235,8 @@ const rows: readonly Row[] = [
     baseUrl: "https://generativelanguage.googleapis.com/v1beta/openai",
     keys: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
     adapt: [oldLimit],
+    also: ["image_generation"],
+    embeddingBatch: 100,
     source: "https://ai.google.dev/gemini-api/docs/openai",
   },
   {
@@ -188,6 +245,9 @@ const rows: readonly Row[] = [
     baseUrl: "https://api.cohere.ai/compatibility/v1",
     keys: ["COHERE_API_KEY", "CO_API_KEY"],
     adapt: [oldLimit],
+    also: ["rerank"],
+    fit: { rerank: { ...cohereRerank, reply: toCohereReply } },
+    embeddingBatch: 96,
     source: "https://docs.cohere.com/docs/compatibility-api",
   },
   {
@@ -213,6 +273,8 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["DEEPINFRA_API_BASE"],
     keys: ["DEEPINFRA_API_KEY"],
     adapt: [oldLimit],
+    completes: true,
+    also: ["image_generation", "audio_speech", "audio_transcription", "audio_translation"],
     source: "https://deepinfra.com/docs/openai_api",
   },
   {
@@ -230,6 +292,7 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["DASHSCOPE_API_BASE"],
     keys: ["DASHSCOPE_API_KEY"],
     adapt: [oldLimit],
+    embeddingBatch: 10,
     source:
       "https://www.alibabacloud.com/help/en/model-studio/compatibility-of-openai-with-dashscope",
   },
@@ -256,6 +319,8 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["NEBIUS_API_BASE"],
     keys: ["NEBIUS_API_KEY"],
     adapt: [oldLimit],
+    completes: true,
+    also: ["image_generation"],
     source: "https://docs.studio.nebius.com/api-reference",
   },
   {
@@ -264,6 +329,7 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["NOVITA_API_BASE"],
     keys: ["NOVITA_API_KEY"],
     adapt: [oldLimit],
+    completes: true,
     source: "https://novita.ai/docs/api-reference/model-apis-llm-create-chat-completion",
   },
   {
@@ -316,6 +382,9 @@ const rows: readonly Row[] = [
     name: "litellm_proxy",
     baseUrlEnv: ["LITELLM_PROXY_API_BASE"],
     keys: ["LITELLM_PROXY_API_KEY"],
+    completes: true,
+    also: everything,
+    embedsTokens: true,
     source: "https://docs.litellm.ai/docs/providers/litellm_proxy",
   },
   {
@@ -323,6 +392,10 @@ const rows: readonly Row[] = [
     aliases: ["custom_openai"],
     baseUrlEnv: ["OPENAI_LIKE_API_BASE"],
     keys: ["OPENAI_LIKE_API_KEY"],
+    completes: true,
+    also: everything,
+    fit: { rerank: jinaRerank },
+    embedsTokens: true,
     source: "https://docs.litellm.ai/docs/providers/openai_compatible",
   },
 ];
@@ -333,16 +406,33 @@ function mistralToolChoice(body: JsonObject): JsonObject {
   return choice === "required" || isObject(choice) ? { ...body, tool_choice: "any" } : body;
 }
 
-export const compatible: readonly Provider[] = rows.map(
-  ({ name, keys, embeddings, ...row }): Provider =>
-    defineProvider({
-      ...row,
-      name,
-      dialect: dialects["openai-chat"],
-      auth: { kind: "bearer", env: keys },
-      paths: {
-        chat: "/chat/completions",
-        ...(embeddings === false ? {} : { embedding: "/embeddings" }),
-      },
-    }),
-);
+/** Cohere's rerank lies beside the API that speaks OpenAI's dialect. */
+const ownPaths: Readonly<Record<string, Provider["paths"]>> = {
+  cohere: { rerank: (base) => `${base.replace(/\/compatibility\/v1$/, "")}/v2/rerank` },
+};
+
+function pathsOf({ name, embeddings, also = [], completes }: Row): Provider["paths"] {
+  const paths: Readonly<Record<string, string>> = { ...allPaths, rerank: "/rerank" };
+  const served: Operation[] = [
+    "chat",
+    ...(completes ? (["completion"] as const) : []),
+    ...(embeddings === false ? [] : (["embedding"] as const)),
+    ...also,
+  ];
+  return {
+    ...Object.fromEntries(served.map((operation) => [operation, paths[operation]])),
+    ...ownPaths[name],
+  };
+}
+
+export const compatible: readonly Provider[] = rows.map((row): Provider => {
+  const { name, keys, embeddings: _, also: __, completes, ...rest } = row;
+  return defineProvider({
+    ...rest,
+    name,
+    dialect: dialects["openai-chat"],
+    auth: { kind: "bearer", env: keys },
+    paths: pathsOf(row),
+    ...(completes ? { completes: () => true } : {}),
+  });
+});

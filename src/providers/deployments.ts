@@ -3,9 +3,9 @@ import type { Config, Finding, ModelEntry } from "../config/config.ts";
 import { litellmParamKeys } from "../config/sections/known-keys.ts";
 import { LitellmParams } from "../config/sections/model-list.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
-import type { Capability, Deployment, ModelFacts } from "../domain/model.ts";
-import type { Price } from "../domain/usage.ts";
+import { type Capability, type Deployment, type ModelFacts, toOperation } from "../domain/model.ts";
 import { sha256Hex } from "../security/hashing.ts";
+import { isPriceKey, priceOfEntry } from "./litellm-prices.ts";
 import { type Environment, resolveProvider, type ServedModel } from "./resolve.ts";
 
 export interface DeploymentSource {
@@ -73,7 +73,7 @@ function toDeployment(
     provider: provider.name,
     upstreamModel,
     apiBase,
-    operation: info["mode"] === "embedding" ? "embedding" : "chat",
+    ...operationOf(info, facts),
     facts: { ...facts, ...factsOfEntry(params, info, facts) },
     headers: {
       ...(text(params["organization"])
@@ -99,6 +99,16 @@ function toDeployment(
   };
 }
 
+/** `model_info.mode` above the catalog's; a mode that has no API of its own here counts as unsaid. */
+function operationOf(
+  info: JsonObject,
+  { mode }: ModelFacts,
+): Pick<Deployment, "operation" | "operationFrom"> {
+  const told = toOperation(info["mode"]);
+  if (told) return { operation: told, operationFrom: "operator" };
+  return mode ? { operation: mode, operationFrom: "catalog" } : { operation: "chat" };
+}
+
 /** Stable over restarts and over the order of keys; a key's secret goes in as a digest alone. */
 function idOf(params: JsonObject, group: string): string {
   const sorted = Object.entries(params).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -110,7 +120,7 @@ const readKeys: ReadonlySet<string> = new Set(Object.keys(LitellmParams.properti
 /** What is neither ours nor LiteLLM's is a default field of the request's body. */
 function bodyOf(params: JsonObject): JsonObject {
   const unknown = Object.entries(params).filter(
-    ([key]) => !readKeys.has(key) && !litellmParamKeys.has(key),
+    ([key]) => !readKeys.has(key) && !litellmParamKeys.has(key) && !isPriceKey(key),
   );
   const extra = isObject(params["extra_body"]) ? params["extra_body"] : {};
   return { ...Object.fromEntries(unknown), ...extra };
@@ -118,8 +128,7 @@ function bodyOf(params: JsonObject): JsonObject {
 
 /** The operator's words over the catalog's. LiteLLM reads prices from both places. */
 function factsOfEntry(params: JsonObject, info: JsonObject, catalog: ModelFacts): ModelFacts {
-  const pick = (key: string) => number(params[key]) ?? number(info[key]);
-  const price = priceOf(pick, catalog.price);
+  const price = priceOfEntry({ ...pricesIn(info), ...pricesIn(params) }, catalog.price);
   const maxInputTokens = number(info["max_input_tokens"]);
   const maxOutputTokens = number(info["max_output_tokens"]) ?? number(info["max_tokens"]);
   const capabilities = { ...catalog.capabilities, ...capabilitiesOf(info) };
@@ -132,17 +141,8 @@ function factsOfEntry(params: JsonObject, info: JsonObject, catalog: ModelFacts)
   };
 }
 
-function priceOf(pick: (key: string) => number | undefined, known?: Price): Price | undefined {
-  const input = pick("input_cost_per_token");
-  const output = pick("output_cost_per_token");
-  if (input === undefined && output === undefined) return undefined;
-  return {
-    inputUsdPerToken: input ?? known?.inputUsdPerToken ?? 0,
-    outputUsdPerToken: output ?? known?.outputUsdPerToken ?? 0,
-    ...present("cacheReadUsdPerToken", pick("cache_read_input_token_cost")),
-    ...present("cacheWriteUsdPerToken", pick("cache_creation_input_token_cost")),
-  };
-}
+const pricesIn = (entry: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(entry).filter(([key]) => isPriceKey(key)));
 
 const capabilityKeys: Readonly<Record<Capability, readonly string[]>> = {
   tools: ["supports_function_calling", "supports_tools"],

@@ -1,6 +1,6 @@
 /** When a caller's bytes travel, and what happens to them where they cannot. */
 import { describe, expect, test } from "bun:test";
-import { dialects } from "../dialects/registry.ts";
+import { callerDialects } from "../dialects/registry.ts";
 import type { Call } from "../domain/call.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
@@ -42,7 +42,7 @@ function encode(provider: string, sent: Call, more: Partial<Deployment> = {}): s
     body: {},
     ...more,
   };
-  return encodeBody(sent, deployment, found, dialects[sent.dialect]).body;
+  return encodeBody(sent, deployment, found, callerDialects[sent.dialect]).body;
 }
 
 const messages = '"messages":[{"role":"user","content":"hi"}]';

@@ -8,7 +8,7 @@ import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
 import { type JsonEdit, replaceJsonField, spliceJson } from "../std/json.ts";
-import { adaptBody, type Provider } from "./provider.ts";
+import { type AdaptOptions, adaptBody, completesText, isChat, type Provider } from "./provider.ts";
 
 /** What a caller may say to the gateway in the body, LiteLLM's words; a provider would refuse them. */
 export const gatewayFields: ReadonlySet<string> = new Set([
@@ -68,12 +68,15 @@ export function encodeBody(
 ): Encoded {
   const model = deployment.upstreamModel;
   const options = { dropParams: dropsParams(call, deployment), facts: deployment.facts };
-  const passes = call.operation === "embedding" || callerDialect.name === provider.dialect.name;
+  const passes =
+    !isChat(call.operation) ||
+    callerDialect.name === provider.dialect.name ||
+    (call.operation === "completion" && completesText(provider, deployment));
   const defaults = hasFields(deployment.body);
   if (passes && !defaults) {
     const named = { ...call.body, model };
     const asked = needsUsage(call, provider, named) ? withUsage(named) : named;
-    if (adaptBody(provider, asked, options) === asked) {
+    if (adaptFor(call, provider, asked, options) === asked) {
       return { body: spliceCall(call, deployment, provider), passes };
     }
   }
@@ -83,7 +86,19 @@ export function encodeBody(
     : provider.dialect.encodeRequest(callerDialect.decodeRequest(own), model, options);
   if (needsUsage(call, provider, body)) body = withUsage(body);
   if (defaults) body = { ...deployment.body, ...body };
-  return { body: JSON.stringify(adaptBody(provider, body, options)), passes };
+  return { body: JSON.stringify(adaptFor(call, provider, body, options)), passes };
+}
+
+/** Adaptations are of chat, and of embeddings that share its fields; the rest has its own. */
+function adaptFor(
+  { operation }: Call,
+  provider: Provider,
+  body: JsonObject,
+  options: AdaptOptions,
+): JsonObject {
+  const adapted =
+    isChat(operation) || operation === "embedding" ? adaptBody(provider, body, options) : body;
+  return provider.fit?.[operation]?.request?.(adapted) ?? adapted;
 }
 
 /**
@@ -119,7 +134,8 @@ function dropsMetadata({ body, dialect }: Call): boolean {
 
 /** A stream tells what it cost only when asked; Anthropic's always does. */
 function needsUsage(call: Call, provider: Provider, body: JsonObject): boolean {
-  if (!call.stream || provider.dialect.name !== "openai-chat") return false;
+  if (!call.stream || provider.dialect.name !== "openai-chat" || !isChat(call.operation))
+    return false;
   const options = body["stream_options"];
   return !isObject(options) || options["include_usage"] !== true;
 }

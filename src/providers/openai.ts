@@ -1,8 +1,21 @@
 /** OpenAI's own API. Source: https://platform.openai.com/docs/api-reference */
 import { isOpenaiReasoner } from "../dialects/openai-chat/models.ts";
-import { dialects } from "../dialects/registry.ts";
+import { callerDialects, dialects } from "../dialects/registry.ts";
 import { dropInMessages, dropUnlessOne, rename, when } from "./adapt.ts";
 import { defineProvider } from "./provider.ts";
+
+export const allPaths = {
+  chat: "/chat/completions",
+  completion: "/completions",
+  embedding: "/embeddings",
+  moderation: "/moderations",
+  image_generation: "/images/generations",
+  image_edit: "/images/edits",
+  image_variation: "/images/variations",
+  audio_speech: "/audio/speech",
+  audio_transcription: "/audio/transcriptions",
+  audio_translation: "/audio/translations",
+} as const;
 
 export const openai = defineProvider({
   name: "openai",
@@ -10,7 +23,11 @@ export const openai = defineProvider({
   baseUrl: "https://api.openai.com/v1",
   baseUrlEnv: ["OPENAI_BASE_URL", "OPENAI_API_BASE"],
   auth: { kind: "bearer", env: ["OPENAI_API_KEY"] },
-  paths: { chat: "/chat/completions", embedding: "/embeddings" },
+  paths: allPaths,
+  // The few of OpenAI's own that do; at other addresses under this prefix nobody knows.
+  completes: (model) => /^(gpt-3\.5-turbo-instruct|davinci-002|babbage-002)/.test(model),
+  embedsTokens: true,
+  embeddingBatch: 2048,
   adapt: [
     // Reasoning models answer 400 to the old name.
     when(isOpenaiReasoner, rename("max_tokens", "max_completion_tokens")),
@@ -20,4 +37,14 @@ export const openai = defineProvider({
     when((model) => /^(gpt-|o[1-9]|chatgpt-)/.test(model), dropInMessages("reasoning_content")),
   ],
   source: "https://platform.openai.com/docs/api-reference",
+});
+
+/** LiteLLM's prefix for OpenAI's models that complete text and do not chat. */
+export const textCompletionOpenai = defineProvider({
+  ...openai,
+  name: "text-completion-openai",
+  dialect: callerDialects["openai-completions"],
+  paths: { chat: "/completions", completion: "/completions" },
+  completes: () => true,
+  adapt: [],
 });

@@ -1,7 +1,7 @@
 /** The contract of a service we call: data, plus the few differences from its dialect. */
 import type { Dialect } from "../dialects/dialect.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { Operation } from "../domain/model.ts";
+import type { Deployment, Operation } from "../domain/model.ts";
 
 export type Auth =
   | { readonly kind: "bearer"; readonly env: readonly string[] }
@@ -38,12 +38,43 @@ export interface Provider {
   /** The service's name of a model, where it is not what stands after the prefix. */
   readonly toModel?: (model: string) => string;
   readonly auth: Auth;
-  /** Appended to the base URL. */
-  readonly paths: Readonly<Partial<Record<Operation, string>>>;
+  /** Appended to the base URL; a function makes the URL where it lies elsewhere. */
+  readonly paths: Readonly<Partial<Record<Operation, string | ((apiBase: string) => string)>>>;
+  /**
+   * Which models take text completions by `paths.completion`; the rest are asked by chat. Missing:
+   * those that are meant for nothing else.
+   */
+  readonly completes?: (model: string) => boolean;
+  /** What differs of operations other than chat, both ways. */
+  readonly fit?: Readonly<Partial<Record<Operation, Fit>>>;
+  /** The most inputs that one request for embeddings may hold; more are asked for in turns. */
+  readonly embeddingBatch?: number;
+  /** It takes tokens of OpenAI's own in place of text to embed. */
+  readonly embedsTokens?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
   readonly adapt?: readonly Adaptation[];
   /** Where the table's facts come from. */
   readonly source: string;
+}
+
+export interface Fit {
+  readonly request?: (body: JsonObject) => JsonObject;
+  /** The reply as OpenAI's (for rerank, Cohere's) clients read it. */
+  readonly reply?: (body: JsonObject) => JsonObject;
+}
+
+/** What goes in the words of a dialect of chat; all else has one form that every provider takes. */
+export function isChat(operation: Operation): boolean {
+  return operation === "chat" || operation === "completion";
+}
+
+/** Whether a text completion reaches the model as one, and not carried over chat. */
+export function completesText(
+  provider: Provider,
+  { operation, upstreamModel }: Pick<Deployment, "operation" | "upstreamModel">,
+): boolean {
+  if (provider.paths.completion === undefined) return false;
+  return operation === "completion" || (provider.completes?.(upstreamModel) ?? false);
 }
 
 export function defineProvider(provider: Provider): Provider {
@@ -77,5 +108,6 @@ export function urlFor(
   operation: Operation,
 ): string | undefined {
   const path = provider.paths[operation];
+  if (typeof path === "function") return path(apiBase);
   return path === undefined ? undefined : `${apiBase}${path}`;
 }

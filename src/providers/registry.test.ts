@@ -1,6 +1,7 @@
 /** What every provider must do, whatever it is. A new one is tested by being registered. */
 import { describe, expect, test } from "bun:test";
 import type { ChatRequest } from "../domain/chat.ts";
+import type { Operation } from "../domain/model.ts";
 import { adaptBody, headersFor, urlFor } from "./provider.ts";
 import { findProvider, notServedYet, prefixes, providers } from "./registry.ts";
 
@@ -37,12 +38,16 @@ describe.each(providers.map((provider) => [provider.name, provider] as const))(
       }
     });
 
-    test("serves chat at an address", () => {
+    test("serves something at an address", () => {
       const base = provider.baseUrl ?? "http://host/v1";
       expect(base).toMatch(
         /^https:\/\/[^/]+(\/[\w./-]*)?[^/]$|^http:\/\/(localhost|127\.0\.0\.1|host)/,
       );
-      expect(URL.canParse(urlFor(provider, base, "chat") ?? "")).toBe(true);
+      const served = Object.keys(provider.paths) as Operation[];
+      expect(served).not.toBeEmpty();
+      for (const operation of served) {
+        expect(URL.canParse(urlFor(provider, base, operation) ?? "")).toBe(true);
+      }
       expect(provider.baseUrl ?? provider.baseUrlEnv?.[0]).toBeDefined();
       expect(provider.source).toStartWith("https://");
     });

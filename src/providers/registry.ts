@@ -1,11 +1,19 @@
 /** Every service we can call, and those that LiteLLM can and we cannot yet. */
 import { anthropic } from "./anthropic.ts";
 import { compatible } from "./compatible.ts";
-import { openai } from "./openai.ts";
+import { openai, textCompletionOpenai } from "./openai.ts";
 import { openaiLike } from "./openai-like.ts";
 import type { Provider } from "./provider.ts";
+import { rerankers } from "./rerankers.ts";
 
-export const providers: readonly Provider[] = [openai, anthropic, ...compatible, ...openaiLike];
+export const providers: readonly Provider[] = [
+  openai,
+  textCompletionOpenai,
+  anthropic,
+  ...rerankers,
+  ...compatible,
+  ...openaiLike,
+];
 
 const byPrefix: ReadonlyMap<string, Provider> = new Map(
   providers.flatMap((provider) =>
@@ -31,11 +39,11 @@ export const notServedYet: ReadonlySet<string> = new Set([
   ...["bedrock_converse", "bedrock_mantle", "bigmodel", "black_forest_labs", "chatgpt", "clarifai"],
   ...["cloudflare", "codestral", "cometapi", "compactifai", "databricks", "datarobot", "deepgram"],
   ...["elevenlabs", "empower", "exa_ai", "fal_ai", "firecrawl", "galadriel"],
-  ...["gigachat", "github_copilot", "gradient_ai", "heroku", "inception", "infinity", "jina_ai"],
+  ...["gigachat", "github_copilot", "gradient_ai", "heroku", "inception"],
   ...["langgraph", "lemonade", "maritalk", "milvus", "nlp_cloud"],
   ...["oci", "oobabooga", "opencode_go", "palm", "petals", "predibase"],
   ...["ragflow", "recraft", "replicate", "runwayml", "sagemaker", "sagemaker_chat", "sap"],
   ...["sarvam", "searxng", "snowflake", "soniox", "stability", "tavily", "tencent", "topaz"],
-  ...["text-completion-codestral", "text-completion-openai", "triton", "vertex_ai"],
-  ...["vertex_ai_beta", "voyage", "watsonx", "watsonx_text", "xinference"],
+  ...["text-completion-codestral", "triton", "vertex_ai"],
+  ...["vertex_ai_beta", "watsonx", "watsonx_text", "xinference"],
 ]);

@@ -20,7 +20,7 @@ export const queryLimits = {
 
 /** A request body of either dialect: both say `messages` with `role` and `content`, and `tools`. */
 export function toRoutingQuery(body: JsonObject): RoutingQuery {
-  const input = body["messages"] ?? body["input"];
+  const input = body["messages"] ?? body["input"] ?? body["prompt"];
   if (!Array.isArray(input)) {
     return toQuery(typeof input === "string" ? input : "", toTools(body["tools"]));
   }
@@ -73,11 +73,15 @@ export function hasAnswer(body: JsonObject): boolean {
 
 /** Tokens of the input by the rule of thumb of four characters each; images count as 800. */
 export function estimateInputTokens(body: JsonObject): number {
-  const messages = body["messages"] ?? body["input"];
+  const messages = body["messages"] ?? body["input"] ?? body["prompt"];
   let chars = lengthOf(body["system"]);
   if (typeof messages === "string") chars += messages.length;
   if (Array.isArray(messages)) {
     for (const message of messages) {
+      if (typeof message === "number") {
+        chars += 4; // a token already
+        continue;
+      }
       chars += 16; // role and framing
       chars += isObject(message) ? lengthOf(message["content"]) : lengthOf(message);
     }
@@ -93,6 +97,7 @@ function lengthOf(content: Json | undefined): number {
   if (!Array.isArray(content)) return 0;
   let chars = 0;
   for (const part of content) {
+    if (typeof part === "number") chars += 4;
     if (!isObject(part)) continue;
     if (typeof part["text"] === "string") chars += part["text"].length;
     else if (part["type"] === "image_url" || part["type"] === "image") chars += imageChars;

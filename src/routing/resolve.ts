@@ -2,7 +2,7 @@
  * What a requested name stands for. Order, as LiteLLM resolves: deployment id, alias, exact group,
  * wildcard group (longest pattern first, captured parts put into the target), `*`, automatic.
  */
-import type { Deployment, Operation } from "../domain/model.ts";
+import { type Deployment, isFor, type Operation } from "../domain/model.ts";
 import { createLru } from "../std/lru.ts";
 
 export interface ModelGroup {
@@ -19,7 +19,11 @@ export interface Resolution {
 }
 
 export interface ResolveTable {
-  find(name: string, operation: Operation): Resolution | undefined;
+  /**
+   * With the deployments that serve the operation; none, where the operator's `mode` says that all
+   * of them are for something else. Without an operation: all.
+   */
+  find(name: string, operation?: Operation): Resolution | undefined;
   /** Every group without wildcards, in configured order: `/v1/models`. */
   readonly groups: readonly ModelGroup[];
   readonly autoNames: readonly string[];
@@ -58,12 +62,14 @@ export function createResolveTable(settings: ResolveSettings): ResolveTable {
   patterns.sort((a, b) => b.name.length - a.name.length || stars(a.name) - stars(b.name));
   const derived = createLru<string, Resolution>(derivedLimit);
 
-  function findAuto(name: string, operation: Operation): Resolution | undefined {
+  function findAuto(name: string, operation: Operation = "chat"): Resolution | undefined {
     const auto = Object.hasOwn(autoModels, name) ? autoModels[name] : undefined;
     if (!auto) return undefined;
     const wanted = auto.candidates ?? [...exact.keys()];
     const members = wanted.flatMap((group) => exact.get(group)?.deployments ?? []);
-    const able = members.filter((deployment) => deployment.operation === operation);
+    // A completion is carried over chat.
+    const kind = operation === "completion" ? "chat" : operation;
+    const able = members.filter((deployment) => deployment.operation === kind);
     return able.length > 0 ? { kind: "auto", group: name, deployments: able } : undefined;
   }
 
@@ -81,7 +87,12 @@ export function createResolveTable(settings: ResolveSettings): ResolveTable {
     return undefined;
   }
 
-  function find(name: string, operation: Operation): Resolution | undefined {
+  function find(name: string, operation?: Operation): Resolution | undefined {
+    const found = findAny(name, operation);
+    return found && operation ? fit(found, operation) : found;
+  }
+
+  function findAny(name: string, operation?: Operation): Resolution | undefined {
     const hit = exact.get(name);
     const alias = Object.hasOwn(aliases, name) ? aliases[name] : undefined;
     if (hit && !alias && !byId.has(name)) return hit;
@@ -101,6 +112,18 @@ export function createResolveTable(settings: ResolveSettings): ResolveTable {
     names: [...new Set([...exact.keys(), ...shown.map(([name]) => name), ...autoNames])],
     deployments,
   };
+}
+
+/**
+ * The deployments meant for an operation. Where the catalog knows of none its word is set aside (it
+ * may be out of date, and the provider knows best); the operator's word holds.
+ */
+function fit(found: Resolution, operation: Operation): Resolution {
+  const { deployments } = found;
+  if (deployments.every((deployment) => isFor(deployment, operation))) return found;
+  const meant = deployments.filter((deployment) => isFor(deployment, operation));
+  const open = deployments.filter(({ operationFrom }) => operationFrom !== "operator");
+  return { ...found, deployments: meant.length > 0 ? meant : open };
 }
 
 const stars = (name: string) => name.split("*").length - 1;

@@ -2,7 +2,7 @@
 
 import type { Config } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
-import { dialects } from "../../src/dialects/registry.ts";
+import { callerDialects } from "../../src/dialects/registry.ts";
 import type { CallEvent } from "../../src/domain/event.ts";
 import { isObject, type JsonObject } from "../../src/domain/json.ts";
 import { toRouterOptions } from "../../src/gateway.ts";
@@ -89,7 +89,7 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
       onRouterFailure: (error) => failures.push(error),
     }),
     client: createProviderClient({ outbound, findProvider }),
-    getDialect: (name) => dialects[name],
+    getDialect: (name) => callerDialects[name],
     retryBudget: createRetryBudget(clock),
     activity: createActivity(),
     telemetry,

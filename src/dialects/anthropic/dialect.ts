@@ -1,5 +1,5 @@
 /** Anthropic's Messages API. Source: https://platform.claude.com/docs/en/api/messages */
-import type { Dialect } from "../dialect.ts";
+import type { WideDialect } from "../dialect.ts";
 import { decodeRequest } from "./decode-request.ts";
 import { decodeStream } from "./decode-stream.ts";
 import { encodeRequest } from "./encode-request.ts";
@@ -9,7 +9,7 @@ import { finishReasonOf, usageOf } from "./facts.ts";
 import { decodeReply, encodeReply } from "./reply.ts";
 import { createStreamWatch } from "./watch.ts";
 
-export const anthropic: Dialect = {
+export const anthropic: WideDialect = {
   name: "anthropic",
   decodeRequest,
   encodeReply,

@@ -1,5 +1,5 @@
 /** OpenAI's chat completions. Source: https://platform.openai.com/docs/api-reference/chat */
-import type { Dialect } from "../dialect.ts";
+import type { WideDialect } from "../dialect.ts";
 import { decodeRequest } from "./decode-request.ts";
 import { encodeRequest } from "./encode-request.ts";
 import { decodeError, encodeError, encodeStreamError } from "./errors.ts";
@@ -7,7 +7,7 @@ import { decodeReply, finishReasonOf, usageOf } from "./reply.ts";
 import { decodeStream, encodeStream } from "./stream.ts";
 import { createStreamWatch } from "./watch.ts";
 
-export const openaiChat: Dialect = {
+export const openaiChat: WideDialect = {
   name: "openai-chat",
   decodeRequest,
   encodeReply: (reply) => reply,

@@ -19,6 +19,7 @@ const usageOnly: FrameFacts = { ...plain, usageOnly: true };
 /** Where a delta carries something of the answer: the key, then a value that is not empty. */
 const answers = [
   ['"content":', '"'],
+  ['"text":', '"'], // of a text completion
   ['"tool_calls":', "["],
   ['"reasoning_content":', '"'],
   ['"reasoning":', '"'],

@@ -51,7 +51,7 @@ function listModels(request: Request, { table }: Services): Response {
 }
 
 function oneModel(request: Request, { table }: Services, name: string): Response {
-  const found = table.find(name, "chat") ?? table.find(name, "embedding");
+  const found = table.find(name);
   if (!found) {
     throw new GatewayError(
       "model_not_found",
@@ -67,7 +67,7 @@ const isAnthropic = (request: Request) => request.headers.has("anthropic-version
 
 function ownerOf(name: string, table: Services["table"]): string {
   if (table.autoNames.includes(name)) return "routeiq";
-  const found = table.find(name, "chat") ?? table.find(name, "embedding");
+  const found = table.find(name);
   return found?.deployments[0]?.provider ?? "routeiq";
 }
 

@@ -1,0 +1,329 @@
+/** The other OpenAI families, end to end: the real SDK, a running gateway, scripted upstreams over HTTP. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import OpenAI from "openai";
+import type { Gateway } from "../src/gateway.ts";
+import { createOutbound } from "../src/security/outbound.ts";
+import { createFamilyUpstream, type FamilyUpstream, floats } from "./support/family-upstream.ts";
+import { startTestGateway } from "./support/gateway.ts";
+
+let upstream: FamilyUpstream;
+let gateway: Gateway;
+let log: readonly string[];
+let openai: OpenAI;
+
+const yaml = (base: string) => `
+model_list:
+  - {model_name: instruct, litellm_params: {model: openai/gpt-3.5-turbo-instruct, api_base: ${base}, api_key: up}}
+  - {model_name: chatty, litellm_params: {model: openai/gpt-4o-mini, api_base: ${base}, api_key: up}}
+  - {model_name: claude, litellm_params: {model: anthropic/claude-sonnet-4-5, api_base: ${base}, api_key: up}}
+  - {model_name: embed, litellm_params: {model: openai/text-embedding-3-small, api_base: ${base}, api_key: up}}
+  - {model_name: floats-only, litellm_params: {model: cohere/embed-v4.0, api_base: ${base}, api_key: up}}
+  - {model_name: mod, litellm_params: {model: openai/omni-moderation-latest, api_base: ${base}, api_key: up}}
+  - {model_name: rank, litellm_params: {model: cohere/rerank-english-v3.0, api_base: ${base}, api_key: up}}
+  - {model_name: jina, litellm_params: {model: jina_ai/jina-reranker-v2, api_base: ${base}, api_key: up, input_cost_per_token: 0.000001}}
+  - {model_name: voyage, litellm_params: {model: voyage/rerank-2, api_base: ${base}, api_key: up}}
+  - {model_name: draw, litellm_params: {model: openai/gpt-image-1, api_base: ${base}, api_key: up}}
+  - {model_name: speak, litellm_params: {model: openai/tts-1, api_base: ${base}, api_key: up}}
+  - {model_name: hear, litellm_params: {model: openai/whisper-1, api_base: ${base}, api_key: up}}
+  - {model_name: nowhere, litellm_params: {model: openai/unheard-of, api_base: ${base}, api_key: up}}
+  - {model_name: told, litellm_params: {model: openai/x, api_base: ${base}, api_key: up}, model_info: {mode: embedding}}
+  - {model_name: groq, litellm_params: {model: groq/x, api_base: ${base}, api_key: up}}
+router_settings: {num_retries: 1}
+general_settings: {master_key: sk-test}
+routeiq_settings: {body_limit_bytes: 1048576, telemetry: {events: false}}
+`;
+
+beforeAll(async () => {
+  upstream = createFamilyUpstream();
+  const started = await startTestGateway({
+    yaml: yaml(`${upstream.url}/v1`),
+    outbound: createOutbound(),
+  });
+  gateway = started.gateway;
+  log = started.log;
+  openai = new OpenAI({ baseURL: `${gateway.url}/v1`, apiKey: "sk-test", maxRetries: 0 });
+});
+afterAll(async () => {
+  await gateway?.close();
+  upstream?.close();
+});
+
+const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
+  fetch(`${gateway.url}${path}`, {
+    method: "POST",
+    headers: { authorization: "Bearer sk-test", "content-type": "application/json", ...headers },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+const errorOf = async (response: Response) =>
+  ((await response.json()) as { error: { code: string; param: string | null; message: string } })
+    .error;
+
+describe("completions", () => {
+  test("pass to a model that completes", async () => {
+    const { data, response } = await openai.completions
+      .create({ model: "instruct", prompt: ["a", "b"], echo: true, logprobs: 2, max_tokens: 5 })
+      .withResponse();
+    expect(data.object).toBe("text_completion");
+    expect(data.choices[0]?.text).toBe("completed a,b");
+    expect(upstream.last()).toMatchObject({
+      path: "/v1/completions",
+      body: { model: "gpt-3.5-turbo-instruct", prompt: ["a", "b"], echo: true, logprobs: 2 },
+    });
+    expect(Number(response.headers.get("x-routeiq-cost-usd"))).toBeGreaterThan(0);
+  });
+
+  test.each(["instruct", "chatty", "claude"])("stream from %s", async (model) => {
+    const stream = await openai.completions.create({
+      model,
+      prompt: "say it",
+      stream: true,
+      max_tokens: 5,
+      stream_options: { include_usage: true },
+    });
+    let text = "";
+    let finish: string | null = null;
+    let total = 0;
+    for await (const chunk of stream) {
+      expect(chunk.object).toBe("text_completion");
+      text += chunk.choices[0]?.text ?? "";
+      finish ??= chunk.choices[0]?.finish_reason ?? null;
+      total = chunk.usage?.total_tokens ?? total;
+    }
+    expect(text).toBe("one two");
+    expect(finish).toBe("stop");
+    expect(total).toBeGreaterThan(0);
+  });
+
+  test.each(["chatty", "claude"])("are carried over chat to %s", async (model) => {
+    const reply = await openai.completions.create({ model, prompt: "say it", max_tokens: 9, n: 1 });
+    expect(reply).toMatchObject({
+      object: "text_completion",
+      choices: [{ text: "one two", index: 0, finish_reason: "stop", logprobs: null }],
+    });
+    expect(reply.id).toStartWith("cmpl-");
+    expect(upstream.last().path).toEndWith(model === "claude" ? "/messages" : "/chat/completions");
+    expect(upstream.last().body["prompt"]).toBeUndefined();
+  });
+
+  test.each([
+    ["echo", { echo: true }],
+    ["suffix", { suffix: "end" }],
+    ["logprobs", { logprobs: 1 }],
+    ["best_of", { best_of: 2 }],
+    ["prompt", { prompt: ["a", "b"] }],
+    ["prompt", { prompt: [1, 2] }],
+  ])("a chat model cannot do %s, and it is said", async (param, more) => {
+    const calls = upstream.seen.length;
+    const response = await post("/completions", { model: "chatty", prompt: "x", ...more });
+    expect(response.status).toBe(400);
+    expect(await errorOf(response)).toMatchObject({ code: "unsupported_capability", param });
+    expect(upstream.seen.length).toBe(calls);
+  });
+
+  test("at Azure's path", async () => {
+    const response = await post("/openai/deployments/instruct/completions", { prompt: "a" });
+    expect(response.status).toBe(200);
+  });
+});
+
+describe("embeddings", () => {
+  test("base64 as the SDK asks for it, from a provider of base64", async () => {
+    const { data } = await openai.embeddings.create({ model: "embed", input: ["a", "b"] });
+    expect(data.map(({ embedding }) => [...embedding])).toEqual([floats(0), floats(1)]);
+    expect(upstream.last().body["encoding_format"]).toBe("base64");
+  });
+
+  test("base64 for the SDK from a provider that knows numbers alone", async () => {
+    const { data } = await openai.embeddings.create({ model: "floats-only", input: "a" });
+    expect([...(data[0]?.embedding ?? [])]).toEqual(floats(0));
+  });
+
+  test("numbers where base64 came", async () => {
+    const response = await post("/embeddings", { model: "embed", input: "a", always64: true });
+    const { data } = (await response.json()) as { data: { embedding: number[] }[] };
+    expect(data[0]?.embedding).toEqual(floats(0));
+  });
+
+  test("more inputs than a request holds go in several, and come back in order", async () => {
+    const input = Array.from({ length: 200 }, (_, i) => `${i}`);
+    const before = upstream.seen.length;
+    const reply = await openai.embeddings.create({
+      model: "floats-only",
+      input,
+      encoding_format: "float",
+      dimensions: 2,
+    });
+    expect(
+      upstream.seen.slice(before).map(({ body }) => (body["input"] as string[]).length),
+    ).toEqual([96, 96, 8]);
+    expect(upstream.last().body["dimensions"]).toBe(2);
+    expect(reply.data.map(({ index }) => index)).toEqual(input.map((_, i) => i));
+    expect(reply.data[97]?.embedding).toEqual(floats(97));
+    expect(reply.usage).toEqual({ prompt_tokens: 200, total_tokens: 200 });
+  });
+
+  test("tokens reach a provider that takes them, and are refused for one that does not", async () => {
+    const reply = await openai.embeddings.create({ model: "embed", input: [[1, 2], [3]] });
+    expect(reply.data).toHaveLength(2);
+    expect(upstream.last().body["input"]).toEqual([[1, 2], [3]]);
+    const response = await post("/v1/embeddings", { model: "floats-only", input: [1, 2] });
+    expect(await errorOf(response)).toMatchObject({
+      code: "unsupported_capability",
+      param: "input",
+    });
+  });
+});
+
+describe("moderations and rerank", () => {
+  test("the SDK moderates, also without a model", async () => {
+    const named = await openai.moderations.create({ model: "mod", input: "hi" });
+    expect(named.results[0]?.flagged).toBe(false);
+    const { data, response } = await openai.moderations
+      .create({ input: ["a", "b"] })
+      .withResponse();
+    expect(data.results).toHaveLength(2);
+    expect(upstream.last().body).toEqual({ input: ["a", "b"], model: "omni-moderation-latest" });
+    expect(response.headers.get("x-routeiq-cost-usd")).toBe("0"); // its price is zero, and known
+  });
+
+  test.each(["/rerank", "/v1/rerank", "/v2/rerank"])("%s in Cohere's form", async (path) => {
+    const response = await post(path, {
+      model: "rank",
+      query: "q",
+      documents: ["a", { text: "b" }],
+      top_n: 1,
+      return_documents: true,
+    });
+    expect(await response.json()).toMatchObject({
+      id: "r1",
+      results: [{ index: 1, relevance_score: 0.9 }],
+      meta: { billed_units: { search_units: 1 } },
+    });
+    expect(upstream.last()).toMatchObject({ path: "/v1/v2/rerank" });
+    expect(upstream.last().body).toEqual({
+      model: "rerank-english-v3.0",
+      query: "q",
+      documents: ["a", "b"],
+      top_n: 1,
+    });
+    expect(Number(response.headers.get("x-routeiq-cost-usd"))).toBe(0.002);
+  });
+
+  test.each([
+    ["jina", "top_n"],
+    ["voyage", "top_k"],
+  ])("%s answers in Cohere's form too", async (model, key) => {
+    const response = await post("/rerank", { model, query: "q", documents: ["a", "b"], top_n: 1 });
+    const reply = (await response.json()) as { id: string };
+    expect(reply).toMatchObject({
+      results: [{ index: 1, relevance_score: 0.9, document: { text: "b" } }],
+      meta: { billed_units: { total_tokens: 20 } },
+    });
+    expect(reply.id).toStartWith("rerank-");
+    expect(upstream.last().body[key]).toBe(1);
+  });
+});
+
+describe("images and speech", () => {
+  test("the SDK draws", async () => {
+    const { data, response } = await openai.images
+      .generate({ model: "draw", prompt: "a cat", n: 2, size: "1024x1024" })
+      .withResponse();
+    expect(data.data).toHaveLength(2);
+    expect(Number(response.headers.get("x-routeiq-cost-usd"))).toBe(0.04005);
+  });
+
+  test("a picture comes in parts", async () => {
+    const stream = await openai.images.generate({
+      model: "draw",
+      prompt: "a cat",
+      stream: true,
+      partial_images: 1,
+    });
+    const types: string[] = [];
+    for await (const event of stream) types.push(event.type);
+    expect(types).toEqual(["image_generation.partial_image", "image_generation.completed"]);
+  });
+
+  test("the SDK hears sound, as it comes", async () => {
+    const response = await openai.audio.speech.create({
+      model: "speak",
+      input: "hällo",
+      voice: "alloy",
+    });
+    expect(response.headers.get("content-type")).toBe("audio/mpeg");
+    expect(Number(response.headers.get("x-routeiq-cost-usd"))).toBe(0.000075);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    expect(Buffer.from(bytes).equals(upstream.sound)).toBe(true);
+  });
+
+  test("speech as events", async () => {
+    const response = await post("/audio/speech", {
+      model: "speak",
+      input: "hi",
+      voice: "alloy",
+      stream_format: "sse",
+    });
+    expect(response.headers.get("content-type")).toStartWith("text/event-stream");
+    expect(await response.text()).toContain("speech.audio.done");
+  });
+
+  test("sound that breaks off breaks the connection", async () => {
+    const read = post("/audio/speech", { model: "speak", input: "CUT", voice: "a" });
+    expect(read.then((response) => response.arrayBuffer())).rejects.toThrow();
+  });
+
+  test("a failure before the first byte is tried again", async () => {
+    upstream.failNext(1);
+    const response = await post("/audio/speech", { model: "speak", input: "hi", voice: "a" });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("x-routeiq-attempts")).toBe("2");
+    await response.arrayBuffer();
+  });
+});
+
+describe("what cannot be", () => {
+  test.each([
+    ["/moderations", { model: "mod" }, "invalid_request", "input"],
+    ["/rerank", { model: "rank", query: "q", documents: [] }, "invalid_request", "documents"],
+    ["/rerank", { query: "q", documents: ["a"] }, "invalid_request", "model"],
+    ["/images/generations", { model: "draw", prompt: 3 }, "invalid_request", "prompt"],
+    ["/audio/speech", { model: "speak", input: ["a"] }, "invalid_request", "input"],
+    ["/completions", { model: "instruct" }, "invalid_request", "prompt"],
+    ["/audio/speech", { model: "claude", input: "a" }, "unsupported_capability", "model"],
+    ["/images/generations", { model: "groq", prompt: "a" }, "unsupported_capability", "model"],
+    [
+      "/chat/completions",
+      { model: "told", messages: [{ role: "user", content: "x" }] },
+      "unsupported_capability",
+      "model",
+    ],
+    [
+      "/images/generations",
+      { model: "draw", prompt: "a", api_key: "k" },
+      "invalid_request",
+      "api_key",
+    ],
+  ])("%s %j", async (path, body, code, param) => {
+    const response = await post(path, body);
+    expect(response.status).toBe(400);
+    expect(await errorOf(response)).toMatchObject({ code, param });
+  });
+
+  test("a provider's refusal is told in OpenAI's words", async () => {
+    const response = await post("/images/generations", { model: "draw", prompt: "REFUSE" });
+    expect(response.status).toBe(400);
+    expect((await errorOf(response)).message).toContain("your prompt was rejected");
+  });
+
+  test("a model without a price is counted, and its header left out", async () => {
+    const response = await post("/images/generations", { model: "nowhere", prompt: "a cat" });
+    expect(response.status).toBe(200);
+    expect(response.headers.get("x-routeiq-cost-usd")).toBeNull();
+    const metrics = await (
+      await fetch(`${gateway.url}/metrics`, { headers: { authorization: "Bearer sk-test" } })
+    ).text();
+    expect(metrics).toMatch(/gateway_cost_errors_total\{[^}]*unheard-of[^}]*\} 1/);
+    expect(log.join("\n")).toContain("no price is known of some models");
+  });
+});
