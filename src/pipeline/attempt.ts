@@ -33,15 +33,32 @@ import { type AttemptTimers, deadlineExceeded, startTimers, timeoutsFor } from "
 
 type Because = AttemptRecord["because"];
 
-/** @throws GatewayError of the group that was asked for, when it and its fallbacks have failed. */
-export async function attempt(
+/**
+ * The first attempt, and where it fails all that may follow it. Not an async function: the success
+ * of a first attempt is the hot path, and each one in between costs it microseconds.
+ * @throws GatewayError of the group that was asked for, when it and its fallbacks have failed.
+ */
+export function attempt(
+  call: Call,
+  ranking: Ranking,
+  record: CallRecord,
+  services: Services,
+): Promise<Reply> {
+  return once(call, ranking.first, ranking, "first", record, services).catch((thrown: unknown) =>
+    attemptOn(toGatewayError(thrown), call, ranking, record, services),
+  );
+}
+
+/** After a failed first attempt: the rest of the group, then the fallbacks. */
+async function attemptOn(
+  failure: GatewayError,
   call: Call,
   ranking: Ranking,
   record: CallRecord,
   services: Services,
 ): Promise<Reply> {
   try {
-    return await attemptGroup(call, ranking, "first", record, services);
+    return await retryGroup(failure, call, ranking, record, services);
   } catch (thrown) {
     const original = toGatewayError(thrown);
     for (const group of fallbacksFor(original, call, services.config)) {
@@ -50,7 +67,7 @@ export async function attempt(
         const next = await select(call, record, services, group);
         if (!services.retryBudget.take()) break;
         record.fallbacks++;
-        return await attemptGroup(call, next, "fallback", record, services);
+        return await attemptFallback(call, next, record, services);
       } catch (again) {
         // The first group's failure is what the caller asked about; this one is in the receipt.
         if (endsCall(toGatewayError(again))) throw again;
@@ -60,30 +77,42 @@ export async function attempt(
   }
 }
 
-async function attemptGroup(
+async function attemptFallback(
   call: Call,
   ranking: Ranking,
-  because: Because,
+  record: CallRecord,
+  services: Services,
+): Promise<Reply> {
+  try {
+    return await once(call, ranking.first, ranking, "fallback", record, services);
+  } catch (thrown) {
+    return retryGroup(toGatewayError(thrown), call, ranking, record, services);
+  }
+}
+
+/** The loop: another attempt after each failure, until one answers or none may follow. */
+async function retryGroup(
+  failure: GatewayError,
+  call: Call,
+  ranking: Ranking,
   record: CallRecord,
   services: Services,
 ): Promise<Reply> {
   const failed = new Set<string>();
   let deployment = ranking.first;
-  let why = because;
+  let error = failure;
   for (let retry = 0; ; retry++) {
-    const siblings = siblingsOf(ranking, deployment);
+    failed.add(deployment.id);
+    if (endsCall(error) || retry >= retriesFor(error, call, deployment, services.config))
+      throw error;
+    const next = nextTry(error, retry, deployment, failed, ranking, record, services);
+    if (!next) throw error;
+    if (next.waitMs > 0) await wait(next.waitMs, error, call, record, services);
+    deployment = next.deployment;
     try {
-      return await once(call, deployment, siblings, why, record, services);
+      return await once(call, deployment, ranking, "retry", record, services);
     } catch (thrown) {
-      const error = toGatewayError(thrown);
-      failed.add(deployment.id);
-      if (endsCall(error) || retry >= retriesFor(error, call, deployment, services.config))
-        throw error;
-      const next = nextTry(error, retry, deployment, failed, ranking, record, services);
-      if (!next) throw error;
-      if (next.waitMs > 0) await wait(next.waitMs, error, call, record, services);
-      deployment = next.deployment;
-      why = "retry";
+      error = toGatewayError(thrown);
     }
   }
 }
@@ -168,7 +197,7 @@ async function wait(
 async function once(
   call: Call,
   deployment: Deployment,
-  siblings: readonly Deployment[],
+  ranking: Ranking,
   because: Because,
   record: CallRecord,
   services: Services,
@@ -185,7 +214,7 @@ async function once(
   const run: Run = {
     call,
     deployment,
-    siblings,
+    ranking,
     because,
     record,
     services,
@@ -212,7 +241,7 @@ async function once(
     timers.stop();
     const error = beforeCommit(toGatewayError(thrown));
     if (endsCall(error)) ticket.released();
-    else ticket.failed(error, config.router, siblings);
+    else ticket.failed(error, config.router, siblingsOf(ranking, deployment));
     writeDown(run, endsCall(error) ? "cancelled" : "failed", error);
     throw error;
   }
@@ -221,7 +250,7 @@ async function once(
 interface Run {
   readonly call: Call;
   readonly deployment: Deployment;
-  readonly siblings: readonly Deployment[];
+  readonly ranking: Ranking;
   readonly because: Because;
   readonly record: CallRecord;
   readonly services: Services;
@@ -280,7 +309,7 @@ async function takeStream(
     record.finishReason = feed.facts.finishReason;
     if (end.outcome === "success") succeed(run);
     else if (end.error && !endsCall(end.error))
-      run.ticket.failed(end.error, services.config.router, run.siblings);
+      run.ticket.failed(end.error, services.config.router, siblingsOf(run.ranking, run.deployment));
     else run.ticket.released();
     const attempted =
       end.outcome === "success" ? "ok" : end.error && !endsCall(end.error) ? "failed" : "cancelled";
