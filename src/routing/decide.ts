@@ -94,13 +94,14 @@ export function decide(input: DecideInput): Decided {
 
 function toScore(
   candidate: CandidateInput,
-  { router, scores, inputTokens }: DecideInput,
+  input: DecideInput,
   lambda: number,
 ): Mutable<CandidateScore> {
+  const { router, scores, inputTokens } = input;
   const { model, group, label } = candidate;
   if (candidate.filtered) return { model, group, filtered: candidate.filtered, probability: 0 };
   const known = label >= 0;
-  const quality = known ? (scores.quality[label] as number) : mean(router.labelQuality);
+  const quality = known ? (scores.quality[label] as number) : priorQuality(candidate, input);
   const outputTokens = known ? (scores.outputTokens[label] as number) : Number.NaN;
   const latencyMs = known ? (scores.latencyMs[label] as number) : Number.NaN;
   const costUsd = predictCost(candidate, { router, scores, inputTokens, outputTokens });
@@ -145,6 +146,37 @@ function predictCost(
   return Number.isFinite(seen) ? seen : router.costRefUsd;
 }
 
-function mean(values: Float32Array): number {
-  return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
+/**
+ * What to think of a model that the artifact does not know: what known ones of its price are worth,
+ * by a line through (log price, mean quality) of this call's known candidates, kept within what they
+ * reach; their mean where prices say nothing.
+ */
+function priorQuality({ price }: CandidateInput, { router, candidates }: DecideInput): number {
+  const known = candidates.filter((one) => one.label >= 0 && toLogPrice(one.price) !== undefined);
+  const at = toLogPrice(price);
+  const qualities = known.map(({ label }) => router.labelQuality[label] as number);
+  if (at === undefined || known.length < 2) return mean(router.labelQuality);
+  const prices = known.map((one) => toLogPrice(one.price) as number);
+  const centre = mean(prices);
+  const level = mean(qualities);
+  let product = 0;
+  let square = 0;
+  prices.forEach((x, i) => {
+    product += (x - centre) * ((qualities[i] as number) - level);
+    square += (x - centre) ** 2;
+  });
+  const line = level + (square > 0 ? (product / square) * (at - centre) : 0);
+  return Math.max(Math.min(...qualities), Math.min(Math.max(...qualities), line));
+}
+
+/** Of a token each way; undefined without a price, or where it is free. */
+function toLogPrice(price: Price | undefined): number | undefined {
+  const both = price ? price.inputUsdPerToken + price.outputUsdPerToken : 0;
+  return both > 0 ? Math.log(both) : undefined;
+}
+
+function mean(values: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i] as number;
+  return sum / Math.max(1, values.length);
 }
