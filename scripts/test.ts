@@ -6,4 +6,5 @@ const words = process.argv.slice(2);
 // Before the tests, so that none of them has to wait for it, and its failure is told once.
 const needsBinary = words.length === 0 || words.some((word) => /e2e|bench/.test(word));
 if (needsBinary) ensureBinary();
-runOrExit([bun, "test", ...words]);
+// Bun gives a test 5 s; a slow, shared machine may need more.
+runOrExit([bun, "test", "--timeout", "60000", ...words]);

@@ -143,7 +143,7 @@ test("models are listed, and found by name", async () => {
 describe("errors reach the SDK as its own classes", () => {
   test("an unknown model", async () => {
     const failure = openai.chat.completions.create({ model: "nope", messages: ask("x") });
-    await expect(failure.then()).rejects.toBeInstanceOf(OpenAI.NotFoundError);
+    await expect(failure.then()).rejects.toBeInstanceOf(OpenAI.BadRequestError);
   });
 
   test("a request that the provider refuses keeps its status", async () => {
