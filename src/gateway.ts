@@ -20,6 +20,7 @@ import { createSpend } from "./pipeline/spend.ts";
 import { loadCatalog } from "./providers/catalog.ts";
 import { createProviderClient } from "./providers/client.ts";
 import { toDeployments } from "./providers/deployments.ts";
+import { createPassThroughTable } from "./providers/pass-through.ts";
 import { findProvider } from "./providers/registry.ts";
 import { findBalancer } from "./routing/balancers/registry.ts";
 import { simpleShuffle } from "./routing/balancers/simple-shuffle.ts";
@@ -254,6 +255,8 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       onRouterFailure: (error) =>
         telemetry.log("error", "the trained router failed; routing was static", { error }),
     }),
+    passThrough: createPassThroughTable({ config, deployments, env }),
+    factsOf: catalog.factsOf,
     client: createProviderClient({
       outbound: options.outbound,
       findProvider,

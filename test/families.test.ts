@@ -30,7 +30,7 @@ model_list:
   - {model_name: groq, litellm_params: {model: groq/x, api_base: ${base}, api_key: up}}
 router_settings: {num_retries: 1}
 general_settings: {master_key: sk-test}
-routeiq_settings: {body_limit_bytes: 1048576, telemetry: {events: false}}
+routeiq_settings: {body_limit_bytes: 4194304, telemetry: {events: false}}
 `;
 
 beforeAll(async () => {
@@ -279,6 +279,225 @@ describe("images and speech", () => {
     expect(response.status).toBe(200);
     expect(response.headers.get("x-routeiq-attempts")).toBe("2");
     await response.arrayBuffer();
+  });
+});
+
+const wav = (bytes: number) => new File([new Uint8Array(bytes).fill(7)], "a.wav");
+
+/** A form in the order given: where the model stands decides what has to wait for it. */
+function formOf(fields: readonly (readonly [string, string | File])[]): FormData {
+  const form = new FormData();
+  for (const [name, value] of fields) form.append(name, value);
+  return form;
+}
+
+const send = (path: string, body: BodyInit, headers: Record<string, string> = {}) =>
+  fetch(`${gateway.url}${path}`, {
+    method: "POST",
+    headers: { authorization: "Bearer sk-test", ...headers },
+    body,
+  });
+
+describe("forms", () => {
+  test("the SDK transcribes", async () => {
+    const { data, response } = await openai.audio.transcriptions
+      .create({ file: wav(5_000), model: "hear", language: "de" })
+      .withResponse();
+    expect(data.text).toBe("one two");
+    expect(upstream.last().form).toEqual({
+      file: "file a.wav 5000",
+      model: "whisper-1",
+      language: "de",
+    });
+    expect(upstream.last().headers.get("authorization")).toBe("Bearer up");
+    expect(Number(response.headers.get("x-routeiq-cost-usd"))).toBe(0.006); // 60 s
+  });
+
+  test("the SDK translates, and hears a transcript as it comes", async () => {
+    const translated = await openai.audio.translations.create({ file: wav(10), model: "hear" });
+    expect(translated.text).toBe("one two");
+    const stream = await openai.audio.transcriptions.create({
+      file: wav(10),
+      model: "hear",
+      stream: true,
+    });
+    const types: string[] = [];
+    for await (const event of stream) types.push(event.type);
+    expect(types).toEqual(["transcript.text.delta", "transcript.text.done"]);
+  });
+
+  test("subtitles pass as text, and tell how long they are", async () => {
+    const { response } = await openai.audio.transcriptions
+      .create({ file: wav(10), model: "hear", response_format: "srt" })
+      .withResponse();
+    expect(response.headers.get("content-type")).toStartWith("text/plain");
+    expect(Number(response.headers.get("x-routeiq-cost-usd"))).toBe(0.00125);
+  });
+
+  test("the SDK edits and varies pictures", async () => {
+    const image = [new File(["a"], "a.png"), new File(["bc"], "b.png")];
+    const edited = await openai.images.edit({ model: "draw", image, prompt: "a hat" });
+    expect(edited.data).toHaveLength(1);
+    expect(upstream.last().form).toMatchObject({ model: "gpt-image-1", "image[]": "file b.png 2" });
+    const varied = await openai.images.createVariation({ image: new File(["a"], "a.png") });
+    expect(varied.data).toHaveLength(1);
+    expect(upstream.last().form?.["model"]).toBe("gpt-image-1");
+    const response = await post("/images/edits", { model: "draw", prompt: "a", images: [] });
+    expect(response.status).toBe(200); // newer clients send JSON
+  });
+
+  test.each([
+    ["the model first", true],
+    ["the model last", false],
+  ])("a large file is sent on as it comes, %s", async (_name, first) => {
+    const file = wav(3_000_000);
+    const padding: readonly [string, string] = ["prompt", "x".repeat(100_000)];
+    const fields: (readonly [string, string | File])[] = [["file", file], padding];
+    if (first) fields.unshift(["model", "hear"]);
+    else fields.push(["model", "hear"]);
+    const response = await send("/v1/audio/transcriptions", formOf(fields));
+    expect(response.status).toBe(200);
+    expect(upstream.last().form).toMatchObject({
+      file: "file a.wav 3000000",
+      prompt: padding[1],
+      model: "whisper-1",
+    });
+  });
+
+  test("what is meant for the gateway stays here, and Azure's path names the model", async () => {
+    const path = "/openai/deployments/hear/audio/transcriptions";
+    const form = formOf([
+      ["file", wav(3)],
+      ["num_retries", "0"],
+      ["tags", '["a"]'],
+    ]);
+    const response = await send(path, form);
+    expect(response.status).toBe(200);
+    expect(upstream.last().form).toEqual({ file: "file a.wav 3", model: "whisper-1" });
+  });
+
+  test("a small form is sent again after a failure", async () => {
+    upstream.failNext(1);
+    const response = await send(
+      "/audio/transcriptions",
+      formOf([
+        ["file", wav(9)],
+        ["model", "hear"],
+      ]),
+    );
+    expect(response.status).toBe(200);
+    expect(response.headers.get("x-routeiq-attempts")).toBe("2");
+  });
+
+  const cases: readonly [
+    string,
+    readonly (readonly [string, string | File])[],
+    number,
+    string,
+    string | null,
+  ][] = [
+    ["no file", [["model", "hear"]], 400, "invalid_request", "file"],
+    ["no model", [["file", wav(1)]], 400, "invalid_request", "model"],
+    [
+      "a model twice",
+      [
+        ["model", "hear"],
+        ["file", wav(1)],
+        ["model", "speak"],
+      ],
+      400,
+      "invalid_request",
+      "model",
+    ],
+    [
+      "a file for a model",
+      [
+        ["model", wav(1)],
+        ["file", wav(1)],
+      ],
+      400,
+      "invalid_request",
+      "model",
+    ],
+    [
+      "an address of its own",
+      [
+        ["model", "hear"],
+        ["api_base", "http://x"],
+        ["file", wav(1)],
+      ],
+      400,
+      "invalid_request",
+      "api_base",
+    ],
+    [
+      "an unknown model",
+      [
+        ["model", "unheard"],
+        ["file", wav(1)],
+      ],
+      400,
+      "model_not_found",
+      "model",
+    ],
+    [
+      "a file that is too large",
+      [
+        ["model", "hear"],
+        ["file", wav(5_000_000)],
+      ],
+      413,
+      "body_too_large",
+      null,
+    ],
+  ];
+  test.each(cases)("%s", async (_name, fields, status, code, param) => {
+    const calls = upstream.seen.length;
+    const response = await send("/audio/transcriptions", formOf(fields));
+    expect(response.status).toBe(status);
+    expect(await errorOf(response)).toMatchObject({ code, param });
+    expect(upstream.seen.length).toBe(calls);
+  });
+
+  const line = 'Content-Disposition: form-data; name="model"';
+  test.each([
+    ["no boundary", "multipart/form-data", "x", 400],
+    ["a form cut short", "multipart/form-data; boundary=B", `--B\r\n${line}\r\n\r\nhear`, 400],
+    ["nothing like a form", "multipart/form-data; boundary=B", "x".repeat(5_000), 400],
+    ["JSON", "application/json", "{}", 415],
+    ["another kind of parts", "multipart/mixed; boundary=B", "--B--", 415],
+  ])("%s", async (_name, type, body, status) => {
+    const response = await send("/audio/transcriptions", body, { "content-type": type });
+    expect(response.status).toBe(status);
+    expect((await errorOf(response)).message).not.toBeEmpty();
+  });
+
+  test("a second model after a large file is refused, though it is on its way", async () => {
+    const form = formOf([
+      ["model", "hear"],
+      ["file", wav(3_000_000)],
+      ["model", "draw"],
+    ]);
+    const response = await send("/audio/transcriptions", form);
+    expect(response.status).toBe(400);
+    expect(await errorOf(response)).toMatchObject({ param: "model" });
+  });
+
+  test("a file too large is told, also when its length is not said", async () => {
+    async function* pieces() {
+      const text = `--B\r\n${line}\r\n\r\nhear\r\n--B\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n`;
+      yield Buffer.from(text);
+      for (let i = 0; i < 100; i++) yield Buffer.alloc(65_536);
+    }
+    const response = await fetch(`${gateway.url}/audio/transcriptions`, {
+      method: "POST",
+      headers: {
+        authorization: "Bearer sk-test",
+        "content-type": "multipart/form-data; boundary=B",
+      },
+      body: pieces as unknown as BodyInit, // Bun takes a generator
+    });
+    expect(response.status).toBe(413);
   });
 });
 

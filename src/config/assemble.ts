@@ -5,6 +5,7 @@ import type {
   Config,
   FallbackList,
   ModelEntry,
+  PassThroughEndpoint,
   RouterSettings,
   RoutingStrategyArgs,
 } from "./config.ts";
@@ -42,6 +43,10 @@ export function assembleConfig(parts: Parts): Config {
     router: routerSettings(sections, env),
     general: {
       ...(masterKey === undefined ? {} : { masterKey }),
+      passThroughEndpoints: (sections.general.pass_through_endpoints ?? []).map((row) =>
+        passThroughOf(row, env),
+      ),
+      passThroughTimeoutMs: sections.general.pass_through_request_timeout * 1000,
       adminApiKeys: splitList(`${env["ADMIN_API_KEYS"] ?? ""},${env["ADMIN_API_KEY"] ?? ""}`),
     },
     litellm: {
@@ -54,6 +59,27 @@ export function assembleConfig(parts: Parts): Config {
     environment: parts.environment,
     files: parts.files,
     origin: parts.origin,
+  };
+}
+
+type PassThroughSection = NonNullable<Sections["general"]["pass_through_endpoints"]>[number];
+
+function passThroughOf(row: PassThroughSection, env: Environment): PassThroughEndpoint {
+  return {
+    path: row.path,
+    target: row.target.replace(/\/+$/, ""),
+    headers: Object.fromEntries(
+      Object.entries(row.headers ?? {}).map(([name, value]) => [
+        name.toLowerCase(),
+        // LiteLLM's users write `Bearer os.environ/NAME`.
+        value.replace(/os\.environ\/(\w+)/g, (_, variable: string) => env[variable] ?? ""),
+      ]),
+    ),
+    auth: row.auth ?? true,
+    forwardHeaders: row.forward_headers ?? false,
+    includeSubpath: row.include_subpath ?? false,
+    ...(row.cost_per_request === undefined ? {} : { costPerRequestUsd: row.cost_per_request }),
+    ...(row.timeout === undefined ? {} : { timeoutMs: row.timeout * 1000 }),
   };
 }
 

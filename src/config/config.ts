@@ -109,9 +109,24 @@ export interface RouteiqSettings {
   readonly drainMs: number;
 }
 
+/** One of `general_settings.pass_through_endpoints`. */
+export interface PassThroughEndpoint {
+  /** Begins with "/", does not end with it. */
+  readonly path: string;
+  readonly target: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly auth: boolean;
+  readonly forwardHeaders: boolean;
+  readonly includeSubpath: boolean;
+  readonly costPerRequestUsd?: number;
+  readonly timeoutMs?: number;
+}
+
 export interface GeneralSettings {
   readonly masterKey?: string;
   readonly adminApiKeys: readonly string[];
+  readonly passThroughEndpoints: readonly PassThroughEndpoint[];
+  readonly passThroughTimeoutMs: number;
 }
 
 export interface LitellmSettings {

@@ -118,7 +118,11 @@ router_settings:
         otlpHeaders: {},
       },
     });
-    expect(config?.general).toEqual({ adminApiKeys: [] });
+    expect(config?.general).toEqual({
+      adminApiKeys: [],
+      passThroughEndpoints: [],
+      passThroughTimeoutMs: 600_000,
+    });
   });
 
   test("strings from the environment become what the key wants", async () => {
@@ -229,6 +233,8 @@ router_settings: {num_retries: 7}
     expect(config?.general).toEqual({
       masterKey: "sk-long-enough-master",
       adminApiKeys: ["one", "two", "three"],
+      passThroughEndpoints: [],
+      passThroughTimeoutMs: 600_000,
     });
     expect(config?.environment).toEqual({ OTEL_SERVICE_NAME: "gw", FLAG: "True" });
     expect(config?.routeiq.telemetry).toMatchObject({

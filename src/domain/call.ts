@@ -1,5 +1,6 @@
 /** One request in flight, in no dialect: who calls, what for, until when. */
 import type { Dial } from "./decision.ts";
+import type { GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
 import type { Operation } from "./model.ts";
 
@@ -20,6 +21,17 @@ export interface CallOptions {
   readonly disableFallbacks?: boolean;
 }
 
+/** A form on its way through: its files are sent on while they come. */
+export interface Upload {
+  readonly contentType: string;
+  /** Its bytes for one attempt: whole where all of it is held, else as it comes, and then but once. */
+  open(model: string, defaults: JsonObject): Uint8Array | AsyncIterable<Uint8Array>;
+  /** It was begun and cannot be sent again. */
+  readonly spent: boolean;
+  /** Why it broke off: the caller's doing, and no provider's. */
+  readonly failure: GatewayError | undefined;
+}
+
 export interface Call {
   /** Ours, a UUIDv7; the receipt's key. */
   readonly id: string;
@@ -34,6 +46,8 @@ export interface Call {
   /** The body's text as it came (its bytes were valid UTF-8), and once parsed. */
   readonly text: string;
   readonly body: JsonObject;
+  /** Where the body is a form; `text` is empty then, and `body` its fields. */
+  readonly upload?: Upload;
   readonly headers: Headers;
   /** Aborts when the caller hangs up. */
   readonly signal: AbortSignal;

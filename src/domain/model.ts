@@ -66,6 +66,8 @@ export interface Deployment {
   /** Default body fields: unknown `litellm_params`, `extra_body`. The caller's own win. */
   readonly body: JsonObject;
   readonly simulated?: boolean;
+  /** Its key and base serve the way through to its provider, too. */
+  readonly usedInPassThrough?: boolean;
   /** Parameters that the model cannot take are left out instead of refused: `drop_params`. */
   readonly dropParams?: boolean;
 }

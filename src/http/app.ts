@@ -1,7 +1,8 @@
 /** Every route: the hot ones straight on the raw request, the rest through Elysia, loaded on first use. */
 import type { Dialect } from "../dialects/dialect.ts";
-import { GatewayError } from "../domain/errors.ts";
+import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
+import type { PassThroughMatch } from "../providers/pass-through.ts";
 import { messageRoutes } from "./anthropic/messages.ts";
 import { errorResponse } from "./errors.ts";
 import { createExchange, readRequestId } from "./exchange.ts";
@@ -9,6 +10,7 @@ import { basicHeaders } from "./headers.ts";
 import { chatRoutes } from "./openai/chat.ts";
 import { embeddingRoutes } from "./openai/embeddings.ts";
 import { familyRoutes } from "./openai/families.ts";
+import { answerPassThrough } from "./pass-through.ts";
 import { createRouteTable, type FoundRoute, pathOf } from "./routes.ts";
 
 /** The part of an Elysia application that is used: anything with a fetch. */
@@ -36,14 +38,22 @@ export function createApp(parts: AppParts): FetchHandler {
   // No async function of its own: on the hot path each would cost about a microsecond.
   function answer(request: Request): Response | Promise<Response> {
     const services = parts.services();
-    const found = findRoute(pathOf(request.url));
+    const path = pathOf(request.url);
+    const endpoint = services.passThrough.findEndpoint?.(path);
+    if (endpoint && URL.canParse(request.url)) {
+      return answerPassThrough(request, endpoint, services);
+    }
+    const found = findRoute(path);
     if (!URL.canParse(request.url)) return refuse(request, badHost(), found, services);
-    if (!found) return answerSlowly(request);
+    if (!found) return answerElsewhere(request, services);
     if (request.method === "POST") return exchange(request, found.route, services, found.model);
     return refuse(request, wrongMethod(request.method), found, services);
   }
 
-  async function answerSlowly(request: Request): Promise<Response> {
+  async function answerElsewhere(request: Request, services: Services): Promise<Response> {
+    const way = findWay(request, services);
+    if (way instanceof Response) return way;
+    if (way) return answerPassThrough(request, way, services);
     const slow = await parts.slowRoutes();
     return slow.fetch(request);
   }
@@ -52,6 +62,24 @@ export function createApp(parts: AppParts): FetchHandler {
     cors && request.headers.has("origin")
       ? cors(request, async () => answer(request))
       : answer(request);
+}
+
+function findWay(request: Request, services: Services): PassThroughMatch | Response | undefined {
+  try {
+    return services.passThrough.findProvider(pathOf(request.url));
+  } catch (thrown) {
+    return refuse(request, closedWay(thrown, request, services), undefined, services);
+  }
+}
+
+/** Which providers have keys here is told to callers alone. */
+function closedWay(closed: unknown, request: Request, services: Services): GatewayError {
+  try {
+    services.authenticator.authenticate(request.headers);
+    return toGatewayError(closed);
+  } catch (thrown) {
+    return toGatewayError(thrown);
+  }
 }
 
 /** An answer to a request that never became a call. */

@@ -3,16 +3,21 @@ import { GatewayError } from "../domain/errors.ts";
 import { isFor } from "../domain/model.ts";
 import { CallFailed, handle } from "../pipeline/handle.ts";
 import type { Arrival } from "../pipeline/read-call.ts";
+import { noForm } from "../pipeline/read-form.ts";
 import { isWhole, type Reply, type ReplyStream } from "../pipeline/reply.ts";
 import type { Services } from "../pipeline/services.ts";
 import { createDeadline } from "../std/deadline.ts";
+import { tooLarge } from "./body-limit.ts";
 import { toErrorResponse } from "./errors.ts";
+import { openForm } from "./form.ts";
 import { createHeaderTemplates, type HeaderTemplates } from "./headers.ts";
 
 /** A route that carries a call: what it is for, and which dialect its caller speaks. */
 export interface CallRoute {
   readonly operation: Arrival["operation"];
   readonly dialect: Arrival["dialect"];
+  /** Its body is a form, or may be one; otherwise it is JSON. */
+  readonly form?: "always" | "sometimes";
 }
 
 export type Exchange = (
@@ -38,10 +43,11 @@ export function createExchange(): Exchange {
 
 function toArrival(
   request: Request,
-  { operation, dialect }: CallRoute,
-  { clock, config, table }: Services,
+  { operation, dialect, form }: CallRoute,
+  services: Services,
   pathModel: string | undefined,
 ): Arrival {
+  const { clock, config, table } = services;
   const id = Bun.randomUUIDv7();
   const { headers } = request;
   const arrival: Arrival = {
@@ -55,9 +61,38 @@ function toArrival(
     atUs: clock.monotonicUs(),
     bytes: () => readBytes(request, config.routeiq.bodyLimitBytes),
   };
+  if (form) return toFormArrival(arrival, request, form, services, pathModel);
   if (pathModel !== undefined) return { ...arrival, pathModel };
   const defaultModel = mayOmitModel.has(operation) ? firstFor(operation, table) : undefined;
   return defaultModel === undefined ? arrival : { ...arrival, defaultModel };
+}
+
+function toFormArrival(
+  arrival: Arrival,
+  request: Request,
+  form: NonNullable<CallRoute["form"]>,
+  services: Services,
+  pathModel: string | undefined,
+): Arrival {
+  const { operation, headers } = arrival;
+  const defaultModel = mayOmitModel.has(operation)
+    ? firstFor(operation, services.table)
+    : undefined;
+  const named = {
+    ...arrival,
+    ...(pathModel === undefined ? {} : { pathModel }),
+    ...(defaultModel === undefined ? {} : { defaultModel }),
+  };
+  const contentType = headers.get("content-type");
+  const isForm = /^multipart\//i.test(contentType ?? "");
+  if (!isForm && form === "sometimes") return named;
+  return {
+    ...named,
+    async bytes() {
+      throw noForm(operation, contentType);
+    },
+    ...(isForm ? { form: openForm(request, services) } : {}),
+  };
 }
 
 /** OpenAI has a default of its own for these; ours is the first model that is meant for it. */
@@ -97,13 +132,6 @@ export async function readBytes(
   return Buffer.concat(parts);
 }
 
-function tooLarge(limitBytes: number): GatewayError {
-  return new GatewayError(
-    "body_too_large",
-    `The body is larger than the limit of ${limitBytes} bytes. Send less, or raise routeiq_settings.body_limit_bytes.`,
-  );
-}
-
 /** JSON in UTF-8, not compressed. A page of another site cannot send that without asking first. */
 function assertMediaType(headers: Headers): void {
   const encoding = headers.get("content-encoding");
@@ -137,7 +165,10 @@ function toResponse(
  * Pulled, never pushed, so that a slow reader stops the upstream. A reader that takes nothing for
  * `write_stall_ms` while bytes wait for it is let go.
  */
-function toReadable(stream: ReplyStream, { clock, config }: Services): ReadableStream<Uint8Array> {
+export function toReadable(
+  stream: ReplyStream,
+  { clock, config }: Services,
+): ReadableStream<Uint8Array> {
   const { writeStallMs } = config.routeiq.timeouts;
   let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
   const stall = createDeadline(clock, () => {

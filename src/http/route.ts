@@ -99,7 +99,7 @@ export function callerOf(request: Request, services: Services): Caller {
  * Where no key is asked, a page of another site in the operator's own browser must not act for him:
  * neither by a cross-site request, nor by a name of its own that it points at this machine.
  */
-function assertFromHere(request: Request, { config }: Services): void {
+export function assertFromHere(request: Request, { config }: Services): void {
   const origin = request.headers.get("origin");
   const { corsOrigins } = config.routeiq;
   if (origin !== null && (corsOrigins.includes("*") || corsOrigins.includes(origin))) return;

@@ -176,6 +176,8 @@ function endsCall({ code }: GatewayError): boolean {
 }
 
 function mayGoOn(record: CallRecord, { config }: Services): boolean {
+  // A form that was sent on as it came is gone.
+  if (record.call.upload?.spent) return false;
   return !record.aborted && record.attempts.length < config.routeiq.maxAttempts;
 }
 

@@ -4,7 +4,7 @@ import { beginTrace } from "../telemetry/trace-context.ts";
 import { drainingError } from "./activity.ts";
 import { attempt, callerGone } from "./attempt.ts";
 import { finish } from "./observe.ts";
-import { type Arrival, readCall } from "./read-call.ts";
+import { type Arrival, readCall, readFormCall } from "./read-call.ts";
 import { type CallRecord, createRecord } from "./record.ts";
 import type { Reply } from "./reply.ts";
 import { select } from "./select.ts";
@@ -27,7 +27,9 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
   try {
     if (services.activity.draining) throw drainingError();
     const caller = services.authenticator.authenticate(arrival.headers);
-    const call = readCall(arrival, caller, await arrival.bytes());
+    const call = arrival.form
+      ? await readFormCall(arrival, caller, arrival.form)
+      : readCall(arrival, caller, await arrival.bytes());
     record = begin(createRecord(call), services);
     const ranked = select(call, record, services);
     const ranking = ranked instanceof Promise ? await ranked : ranked;
@@ -37,7 +39,7 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
   }
 }
 
-function begin(record: CallRecord, services: Services): CallRecord {
+export function begin(record: CallRecord, services: Services): CallRecord {
   const { signal } = record.call;
   services.activity.enter(record);
   services.retryBudget.countCall();
@@ -50,9 +52,9 @@ function begin(record: CallRecord, services: Services): CallRecord {
   return record;
 }
 
-function fail(
+export function fail(
   error: GatewayError,
-  { operation }: Arrival,
+  { operation }: Pick<Arrival, "operation">,
   record: CallRecord | undefined,
   services: Services,
 ): CallFailed {

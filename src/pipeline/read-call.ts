@@ -7,6 +7,7 @@ import { assertNoDestination } from "../providers/encode.ts";
 import { readDial } from "../routing/dial.ts";
 import { decodeUtf8, JsonParseFailed, parseJsonText } from "../std/json.ts";
 import { parseTraceparent } from "../telemetry/trace-context.ts";
+import { type FormSource, readForm } from "./read-form.ts";
 
 /** A request as the transport hands it over, its body not read yet. */
 export interface Arrival {
@@ -23,14 +24,36 @@ export interface Arrival {
   readonly pathModel?: string;
   /** Answers where the request names none and its operation lets it. */
   readonly defaultModel?: string;
+  /** Where the body is a form: it is read as it comes, instead of `bytes`. */
+  readonly form?: FormSource;
   /** @throws GatewayError body_too_large, unsupported_media_type */
   bytes(): Promise<Uint8Array | ArrayBuffer>;
 }
 
-export function readCall(arrival: Arrival, caller: Caller, bytes: Uint8Array | ArrayBuffer): Call {
-  const { text, body } = parseBody(bytes);
+/** The same of a form. What it misses the provider will say, as most of it has not come yet. */
+export async function readFormCall(
+  arrival: Arrival,
+  caller: Caller,
+  form: FormSource,
+): Promise<Call> {
+  const named = arrival.pathModel !== undefined;
+  const { body, upload } = await readForm(form, arrival.operation, named);
   checkFields(body, arrival.operation);
-  assertNoDestination(body);
+  return { ...toCall(arrival, caller, { text: "", body }), upload };
+}
+
+export function readCall(arrival: Arrival, caller: Caller, bytes: Uint8Array | ArrayBuffer): Call {
+  const parsed = parseBody(bytes);
+  checkFields(parsed.body, arrival.operation);
+  assertNoDestination(parsed.body);
+  return toCall(arrival, caller, parsed);
+}
+
+function toCall(
+  arrival: Arrival,
+  caller: Caller,
+  { text, body }: Pick<Call, "text" | "body">,
+): Call {
   const { headers } = arrival;
   const requestedModel = toModelName(arrival.pathModel ?? readModel(body, arrival.defaultModel));
   const deadlineMs = readDeadline(headers, arrival.atMs);

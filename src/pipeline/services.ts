@@ -2,8 +2,10 @@
 import type { Config } from "../config/config.ts";
 import type { Dialect } from "../dialects/dialect.ts";
 import type { Call } from "../domain/call.ts";
+import type { ModelFacts } from "../domain/model.ts";
 import type { FeatureExtractor } from "../embedding/embedder.ts";
 import type { ProviderClient } from "../providers/client.ts";
+import type { PassThroughTable } from "../providers/pass-through.ts";
 import type { Pool } from "../routing/pool.ts";
 import type { ResolveTable } from "../routing/resolve.ts";
 import type { Router } from "../routing/router.ts";
@@ -27,6 +29,9 @@ export interface Services {
   readonly router: Router;
   readonly pool: Pool;
   readonly client: ProviderClient;
+  readonly passThrough: PassThroughTable;
+  /** The catalog's facts of a provider's model; empty where it knows nothing. */
+  readonly factsOf: (provider: string, model: string) => ModelFacts;
   readonly getDialect: (name: Call["dialect"]) => Dialect;
   readonly retryBudget: RetryBudget;
   readonly activity: Activity;

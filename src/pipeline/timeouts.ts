@@ -62,7 +62,8 @@ export function startTimers(
   const silence = createDeadline(clock, () =>
     abort(token ? tooSlow("event", timeouts.idleMs) : tooSlow("token", timeouts.firstTokenMs)),
   );
-  silence.set(timeouts.firstTokenMs);
+  // While a file is still on its way no token can be due.
+  silence.set(call.upload ? timeouts.totalMs : timeouts.firstTokenMs);
   return {
     heard(isToken) {
       token ||= isToken;

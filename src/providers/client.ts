@@ -3,7 +3,7 @@
  * whole reply, read within a limit and parsed, or a stream that nobody has read from yet.
  */
 import type { Dialect } from "../dialects/dialect.ts";
-import type { Call } from "../domain/call.ts";
+import type { Call, Upload } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { CallTrace } from "../domain/event.ts";
 import type { Deployment, Operation } from "../domain/model.ts";
@@ -38,6 +38,18 @@ export interface UpstreamRequest {
 export interface ProviderClient {
   /** @throws GatewayError; never anything else. */
   send(request: UpstreamRequest): Promise<UpstreamReply>;
+  /** A request to a provider's own API, its answer as it comes, whatever its status. @throws GatewayError */
+  pass(request: PassRequest): Promise<Response>;
+}
+
+export interface PassRequest {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
+  readonly deployment: Deployment;
+  readonly signal: AbortSignal;
+  readonly connectTimeoutMs: number;
 }
 
 export interface ProviderClientOptions {
@@ -85,12 +97,26 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
   }
 
   return {
+    async pass({ body, deployment, ...request }) {
+      const content = body && !(body instanceof Uint8Array) ? toReadable(body) : body;
+      try {
+        const sent = content === undefined ? {} : { body: content };
+        return await outbound.fetch({ ...request, ...sent, trust: "operator" });
+      } catch (thrown) {
+        throw toUpstreamError(thrown, request.signal, deployment);
+      }
+    },
+
     async send(request) {
       const { call, callerDialect, deployment, signal, connectTimeoutMs, trace } = request;
       const { provider, urls, headers } = prepare(deployment);
       const carried = call.operation === "completion" && !completesText(provider, deployment);
       const url = urls[carried ? "chat" : call.operation];
       if (!url) throw noSuchOperation(deployment, call);
+      if (call.upload) {
+        const sent = withTrace(headers, call, trace);
+        return sendForm(request, call.upload, { outbound, provider, url, headers: sent });
+      }
       const { body, passes } = encodeBody(call, deployment, provider, callerDialect);
       const sent = withTrace(withCallerHeaders(headers, call, provider), call, trace);
       const ask: Ask = (content) =>
@@ -118,6 +144,50 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       }
     },
   };
+}
+
+interface FormTarget {
+  readonly outbound: Outbound;
+  readonly provider: Provider;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+async function sendForm(
+  { call, deployment, signal, connectTimeoutMs }: UpstreamRequest,
+  upload: Upload,
+  { outbound, provider, url, headers }: FormTarget,
+): Promise<UpstreamReply> {
+  const content = upload.open(deployment.upstreamModel, deployment.body);
+  try {
+    const response = await outbound.fetch({
+      url,
+      method: "POST",
+      headers: { ...headers, "content-type": upload.contentType },
+      body: content instanceof Uint8Array ? content : toReadable(content),
+      signal,
+      trust: "operator",
+      connectTimeoutMs,
+    });
+    return await readOther(response, { call, provider, signal });
+  } catch (thrown) {
+    // A form that broke off breaks the connection: the form is what is to be told of.
+    throw upload.failure ?? toUpstreamError(thrown, signal, deployment);
+  }
+}
+
+/** Pulled as fast as the provider takes it. */
+function toReadable(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
+  const iterator = chunks[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>({
+    async pull(sink) {
+      const { value, done } = await iterator.next();
+      if (done) sink.close();
+      else sink.enqueue(value);
+    },
+    // The provider wants no more, or is gone.
+    cancel: () => void iterator.return?.(),
+  });
 }
 
 type Ask = (body: string) => Promise<Response>;

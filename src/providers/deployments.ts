@@ -95,6 +95,7 @@ function toDeployment(
     ...present("cooldownS", number(params["cooldown_time"]) ?? number(info["cooldown_time"])),
     ...(Array.isArray(params["tags"]) ? { tags: params["tags"].map(String) } : {}),
     ...((params["drop_params"] ?? dropParams) === true ? { dropParams: true } : {}),
+    ...(params["use_in_pass_through"] === true ? { usedInPassThrough: true } : {}),
     ...(info["simulated"] === true ? { simulated: true } : {}),
   };
 }

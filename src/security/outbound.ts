@@ -20,7 +20,8 @@ export interface OutboundRequest {
   readonly url: string;
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | string;
+  /** A stream is sent as it comes, over HTTP/1.1, and once: no other address is tried after it began. */
+  readonly body?: Uint8Array | string | ReadableStream<Uint8Array>;
   readonly signal?: AbortSignal;
   readonly trust: Trust;
   /** Limit of name resolution, address check and connection set-up together. Default 3,000. */
@@ -262,6 +263,8 @@ async function attemptAll(
 ): Promise<Response> {
   const { route } = attempt;
   const count = route.addresses.length;
+  const streams = request.body instanceof ReadableStream;
+  if (streams && count > 1 && !route.warm) await preferOpen(route, attempt, context);
   const first = route.preferred;
   for (let tried = 0; ; tried++) {
     const index = (first + tried) % count;
@@ -280,10 +283,19 @@ async function attemptAll(
         tried--;
         continue;
       }
-      if (tried + 1 < count && isConnectFailure(thrown)) continue;
+      if (tried + 1 < count && isConnectFailure(thrown) && !streams) continue;
       if (isConnectFailure(thrown)) context.routes.delete(attempt.key); // it may have moved
       throw toUpstreamError(thrown, route.target.host);
     }
+  }
+}
+
+/** What streams cannot be tried twice, so an address that takes connections is looked for first. */
+async function preferOpen(route: Route, { limitMs }: Attempt, { probe }: Context): Promise<void> {
+  for (const [index, { text }] of route.addresses.entries()) {
+    if (!(await probe(text, route.port, limitMs / route.addresses.length))) continue;
+    route.preferred = index;
+    return;
   }
 }
 
@@ -312,7 +324,8 @@ function attemptOne(
   };
   if (request.body !== undefined) init.body = request.body as BodyInit;
   if (route.tls) init.tls = route.tls;
-  if (route.tls && context.http2 && !route.http1Only) init.protocol = "http2";
+  const streams = request.body instanceof ReadableStream;
+  if (route.tls && context.http2 && !route.http1Only && !streams) init.protocol = "http2";
   const pinned = address.base + (rest === "" ? url.pathname + url.search : rest);
   if (!route.warm)
     return fetchCold(pinned, init, { ...attempt, address, signal: request.signal }, context);

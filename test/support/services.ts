@@ -16,6 +16,7 @@ import type { Services } from "../../src/pipeline/services.ts";
 import { createSpend } from "../../src/pipeline/spend.ts";
 import { createProviderClient } from "../../src/providers/client.ts";
 import { toDeployments } from "../../src/providers/deployments.ts";
+import { createPassThroughTable } from "../../src/providers/pass-through.ts";
 import { findProvider } from "../../src/providers/registry.ts";
 import { createPool } from "../../src/routing/pool.ts";
 import { createResolveTable } from "../../src/routing/resolve.ts";
@@ -89,6 +90,8 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
       onRouterFailure: (error) => failures.push(error),
     }),
     client: createProviderClient({ outbound, findProvider }),
+    passThrough: createPassThroughTable({ config, deployments, env: {} }),
+    factsOf: () => ({}),
     getDialect: (name) => callerDialects[name],
     retryBudget: createRetryBudget(clock),
     activity: createActivity(),

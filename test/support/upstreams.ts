@@ -72,6 +72,7 @@ export function createUpstreams(
 function toSeen(request: OutboundRequest, atMs: number): SeenUpstream {
   const url = new URL(request.url);
   const { body } = request;
+  if (body instanceof ReadableStream) throw new Error("these upstreams read no streams");
   const text = typeof body === "string" ? body : new TextDecoder().decode(body);
   return {
     host: url.host,

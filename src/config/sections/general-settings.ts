@@ -1,6 +1,51 @@
 /** `general_settings`: the gateway as a server. Key names are LiteLLM's. */
 import { Type } from "@sinclair/typebox";
 
+export const PassThroughRow = Type.Object({
+  path: Type.String({
+    pattern: "^/[^?#]*[^/?#]$",
+    expected: "a path such as /v1/rerank",
+    description: "What callers ask for. It stands above the gateway's own paths.",
+  }),
+  target: Type.String({
+    pattern: "^https?://",
+    expected: "an http or https address",
+    description: "Where it leads. May be loopback or private.",
+  }),
+  headers: Type.Optional(
+    Type.Record(Type.String(), Type.String(), {
+      expected: "a map of texts",
+      description:
+        "Sent along, such as the service's key; `os.environ/NAME` within a value counts.",
+    }),
+  ),
+  auth: Type.Optional(
+    Type.Boolean({
+      description:
+        "Whether callers need a key of this gateway. Default true, unlike LiteLLM's: the service's key is lent out.",
+    }),
+  ),
+  forward_headers: Type.Optional(
+    Type.Boolean({
+      description: "Whether the caller's headers go along, keys apart. Default false.",
+    }),
+  ),
+  include_subpath: Type.Optional(
+    Type.Boolean({
+      description: "Whether what follows the path is put after the target. Default false.",
+    }),
+  ),
+  cost_per_request: Type.Optional(
+    Type.Number({ minimum: 0, description: "USD per request, where nothing tells what was used." }),
+  ),
+  timeout: Type.Optional(
+    Type.Number({
+      exclusiveMinimum: 0,
+      description: "Above `pass_through_request_timeout`. Seconds.",
+    }),
+  ),
+});
+
 export const GeneralSettings = Type.Object(
   {
     master_key: Type.Optional(
@@ -11,6 +56,16 @@ export const GeneralSettings = Type.Object(
           "callers on loopback need no key, and any wider address is refused at start.",
       }),
     ),
+    pass_through_endpoints: Type.Optional(
+      Type.Array(PassThroughRow, {
+        description: "Paths that lead to other services, under this gateway's keys.",
+      }),
+    ),
+    pass_through_request_timeout: Type.Number({
+      default: 600,
+      exclusiveMinimum: 0,
+      description: "How long a service behind a way through may take to begin its answer. Seconds.",
+    }),
     max_request_size_mb: Type.Optional(
       Type.Number({
         exclusiveMinimum: 0,

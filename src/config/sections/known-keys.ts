@@ -15,7 +15,7 @@ export const litellmTopLevelKeys = words(`
 export const litellmParamKeys = words(`
   api_version max_retries ttft_timeout stream_idle_timeout max_budget budget_duration
   additional_drop_params allowed_openai_params mock_response mock_timeout
-  configurable_clientside_auth_params litellm_credential_name use_in_pass_through use_litellm_proxy
+  configurable_clientside_auth_params litellm_credential_name use_litellm_proxy
   merge_reasoning_content_in_choices region_name
   vertex_project vertex_location vertex_credentials vertex_ai_project vertex_ai_location
   vertex_ai_credentials
@@ -87,7 +87,7 @@ export const litellmGeneralKeys = words(`
   max_in_flight_requests_per_worker max_queued_requests_per_worker admission_queue_timeout_seconds
   max_response_size_mb completion_model embedding_model image_generation_model moderation_model
   infer_model_from_keys background_health_checks health_check_interval health_check_details
-  use_shared_health_check pass_through_endpoints pass_through_request_timeout
+  use_shared_health_check 
   litellm_key_header_name forward_client_headers_to_llm_api forward_openai_org_id
   forward_llm_provider_auth_headers custom_auth custom_auth_run_common_checks custom_key_generate
   custom_key_update custom_sso custom_ui_sso_sign_in_handler enable_jwt_auth litellm_jwtauth

@@ -74,6 +74,11 @@ export const LitellmParams = Type.Object(
     output_cost_per_token: usdPerToken("Price of output; above the catalog's."),
     cache_read_input_token_cost: usdPerToken("Price of input read from the provider's cache."),
     cache_creation_input_token_cost: usdPerToken("Price of input written to the provider's cache."),
+    use_in_pass_through: Type.Optional(
+      Type.Boolean({
+        description: "Its key and base serve `/<provider>/*` too, the provider's own API.",
+      }),
+    ),
     drop_params: Type.Optional(
       Type.Boolean({
         description: "Leave out parameters that the provider does not know instead of refusing.",

@@ -14,10 +14,23 @@ function group(operation: CallRoute["operation"], path: string, ...more: string[
   };
 }
 
+function form(
+  operation: CallRoute["operation"],
+  path: string,
+  how: NonNullable<CallRoute["form"]> = "always",
+): RouteGroup {
+  const { route, ...rest } = group(operation, path);
+  return { route: { ...route, form: how }, ...rest };
+}
+
 export const familyRoutes: readonly RouteGroup[] = [
   group("completion", "/completions"),
   group("moderation", "/moderations"),
   group("rerank", "/rerank", "/v2/rerank"),
   group("image_generation", "/images/generations"),
+  form("image_edit", "/images/edits", "sometimes"), // newer clients send URLs, in JSON
+  form("image_variation", "/images/variations"),
   group("audio_speech", "/audio/speech"),
+  form("audio_transcription", "/audio/transcriptions"),
+  form("audio_translation", "/audio/translations"),
 ];

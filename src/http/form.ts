@@ -1,0 +1,51 @@
+/** A form of a request, as its pieces come. */
+import { GatewayError } from "../domain/errors.ts";
+import type { FormSource } from "../pipeline/read-form.ts";
+import type { Services } from "../pipeline/services.ts";
+import { boundaryOf, FormInvalid } from "../std/multipart.ts";
+import { tooLarge } from "./body-limit.ts";
+import { assertFromHere } from "./route.ts";
+
+/** Nothing is read, and nothing thrown, before the first piece is asked for: after the key. */
+export function openForm(request: Request, services: Services): FormSource {
+  const contentType = request.headers.get("content-type") ?? "";
+  const { bodyLimitBytes } = services.config.routeiq;
+  const check = () => {
+    // A page of another site may send a form without asking first.
+    if (services.config.general.masterKey === undefined) assertFromHere(request, services);
+    readBoundary(contentType);
+    if (Number(request.headers.get("content-length")) > bodyLimitBytes) {
+      throw tooLarge(bodyLimitBytes);
+    }
+  };
+  return {
+    get boundary() {
+      check();
+      return readBoundary(contentType);
+    },
+    chunks: limited(request, bodyLimitBytes),
+  };
+}
+
+function readBoundary(contentType: string): string {
+  try {
+    const boundary = boundaryOf(contentType);
+    if (boundary !== undefined) return boundary;
+  } catch (cause) {
+    if (!(cause instanceof FormInvalid)) throw cause;
+    throw new GatewayError("invalid_request", `The form cannot be read: ${cause.message}.`, {
+      cause,
+    });
+  }
+  throw new GatewayError("unsupported_media_type", "A form must be multipart/form-data.");
+}
+
+/** The body's pieces up to a limit, whatever its length was said to be. @throws GatewayError */
+export async function* limited(request: Request, limitBytes: number): AsyncGenerator<Uint8Array> {
+  let size = 0;
+  for await (const piece of request.body ?? []) {
+    size += piece.length;
+    if (size > limitBytes) throw tooLarge(limitBytes);
+    yield piece;
+  }
+}
