@@ -13,11 +13,15 @@ import { isLogLevel } from "../telemetry/log.ts";
 import type { CommandContext } from "./command.ts";
 import { withSimulatedModels } from "./demo/simulated-config.ts";
 import type { SimulatedProviders } from "./demo/simulated-providers.ts";
-import { readPlace } from "./place.ts";
+import { UsageError } from "./parse.ts";
+import { type Place, readPlace } from "./place.ts";
+import { maxWorkers, parentGone, startWorkers, workerName } from "./workers.ts";
 
 export async function serve(context: CommandContext): Promise<number> {
-  const { flags, env, out, signal } = context;
+  const { flags, env, out } = context;
+  const isWorker = env[workerName] !== undefined;
   const place = readPlace(context);
+  const workerCount = isWorker ? 1 : readWorkers(context, place);
   const simulation = createSimulation();
   const load = async () => simulation.complete(await loadChecked(flags["config"], env));
   const { config, findings } = await load();
@@ -33,6 +37,7 @@ export async function serve(context: CommandContext): Promise<number> {
     load,
     env,
     ...place,
+    reusePort: isWorker || workerCount > 1,
     outbound: createOutbound({
       allowCidrs: config.routeiq.outbound.allowCidrs,
       allowHosts: config.routeiq.outbound.allowHosts,
@@ -42,18 +47,39 @@ export async function serve(context: CommandContext): Promise<number> {
     log: toLogOptions(env),
     slowRoutes: async (inner) => (await import("../http/slow-routes.ts")).createSlowRoutes(inner),
   });
+  const words = process.argv.slice(2);
+  const workers = workerCount > 1 ? startWorkers(workerCount - 1, words, context) : undefined;
   for (const line of banner(gateway, config, place.dataDir)) out.line(line);
-  const onHangup = () => void reload(gateway, context);
+  const onHangup = () => {
+    void reload(gateway, context);
+    workers?.reload();
+  };
   process.on("SIGHUP", onHangup);
-  await aborted(signal);
+  await aborted(isWorker ? AbortSignal.any([context.signal, parentGone()]) : context.signal);
   process.off("SIGHUP", onHangup);
-  await stop(gateway, context);
+  await Promise.all([stop(gateway, context), workers?.stop()]);
   await simulation.close();
   return 0;
 }
 
 const proxyVariables = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];
 const namesProxy = (env: CommandContext["env"]) => proxyVariables.some((name) => env[name]);
+
+/** @throws UsageError */
+function readWorkers({ flags }: CommandContext, { port }: Place): number {
+  const given = flags["workers"];
+  if (given === undefined) return 1;
+  const count = Number(given);
+  if (!Number.isInteger(count) || count < 1 || count > maxWorkers) {
+    throw new UsageError(`--workers takes a number from 1 to ${maxWorkers}, not "${given}".`);
+  }
+  if (count > 1 && port === 0) {
+    throw new UsageError(
+      "--workers needs a port of its own: with --port 0 each would take another.",
+    );
+  }
+  return count;
+}
 
 /** Where there is neither configuration nor key, simulated providers answer, and say so. */
 function createSimulation() {

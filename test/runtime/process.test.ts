@@ -81,7 +81,8 @@ async function serve(
   args: readonly string[] = [],
   env: Record<string, string> = {},
 ): Promise<Served> {
-  const child = spawn(["--port", "0", "--data-dir", join(folder, "data"), ...args], env);
+  const port = args.includes("--port") ? [] : ["--port", "0"];
+  const child = spawn([...port, "--data-dir", join(folder, "data"), ...args], env);
   let text = "";
   const listeners = new Set<() => void>();
   const read = async (stream: ReadableStream<Uint8Array>) => {
@@ -197,6 +198,28 @@ describe("signals", () => {
   }, 20_000);
 });
 
+describe("workers", () => {
+  test("share the port, reload together, end together", async () => {
+    const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data: () => undefined } });
+    const { port } = probe;
+    probe.stop(true);
+    writeConfig("one");
+    const { child, url, says } = await serve(["--port", String(port), "--workers", "2"]);
+    // The kernel shares connections out by their ports, so a second process shows itself soon.
+    const pidsOf = async () => {
+      const listed = await Bun.$`pgrep -P ${child.pid}`.nothrow().text();
+      return listed.trim().split("\n").filter(Boolean).map(Number);
+    };
+    let workers = await pidsOf();
+    while (workers.length === 0) workers = await pidsOf();
+    for (let i = 0; i < 40; i++) expect((await ask(url)).status).toBe(200);
+    child.kill("SIGTERM");
+    await says("stopped");
+    expect(await child.exited).toBe(0);
+    for (const pid of workers) expect(() => process.kill(pid, 0)).toThrow();
+  }, 30_000);
+});
+
 describe("refusals", () => {
   async function refused(args: readonly string[], env?: Record<string, string>) {
     const child = spawn(args, env);
@@ -216,6 +239,12 @@ describe("refusals", () => {
     const { stderr, code } = await refused(["--host", "0.0.0.0", "--port", "0"]);
     expect(code).toBe(1);
     expect(stderr).toContain("LITELLM_MASTER_KEY");
+  }, 20_000);
+
+  test("workers without a port of their own: usage", async () => {
+    const { stderr, code } = await refused(["--port", "0", "--workers", "2"]);
+    expect(code).toBe(2);
+    expect(stderr).toContain("--workers");
   }, 20_000);
 
   test("a port that is none: usage", async () => {
