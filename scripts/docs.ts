@@ -222,6 +222,16 @@ function httpDoc(): string {
     ["POST", "/v1/messages", "Anthropic's messages, JSON or SSE."],
     [
       "POST",
+      "/v1beta/models/{model}:generateContent",
+      "Gemini's. Also under `/v1`, `/v1alpha`, `/v1beta1/projects/…/publishers/google` and without a version; the key by `x-goog-api-key` or `?key=`.",
+    ],
+    [
+      "POST",
+      "/v1beta/models/{model}:streamGenerateContent",
+      "The same as a stream: SSE with `alt=sse`, else one JSON array that grows.",
+    ],
+    [
+      "POST",
       "/v1/embeddings",
       "OpenAI's embeddings. Also without `/v1`, and under `/engines/{model}` and `/openai/deployments/{model}`.",
     ],
@@ -235,7 +245,12 @@ function httpDoc(): string {
       ["method", "path", "who", "does"],
       [
         ...hot.map(([method, path, text]) => [method, `\`${path}\``, "caller", text]),
-        ...routes.map(({ method, path, who, summary }) => [method, `\`${path}\``, who, summary]),
+        ...routes.map(({ method, path, suffix = "", who, summary }) => [
+          method,
+          `\`${path}${suffix}\``,
+          who,
+          summary,
+        ]),
       ],
     ),
   );

@@ -22,6 +22,7 @@ import { createProviderClient } from "./providers/client.ts";
 import { toDeployments } from "./providers/deployments.ts";
 import { createPassThroughTable } from "./providers/pass-through.ts";
 import { findProvider } from "./providers/registry.ts";
+import { createTokenSource } from "./providers/signers/tokens.ts";
 import { findBalancer } from "./routing/balancers/registry.ts";
 import { simpleShuffle } from "./routing/balancers/simple-shuffle.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
@@ -260,6 +261,11 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     client: createProviderClient({
       outbound: options.outbound,
       findProvider,
+      tokens: createTokenSource({
+        outbound: options.outbound,
+        clock,
+        readText: (path) => Bun.file(path).text(),
+      }),
     }),
     onInternalFailure: (error) =>
       telemetry.log("error", "a call failed inside the gateway", { error }),

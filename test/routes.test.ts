@@ -79,6 +79,8 @@ const hotPaths = [
   "/v1/embeddings",
   "/embeddings",
   "/openai/deployments/gpt-4o/chat/completions",
+  "/v1beta/models/gpt-4o:generateContent",
+  "/v1beta/models/gpt-4o:streamGenerateContent",
 ];
 
 describe("who may call what", () => {
@@ -90,7 +92,10 @@ describe("who may call what", () => {
     onLoopback: true,
   });
   const rows = [
-    ...table.map(({ method, path, who }) => [method, path.replace("*", "gpt-4o"), who] as const),
+    ...table.map(
+      ({ method, path, suffix = "", who }) =>
+        [method, path.replace("*", `gpt-4o${suffix}`), who] as const,
+    ),
     ...hotPaths.map((path) => ["POST", path, "caller"] as const),
   ];
   test.each(rows)("%s %s: %s", async (method, path, who) => {

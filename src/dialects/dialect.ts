@@ -9,7 +9,7 @@ import type { ModelFacts } from "../domain/model.ts";
 import type { Usage } from "../domain/usage.ts";
 import type { SseFrame } from "../std/sse.ts";
 
-export type DialectName = "openai-chat" | "anthropic";
+export type DialectName = "openai-chat" | "anthropic" | "gemini";
 /** Formats that cannot say all that chat can: callers speak them, and few providers. */
 export type NarrowDialectName = "openai-completions";
 

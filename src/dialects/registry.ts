@@ -1,12 +1,14 @@
 /** Every wire format, by name. */
 import { anthropic } from "./anthropic/dialect.ts";
 import type { Dialect, DialectName, NarrowDialectName, WideDialect } from "./dialect.ts";
+import { gemini } from "./gemini/dialect.ts";
 import { openaiChat } from "./openai-chat/dialect.ts";
 import { openaiCompletions } from "./openai-completions/dialect.ts";
 
 export const dialects: Readonly<Record<DialectName, WideDialect>> = {
   "openai-chat": openaiChat,
   anthropic,
+  gemini,
 };
 
 /** Those that a caller may speak. */

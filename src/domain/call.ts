@@ -39,7 +39,7 @@ export interface Call {
   readonly requestId: string;
   readonly operation: Operation;
   /** The wire format that the caller speaks. */
-  readonly dialect: "openai-chat" | "anthropic" | "openai-completions";
+  readonly dialect: "openai-chat" | "anthropic" | "gemini" | "openai-completions";
   readonly caller: Caller;
   readonly requestedModel: string;
   readonly stream: boolean;
@@ -48,6 +48,8 @@ export interface Call {
   readonly body: JsonObject;
   /** Where the body is a form; `text` is empty then, and `body` its fields. */
   readonly upload?: Upload;
+  /** The body in our own form, for routing, where the caller's dialect has no `messages`. */
+  readonly chat?: JsonObject;
   readonly headers: Headers;
   /** Aborts when the caller hangs up. */
   readonly signal: AbortSignal;

@@ -17,6 +17,20 @@ export const operations = [
   "pass_through",
 ] as const;
 export type Operation = (typeof operations)[number];
+
+/** What a short-lived token is got for, where a service takes no key: Google's and Azure's. */
+export type TokenGrant =
+  | { readonly kind: "fixed"; readonly token: string }
+  /** Credentials as Google's tools write them: the JSON itself, or the path of its file. */
+  | { readonly kind: "google"; readonly credentials: string }
+  | {
+      readonly kind: "entra";
+      readonly tokenUrl: string;
+      readonly clientId: string;
+      readonly clientSecret: string;
+      readonly scope: string;
+    };
+
 export type Capability = "tools" | "vision" | "json_schema" | "audio" | "reasoning";
 
 /** What is known of an underlying model: from the catalog, with the operator's `model_info` on top. */
@@ -44,8 +58,13 @@ export interface Deployment {
   readonly provider: string;
   /** The name the provider knows the model by (no prefix). */
   readonly upstreamModel: string;
+  /** May hold `{model}`, which becomes the upstream model's name. */
   readonly apiBase: string;
   readonly apiKey?: string;
+  /** In place of the key: sent as Bearer, got anew before it expires. */
+  readonly token?: TokenGrant;
+  /** Appended to every URL: `api-version=2025-02-01-preview`. */
+  readonly query?: string;
   /** What it is for: `model_info.mode`, else the catalog's word, else chat. */
   readonly operation: Operation;
   /** Whose word `operation` is; missing where nobody said it, and then anything may be asked. */

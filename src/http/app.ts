@@ -6,6 +6,7 @@ import type { PassThroughMatch } from "../providers/pass-through.ts";
 import { messageRoutes } from "./anthropic/messages.ts";
 import { errorResponse } from "./errors.ts";
 import { createExchange, readRequestId } from "./exchange.ts";
+import { generateRoutes } from "./gemini/generate.ts";
 import { basicHeaders } from "./headers.ts";
 import { chatRoutes } from "./openai/chat.ts";
 import { embeddingRoutes } from "./openai/embeddings.ts";
@@ -32,7 +33,13 @@ export type FetchHandler = (request: Request) => Response | Promise<Response>;
 /** What it throws is a failure of ours: the server's own error handler answers and logs it. */
 export function createApp(parts: AppParts): FetchHandler {
   const exchange = createExchange();
-  const findRoute = createRouteTable([chatRoutes, messageRoutes, embeddingRoutes, ...familyRoutes]);
+  const findRoute = createRouteTable([
+    chatRoutes,
+    messageRoutes,
+    embeddingRoutes,
+    ...generateRoutes,
+    ...familyRoutes,
+  ]);
   const { cors } = parts;
 
   // No async function of its own: on the hot path each would cost about a microsecond.
@@ -113,6 +120,6 @@ function wrongMethod(method: string): GatewayError {
 export function notFound(path: string): GatewayError {
   return new GatewayError(
     "not_found",
-    `There is nothing at ${path.slice(0, 200)}. The API is under /v1: /v1/chat/completions, /v1/messages, /v1/embeddings, /v1/models.`,
+    `There is nothing at ${path.slice(0, 200)}. The API is under /v1: /v1/chat/completions, /v1/messages, /v1/embeddings, /v1/models; Gemini's under /v1beta/models.`,
   );
 }

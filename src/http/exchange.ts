@@ -10,6 +10,7 @@ import { createDeadline } from "../std/deadline.ts";
 import { tooLarge } from "./body-limit.ts";
 import { toErrorResponse } from "./errors.ts";
 import { openForm } from "./form.ts";
+import { isJsonArray, toJsonArray, withQueryKey } from "./gemini/wire.ts";
 import { createHeaderTemplates, type HeaderTemplates } from "./headers.ts";
 
 /** A route that carries a call: what it is for, and which dialect its caller speaks. */
@@ -18,6 +19,8 @@ export interface CallRoute {
   readonly dialect: Arrival["dialect"];
   /** Its body is a form, or may be one; otherwise it is JSON. */
   readonly form?: "always" | "sometimes";
+  /** Where the path says whether to stream. */
+  readonly stream?: boolean;
 }
 
 export type Exchange = (
@@ -33,6 +36,12 @@ export function createExchange(): Exchange {
     const arrival = toArrival(request, route, services, pathModel);
     try {
       const reply = await handle(arrival, services);
+      if (isJsonArray(request.url, route) && !isWhole(reply.body)) {
+        const list = { ...reply, body: toJsonArray(reply.body) };
+        const response = toResponse(list, templates, services);
+        response.headers.set("content-type", "application/json; charset=utf-8");
+        return response;
+      }
       return toResponse(reply, templates, services);
     } catch (thrown) {
       if (!(thrown instanceof CallFailed)) throw thrown;
@@ -43,13 +52,13 @@ export function createExchange(): Exchange {
 
 function toArrival(
   request: Request,
-  { operation, dialect, form }: CallRoute,
+  { operation, dialect, form, stream }: CallRoute,
   services: Services,
   pathModel: string | undefined,
 ): Arrival {
   const { clock, config, table } = services;
   const id = Bun.randomUUIDv7();
-  const { headers } = request;
+  const headers = stream === undefined ? request.headers : withQueryKey(request);
   const arrival: Arrival = {
     id,
     requestId: readRequestId(headers) ?? id,
@@ -60,6 +69,7 @@ function toArrival(
     atMs: clock.now(),
     atUs: clock.monotonicUs(),
     bytes: () => readBytes(request, config.routeiq.bodyLimitBytes),
+    ...(stream === undefined ? {} : { pathStream: stream }),
   };
   if (form) return toFormArrival(arrival, request, form, services, pathModel);
   if (pathModel !== undefined) return { ...arrival, pathModel };

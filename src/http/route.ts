@@ -26,9 +26,11 @@ export interface Route {
   readonly method: "GET" | "POST" | "PUT" | "DELETE";
   /** Elysia's form: `/v1/models/*`. */
   readonly path: string;
+  /** What a path caught by `*` must end with to be this route's. */
+  readonly suffix?: string;
   readonly who: Who;
-  /** Form of its errors: OpenAI's, or `{"detail":{error, message, request_id}}` of admin routes. */
-  readonly errors: "openai" | "detail";
+  /** Form of its errors: a dialect's, or `{"detail":{error, message, request_id}}` of admin routes. */
+  readonly errors: "openai" | "anthropic" | "gemini" | "detail";
   /** For docs/http.md. */
   readonly summary: string;
   readonly handle: (request: Request, context: RouteContext) => Response | Promise<Response>;

@@ -12,7 +12,9 @@ import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
 import { reloadRoutes } from "./admin/reload.ts";
 import { routerInfoRoutes } from "./admin/router-info.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
+import { countRoutes } from "./count-tokens.ts";
 import { readRequestId } from "./exchange.ts";
+import { withQueryKey } from "./gemini/wire.ts";
 import { basicHeaders } from "./headers.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
@@ -42,6 +44,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
   return [
     ...healthRoutes({ artifact }),
     ...modelRoutes,
+    ...countRoutes,
     ...routerInfoRoutes({ artifact, reloader, known }),
     ...reloadRoutes({ artifact, reloader, known, reloadRouter }),
     ...consoleRoutes,
@@ -58,19 +61,25 @@ export function createSlowRoutes(parts: SlowRouteParts): SlowRoutes {
   const app = new Elysia({ aot: false }).onParse(() => "unread");
   for (const route of table) {
     const handle = ({ request, params }: { request: Request; params: unknown }) =>
-      run(route, request, params as Readonly<Record<string, string>>, parts.services());
+      isFor(route, pathOf(request.url))
+        ? run(route, request, params as Readonly<Record<string, string>>, parts.services())
+        : nothing(request);
     app.route(route.method, route.path, handle);
     if (route.method === "GET") app.route("HEAD", route.path, handle);
   }
-  return app.all("/*", ({ request }) => {
+  return app.all("/*", ({ request }) => nothing(request));
+
+  function nothing(request: Request): Response {
     const path = pathOf(request.url);
     const allowed = methodsOf(path, table);
     const error = allowed.length > 0 ? wrongMethod(request.method, allowed) : notFound(path);
     const response = refuse(request, error, undefined, parts.services());
     if (allowed.length > 0) response.headers.set("allow", allowed.join(", "));
     return response;
-  });
+  }
 }
+
+const isFor = ({ suffix }: Route, path: string) => suffix === undefined || path.endsWith(suffix);
 
 async function run(
   route: Route,
@@ -81,7 +90,7 @@ async function run(
   const id = Bun.randomUUIDv7();
   const requestId = readRequestId(request.headers) ?? id;
   try {
-    assertLetIn(route.who, request, services);
+    assertLetIn(route.who, route.errors === "gemini" ? keyed(request) : request, services);
     const context = { services, requestId, params: decodeParams(params) };
     const response = await route.handle(request, context);
     for (const [name, value] of Object.entries(basicHeaders(requestId, id))) {
@@ -92,11 +101,19 @@ async function run(
     if (!(thrown instanceof GatewayError) && !(thrown instanceof AdminError)) {
       services.onInternalFailure(thrown);
     }
-    if (route.errors === "openai" && !(thrown instanceof AdminError)) {
-      return refuse(request, toGatewayError(thrown), undefined, services);
+    if (route.errors !== "detail" && !(thrown instanceof AdminError)) {
+      const dialect = route.errors === "openai" ? "openai-chat" : route.errors;
+      const found = { route: { operation: "chat", dialect } } as const;
+      return refuse(request, toGatewayError(thrown), found, services);
     }
     return detailResponse(thrown, requestId, id);
   }
+}
+
+/** Google's clients may put their key into the query. */
+function keyed(request: Request): Request {
+  const headers = withQueryKey(request);
+  return headers === request.headers ? request : new Request(request.url, { headers });
 }
 
 /** Elysia leaves what a `*` caught percent-encoded. */
@@ -123,9 +140,11 @@ function detailResponse(thrown: unknown, requestId: string, id: string): Respons
 }
 
 function methodsOf(path: string, table: readonly Route[]): string[] {
-  const matching = table.filter(({ path: pattern }) =>
-    pattern.endsWith("*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern,
-  );
+  const matching = table.filter((route) => {
+    const { path: pattern } = route;
+    if (!isFor(route, path)) return false;
+    return pattern.endsWith("*") ? path.startsWith(pattern.slice(0, -1)) : path === pattern;
+  });
   return [...new Set(matching.map(({ method }) => method))];
 }
 

@@ -336,12 +336,14 @@ function toFeed(upstream: StreamReply, run: Run): Feed {
   const { call, record, services, timers, deployment } = run;
   if (upstream.opaque) return createOpaqueFeed(upstream, upstream.opaque.usage);
   const caller = services.getDialect(call.dialect);
+  // Anthropic's callers and Gemini's get usage unasked, at the end of a stream.
+  const asksForUsage = call.dialect !== "anthropic" && call.dialect !== "gemini";
   const asked = (call.body as ChatRequest).stream_options?.include_usage === true;
   const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
   const options: FeedOptions = {
-    withholdUsage: call.dialect !== "anthropic" && !asked,
+    withholdUsage: asksForUsage && !asked,
     createdS: Math.floor(call.startedAtMs / 1000),
-    ...(withCost && call.dialect !== "anthropic"
+    ...(withCost && asksForUsage
       ? {
           costUsd: (usage) => {
             const micro = costMicroUsd(usage, deployment.facts.price);

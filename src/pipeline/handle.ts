@@ -29,7 +29,7 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
     const caller = services.authenticator.authenticate(arrival.headers);
     const call = arrival.form
       ? await readFormCall(arrival, caller, arrival.form)
-      : readCall(arrival, caller, await arrival.bytes());
+      : readCall(arrival, caller, await arrival.bytes(), services.getDialect);
     record = begin(createRecord(call), services);
     const ranked = select(call, record, services);
     const ranking = ranked instanceof Promise ? await ranked : ranked;

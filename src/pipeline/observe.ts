@@ -54,7 +54,7 @@ async function logEvent(record: CallRecord, receipt: Receipt, services: Services
 
 /** What learning needs of the query. The text itself only where the operator wants it stored. */
 async function queryFacts({ call, ranking }: CallRecord, services: Services) {
-  const { text, ...query } = ranking?.query ?? toRoutingQuery(call.body);
+  const { text, ...query } = ranking?.query ?? toRoutingQuery(call.chat ?? call.body);
   const features = ranking?.features ?? (await extractFeatures(call, { text, ...query }, services));
   return {
     queryHash: sha256Hex(text),

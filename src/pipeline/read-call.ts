@@ -1,4 +1,5 @@
 /** From what arrived to a Call: bytes parsed once, the little that the gateway relies on checked. */
+import type { Dialect, DialectName } from "../dialects/dialect.ts";
 import type { Call, Caller, CallOptions } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
@@ -26,6 +27,8 @@ export interface Arrival {
   readonly defaultModel?: string;
   /** Where the body is a form: it is read as it comes, instead of `bytes`. */
   readonly form?: FormSource;
+  /** From the path of a dialect that says there whether to stream. */
+  readonly pathStream?: boolean;
   /** @throws GatewayError body_too_large, unsupported_media_type */
   bytes(): Promise<Uint8Array | ArrayBuffer>;
 }
@@ -42,8 +45,19 @@ export async function readFormCall(
   return { ...toCall(arrival, caller, { text: "", body }), upload };
 }
 
-export function readCall(arrival: Arrival, caller: Caller, bytes: Uint8Array | ArrayBuffer): Call {
+export function readCall(
+  arrival: Arrival,
+  caller: Caller,
+  bytes: Uint8Array | ArrayBuffer,
+  getDialect: (name: DialectName) => Dialect,
+): Call {
   const parsed = parseBody(bytes);
+  if (arrival.dialect === "gemini") {
+    const body = withPath(parsed.body, arrival);
+    assertNoDestination(body);
+    const call = toCall(arrival, caller, { text: parsed.text, body });
+    return { ...call, chat: getDialect("gemini").decodeRequest(body) };
+  }
   checkFields(parsed.body, arrival.operation);
   assertNoDestination(parsed.body);
   return toCall(arrival, caller, parsed);
@@ -81,6 +95,12 @@ function toCall(
   if (sessionId !== undefined) call.sessionId = sessionId;
   if (traceparent !== null && parseTraceparent(traceparent)) call.traceparent = traceparent;
   return call;
+}
+
+/** What a dialect says in the path, in the body's words. The text stays as it came. */
+function withPath(body: JsonObject, { pathModel, pathStream }: Arrival): JsonObject {
+  if (pathStream === undefined || pathModel === undefined) return body;
+  return { ...body, model: pathModel, stream: pathStream };
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -29,11 +29,11 @@ function toRankRequest(call: Call, group: string, { table }: Services): RankRequ
   const resolution = table.find(group, call.operation);
   if (!resolution) throw unknownModel(group, call);
   if (resolution.deployments.length === 0) throw meantOtherwise(group, call, table);
-  const { body, stream, operation, dial } = call;
+  const { stream, operation, dial } = call;
   const session = resolution.deployments.length > 1 ? toSession(call) : undefined;
   return {
     resolution,
-    body,
+    body: call.chat ?? call.body,
     stream,
     chat: isChat(operation),
     ...(dial ? { dial } : {}),
@@ -42,9 +42,9 @@ function toRankRequest(call: Call, group: string, { table }: Services): RankRequ
 }
 
 /** The caller's own name for the conversation, else a hash of its first turns. */
-function toSession({ caller, sessionId, body, operation }: Call): RankRequest["session"] {
+function toSession({ caller, sessionId, body, chat, operation }: Call): RankRequest["session"] {
   if (sessionId !== undefined) return { key: `${caller.id}\n${sessionId}`, explicit: true };
-  const turns = operation === "chat" ? firstTurns(body) : undefined;
+  const turns = operation === "chat" ? firstTurns(chat ?? body) : undefined;
   if (turns === undefined) return undefined;
   return { key: `${caller.id}\n#${Bun.hash(turns).toString(36)}`, explicit: false };
 }
@@ -60,7 +60,7 @@ function meantOtherwise(group: string, { operation }: Call, table: Services["tab
 }
 
 /** LiteLLM's words and status, which its clients look for; Anthropic's clients look for a 404. */
-function unknownModel(group: string, call: Call): GatewayError {
+export function unknownModel(group: string, call: Pick<Call, "dialect">): GatewayError {
   return new GatewayError(
     "model_not_found",
     `Invalid model name passed in model=${excerpt(group)}. Call \`/v1/models\` to view available models for your key.`,

@@ -41,6 +41,22 @@ export function dropInMessages(key: string, exceptRole?: string): Adaptation {
   });
 }
 
+/** What Gemini signed in a conversation that goes on elsewhere, beside a message or its calls. */
+export const dropGoogleExtras: Adaptation = eachMessage((message) => {
+  const { tool_calls: calls } = message;
+  const isSigned = (holder: Json) => isObject(holder) && "extra_content" in holder;
+  const signsCalls = Array.isArray(calls) && calls.some(isSigned);
+  if (!(signsCalls || isSigned(message))) return message;
+  const { extra_content: _, ...rest } = message;
+  return signsCalls ? { ...rest, tool_calls: calls.map(withoutExtras) } : rest;
+});
+
+function withoutExtras(call: Json): Json {
+  if (!isObject(call)) return call;
+  const { extra_content: _, ...rest } = call;
+  return rest;
+}
+
 /** Content in parts that are all text, as the one string that some servers insist on. */
 export const flattenText: Adaptation = eachMessage((message) => {
   const { content } = message;

@@ -13,6 +13,7 @@ export const anthropic = defineProvider({
   toBase: (base) => base.replace(/(\/v1)?(\/messages)?$/, ""),
   auth: { kind: "header", header: "x-api-key", env: ["ANTHROPIC_API_KEY"] },
   paths: { chat: "/v1/messages" },
+  countPath: "/v1/messages/count_tokens",
   adapt: [(body, { dropParams }) => fitToModel(body, dropParams)],
   headers: { "anthropic-version": "2023-06-01" },
   source: "https://platform.claude.com/docs/en/api/overview",

@@ -2,24 +2,37 @@
  * The only way to a provider: encode, sign, guarded fetch, map errors. What comes back is either a
  * whole reply, read within a limit and parsed, or a stream that nobody has read from yet.
  */
-import type { Dialect } from "../dialects/dialect.ts";
+import type { Dialect, DialectName } from "../dialects/dialect.ts";
 import type { Call, Upload } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { CallTrace } from "../domain/event.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { Deployment, Operation } from "../domain/model.ts";
 import type { Outbound } from "../security/outbound.ts";
 import { toTraceparent } from "../telemetry/trace-context.ts";
 import { sendInBatches } from "./embeddings.ts";
 import { encodeBody } from "./encode.ts";
 import { readOther } from "./other-replies.ts";
-import { completesText, headersFor, isChat, type Provider, urlFor } from "./provider.ts";
 import {
+  completesText,
+  fillUrl,
+  headersFor,
+  isChat,
+  type Provider,
+  streamUrlFor,
+  urlFor,
+} from "./provider.ts";
+import {
+  clientLimits,
   isEventStream,
+  parseReply,
+  readUpTo,
   readWhole,
   toProviderError,
   toStream,
   type UpstreamReply,
 } from "./read-reply.ts";
+import type { TokenSource } from "./signers/tokens.ts";
 
 export type { RawReply, StreamReply, UpstreamReply, WholeReply } from "./read-reply.ts";
 export { clientLimits } from "./read-reply.ts";
@@ -40,6 +53,11 @@ export interface ProviderClient {
   send(request: UpstreamRequest): Promise<UpstreamReply>;
   /** A request to a provider's own API, its answer as it comes, whatever its status. @throws GatewayError */
   pass(request: PassRequest): Promise<Response>;
+  /**
+   * Asks the provider how many tokens a request has, in the provider's own words. Undefined where
+   * it does not count, or not in the caller's dialect. @throws GatewayError
+   */
+  countTokens(request: CountRequest): Promise<JsonObject | undefined>;
 }
 
 export interface PassRequest {
@@ -52,20 +70,34 @@ export interface PassRequest {
   readonly connectTimeoutMs: number;
 }
 
+export interface CountRequest {
+  readonly dialect: DialectName;
+  readonly body: JsonObject;
+  /** The caller's. */
+  readonly headers: Headers;
+  readonly deployment: Deployment;
+  readonly signal: AbortSignal;
+  readonly connectTimeoutMs: number;
+}
+
 export interface ProviderClientOptions {
   readonly outbound: Outbound;
   readonly findProvider: (name: string) => Provider | undefined;
+  /** For deployments that are let in by a token. */
+  readonly tokens: TokenSource;
 }
 
 /** What is the same for every call to a deployment, made once. */
 interface Prepared {
   readonly provider: Provider;
   readonly urls: Readonly<Partial<Record<Operation, string | undefined>>>;
+  readonly streamUrl: string | undefined;
+  readonly countUrl: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
 }
 
 export function createProviderClient(options: ProviderClientOptions): ProviderClient {
-  const { outbound, findProvider } = options;
+  const { outbound, findProvider, tokens } = options;
   const prepared = new WeakMap<Deployment, Prepared>();
 
   function prepare(deployment: Deployment): Prepared {
@@ -78,22 +110,45 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         `Deployment ${deployment.id} names the provider "${deployment.provider}", which does not exist.`,
       );
     }
+    const { apiBase, token } = deployment;
+    const fill = (url: string | undefined) => (url ? fillUrl(url, deployment) : undefined);
     const fresh = {
       provider,
       urls: Object.fromEntries(
         Object.keys(provider.paths).map((operation) => [
           operation,
-          urlFor(provider, deployment.apiBase, operation as Operation),
+          fill(urlFor(provider, apiBase, operation as Operation)),
         ]),
       ),
+      streamUrl: fill(streamUrlFor(provider, apiBase)),
+      countUrl: fill(provider.countPath && `${apiBase}${provider.countPath}`),
       headers: {
         "content-type": "application/json",
-        ...headersFor(provider, deployment.apiKey),
+        ...headersFor(provider, token ? undefined : deployment.apiKey),
         ...deployment.headers,
       },
     };
     prepared.set(deployment, fresh);
     return fresh;
+  }
+
+  async function withToken(
+    headers: Readonly<Record<string, string>>,
+    { token }: Deployment,
+    signal: AbortSignal,
+  ): Promise<Readonly<Record<string, string>>> {
+    if (!token) return headers;
+    return { ...headers, authorization: `Bearer ${await tokens.get(token, signal)}` };
+  }
+
+  /** A token that was refused is not used again: it may have been withdrawn before its time. */
+  async function toRefusal(
+    response: Response,
+    dialect: Dialect,
+    { token }: Deployment,
+  ): Promise<GatewayError> {
+    if (token && response.status === 401) tokens.forget(token);
+    return toProviderError(response, dialect);
   }
 
   return {
@@ -109,16 +164,18 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
 
     async send(request) {
       const { call, callerDialect, deployment, signal, connectTimeoutMs, trace } = request;
-      const { provider, urls, headers } = prepare(deployment);
+      const { provider, urls, streamUrl, headers } = prepare(deployment);
       const carried = call.operation === "completion" && !completesText(provider, deployment);
-      const url = urls[carried ? "chat" : call.operation];
+      const operation = carried ? "chat" : call.operation;
+      const url = operation === "chat" && call.stream ? streamUrl : urls[operation];
       if (!url) throw noSuchOperation(deployment, call);
+      const signed = deployment.token ? await withToken(headers, deployment, signal) : headers;
       if (call.upload) {
-        const sent = withTrace(headers, call, trace);
+        const sent = withTrace(signed, call, trace);
         return sendForm(request, call.upload, { outbound, provider, url, headers: sent });
       }
       const { body, passes } = encodeBody(call, deployment, provider, callerDialect);
-      const sent = withTrace(withCallerHeaders(headers, call, provider), call, trace);
+      const sent = withTrace(withCallerHeaders(signed, call, provider), call, trace);
       const ask: Ask = (content) =>
         outbound.fetch({
           url,
@@ -135,10 +192,36 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         const dialect =
           call.operation === "completion" && !carried ? callerDialect : provider.dialect;
         const replied = { dialect, passes };
-        if (!response.ok) throw await toProviderError(response, dialect);
+        if (!response.ok) throw await toRefusal(response, dialect, deployment);
         return call.stream && isEventStream(response)
           ? toStream(response, replied, signal)
           : await readWhole(response, replied, call);
+      } catch (thrown) {
+        throw toUpstreamError(thrown, signal, deployment);
+      }
+    },
+
+    async countTokens({ dialect, body, deployment, signal, connectTimeoutMs, ...caller }) {
+      const { provider, countUrl, headers } = prepare(deployment);
+      if (!countUrl || provider.dialect.name !== dialect) return undefined;
+      const { upstreamModel } = deployment;
+      const counted = provider.toCountBody?.(body, upstreamModel) ?? {
+        ...body,
+        model: upstreamModel,
+      };
+      try {
+        const signed = await withToken(headers, deployment, signal);
+        const response = await outbound.fetch({
+          url: countUrl,
+          method: "POST",
+          headers: withCallerHeaders(signed, { dialect, headers: caller.headers }, provider),
+          body: JSON.stringify(counted),
+          signal,
+          trust: "operator",
+          connectTimeoutMs,
+        });
+        if (!response.ok) throw await toRefusal(response, provider.dialect, deployment);
+        return parseReply(await readUpTo(response, clientLimits.errorBytes, "refuse"));
       } catch (thrown) {
         throw toUpstreamError(thrown, signal, deployment);
       }
@@ -206,7 +289,7 @@ async function askOther(
 /** Anthropic's callers choose beta features by header; they reach a provider of that dialect. */
 function withCallerHeaders(
   headers: Readonly<Record<string, string>>,
-  call: Call,
+  call: Pick<Call, "dialect" | "headers">,
   provider: Provider,
 ): Readonly<Record<string, string>> {
   const beta =

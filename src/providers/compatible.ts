@@ -231,16 +231,7 @@ const rows: readonly Row[] = [
     source: "https://docs.docker.com/ai/model-runner/api-reference",
   },
   {
-    name: "gemini", // Google's own endpoint in this dialect
-    baseUrl: "https://generativelanguage.googleapis.com/v1beta/openai",
-    keys: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-    adapt: [oldLimit],
-    also: ["image_generation"],
-    embeddingBatch: 100,
-    source: "https://ai.google.dev/gemini-api/docs/openai",
-  },
-  {
-    name: "cohere", // likewise Cohere's
+    name: "cohere", // Cohere's own endpoint in this dialect
     aliases: ["cohere_chat"],
     baseUrl: "https://api.cohere.ai/compatibility/v1",
     keys: ["COHERE_API_KEY", "CO_API_KEY"],

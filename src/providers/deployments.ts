@@ -60,7 +60,7 @@ function missingKey(entry: ModelEntry, names: readonly string[]): Finding {
 
 function toDeployment(
   { params, info, modelName }: ModelEntry,
-  { provider, upstreamModel, apiBase, apiKey }: ServedModel,
+  { provider, upstreamModel, apiBase, apiKey, token, query }: ServedModel,
   source: DeploymentSource,
   dropParams: boolean,
 ): Deployment {
@@ -84,6 +84,8 @@ function toDeployment(
     },
     body: bodyOf(params),
     ...present("apiKey", apiKey),
+    ...present("token", token),
+    ...present("query", query),
     ...present("weight", number(params["weight"])),
     ...present("rpm", number(params["rpm"])),
     ...present("tpm", number(params["tpm"])),

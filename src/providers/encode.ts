@@ -86,7 +86,13 @@ export function encodeBody(
     : provider.dialect.encodeRequest(callerDialect.decodeRequest(own), model, options);
   if (needsUsage(call, provider, body)) body = withUsage(body);
   if (defaults) body = { ...deployment.body, ...body };
-  return { body: JSON.stringify(adaptFor(call, provider, body, options)), passes };
+  const adapted = adaptFor(call, provider, body, options);
+  return { body: JSON.stringify(withoutFields(adapted, outsideBody(call, provider))), passes };
+}
+
+/** Fields of a chat that the provider's URL says instead. */
+function outsideBody({ operation }: Call, provider: Provider): readonly string[] | undefined {
+  return isChat(operation) ? provider.outsideBody : undefined;
 }
 
 /** Adaptations are of chat, and of embeddings that share its fields; the rest has its own. */
@@ -123,6 +129,11 @@ function spliceCall(call: Call, deployment: Deployment, provider: Provider): str
   if (needsUsage(call, provider, call.body)) {
     edits["stream_options"] = { merge: { include_usage: "true" } };
   }
+  const outside = outsideBody(call, provider);
+  if (outside) {
+    for (const field of outside) edits[field] = { remove: true };
+    return spliceJson(call.text, edits);
+  }
   if (!hasFields(edits)) return replaceJsonField(call.text, "model", model);
   return spliceJson(call.text, { model: { set: model }, ...edits });
 }
@@ -150,6 +161,11 @@ function withoutGatewayFields(call: Call): JsonObject {
   for (const field of gatewayFields) delete body[field];
   if (dropsMetadata(call)) delete body["metadata"];
   return body;
+}
+
+function withoutFields(body: JsonObject, fields: readonly string[] = []): JsonObject {
+  if (!fields.some((field) => field in body)) return body;
+  return Object.fromEntries(Object.entries(body).filter(([key]) => !fields.includes(key)));
 }
 
 function hasFields(body: object): boolean {

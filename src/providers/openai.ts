@@ -1,7 +1,7 @@
 /** OpenAI's own API. Source: https://platform.openai.com/docs/api-reference */
 import { isOpenaiReasoner } from "../dialects/openai-chat/models.ts";
 import { callerDialects, dialects } from "../dialects/registry.ts";
-import { dropInMessages, dropUnlessOne, rename, when } from "./adapt.ts";
+import { dropGoogleExtras, dropInMessages, dropUnlessOne, rename, when } from "./adapt.ts";
 import { defineProvider } from "./provider.ts";
 
 export const allPaths = {
@@ -35,6 +35,7 @@ export const openai = defineProvider({
     when(isOpenaiReasoner, dropUnlessOne("temperature", "top_p")),
     // A conversation that another provider began may hold it; OpenAI has no such field.
     when((model) => /^(gpt-|o[1-9]|chatgpt-)/.test(model), dropInMessages("reasoning_content")),
+    when((model) => /^(gpt-|o[1-9]|chatgpt-)/.test(model), dropGoogleExtras),
   ],
   source: "https://platform.openai.com/docs/api-reference",
 });

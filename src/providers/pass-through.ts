@@ -99,12 +99,13 @@ const ownApis: Readonly<Record<string, { readonly base: string; readonly header?
 };
 
 /** Parts of a base that belong to OpenAI's dialect, not to the provider's own API. */
-const dialectPaths = /\/(v1beta\/openai|compatibility\/v1|beta)$/;
+const dialectPaths = /\/(v1beta(\/openai)?|compatibility\/v1|beta)$/;
 
 function ofProvider(
   provider: Provider,
   { config, deployments, env: own }: PassThroughSource,
 ): PassThroughTarget | undefined {
+  if (provider.auth.kind === "token") return undefined; // its tokens are its models' alone
   const env = { ...own, ...config.environment };
   const firstOf = (names: readonly string[]) =>
     names.map((name) => env[name]).find((value) => value !== undefined && value !== "");
@@ -115,7 +116,10 @@ function ofProvider(
   const told = opened?.apiBase ?? firstOf(provider.baseUrlEnv ?? []);
   if (!opened && key === undefined && told === undefined) return undefined;
   const api = ownApis[provider.name];
-  const base = told === undefined ? (api?.base ?? provider.baseUrl) : told.replace(/\/+$/, "");
+  const base =
+    told === undefined
+      ? (api?.base ?? provider.baseUrl)
+      : told.replace(/\/openai\/deployments\/\{model\}$|\/+$/, "");
   if (base === undefined) return undefined;
   const auth =
     api?.header === undefined || provider.auth.kind === "none"

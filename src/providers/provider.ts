@@ -1,11 +1,13 @@
 /** The contract of a service we call: data, plus the few differences from its dialect. */
 import type { Dialect } from "../dialects/dialect.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { Deployment, Operation } from "../domain/model.ts";
+import type { Deployment, Operation, TokenGrant } from "../domain/model.ts";
 
 export type Auth =
   | { readonly kind: "bearer"; readonly env: readonly string[] }
   | { readonly kind: "header"; readonly header: string; readonly env: readonly string[] }
+  /** A token by `Deployment.token`, which `locate` finds; `env`: where its credentials may lie. */
+  | { readonly kind: "token"; readonly env: readonly string[] }
   | { readonly kind: "none" };
 
 /**
@@ -38,8 +40,20 @@ export interface Provider {
   /** The service's name of a model, where it is not what stands after the prefix. */
   readonly toModel?: (model: string) => string;
   readonly auth: Auth;
-  /** Appended to the base URL; a function makes the URL where it lies elsewhere. */
+  /** Appended to the base URL, `{model}` in it replaced; a function makes a URL that lies elsewhere. */
   readonly paths: Readonly<Partial<Record<Operation, string | ((apiBase: string) => string)>>>;
+  /** Where a stream of chat is asked for, if elsewhere. */
+  readonly streamPath?: string;
+  /** Where the tokens of a chat request are counted. */
+  readonly countPath?: string;
+  /** The body of such a count, where it is not the caller's with the model's name in it. */
+  readonly toCountBody?: (body: JsonObject, model: string) => JsonObject;
+  /** Fields of a chat's body that the provider's URL says instead: they are taken out last. */
+  readonly outsideBody?: readonly string[];
+  /** The same service under another dialect, for some of its models. */
+  readonly variantOf?: (model: string) => Provider | undefined;
+  /** The address and the way in, where they take more than `api_base` and a key. */
+  readonly locate?: (place: Place) => Location | Unlocated;
   /**
    * Which models take text completions by `paths.completion`; the rest are asked by chat. Missing:
    * those that are meant for nothing else.
@@ -77,6 +91,30 @@ export function completesText(
   return operation === "completion" || (provider.completes?.(upstreamModel) ?? false);
 }
 
+export interface Place {
+  /** `api_base`, tidied, or the environment's. */
+  readonly base?: string;
+  /** `litellm_params`, references resolved. */
+  readonly params: JsonObject;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface Location {
+  readonly base: string;
+  readonly query?: string;
+  readonly token?: TokenGrant;
+}
+
+/** What the operator must still say. */
+export interface Unlocated {
+  /** `litellm_params` key that is missing. */
+  readonly key: string;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export const isLocated = (found: Location | Unlocated): found is Location => "base" in found;
+
 export function defineProvider(provider: Provider): Provider {
   return provider;
 }
@@ -96,7 +134,7 @@ export function headersFor(
   apiKey: string | undefined,
 ): Readonly<Record<string, string>> {
   const { auth, headers } = provider;
-  if (auth.kind === "none" || !apiKey) return { ...headers };
+  if (auth.kind === "none" || auth.kind === "token" || !apiKey) return { ...headers };
   if (auth.kind === "header") return { ...headers, [auth.header]: apiKey };
   return { ...headers, authorization: `Bearer ${apiKey}` };
 }
@@ -110,4 +148,19 @@ export function urlFor(
   const path = provider.paths[operation];
   if (typeof path === "function") return path(apiBase);
   return path === undefined ? undefined : `${apiBase}${path}`;
+}
+
+/** The same for a stream of chat. */
+export function streamUrlFor(provider: Provider, apiBase: string): string | undefined {
+  const { streamPath } = provider;
+  return streamPath === undefined ? urlFor(provider, apiBase, "chat") : `${apiBase}${streamPath}`;
+}
+
+/** A URL with what a deployment puts into it: its model's name, its query. */
+export function fillUrl(url: string, { upstreamModel, query }: Deployment): string {
+  // Google's names hold "@", which needs no escape in a path and looks odd with one.
+  const name = encodeURIComponent(upstreamModel).replaceAll("%40", "@");
+  const filled = url.replaceAll("{model}", () => name);
+  if (query === undefined) return filled;
+  return `${filled}${filled.includes("?") ? "&" : "?"}${query}`;
 }

@@ -86,7 +86,9 @@ export async function readWhole(
   const body = fit ? fit(parsed) : parsed;
   const bytes = body === parsed ? sent : new TextEncoder().encode(JSON.stringify(body));
   const expected = lists[call.operation] ?? contentField[replied.dialect.name];
-  if (Array.isArray(body[expected])) return { kind: "whole", bytes, body, ...replied };
+  // Of a prompt that it refused, Gemini says only that.
+  const isBlocked = expected === "candidates" && isObject(body["promptFeedback"]);
+  if (Array.isArray(body[expected]) || isBlocked) return { kind: "whole", bytes, body, ...replied };
   // Some providers answer 200 with an error inside.
   if (isObject(body["error"])) {
     throw replied.dialect.decodeError(500, new TextDecoder().decode(bytes), response.headers);
@@ -102,6 +104,7 @@ const contentField = {
   "openai-chat": "choices",
   "openai-completions": "choices",
   anthropic: "content",
+  gemini: "candidates",
 } as const;
 
 /** The list that an answer has whatever the provider. */

@@ -27,6 +27,13 @@ const rich: ChatRequest = {
   tool_choice: "required",
 };
 
+/** What a service that is told where by `locate` wants to know. */
+const place = { vertex_project: "my-project", vertex_location: "europe-west4" };
+/** Services that want a field of their own in every body. */
+const addedAlways: Readonly<Record<string, object>> = {
+  vertex_ai_anthropic: { anthropic_version: "vertex-2023-10-16" },
+};
+
 describe.each(providers.map((provider) => [provider.name, provider] as const))(
   "%s",
   (_name, provider) => {
@@ -39,16 +46,18 @@ describe.each(providers.map((provider) => [provider.name, provider] as const))(
     });
 
     test("serves something at an address", () => {
-      const base = provider.baseUrl ?? "http://host/v1";
+      const located = provider.locate?.({ base: "https://host", params: place, env: {} });
+      const base =
+        provider.baseUrl ?? (located && "base" in located ? located.base : "http://host/v1");
       expect(base).toMatch(
-        /^https:\/\/[^/]+(\/[\w./-]*)?[^/]$|^http:\/\/(localhost|127\.0\.0\.1|host)/,
+        /^https:\/\/[^/]+(\/[\w./-]*)?[^/]$|^http:\/\/(localhost|127\.0\.0\.1|host)|^https:\/\/host\//,
       );
       const served = Object.keys(provider.paths) as Operation[];
       expect(served).not.toBeEmpty();
       for (const operation of served) {
         expect(URL.canParse(urlFor(provider, base, operation) ?? "")).toBe(true);
       }
-      expect(provider.baseUrl ?? provider.baseUrlEnv?.[0]).toBeDefined();
+      expect(provider.baseUrl ?? provider.baseUrlEnv?.[0] ?? located).toBeDefined();
       expect(provider.source).toStartWith("https://");
     });
 
@@ -60,7 +69,7 @@ describe.each(providers.map((provider) => [provider.name, provider] as const))(
     test("carries the key in one header and never elsewhere", () => {
       const headers = headersFor(provider, "the-key");
       const holders = Object.values(headers).filter((value) => value.includes("the-key"));
-      expect(holders).toHaveLength(provider.auth.kind === "none" ? 0 : 1);
+      expect(holders).toHaveLength(["none", "token"].includes(provider.auth.kind) ? 0 : 1);
       expect(Object.values(headersFor(provider, undefined)).join()).not.toContain("undefined");
     });
 
@@ -77,7 +86,9 @@ describe.each(providers.map((provider) => [provider.name, provider] as const))(
 
     test("a plain body needs no adaptation, so that its bytes may pass", () => {
       const body = { model: "model-x", messages: [{ role: "user", content: "hi" }], max_tokens: 5 };
-      expect(adaptBody(provider, body)).toBe(body);
+      const added = addedAlways[provider.name];
+      if (added) expect(adaptBody(provider, body)).toEqual({ ...body, ...added });
+      else expect(adaptBody(provider, body)).toBe(body);
     });
   },
 );

@@ -1,15 +1,23 @@
 /** Every service we can call, and those that LiteLLM can and we cannot yet. */
 import { anthropic } from "./anthropic.ts";
+import { azure } from "./azure.ts";
 import { compatible } from "./compatible.ts";
+import { gemini } from "./gemini.ts";
 import { openai, textCompletionOpenai } from "./openai.ts";
 import { openaiLike } from "./openai-like.ts";
 import type { Provider } from "./provider.ts";
 import { rerankers } from "./rerankers.ts";
+import { vertex, vertexAnthropic, vertexOpen } from "./vertex.ts";
 
 export const providers: readonly Provider[] = [
   openai,
   textCompletionOpenai,
   anthropic,
+  gemini,
+  vertex,
+  vertexAnthropic,
+  vertexOpen,
+  azure,
   ...rerankers,
   ...compatible,
   ...openaiLike,
@@ -34,7 +42,7 @@ export const prefixes: readonly string[] = [...byPrefix.keys()];
  * starts, with that deployment off and a warning. Source: LiteLLM's list of providers.
  */
 export const notServedYet: ReadonlySet<string> = new Set([
-  ...["agentcore", "ai21_chat", "aiml", "aleph_alpha", "amazon_nova", "anyscale", "azure"],
+  ...["agentcore", "ai21_chat", "aiml", "aleph_alpha", "amazon_nova", "anyscale"],
   ...["assemblyai", "auto_router", "aws_polly", "azure_ai", "azure_text", "bedrock", "bytez"],
   ...["bedrock_converse", "bedrock_mantle", "bigmodel", "black_forest_labs", "chatgpt", "clarifai"],
   ...["cloudflare", "codestral", "cometapi", "compactifai", "databricks", "datarobot", "deepgram"],
@@ -44,6 +52,5 @@ export const notServedYet: ReadonlySet<string> = new Set([
   ...["oci", "oobabooga", "opencode_go", "palm", "petals", "predibase"],
   ...["ragflow", "recraft", "replicate", "runwayml", "sagemaker", "sagemaker_chat", "sap"],
   ...["sarvam", "searxng", "snowflake", "soniox", "stability", "tavily", "tencent", "topaz"],
-  ...["text-completion-codestral", "triton", "vertex_ai"],
-  ...["vertex_ai_beta", "watsonx", "watsonx_text", "xinference"],
+  ...["text-completion-codestral", "triton", "watsonx", "watsonx_text", "xinference"],
 ]);

@@ -96,15 +96,177 @@ describe("served", () => {
   });
 });
 
+describe("served at an address of the operator's own", () => {
+  const account = {
+    type: "service_account",
+    project_id: "p1",
+    client_email: "a@b",
+    private_key: "k",
+  };
+  const cases = [
+    // litellm_params, environment                         provider, upstream model, base, query, token
+    [
+      { model: "azure/dep", api_base: "https://x.openai.azure.com/", api_key: "k" },
+      {},
+      [
+        "azure",
+        "dep",
+        "https://x.openai.azure.com/openai/deployments/{model}",
+        "api-version=2025-02-01-preview",
+        undefined,
+      ],
+    ],
+    [
+      { model: "azure/dep", api_version: "2024-10-21" },
+      { AZURE_API_BASE: "https://x.openai.azure.com", AZURE_API_KEY: "k" },
+      [
+        "azure",
+        "dep",
+        "https://x.openai.azure.com/openai/deployments/{model}",
+        "api-version=2024-10-21",
+        undefined,
+      ],
+    ],
+    [
+      { model: "azure/dep", api_base: "https://gw/openai/deployments/other", azure_ad_token: "t" },
+      { AZURE_API_KEY: "k", AZURE_API_VERSION: "2024-06-01" },
+      [
+        "azure",
+        "dep",
+        "https://gw/openai/deployments/other",
+        "api-version=2024-06-01",
+        { kind: "fixed", token: "t" },
+      ],
+    ],
+    [
+      {
+        model: "azure/dep",
+        api_base: "https://x.openai.azure.com",
+        api_version: "preview",
+        api_key: "k",
+      },
+      {},
+      ["azure", "dep", "https://x.openai.azure.com/openai/v1", "api-version=preview", undefined],
+    ],
+    [
+      { model: "azure/dep", api_base: "https://x.openai.azure.com/openai/v1/", api_key: "k" },
+      {},
+      ["azure", "dep", "https://x.openai.azure.com/openai/v1", undefined, undefined],
+    ],
+    [
+      {
+        model: "azure/dep",
+        api_base: "https://x",
+        tenant_id: "t/x",
+        client_id: "c",
+        client_secret: "s",
+      },
+      {},
+      [
+        "azure",
+        "dep",
+        "https://x/openai/deployments/{model}",
+        "api-version=2025-02-01-preview",
+        {
+          kind: "entra",
+          tokenUrl: "https://login.microsoftonline.com/t%2Fx/oauth2/v2.0/token",
+          clientId: "c",
+          clientSecret: "s",
+          scope: "https://cognitiveservices.azure.com/.default",
+        },
+      ],
+    ],
+    [
+      {
+        model: "vertex_ai/gemini-2.5-pro",
+        vertex_project: "p",
+        vertex_location: "europe-west4",
+        vertex_credentials: "/k.json",
+      },
+      {},
+      [
+        "vertex_ai",
+        "gemini-2.5-pro",
+        "https://europe-west4-aiplatform.googleapis.com/v1beta1/projects/p/locations/europe-west4",
+        undefined,
+        { kind: "google", credentials: "/k.json" },
+      ],
+    ],
+    [
+      {
+        model: "vertex_ai/claude-sonnet-4-5@20250929",
+        vertex_location: "global",
+        vertex_credentials: account,
+      },
+      {},
+      [
+        "vertex_ai_anthropic",
+        "claude-sonnet-4-5@20250929",
+        "https://aiplatform.googleapis.com/v1/projects/p1/locations/global",
+        undefined,
+        { kind: "google", credentials: JSON.stringify(account) },
+      ],
+    ],
+    [
+      { model: "vertex_ai/meta/llama-4-maverick", vertex_location: "eu" },
+      { VERTEXAI_PROJECT: "p", HOME: "/home/u" },
+      [
+        "vertex_ai_open",
+        "meta/llama-4-maverick",
+        "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu",
+        undefined,
+        {
+          kind: "google",
+          credentials: "/home/u/.config/gcloud/application_default_credentials.json",
+        },
+      ],
+    ],
+    [
+      { model: "gemini/gemini-2.5-flash", api_base: "https://generativelanguage.googleapis.com" },
+      { GEMINI_API_KEY: "k" },
+      [
+        "gemini",
+        "gemini-2.5-flash",
+        "https://generativelanguage.googleapis.com/v1beta",
+        undefined,
+        undefined,
+      ],
+    ],
+    [
+      {
+        model: "gemini-2.5-flash",
+        api_base: "https://generativelanguage.googleapis.com/v1beta/openai/",
+      },
+      {},
+      [
+        "gemini",
+        "gemini-2.5-flash",
+        "https://generativelanguage.googleapis.com/v1beta",
+        undefined,
+        undefined,
+      ],
+    ],
+  ] as const;
+  test.each(cases)("%j with %j", (params, environment, [provider, model, base, query, token]) => {
+    const found = resolveProvider(params, environment);
+    if (found.status !== "served") throw new Error(found.message);
+    expect(found).toMatchObject({
+      provider: { name: provider },
+      upstreamModel: model,
+      apiBase: base,
+    });
+    expect(found.query).toBe(query as string);
+    expect(found.token).toEqual(token as never);
+    if (token) expect(found).not.toHaveProperty("apiKey");
+  });
+});
+
 describe("not served", () => {
   const cases = [
     [{ model: "bedrock/anthropic.claude-v2" }, "not_served_yet", '"bedrock"'],
-    [
-      { model: "azure/my-deployment", api_base: "https://x.openai.azure.com" },
-      "not_served_yet",
-      '"azure"',
-    ],
-    [{ model: "x", custom_llm_provider: "vertex_ai" }, "not_served_yet", '"vertex_ai"'],
+    [{ model: "azure/my-deployment" }, "incomplete", "Azure OpenAI has no address"],
+    [{ model: "x", custom_llm_provider: "vertex_ai" }, "incomplete", "none is named"],
+    [{ model: "vertex_ai/gemini-x", vertex_project: "a/../b" }, "incomplete", '"a/../b"'],
     [{ model: "opnai/gpt-4o" }, "unknown", '"opnai"'],
     [{ model: "some-model" }, "unknown", '"some-model"'],
     [{ model: "meta-llama/x" }, "unknown", '"meta-llama"'],

@@ -3,8 +3,9 @@
  * rules: `custom_llm_provider`, else the prefix, else the address, else the family of a bare name.
  */
 import type { JsonObject } from "../domain/json.ts";
+import type { TokenGrant } from "../domain/model.ts";
 import { rankNearest } from "../std/nearest.ts";
-import type { Provider } from "./provider.ts";
+import { isLocated, type Provider } from "./provider.ts";
 import { findProvider, notServedYet, prefixes, providers } from "./registry.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -19,6 +20,8 @@ export interface ServedModel {
   /** Whether the operator wrote the base (then it may be private) or it is the provider's own. */
   readonly apiBaseFrom: "configuration" | "environment" | "catalog";
   readonly apiKey?: string;
+  readonly token?: TokenGrant;
+  readonly query?: string;
   /** The environment names that were looked for in vain, where the provider wants a key. */
   readonly missingKey?: readonly string[];
 }
@@ -43,30 +46,39 @@ export function resolveProvider(params: JsonObject, env: Environment): Resolutio
   const base = textOf(params["api_base"]) ?? textOf(params["base_url"]);
   const found = findByName(model, textOf(params["custom_llm_provider"]), base);
   if ("status" in found) return found;
-  const { provider, name } = found;
+  const { name } = found;
+  const provider = found.provider.variantOf?.(name) ?? found.provider;
   const address = addressOf(provider, base, env);
-  if (!address) {
-    const variables = provider.baseUrlEnv?.join(" or ") ?? "";
-    return {
-      status: "incomplete",
-      key: "api_base",
-      message: `${provider.name} has no address of its own, and none is given for ${model}`,
-      remedy: `Set \`api_base\`${variables ? ` (or ${variables})` : ""}, such as http://host:8000/v1.`,
-    };
-  }
+  const located = provider.locate?.({ ...(address ? { base: address.base } : {}), params, env });
+  if (located && !isLocated(located)) return { status: "incomplete", ...located };
+  if (!(located || address)) return withoutAddress(provider, model);
+  const from = address?.from ?? "catalog";
+  const apiBase = located?.base ?? address?.base ?? "";
   const configuredKey = textOf(params["api_key"]);
   const names = provider.auth.kind === "none" ? [] : provider.auth.env;
   const apiKey = configuredKey ?? firstOf(names, env);
-  const wantsKey =
-    provider.auth.kind !== "none" && address.from === "catalog" && !isLocal(address.base);
+  const token = located?.token;
+  const wantsKey = provider.auth.kind !== "none" && from === "catalog" && !isLocal(apiBase);
   return {
     status: "served",
     provider,
     upstreamModel: provider.toModel ? provider.toModel(name) : name,
-    apiBase: address.base,
-    apiBaseFrom: address.from,
-    ...(apiKey === undefined ? {} : { apiKey }),
-    ...(apiKey === undefined && wantsKey ? { missingKey: names } : {}),
+    apiBase,
+    apiBaseFrom: from,
+    ...(token || apiKey === undefined ? {} : { apiKey }),
+    ...(token ? { token } : {}),
+    ...(located?.query === undefined ? {} : { query: located.query }),
+    ...(!token && apiKey === undefined && wantsKey ? { missingKey: names } : {}),
+  };
+}
+
+function withoutAddress(provider: Provider, model: string): UnservedModel {
+  const variables = provider.baseUrlEnv?.join(" or ") ?? "";
+  return {
+    status: "incomplete",
+    key: "api_base",
+    message: `${provider.name} has no address of its own, and none is given for ${model}`,
+    remedy: `Set \`api_base\`${variables ? ` (or ${variables})` : ""}, such as http://host:8000/v1.`,
   };
 }
 

@@ -9,7 +9,7 @@ import { createOpenAI } from "@ai-sdk/openai";
 import Anthropic from "@anthropic-ai/sdk";
 import { generateText, jsonSchema, streamText, type ToolSet, tool } from "ai";
 import OpenAI from "openai";
-import type { Dialect, DialectName } from "../../src/dialects/dialect.ts";
+import type { Dialect, DialectName, WideDialect } from "../../src/dialects/dialect.ts";
 import { dialects } from "../../src/dialects/registry.ts";
 import { GatewayError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
@@ -21,12 +21,22 @@ async function wireOf(name: string): Promise<JsonObject | readonly string[]> {
   return (await Bun.file(join(fixtures, `${name}.json`)).json()).wire;
 }
 
+const byFolder: Readonly<Record<string, WideDialect>> = {
+  anthropic: dialects.anthropic,
+  gemini: dialects.gemini,
+};
+const models: Readonly<Record<DialectName, string>> = {
+  anthropic: "claude-sonnet-4-5",
+  gemini: "gemini-3-pro-preview",
+  "openai-chat": "gpt-5-mini",
+};
+
 /** A gateway in a function: the caller's request is decoded, the provider's answer is a fixture. */
 function gateway(fixture: string, caller: Dialect, seen: JsonObject[] = []): typeof fetch {
-  const upstream = fixture.startsWith("anthropic/") ? dialects.anthropic : dialects["openai-chat"];
+  const upstream = byFolder[fixture.split("/")[0] ?? ""] ?? dialects["openai-chat"];
   const answer = async (_url: unknown, init?: RequestInit): Promise<Response> => {
     const request = caller.decodeRequest(JSON.parse(String(init?.body)));
-    const model = upstream.name === "anthropic" ? "claude-sonnet-4-5" : "gpt-5-mini";
+    const model = models[upstream.name];
     seen.push(upstream.encodeRequest(request, model, { dropParams: true }));
     const wire = await wireOf(fixture);
     if (!Array.isArray(wire)) {
@@ -78,8 +88,8 @@ interface Outcome {
   readonly finish: Readonly<Record<DialectName, string>>;
   readonly tokens: readonly [input: number, output: number];
 }
-const stopped = { "openai-chat": "stop", anthropic: "end_turn" };
-const called = { "openai-chat": "tool_calls", anthropic: "tool_use" };
+const stopped = { "openai-chat": "stop", anthropic: "end_turn", gemini: "STOP" };
+const called = { "openai-chat": "tool_calls", anthropic: "tool_use", gemini: "STOP" };
 const outcomes: readonly (readonly [string, Outcome])[] = [
   [
     "anthropic/stream-text",

@@ -23,8 +23,11 @@ interface Fixture {
 
 const folder = join(import.meta.dir, "..", "fixtures");
 const names = [...new Glob("*/{request,reply,stream}-*.json").scanSync(folder)].sort();
-const dialectOf = (name: string) =>
-  name.startsWith("anthropic/") ? dialects.anthropic : dialects["openai-chat"];
+const byFolder: Readonly<Record<string, Dialect>> = {
+  anthropic: dialects.anthropic,
+  gemini: dialects.gemini,
+};
+const dialectOf = (name: string) => byFolder[name.split("/")[0] ?? ""] ?? dialects["openai-chat"];
 const all = Object.values(dialects);
 
 describe.each(names)("%s", (name) => {
@@ -71,6 +74,7 @@ function translateRequest(body: JsonObject, from: Dialect, models?: readonly str
   const targets = {
     anthropic: models ?? ["claude-sonnet-4-5"],
     "openai-chat": ["gpt-5-mini", "gpt-4o-mini"],
+    gemini: ["gemini-2.5-flash", "gemini-3-pro-preview"],
   };
   const pairs = all.flatMap((to) =>
     targets[to.name].map((model) => [
@@ -81,7 +85,14 @@ function translateRequest(body: JsonObject, from: Dialect, models?: readonly str
   const dropped = attempt(() =>
     dialects.anthropic.encodeRequest(request, "claude-opus-5-5", { dropParams: true }),
   );
-  return { ...Object.fromEntries(pairs), "anthropic claude-opus-5-5, dropParams": dropped };
+  const droppedByGemini = attempt(() =>
+    dialects.gemini.encodeRequest(request, "gemini-2.5-pro", { dropParams: true }),
+  );
+  return {
+    ...Object.fromEntries(pairs),
+    "anthropic claude-opus-5-5, dropParams": dropped,
+    "gemini gemini-2.5-pro, dropParams": droppedByGemini,
+  };
 }
 
 function translateReply(body: JsonObject, from: Dialect): JsonObject {

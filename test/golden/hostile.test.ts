@@ -14,6 +14,11 @@ import type { SseFrame } from "../../src/std/sse.ts";
 
 const folder = join(import.meta.dir, "..", "fixtures");
 const names = [...new Glob("*/{request,reply,stream}-*.json").scanSync(folder)].sort();
+const byFolder: Readonly<Record<string, Dialect>> = {
+  anthropic: dialects.anthropic,
+  gemini: dialects.gemini,
+};
+const dialectOf = (name: string) => byFolder[name.split("/")[0] ?? ""] ?? dialects["openai-chat"];
 const all = Object.values(dialects);
 const seed = Number(process.env["SEED"] ?? 1);
 const odd: readonly Json[] = [
@@ -52,7 +57,7 @@ async function survive(work: () => unknown, what: unknown): Promise<void> {
 }
 
 describe.each(names)("%s", (name) => {
-  const from = name.startsWith("anthropic/") ? dialects.anthropic : dialects["openai-chat"];
+  const from = dialectOf(name);
 
   test("damaged in every way", async () => {
     const random = createRandom(seed);
@@ -71,7 +76,13 @@ async function whole(body: Json, kind: string, from: Dialect): Promise<void> {
     await survive(() => {
       if (kind === "reply") to.encodeReply(from.decodeReply(body));
       else
-        for (const model of ["claude-sonnet-4-5", "claude-3-5-haiku", "gpt-5"])
+        for (const model of [
+          "claude-sonnet-4-5",
+          "claude-3-5-haiku",
+          "gpt-5",
+          "gemini-2.5-pro",
+          "gemini-3-pro",
+        ])
           to.encodeRequest(from.decodeRequest(body), model, { dropParams: true });
     }, body);
   }

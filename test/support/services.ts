@@ -18,6 +18,7 @@ import { createProviderClient } from "../../src/providers/client.ts";
 import { toDeployments } from "../../src/providers/deployments.ts";
 import { createPassThroughTable } from "../../src/providers/pass-through.ts";
 import { findProvider } from "../../src/providers/registry.ts";
+import { createTokenSource } from "../../src/providers/signers/tokens.ts";
 import { createPool } from "../../src/routing/pool.ts";
 import { createResolveTable } from "../../src/routing/resolve.ts";
 import { createRouter } from "../../src/routing/router.ts";
@@ -89,7 +90,11 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
       clock,
       onRouterFailure: (error) => failures.push(error),
     }),
-    client: createProviderClient({ outbound, findProvider }),
+    client: createProviderClient({
+      outbound,
+      findProvider,
+      tokens: createTokenSource({ outbound, clock, readText: (path) => Bun.file(path).text() }),
+    }),
     passThrough: createPassThroughTable({ config, deployments, env: {} }),
     factsOf: () => ({}),
     getDialect: (name) => callerDialects[name],

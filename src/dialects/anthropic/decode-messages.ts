@@ -4,6 +4,7 @@
  */
 import type { ChatMessage, ContentPart, ToolCall } from "../../domain/chat.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
+import { splitId, withSignature } from "../gemini/signatures.ts";
 import { missing, requireObject, requireString, wrongType, wrongValue } from "../read.ts";
 
 /** `system`: a string or text blocks, as one system message. */
@@ -65,7 +66,7 @@ function decodeResult(block: JsonObject, path: string): ChatMessage {
   }
   return {
     role: "tool",
-    tool_call_id: requireString(block["tool_use_id"], `${path}.tool_use_id`),
+    tool_call_id: splitId(requireString(block["tool_use_id"], `${path}.tool_use_id`)).id,
     content: parts ? simplify(parts) : typeof content === "string" ? content : "",
     ...(block["is_error"] === true ? { is_error: true } : {}),
     ...(isObject(block["cache_control"]) ? { cache_control: block["cache_control"] } : {}),
@@ -100,14 +101,16 @@ function decodeAssistant(content: readonly Json[], path: string): ChatMessage {
 function decodeCall(block: JsonObject, path: string): ToolCall {
   const input = block["input"] ?? {};
   if (!isObject(input)) throw wrongType(`${path}.input`, "an object", input);
+  const { id, signature } = splitId(requireString(block["id"], `${path}.id`));
   return {
-    id: requireString(block["id"], `${path}.id`),
+    id,
     type: "function",
     function: {
       name: requireString(block["name"], `${path}.name`),
       arguments: JSON.stringify(input),
     },
     ...(isObject(block["cache_control"]) ? { cache_control: block["cache_control"] } : {}),
+    ...withSignature(signature),
   };
 }
 

@@ -5,6 +5,7 @@
 import type { ChatRequest } from "../../domain/chat.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { EncodeOptions } from "../dialect.ts";
+import { refuseGoogleOnly } from "../gemini/foreign.ts";
 import { without } from "../read.ts";
 import { asPlainText, encodeConversation } from "./encode-messages.ts";
 import { encodeTools } from "./encode-tools.ts";
@@ -23,7 +24,7 @@ const read: ReadonlySet<string> = new Set([
   ...["model", "messages", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k"],
   ...["stop", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls"],
   ...["response_format", "user", "metadata", "safety_identifier", "reasoning_effort", "thinking"],
-  ...["modalities", "web_search_options", "service_tier", "output_config", "anthropic"],
+  ...["modalities", "web_search_options", "service_tier", "output_config", "anthropic", "gemini"],
   ...["store", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options"],
 ]);
 
@@ -34,6 +35,7 @@ export function encodeRequest(
 ): JsonObject {
   const traits = traitsOf(model);
   refuseUnsupported(request, model, options);
+  refuseGoogleOnly(request, options);
   // What an Anthropic caller sent and OpenAI has no word for; what anybody sent that nobody knows.
   const own = isObject(request["anthropic"]) ? request["anthropic"] : {};
   const { system, messages } = encodeConversation(request.messages);

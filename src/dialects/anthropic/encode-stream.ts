@@ -6,6 +6,7 @@ import type { ChatChunk, ToolCallDelta, WireUsage } from "../../domain/chat.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import { encodeSse } from "../../std/sse.ts";
 import { assertHeld } from "../decode-wire.ts";
+import { signatureOf, signId } from "../gemini/signatures.ts";
 import { toToolId } from "./encode-messages.ts";
 import { partsText } from "./reply.ts";
 import { fromUsage } from "./usage.ts";
@@ -21,6 +22,8 @@ export async function* encodeStream(chunks: AsyncIterable<ChatChunk>): AsyncGene
 }
 
 interface Call {
+  /** As the provider sent it, and as the caller gets it. */
+  readonly sentId: string | undefined;
   readonly id: string;
   readonly name: string;
   /** What came so far; all of it is needed to know whether it is whole. */
@@ -187,12 +190,14 @@ class StreamEncoder {
   }
 
   /** A new id under a known index is a new call: some providers number all of them 0. */
-  private findCall({ index, id, function: called }: ToolCallDelta): number {
+  private findCall(delta: ToolCallDelta): number {
+    const { index, id, function: called } = delta;
     const known = this.byIndex.get(index ?? 0);
-    const isNew = known === undefined || (id && called?.name && this.calls[known]?.id !== id);
+    const isNew = known === undefined || (id && called?.name && this.calls[known]?.sentId !== id);
     if (!isNew) return known;
     this.calls.push({
-      id: id ?? `call_${this.calls.length}`,
+      sentId: id,
+      id: signId(toToolId(id ?? `call_${this.calls.length}`), signatureOf(delta)),
       name: called?.name ?? "",
       arguments: "",
       sent: 0,
@@ -218,7 +223,7 @@ class StreamEncoder {
     const call = this.calls[this.current];
     if (!call) return;
     const { id, name } = call;
-    this.openBlock("call", { type: "tool_use", id: toToolId(id), name, input: {} });
+    this.openBlock("call", { type: "tool_use", id, name, input: {} });
     this.flush(call);
   }
 

@@ -3,6 +3,7 @@ import type { ChatMessage, ChatRequest, ChatTool } from "../../domain/chat.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { EncodeOptions } from "../dialect.ts";
+import { withoutGoogleTools } from "../gemini/foreign.ts";
 import { invalid, without } from "../read.ts";
 import type { JsonOutput } from "./json-output.ts";
 import type { ModelTraits } from "./models.ts";
@@ -18,7 +19,9 @@ export interface ToolContext {
 /** `tools` and `tool_choice`, where there are any. */
 export function encodeTools(request: ChatRequest, context: ToolContext): JsonObject {
   const { json, traits } = context;
-  const offered = (request.tools ?? []).map((tool, i) => encodeTool(tool, i, traits));
+  const offered = (withoutGoogleTools(request.tools) ?? []).map((tool, i) =>
+    encodeTool(tool, i, traits),
+  );
   const search = request["web_search_options"];
   if (isObject(search)) offered.push(webSearch(search));
   const tools = [...offered, ...(json.tool ? [json.tool] : [])];

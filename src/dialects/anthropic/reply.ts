@@ -3,6 +3,7 @@ import type { ChatMessage, ChatReply, ToolCall } from "../../domain/chat.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import { decodeWire } from "../decode-wire.ts";
 import type { ReplyContext } from "../dialect.ts";
+import { signatureOf, signId } from "../gemini/signatures.ts";
 import { toInput, toToolId } from "./encode-messages.ts";
 import { fromUsage, toWireUsage } from "./usage.ts";
 import { isLossy, jsonToolName, Message, toFinishReason, toStopReason } from "./wire.ts";
@@ -108,7 +109,7 @@ function toBlocks(message: ChatMessage): readonly JsonObject[] {
     ...(said ? [{ type: "text", text: said }] : []),
     ...(message.tool_calls ?? []).map((call) => ({
       type: "tool_use",
-      id: toToolId(call.id),
+      id: signId(toToolId(call.id), signatureOf(call)),
       name: call.function?.name ?? "",
       input: toInput(call.function?.arguments),
     })),

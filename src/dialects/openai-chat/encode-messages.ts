@@ -1,4 +1,4 @@
-/** Our conversation without what only Anthropic knows: signed thinking, cache marks, its blocks. */
+/** Our conversation without what only Anthropic and Gemini know: signed thinking, cache marks, blocks. */
 import type { ChatMessage, ContentPart } from "../../domain/chat.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
@@ -30,7 +30,7 @@ interface Encoded {
 
 const alone = (message: JsonObject): Encoded => ({ message, images: [] });
 
-const foreignKeys = new Set(["cache_control", "thinking_blocks", "is_error"]);
+const foreignKeys = new Set(["cache_control", "thinking_blocks", "is_error", "extra_content"]);
 /** Reasoning that was signed is Anthropic's; other servers refuse the field or ask for their own. */
 const signedKeys = new Set([...foreignKeys, "reasoning_content"]);
 

@@ -8,6 +8,7 @@ import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { toEffort } from "../anthropic/fit.ts";
 import type { EncodeOptions } from "../dialect.ts";
+import { refuseGoogleOnly, withoutGoogleTools } from "../gemini/foreign.ts";
 import { without } from "../read.ts";
 import { encodeMessages } from "./encode-messages.ts";
 import { reasons } from "./models.ts";
@@ -15,7 +16,11 @@ import { reasons } from "./models.ts";
 /** OpenAI refuses a longer `user`; Anthropic's clients send far longer ids. */
 const maxUserLength = 64;
 
-const rewritten = new Set(["anthropic", "model", "messages", "tools", "user", "max_tokens"]);
+const rewritten = new Set([
+  ...["anthropic", "gemini", "model", "messages", "tools", "user", "max_tokens"],
+]);
+/** Of a Gemini caller: what OpenAI has no word for, and what depends on the model. */
+const ofGemini = new Set([...rewritten, "top_k", "reasoning_effort"]);
 
 /** @throws GatewayError unsupported_capability for tools and blocks that only Anthropic runs. */
 export function encodeRequest(
@@ -25,16 +30,19 @@ export function encodeRequest(
 ): JsonObject {
   const foreign = isObject(request["anthropic"]) ? request["anthropic"] : undefined;
   refuseServerSide(foreign, options);
+  refuseGoogleOnly(request, options);
+  const isGemini = request["gemini"] !== undefined;
   return {
-    ...without(request, rewritten),
+    ...without(request, isGemini ? ofGemini : rewritten),
     model,
     messages: encodeMessages(request.messages),
-    ...tools(request.tools, options),
+    ...tools(withoutGoogleTools(request.tools), options),
     ...(request.user === undefined
       ? {}
       : { user: foreign ? request.user.slice(0, maxUserLength) : request.user }),
     ...maxTokens(request, foreign !== undefined, options),
     ...(foreign ? effort(foreign, model, options) : {}),
+    ...(isGemini ? wantedEffort(request, model, options) : {}),
   };
 }
 
@@ -73,6 +81,13 @@ function effort(foreign: JsonObject, model: string, options: EncodeOptions): Jso
   if (!thinking) return {};
   const budget = thinking["budget_tokens"];
   return { reasoning_effort: typeof budget === "number" ? toEffort(budget) : "medium" };
+}
+
+/** A Gemini caller's wish to think; one not to think is a model's default where it may be had. */
+function wantedEffort(request: ChatRequest, model: string, options: EncodeOptions): JsonObject {
+  const wanted = request["reasoning_effort"];
+  const isAsked = typeof wanted === "string" && wanted !== "none";
+  return isAsked && reasons(model, options.facts) ? { reasoning_effort: wanted } : {};
 }
 
 const outer = new Set(["type", "function"]);

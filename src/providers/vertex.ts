@@ -1,0 +1,149 @@
+/**
+ * Google's Vertex AI: Gemini in its own dialect, Claude in Anthropic's, the rest in OpenAI's.
+ * Sources: https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference,
+ * https://platform.claude.com/docs/en/build-with-claude/claude-on-vertex-ai,
+ * https://cloud.google.com/vertex-ai/generative-ai/docs/maas/call-open-model-apis
+ */
+import { fitToModel } from "../dialects/anthropic/fit.ts";
+import { objectOr } from "../dialects/gemini/wire.ts";
+import { dialects } from "../dialects/registry.ts";
+import { isObject, type JsonObject } from "../domain/json.ts";
+import { fitToGemini, saidByUrl } from "./gemini.ts";
+import {
+  type Adaptation,
+  type Auth,
+  defineProvider,
+  type Location,
+  type Place,
+  type Provider,
+  type Unlocated,
+} from "./provider.ts";
+
+const auth = {
+  kind: "token",
+  env: ["VERTEXAI_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS"],
+} as const satisfies Auth;
+const source = "https://cloud.google.com/vertex-ai/generative-ai/docs";
+
+/** Anthropic's dialect on Vertex names its version in the body, and the model in the URL alone. */
+const withVersion: Adaptation = (body) =>
+  body["anthropic_version"] === undefined
+    ? { ...body, anthropic_version: "vertex-2023-10-16" }
+    : body;
+
+export const vertexAnthropic: Provider = defineProvider({
+  name: "vertex_ai_anthropic",
+  aliases: ["vertex_ai-anthropic_models"],
+  dialect: dialects.anthropic,
+  auth,
+  locate: (place) => locate(place, "v1"),
+  paths: { chat: "/publishers/anthropic/models/{model}:rawPredict" },
+  streamPath: "/publishers/anthropic/models/{model}:streamRawPredict",
+  outsideBody: ["model"],
+  adapt: [(body, { dropParams }) => fitToModel(body, dropParams), withVersion],
+  source,
+});
+
+/** Models of other makers that Vertex serves itself, named `publisher/model`. */
+export const vertexOpen: Provider = defineProvider({
+  name: "vertex_ai_open",
+  aliases: ["vertex_ai-llama_models", "vertex_ai-openai_models"],
+  dialect: dialects["openai-chat"],
+  auth,
+  locate: (place) => locate(place, "v1"),
+  paths: { chat: "/endpoints/openapi/chat/completions" },
+  source,
+});
+
+export const vertex: Provider = defineProvider({
+  name: "vertex_ai",
+  aliases: ["vertex_ai_beta", "vertex_ai-language-models"],
+  dialect: dialects.gemini,
+  auth,
+  // The version that Google's own clients use; parametersJsonSchema and its like are new there first.
+  locate: (place) => locate(place, "v1beta1"),
+  toModel: (model) => model.replace(/^gemini\/|^google\//, ""),
+  paths: { chat: "/publishers/google/models/{model}:generateContent" },
+  streamPath: "/publishers/google/models/{model}:streamGenerateContent?alt=sse",
+  countPath: "/publishers/google/models/{model}:countTokens",
+  toCountBody: (body) => {
+    const { model: _, ...whole } = objectOr(body["generateContentRequest"]);
+    return Object.keys(whole).length > 0 ? whole : body;
+  },
+  outsideBody: saidByUrl,
+  adapt: [fitToGemini],
+  variantOf: (model) => {
+    if (/^(gemini|google)\//.test(model)) return undefined;
+    if (/claude/.test(model)) return vertexAnthropic;
+    return model.includes("/") ? vertexOpen : undefined;
+  },
+  source,
+});
+
+function locate({ base, params, env }: Place, version: string): Location | Unlocated {
+  const pick = (names: readonly string[], variables: readonly string[]) =>
+    names.map((name) => textOf(params[name])).find((value) => value !== undefined) ??
+    variables.map((name) => textOf(env[name])).find((value) => value !== undefined);
+  const credentials = credentialsOf(params, env);
+  const project =
+    pick(["vertex_project", "vertex_ai_project"], ["VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT"]) ??
+    projectIn(credentials);
+  const location =
+    pick(
+      ["vertex_location", "vertex_ai_location"],
+      ["VERTEXAI_LOCATION", "VERTEX_LOCATION", "GOOGLE_CLOUD_LOCATION"],
+    ) ?? "us-central1";
+  if (project === undefined) {
+    return {
+      key: "vertex_project",
+      message: "Vertex AI serves the models of a project, and none is named",
+      remedy: "Set `vertex_project` (or VERTEXAI_PROJECT).",
+    };
+  }
+  const invalid = [project, location].find((name) => !/^[\w.:-]{1,200}$/.test(name));
+  if (invalid !== undefined) {
+    return {
+      key: invalid === project ? "vertex_project" : "vertex_location",
+      message: `"${invalid.slice(0, 60)}" is no name of a project or location`,
+      remedy: "Use the project's id, and a location such as us-central1 or global.",
+    };
+  }
+  const root = base ?? hostOf(location);
+  return {
+    base: `${root}/${version}/projects/${project}/locations/${location}`,
+    token: { kind: "google", credentials },
+  };
+}
+
+function hostOf(location: string): string {
+  if (location === "global") return "https://aiplatform.googleapis.com";
+  if (location === "us" || location === "eu") {
+    return `https://aiplatform.${location}.rep.googleapis.com`;
+  }
+  return `https://${location}-aiplatform.googleapis.com`;
+}
+
+/** JSON or a path, in LiteLLM's order; last the file where `gcloud` leaves a login. */
+function credentialsOf(params: JsonObject, env: Place["env"]): string {
+  const told = params["vertex_credentials"] ?? params["vertex_ai_credentials"];
+  if (isObject(told)) return JSON.stringify(told);
+  const home = textOf(env["CLOUDSDK_CONFIG"]) ?? `${env["HOME"] ?? ""}/.config/gcloud`;
+  return (
+    textOf(told) ??
+    auth.env.map((name) => textOf(env[name])).find((value) => value !== undefined) ??
+    `${home}/application_default_credentials.json`
+  );
+}
+
+function projectIn(credentials: string): string | undefined {
+  if (!credentials.trimStart().startsWith("{")) return undefined;
+  try {
+    const account: unknown = JSON.parse(credentials);
+    if (!isObject(account)) return undefined;
+    return textOf(account["project_id"]) ?? textOf(account["quota_project_id"]);
+  } catch {
+    return undefined; // said when the first call needs the token
+  }
+}
+
+const textOf = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
