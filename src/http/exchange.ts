@@ -1,5 +1,5 @@
 /** Between HTTP and the pipeline: a request in, as an Arrival; a reply out, as a Response. */
-import { GatewayError } from "../domain/errors.ts";
+import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import { isFor } from "../domain/model.ts";
 import { CallFailed, handle } from "../pipeline/handle.ts";
 import type { Arrival } from "../pipeline/read-call.ts";
@@ -12,6 +12,7 @@ import { toErrorResponse } from "./errors.ts";
 import { openForm } from "./form.ts";
 import { isJsonArray, toJsonArray, withQueryKey } from "./gemini/wire.ts";
 import { createHeaderTemplates, type HeaderTemplates } from "./headers.ts";
+import { assertFromHere } from "./route.ts";
 
 /** A route that carries a call: what it is for, and which dialect its caller speaks. */
 export interface CallRoute {
@@ -35,6 +36,7 @@ export function createExchange(): Exchange {
   return async (request, route, services, pathModel) => {
     const arrival = toArrival(request, route, services, pathModel);
     try {
+      assertNoStrangePage(request, services);
       const reply = await handle(arrival, services);
       if (isJsonArray(request.url, route) && !isWhole(reply.body)) {
         const list = { ...reply, body: toJsonArray(reply.body) };
@@ -48,6 +50,16 @@ export function createExchange(): Exchange {
       return toErrorResponse(thrown, arrival, services.getDialect(route.dialect), services);
     }
   };
+}
+
+/** Browsers name the page that sends; without a master key, only pages of this machine may. */
+function assertNoStrangePage(request: Request, services: Services): void {
+  if (services.config.general.masterKey !== undefined || !request.headers.has("origin")) return;
+  try {
+    assertFromHere(request, services);
+  } catch (thrown) {
+    throw new CallFailed(toGatewayError(thrown), undefined);
+  }
 }
 
 function toArrival(

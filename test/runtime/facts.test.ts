@@ -193,6 +193,18 @@ describe("a request that is not as it should be", () => {
     expect(error.code).toBe(code);
   });
 
+  test("a page of another site, even under this machine's address: 403", async () => {
+    answer = completion;
+    const headers = { "content-type": json, origin: "http://evil.example" };
+    expect((await ask({}, { headers: { ...headers, host: "evil.example" } })).status).toBe(403);
+    expect(
+      (await ask({}, { headers: { ...headers, "sec-fetch-site": "cross-site" } })).status,
+    ).toBe(403);
+    const { origin } = new URL(gateway.gateway.url);
+    const own = { "content-type": json, origin, "sec-fetch-site": "same-origin" };
+    expect((await ask({}, { headers: own })).status).toBe(200);
+  });
+
   test("a chunked body over the limit: 413", async () => {
     const stream = new Blob([big]).stream();
     const response = await ask({}, { body: stream });
