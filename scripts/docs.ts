@@ -20,6 +20,7 @@ import { ModelRow } from "../src/config/sections/model-list.ts";
 import { RouteiqSettings } from "../src/config/sections/routeiq-settings.ts";
 import { RouterSettings } from "../src/config/sections/router-settings.ts";
 import { type ErrorRow, errorTable } from "../src/domain/errors.ts";
+import { familyRoutes } from "../src/http/openai/families.ts";
 import { slowRouteTable } from "../src/http/slow-routes.ts";
 import { knownNames } from "../src/routing/known-names.ts";
 
@@ -234,6 +235,19 @@ function httpDoc(): string {
       "POST",
       "/v1/embeddings",
       "OpenAI's embeddings. Also without `/v1`, and under `/engines/{model}` and `/openai/deployments/{model}`.",
+    ],
+    ...[
+      ...familyRoutes.map(({ paths, summary }) => ["POST", paths.join("`, `"), summary] as const),
+    ],
+    [
+      "any",
+      "/openai/*`, `/anthropic/*`, `/gemini/*`, `/{provider}/*",
+      "The provider's own API, with the provider's key for the gateway's. Open where the provider's key (or base) is in the environment, or a model says `use_in_pass_through`.",
+    ],
+    [
+      "any",
+      "general_settings.pass_through_endpoints",
+      "The operator's own ways through, above every other path.",
     ],
   ] as const;
   return page(

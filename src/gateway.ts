@@ -21,6 +21,7 @@ import { loadCatalog } from "./providers/catalog.ts";
 import { createProviderClient } from "./providers/client.ts";
 import { toDeployments } from "./providers/deployments.ts";
 import { createPassThroughTable } from "./providers/pass-through.ts";
+import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
 import { createTokenSource } from "./providers/signers/tokens.ts";
 import { findBalancer } from "./routing/balancers/registry.ts";
@@ -221,7 +222,8 @@ type Shared = ReturnType<typeof createShared>;
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
   const { clock, random, pool, slot, sessions, telemetry, catalog, ...kept } = shared;
   const { env } = options;
-  const { deployments, findings } = toDeployments(config, { env, factsOf: catalog.factsOf });
+  const factsOf = withPriceFile(catalog.factsOf, config.prices);
+  const { deployments, findings } = toDeployments(config, { env, factsOf });
   const refused = findings.filter(({ level }) => level === "error");
   if (refused[0]) throw toConfigError(refused[0], refused.length - 1);
   for (const { message, remedy, path } of findings) {
@@ -243,7 +245,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       aliases: config.router.modelGroupAlias,
       autoModels: config.routeiq.autoModels,
       factsOf: ({ provider, upstreamModel, facts }) => ({
-        ...catalog.factsOf(provider, upstreamModel),
+        ...factsOf(provider, upstreamModel),
         ...facts,
       }),
     }),
@@ -257,7 +259,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
         telemetry.log("error", "the trained router failed; routing was static", { error }),
     }),
     passThrough: createPassThroughTable({ config, deployments, env }),
-    factsOf: catalog.factsOf,
+    factsOf,
     client: createProviderClient({
       outbound: options.outbound,
       findProvider,

@@ -501,6 +501,73 @@ describe("forms", () => {
   });
 });
 
+const get = async (path: string, status = 200) => {
+  const response = await fetch(`${gateway.url}${path}`, {
+    headers: { authorization: "Bearer sk-test" },
+  });
+  expect(response.status).toBe(status);
+  // biome-ignore lint/suspicious/noExplicitAny: read by matchers alone
+  return (await response.json()) as any;
+};
+
+describe("what the models are", () => {
+  test("/model/info has modes and every price", async () => {
+    const { data } = await get("/model/info");
+    const infoOf = (name: string) =>
+      data.find((each: { model_name: string }) => each.model_name === name).model_info;
+    expect(infoOf("hear")).toMatchObject({
+      mode: "audio_transcription",
+      input_cost_per_second: 0.0001,
+      input_cost_per_token: null,
+      litellm_provider: "openai",
+    });
+    expect(infoOf("draw")).toMatchObject({
+      mode: "image_generation",
+      output_cost_per_image_token: 0.00004,
+    });
+    expect(infoOf("chatty")).toMatchObject({
+      mode: "chat",
+      input_cost_per_token: 1.5e-7,
+      input_cost_per_token_batches: 7.5e-8,
+      input_cost_per_token_priority: 2.5e-7,
+    });
+    expect(JSON.stringify(data)).not.toContain('"up"');
+  });
+
+  test("/v2/model/info comes in pages, /model_group/info in groups", async () => {
+    const first = await get("/v2/model/info?size=2&page=2");
+    expect(first).toMatchObject({ current_page: 2, size: 2, total_count: 15, total_pages: 8 });
+    expect(first.data).toHaveLength(2);
+    expect((await get("/v2/model/info?search=whisper")).data).toHaveLength(1);
+    await get("/v2/model/info?page=0", 400);
+    const one = (await get("/model/info?model=hear")).data[0];
+    expect((await get(`/model/info?litellm_model_id=${one.model_info.id}`)).data).toEqual([one]);
+    const groups = await get("/model_group/info?model_group=chatty");
+    expect(groups.data).toMatchObject([
+      { model_group: "chatty", providers: ["openai"], supports_vision: true },
+    ]);
+  });
+
+  test("/health asks each by what it is for", async () => {
+    const before = upstream.seen.length;
+    const health = await get("/health");
+    expect(health.unhealthy_endpoints).toEqual([]);
+    expect(health.healthy_count).toBe(15);
+    const paths = upstream.seen.slice(before).map(({ path }) => path);
+    expect(paths.filter((path) => path.endsWith("/models"))).toHaveLength(3); // draw, speak, hear
+    expect(paths).toContain("/v1/rerank");
+    upstream.failNext(1);
+    const ill = await get("/health?model=embed");
+    expect(ill).toMatchObject({ healthy_count: 0, unhealthy_count: 1 });
+    expect(ill.unhealthy_endpoints[0]).toMatchObject({
+      model_name: "embed",
+      exception_status: 502,
+    });
+    await get("/health?model=nobody", 404);
+    expect((await fetch(`${gateway.url}/health`)).status).toBe(401);
+  });
+});
+
 describe("what cannot be", () => {
   test.each([
     ["/moderations", { model: "mod" }, "invalid_request", "input"],

@@ -6,6 +6,7 @@ import type {
   FallbackList,
   ModelEntry,
   PassThroughEndpoint,
+  PriceFile,
   RouterSettings,
   RoutingStrategyArgs,
 } from "./config.ts";
@@ -25,6 +26,7 @@ export interface Sections {
 }
 
 interface Parts {
+  readonly prices: PriceFile;
   readonly models: readonly ModelEntry[];
   readonly sections: Sections;
   readonly environment: Readonly<Record<string, string>>;
@@ -39,6 +41,7 @@ export function assembleConfig(parts: Parts): Config {
   const masterKey = sections.general.master_key ?? (env["LITELLM_MASTER_KEY"] || undefined);
   const requestTimeout = sections.litellm.request_timeout;
   return {
+    prices: parts.prices,
     models: parts.models,
     router: routerSettings(sections, env),
     general: {

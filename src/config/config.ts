@@ -137,7 +137,12 @@ export interface LitellmSettings {
   readonly raw: JsonObject;
 }
 
+/** A price file in LiteLLM's format: a model's name → its entry. */
+export type PriceFile = Readonly<Record<string, JsonObject>>;
+
 export interface Config {
+  /** `routeiq_settings.price_file`, read; it stands above the catalog. */
+  readonly prices: PriceFile;
   readonly models: readonly ModelEntry[];
   readonly router: RouterSettings;
   readonly general: GeneralSettings;

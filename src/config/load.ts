@@ -1,4 +1,5 @@
 /** The operator's files and environment as typed configuration: the one way in. */
+import { dirname, join } from "node:path";
 import type { TObject } from "@sinclair/typebox";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import { findNearest } from "../std/nearest.ts";
@@ -14,6 +15,7 @@ import {
   readTextFile,
 } from "./files.ts";
 import { type Merged, mergeFiles, type Sourced } from "./merge.ts";
+import { readPriceFile } from "./price-file.ts";
 import { resolveReferences } from "./references.ts";
 import { createReport, type Report } from "./report.ts";
 import { GeneralSettings } from "./sections/general-settings.ts";
@@ -78,7 +80,14 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const sections = await decodeSections(merged, resolve);
   const written = (await Promise.all(rows)).filter((row) => row !== undefined);
   const fromEnvironment = found ? [] : providersOfEnvironment(env);
+  const priceSpot = spot(["routeiq_settings", "price_file"]);
+  const prices = await readPriceFile(sections.routeiq.price_file, {
+    ...resolve,
+    spot: priceSpot,
+    folder: dirname(merged.files[0] ?? join(options.cwd, "config.yaml")),
+  });
   const config = assembleConfig({
+    prices,
     models: found ? written : fromEnvironment,
     sections,
     environment,

@@ -124,11 +124,14 @@ export function fromWireUsage(wire: WireUsage): Usage {
     whole(wire.prompt_tokens_details?.["cached_tokens"]) || whole(wire["prompt_cache_hit_tokens"]);
   const written = whole(wire["cache_creation_input_tokens"]);
   const reasoning = whole(wire.completion_tokens_details?.["reasoning_tokens"]);
+  const audioInput = whole(wire.prompt_tokens_details?.["audio_tokens"]);
+  const audioOutput = whole(wire.completion_tokens_details?.["audio_tokens"]);
   return {
     inputTokens: whole(wire.prompt_tokens),
     outputTokens: whole(wire.completion_tokens),
     ...(cached ? { cachedInputTokens: cached } : {}),
     ...(written ? { cacheWriteTokens: written } : {}),
     ...(reasoning ? { reasoningTokens: reasoning } : {}),
+    ...(audioInput || audioOutput ? { modal: { audioInput, audioOutput } } : {}),
   };
 }

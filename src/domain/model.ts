@@ -84,6 +84,8 @@ export interface Deployment {
   readonly headers: Readonly<Record<string, string>>;
   /** Default body fields: unknown `litellm_params`, `extra_body`. The caller's own win. */
   readonly body: JsonObject;
+  /** The operator's `model_info`, as written: for those who ask what a model is. */
+  readonly info?: JsonObject;
   readonly simulated?: boolean;
   /** Its key and base serve the way through to its provider, too. */
   readonly usedInPassThrough?: boolean;

@@ -19,6 +19,7 @@ import { basicHeaders } from "./headers.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
 import { healthRoutes } from "./ops/health.ts";
+import { healthCheckRoutes } from "./ops/health-check.ts";
 import { type MetricRouteParts, metricRoutes } from "./ops/metrics.ts";
 import { modelRoutes } from "./ops/models.ts";
 import { AdminError, assertLetIn, type Route } from "./route.ts";
@@ -43,6 +44,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
   const { reloader, reloadRouter } = parts;
   return [
     ...healthRoutes({ artifact }),
+    ...healthCheckRoutes,
     ...modelRoutes,
     ...countRoutes,
     ...routerInfoRoutes({ artifact, reloader, known }),

@@ -73,7 +73,7 @@ function toDeployment(
     provider: provider.name,
     upstreamModel,
     apiBase,
-    ...operationOf(info, facts),
+    ...operationOf(info, facts, { provider, upstreamModel }),
     facts: { ...facts, ...factsOfEntry(params, info, facts) },
     headers: {
       ...(text(params["organization"])
@@ -97,6 +97,7 @@ function toDeployment(
     ...present("cooldownS", number(params["cooldown_time"]) ?? number(info["cooldown_time"])),
     ...(Array.isArray(params["tags"]) ? { tags: params["tags"].map(String) } : {}),
     ...((params["drop_params"] ?? dropParams) === true ? { dropParams: true } : {}),
+    ...(Object.keys(info).length > 0 ? { info } : {}),
     ...(params["use_in_pass_through"] === true ? { usedInPassThrough: true } : {}),
     ...(info["simulated"] === true ? { simulated: true } : {}),
   };
@@ -106,10 +107,15 @@ function toDeployment(
 function operationOf(
   info: JsonObject,
   { mode }: ModelFacts,
+  { provider, upstreamModel }: Pick<ServedModel, "provider" | "upstreamModel">,
 ): Pick<Deployment, "operation" | "operationFrom"> {
   const told = toOperation(info["mode"]);
   if (told) return { operation: told, operationFrom: "operator" };
-  return mode ? { operation: mode, operationFrom: "catalog" } : { operation: "chat" };
+  if (mode) return { operation: mode, operationFrom: "catalog" };
+  if (provider.paths.chat !== undefined) return { operation: "chat" };
+  // A service that does not chat: its models are for what their names say.
+  const ranks = provider.paths.rerank !== undefined && /rerank/i.test(upstreamModel);
+  return { operation: ranks ? "rerank" : "embedding" };
 }
 
 /** Stable over restarts and over the order of keys; a key's secret goes in as a digest alone. */

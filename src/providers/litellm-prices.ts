@@ -142,3 +142,35 @@ function numberOf(value: Json | undefined): number | undefined {
 function optional<K extends string>(key: K, value: number | undefined): Partial<Record<K, number>> {
   return value === undefined ? {} : ({ [key]: value } as Record<K, number>);
 }
+
+/** A price in LiteLLM's words again, for `/model/info`. */
+export function toEntry(price: Price | undefined): JsonObject {
+  if (!price) return {};
+  const { more = {} } = price;
+  const perToken = more.noTokens
+    ? {}
+    : {
+        input_cost_per_token: price.inputUsdPerToken,
+        output_cost_per_token: price.outputUsdPerToken,
+        cache_read_input_token_cost: price.cacheReadUsdPerToken,
+        cache_creation_input_token_cost: price.cacheWriteUsdPerToken,
+      };
+  const modal = Object.entries(modalKeys).map(([name, key]) => [
+    key,
+    more[name as keyof typeof modalKeys],
+  ]);
+  const units = Object.entries(more.usdPerUnit ?? {}).map(([unit, usd]) => [
+    unitKeys[unit as keyof Units][0],
+    usd,
+  ]);
+  const variants = (more.variants ?? []).flatMap((variant) =>
+    Object.entries(rateNames).map(([key, rate]) => [key + suffixOf(variant), variant[rate]]),
+  );
+  const entries = [...Object.entries(perToken), ...modal, ...units, ...variants];
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as JsonObject;
+}
+
+function suffixOf({ aboveTokens, service }: PriceVariant): string {
+  const above = aboveTokens === undefined ? "" : `_above_${aboveTokens / 1000}k_tokens`;
+  return above + (service === undefined ? "" : `_${service === "batch" ? "batches" : service}`);
+}

@@ -215,6 +215,7 @@ const answers: Readonly<Record<string, (body: Fields, sound: Uint8Array) => Resp
     });
     return new Response(stream, { headers: { "content-type": "audio/mpeg" } });
   },
+  "/models": () => Response.json({ object: "list", data: [] }),
   "/audio/transcriptions": transcribe,
   "/audio/translations": transcribe,
 };

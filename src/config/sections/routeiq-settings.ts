@@ -110,6 +110,13 @@ export const RouteiqSettings = Type.Object(
       },
       { default: {}, description: "What the gateway remembers and exports." },
     ),
+    price_file: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "A JSON file of prices in LiteLLM's format (model_prices_and_context_window.json), above the built-in ones. Relative to the configuration's folder. Default: LITELLM_MODEL_COST_MAP_URL where it is a file:// address; nothing is fetched.",
+      }),
+    ),
     embedding: Type.Object(
       {
         onnx_path: Type.Optional(

@@ -88,7 +88,12 @@ export function readUsage(usage: unknown): WireUsage | undefined {
 
 export function usageOf(reply: JsonObject): Usage | undefined {
   const usage = readUsage(reply["usage"]);
-  return usage && fromWireUsage(usage);
+  return usage && withService(fromWireUsage(usage), reply);
+}
+
+/** Flex and priority have prices of their own. */
+export function withService(usage: Usage, { service_tier: tier }: JsonObject): Usage {
+  return tier === "flex" || tier === "priority" ? { ...usage, service: tier } : usage;
 }
 
 export function finishReasonOf(reply: JsonObject): string | undefined {

@@ -3,12 +3,12 @@
  * text and never parsed: within a JSON string every quote is escaped, so `"usage":` can only be a key.
  */
 import { fromWireUsage, type WireUsage } from "../../domain/chat.ts";
-import { isObject } from "../../domain/json.ts";
+import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { SseFrame } from "../../std/sse.ts";
 import { parseFrame } from "../decode-wire.ts";
 import type { FrameFacts, StreamWatch } from "../dialect.ts";
 import { decodeStreamError, isError } from "./errors.ts";
-import { readUsage } from "./reply.ts";
+import { readUsage, withService } from "./reply.ts";
 
 const nothing: FrameFacts = { event: false, token: false, usageOnly: false, done: false };
 const done: FrameFacts = { ...nothing, done: true };
@@ -38,6 +38,8 @@ export function createStreamWatch(): StreamWatch {
   let seen = false;
   let finishReason: string | undefined;
   let usage: WireUsage | undefined;
+  /** The event that told it. */
+  let told: JsonObject = {};
 
   function see({ event, data }: SseFrame): FrameFacts {
     if (data === "") return nothing;
@@ -55,7 +57,10 @@ export function createStreamWatch(): StreamWatch {
     if (isError(body, event)) return { ...nothing, error: decodeStreamError(body) };
     const choices = Array.isArray(body["choices"]) ? body["choices"] : undefined;
     const counted = readUsage(body["usage"]);
-    if (counted) usage = counted;
+    if (counted) {
+      usage = counted;
+      told = body;
+    }
     if (!choices && !counted) return nothing;
     seen = true;
     for (const choice of choices ?? []) {
@@ -71,7 +76,7 @@ export function createStreamWatch(): StreamWatch {
     end: () => ({
       complete: finishReason !== undefined,
       ...(finishReason === undefined ? {} : { finishReason }),
-      ...(usage ? { usage: fromWireUsage(usage) } : {}),
+      ...(usage ? { usage: withService(fromWireUsage(usage), told) } : {}),
     }),
   };
 }

@@ -1,8 +1,8 @@
 /** What may be asked for: OpenAI's list, Anthropic's form of it, and LiteLLM's `/model/info`. */
 import { excerpt, GatewayError } from "../../domain/errors.ts";
-import type { Deployment } from "../../domain/model.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Route } from "../route.ts";
+import { modelInfoRoutes } from "./model-info.ts";
 
 /** LiteLLM's constant: the models have no date of their own, and clients compare lists. */
 const created = 1677610602;
@@ -26,15 +26,7 @@ export const modelRoutes: readonly Route[] = [
       handle: (request, { services, params }) => oneModel(request, services, params["*"] ?? ""),
     }),
   ),
-  ...["/model/info", "/v1/model/info"].map(
-    (path): Route => ({
-      ...caller,
-      path,
-      summary: "LiteLLM's list of deployments, without secrets.",
-      handle: (_request, { services }) =>
-        Response.json({ data: services.table.deployments.map(describeDeployment) }),
-    }),
-  ),
+  ...modelInfoRoutes,
 ];
 
 function listModels(request: Request, { table }: Services): Response {
@@ -78,35 +70,4 @@ function toModel(id: string, owner: string) {
 function toAnthropicModel(id: string) {
   const at = new Date(created * 1000).toISOString();
   return { type: "model", id, display_name: id, created_at: at };
-}
-
-function describeDeployment(deployment: Deployment) {
-  const { facts } = deployment;
-  const able = facts.capabilities ?? {};
-  return {
-    model_name: deployment.group,
-    litellm_params: {
-      model: deployment.candidate,
-      custom_llm_provider: deployment.provider,
-      api_base: deployment.apiBase,
-      rpm: deployment.rpm,
-      tpm: deployment.tpm,
-      weight: deployment.weight,
-    },
-    model_info: {
-      id: deployment.id,
-      db_model: false,
-      mode: deployment.operation,
-      max_input_tokens: facts.maxInputTokens ?? null,
-      max_output_tokens: facts.maxOutputTokens ?? null,
-      input_cost_per_token: facts.price?.inputUsdPerToken ?? null,
-      output_cost_per_token: facts.price?.outputUsdPerToken ?? null,
-      supports_function_calling: able.tools ?? null,
-      supports_vision: able.vision ?? null,
-      supports_response_schema: able.json_schema ?? null,
-      supports_audio_input: able.audio ?? null,
-      supports_reasoning: able.reasoning ?? null,
-      simulated: deployment.simulated ?? false,
-    },
-  };
 }
