@@ -170,6 +170,13 @@ describe("Google's own client", () => {
     expect(estimated.totalTokens).toBeGreaterThan(0);
   });
 
+  test("lists models", async () => {
+    const names: (string | undefined)[] = [];
+    for await (const { name } of await google().models.list()) names.push(name);
+    expect(names).toContain("models/studio");
+    expect(await google().models.get({ model: "studio" })).toMatchObject({ displayName: "studio" });
+  });
+
   test("errors are google.rpc.Status", async () => {
     const unknown = google().models.generateContent({ model: "nobody", contents: "Hi" });
     const error = await unknown.catch((thrown: unknown) => thrown);

@@ -45,6 +45,17 @@ export const knownProviders: readonly KnownProvider[] = [
       "claude-haiku-4-5",
     ],
   },
+  {
+    prefix: "gemini",
+    keys: ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    models: [
+      "gemini-3.1-pro-preview",
+      "gemini-3.8-flash",
+      "gemini-3.5-flash-lite",
+      "gemini-2.5-pro",
+      "gemini-2.5-flash",
+    ],
+  },
   { prefix: "groq", keys: ["GROQ_API_KEY"], models: [] },
   { prefix: "mistral", keys: ["MISTRAL_API_KEY"], models: [] },
   { prefix: "deepseek", keys: ["DEEPSEEK_API_KEY"], models: [] },

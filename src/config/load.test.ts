@@ -199,7 +199,7 @@ router_settings: {num_retries: 7}
   test("unknown litellm_params travel on, LiteLLM's own do not go unsaid", async () => {
     const yaml = `model_list:
   - model_name: a
-    litellm_params: {model: openai/a, api_key: k, release: 2024-10-21, temperature: 0.2, top_k: 5, api_bas: http://x, vertex_project: p}
+    litellm_params: {model: openai/a, api_key: k, release: 2024-10-21, temperature: 0.2, top_k: 5, api_bas: http://x, watsonx_region_name: p}
 `;
     const { config, told } = await check(yaml);
     expect(config?.models[0]?.params).toMatchObject({
@@ -210,7 +210,7 @@ router_settings: {num_retries: 7}
     expect(told).toEqual([
       'warning 3 model_list[0].litellm_params.api_bas: "api_bas" is no key of model_list[0].litellm_params, ' +
         "so it goes to the provider as a field of the body",
-      'warning 3 model_list[0].litellm_params.vertex_project: "vertex_project" is known to LiteLLM, not used by RouteIQ yet',
+      'warning 3 model_list[0].litellm_params.watsonx_region_name: "watsonx_region_name" is known to LiteLLM, not used by RouteIQ yet',
     ]);
   });
 

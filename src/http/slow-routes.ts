@@ -14,6 +14,7 @@ import { routerInfoRoutes } from "./admin/router-info.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
 import { countRoutes } from "./count-tokens.ts";
 import { readRequestId } from "./exchange.ts";
+import { geminiModelRoutes } from "./gemini/models.ts";
 import { withQueryKey } from "./gemini/wire.ts";
 import { basicHeaders } from "./headers.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
@@ -46,6 +47,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...healthRoutes({ artifact }),
     ...healthCheckRoutes,
     ...modelRoutes,
+    ...geminiModelRoutes,
     ...countRoutes,
     ...routerInfoRoutes({ artifact, reloader, known }),
     ...reloadRoutes({ artifact, reloader, known, reloadRouter }),

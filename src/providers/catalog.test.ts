@@ -97,6 +97,9 @@ describe("the catalog", () => {
     ["mistral", "mistral-large-latest"],
     ["deepseek", "deepseek-chat"],
     ["gemini", "gemini-2.5-pro"],
+    ["vertex_ai", "gemini-2.5-pro"],
+    ["vertex_ai_anthropic", "claude-sonnet-4-5@20250929"],
+    ["azure", "gpt-4o-mini-2024-07-18"],
     ["openai", "text-embedding-3-small"],
   ])("prices %s %s", (provider, model) => {
     expect(catalog.factsOf(provider, model).price).toBeDefined();

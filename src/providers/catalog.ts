@@ -48,7 +48,10 @@ export function loadCatalog(): Catalog {
     asOf: /"asOf":"([\d-]+)"/.exec(text)?.[1] ?? "",
     factsOf(provider, model) {
       for (const name of namesOf(model.toLowerCase())) {
-        const row = find(`${provider}/${name}`) ?? resold(provider, name, find);
+        const row =
+          find(`${provider}/${name}`) ??
+          find(`${sellsAs[provider] ?? provider}/${name}`) ??
+          resold(provider, name, find);
         if (row) return toFacts(row, name);
       }
       return sizeOf(model);
@@ -68,6 +71,13 @@ function namesOf(model: string): readonly string[] {
   const names = [model, undated, `${undated}-latest`, untagged];
   return [...new Set([...names, ...names.map((name) => name.replaceAll(".", "-"))])];
 }
+
+/** Clouds that sell a maker's models at the maker's own price. */
+const sellsAs: Readonly<Record<string, string>> = {
+  vertex_ai: "gemini",
+  vertex_ai_anthropic: "anthropic",
+  azure: "openai",
+};
 
 /** Services that pass a maker's price on name the model `maker/model`. */
 const resellers = new Set(["openrouter", "vercel_ai_gateway", "litellm_proxy"]);

@@ -6,6 +6,8 @@ import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import { type Capability, type Deployment, type ModelFacts, toOperation } from "../domain/model.ts";
 import { sha256Hex } from "../security/hashing.ts";
 import { isPriceKey, priceOfEntry } from "./litellm-prices.ts";
+import type { Provider } from "./provider.ts";
+import { findProvider } from "./registry.ts";
 import { type Environment, resolveProvider, type ServedModel } from "./resolve.ts";
 
 export interface DeploymentSource {
@@ -64,7 +66,7 @@ function toDeployment(
   source: DeploymentSource,
   dropParams: boolean,
 ): Deployment {
-  const facts = source.factsOf(provider.name, text(info["base_model"]) ?? upstreamModel);
+  const facts = source.factsOf(...catalogName(info["base_model"], provider.name, upstreamModel));
   const timeoutS = number(params["timeout"]) ?? number(params["request_timeout"]);
   return {
     id: text(info["id"]) ?? idOf(params, modelName),
@@ -111,11 +113,27 @@ function operationOf(
 ): Pick<Deployment, "operation" | "operationFrom"> {
   const told = toOperation(info["mode"]);
   if (told) return { operation: told, operationFrom: "operator" };
+  // Gemini's models draw and speak through generateContent, beside whatever else they are for.
+  const isGemini = provider.dialect.name === "gemini" && mode !== "embedding";
+  if (isGemini) return { operation: "chat" };
   if (mode) return { operation: mode, operationFrom: "catalog" };
   if (provider.paths.chat !== undefined) return { operation: "chat" };
   // A service that does not chat: its models are for what their names say.
   const ranks = provider.paths.rerank !== undefined && /rerank/i.test(upstreamModel);
   return { operation: ranks ? "rerank" : "embedding" };
+}
+
+/** What the catalog calls the model: `base_model`, which may have a provider of its own, comes first. */
+function catalogName(
+  base: Json | undefined,
+  provider: string,
+  upstreamModel: string,
+): readonly [provider: string, model: string] {
+  const name = text(base);
+  if (name === undefined) return [provider, upstreamModel];
+  const slash = name.indexOf("/");
+  const owner = slash < 0 ? undefined : findProvider(name.slice(0, slash));
+  return owner ? [owner.name, name.slice(slash + 1)] : [provider, name];
 }
 
 /** Stable over restarts and over the order of keys; a key's secret goes in as a digest alone. */

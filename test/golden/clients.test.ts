@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { createAnthropic } from "@ai-sdk/anthropic";
 import { createOpenAI } from "@ai-sdk/openai";
 import Anthropic from "@anthropic-ai/sdk";
+import { GoogleGenAI } from "@google/genai";
 import { generateText, jsonSchema, streamText, type ToolSet, tool } from "ai";
 import OpenAI from "openai";
 import type { Dialect, DialectName, WideDialect } from "../../src/dialects/dialect.ts";
@@ -69,6 +70,29 @@ async function encode(
     text += caller.encodeStreamError(thrown);
   }
   return text;
+}
+
+/** Google's client takes an address only, so that the gateway in a function gets one of its own. */
+async function withGoogle(
+  fixture: string,
+  work: (client: GoogleGenAI) => Promise<void>,
+): Promise<void> {
+  const answer = gateway(fixture, dialects.gemini);
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    async fetch(request) {
+      const stream = request.url.includes(":streamGenerateContent");
+      const body = { ...((await request.json()) as object), model: "auto", stream };
+      return answer(request.url, { body: JSON.stringify(body) });
+    },
+  });
+  try {
+    const baseUrl = `http://127.0.0.1:${server.port}`;
+    await work(new GoogleGenAI({ apiKey: "k", httpOptions: { baseUrl } }));
+  } finally {
+    await server.stop(true);
+  }
 }
 
 const openai = (fixture: string, seen?: JsonObject[]) =>
@@ -148,11 +172,69 @@ const outcomes: readonly (readonly [string, Outcome])[] = [
     "deepseek/stream-reasoning",
     { text: "Done", calls: [], reasoning: "Let me think.", finish: stopped, tokens: [10, 20] },
   ],
+  [
+    "gemini/stream-text",
+    { text: 'Hel"lo", wörld €\n', calls: [], finish: stopped, tokens: [9, 12] },
+  ],
+  [
+    "gemini/stream-tools-parallel",
+    {
+      text: "",
+      reasoning: "**Weighing**",
+      calls: [
+        ["get_weather", { location: "SF" }],
+        ["get_time", {}],
+      ],
+      finish: called,
+      tokens: [9, 12],
+    },
+  ],
+  [
+    "gemini/stream-thinking",
+    { text: "Done", calls: [], reasoning: "Let me think.", finish: stopped, tokens: [10, 20] },
+  ],
+  [
+    "gemini/reply-tools",
+    {
+      text: "",
+      reasoning: "**Planning**\n\nTwo calls.",
+      calls: [
+        ["get_weather", { location: "SF" }],
+        ["get_time", {}],
+      ],
+      finish: called,
+      tokens: [10, 25],
+    },
+  ],
   ["groq/stream-text", { text: "Hi", calls: [], finish: stopped, tokens: [9, 12] }],
 ];
 
 describe.each(outcomes)("%s", (fixture, outcome) => {
   const isStream = fixture.includes("/stream-");
+
+  test("read by Google's client", async () => {
+    await withGoogle(fixture, async (client) => {
+      const ask = { model: "auto", contents: "hi" };
+      const replies = isStream
+        ? await Array.fromAsync(await client.models.generateContentStream(ask))
+        : [await client.models.generateContent(ask)];
+      const parts = replies.flatMap((reply) => reply.candidates?.[0]?.content?.parts ?? []);
+      const join = (thought: boolean) =>
+        parts
+          .filter((part) => Boolean(part.thought) === thought)
+          .map((part) => part.text ?? "")
+          .join("");
+      const calls = replies.flatMap((reply) => reply.functionCalls ?? []);
+      const last = replies.at(-1);
+      expect(join(false)).toBe(outcome.text);
+      if (outcome.reasoning) expect(join(true)).toBe(outcome.reasoning);
+      expect(calls.map(({ name, args }) => [name, args])).toEqual(outcome.calls as never);
+      expect(last?.candidates?.[0]?.finishReason).toBe(outcome.finish.gemini as never);
+      const { promptTokenCount = 0, totalTokenCount = 0 } = last?.usageMetadata ?? {};
+      const [input, output] = outcome.tokens;
+      expect([promptTokenCount, totalTokenCount]).toEqual([input, input + output]);
+    });
+  });
 
   test("read by OpenAI's client", async () => {
     const completions = openai(fixture).chat.completions;

@@ -34,6 +34,39 @@ export const LitellmParams = Type.Object(
           "Default: the provider's own environment variable.",
       }),
     ),
+    api_version: Type.Optional(
+      Type.String({
+        description:
+          "Azure OpenAI's. Default: AZURE_API_VERSION, else 2025-02-01-preview. `v1`: its newer paths.",
+      }),
+    ),
+    azure_ad_token: Type.Optional(
+      Type.String({ description: "Azure: a token of Entra ID, in place of a key." }),
+    ),
+    tenant_id: Type.Optional(
+      Type.String({
+        description: "Azure: with client_id and client_secret, tokens are got by us.",
+      }),
+    ),
+    client_id: Type.Optional(Type.String({ description: "Azure: the application's id." })),
+    client_secret: Type.Optional(Type.String({ description: "Azure: the application's secret." })),
+    vertex_project: Type.Optional(
+      Type.String({
+        description:
+          "Vertex AI: the project. Default: VERTEXAI_PROJECT, else the credentials' own.",
+      }),
+    ),
+    vertex_location: Type.Optional(
+      Type.String({ description: "Vertex AI. Default: VERTEXAI_LOCATION, else us-central1." }),
+    ),
+    vertex_credentials: Type.Optional(
+      Type.Union([Type.String(), Type.Record(Type.String(), Type.Unknown()), Type.Null()], {
+        expected: "Google's credentials as JSON, or the path of their file",
+        description:
+          "Vertex AI: a service account's key or a gcloud login, as JSON or as the path of its " +
+          "file. Default: GOOGLE_APPLICATION_CREDENTIALS, else gcloud's own file.",
+      }),
+    ),
     organization: Type.Optional(Type.String({ description: "OpenAI's organization header." })),
     weight: Type.Optional(
       Type.Number({
