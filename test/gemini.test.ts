@@ -283,7 +283,7 @@ describe("what Gemini's callers say in the URL", () => {
     const count = "/v1beta/models/studio:countTokens";
     expect(await statusOf(count)).toEqual([401, "UNAUTHENTICATED"]);
     expect((await ask(`${count}?key=${key}`)).status).toBe(200);
-    expect((await ask(`/v1beta/models/studio:embedContent?key=${key}`)).status).toBe(404);
+    expect((await ask(`/v1beta/models/studio:embedContent?key=${key}`)).status).toBe(405);
   });
 });
 

@@ -1,3 +1,4 @@
+/** Errors of Google, both ways. */
 import { describe, expect, test } from "bun:test";
 import { GatewayError } from "../../domain/errors.ts";
 import { decodeError, decodeStreamError, encodeError } from "./errors.ts";

@@ -1,3 +1,4 @@
+/** Signatures across turns, providers and clients. */
 import { describe, expect, test } from "bun:test";
 import type { JsonObject } from "../../domain/json.ts";
 import {
