@@ -6,7 +6,6 @@ import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import { type Capability, type Deployment, type ModelFacts, toOperation } from "../domain/model.ts";
 import { sha256Hex } from "../security/hashing.ts";
 import { isPriceKey, priceOfEntry } from "./litellm-prices.ts";
-import type { Provider } from "./provider.ts";
 import { findProvider } from "./registry.ts";
 import { type Environment, resolveProvider, type ServedModel } from "./resolve.ts";
 
