@@ -140,8 +140,8 @@ function printEntry({ out }: CommandContext, { data, evaluation: e }: Entry): vo
   const signed = (value: number) => `${value >= 0 ? "+" : ""}${value.toFixed(4)}`;
   out.line(`${data} · ${e.strategy}: ${e.rows} queries, ${e.models} models`);
   out.line(
-    `  AIQ ${e.router.aiq.toFixed(4)}, gain over fixed models ${signed(e.gain.value)} ` +
-      `[${signed(e.gain.low)}, ${signed(e.gain.high)}]`,
+    `  AIQ ${e.router.aiq.toFixed(4)}; the dial alone ${e.dialAiq.toFixed(4)}, its gain over fixed ` +
+      `models ${signed(e.gain.value)} [${signed(e.gain.low)}, ${signed(e.gain.high)}]`,
   );
   out.line(
     `  zero-router ${zeroRouter.aiq.toFixed(4)}, query length ${queryLength.aiq.toFixed(4)}, ` +

@@ -11,6 +11,7 @@ import type {
 const reasons: Readonly<Record<DecisionReason, string>> = {
   utility: "it has the best utility: quality less what it costs, at this trade-off",
   floor: "it is the cheapest that holds the quality floor",
+  fixed: "at this setting no routing was measured to be as good as this model alone",
   explored: "it was drawn by its probability, to learn more about it",
   abstained: "the query is unlike all training data, so the default candidate answers",
   sticky: "the conversation began with it, and no gain outweighed the lost prompt cache",

@@ -36,6 +36,7 @@ export interface CandidateScore {
 export type DecisionReason =
   | "utility"
   | "floor"
+  | "fixed"
   | "explored"
   | "abstained"
   | "sticky"

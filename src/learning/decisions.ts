@@ -12,7 +12,7 @@ export function* toDecisionLines(
 ): Generator<string> {
   const scores =
     table.labels.length === 2 ? strongScores(routed, strongOf(router, table)) : undefined;
-  for (const { name, chosen } of routed.points) {
+  for (const { name, chosen } of [...routed.points, ...routed.fixed]) {
     for (let row = 0; row < table.n; row++) {
       const model = table.labels[chosen[row] as number];
       const strong = scores ? { strong_score: scores[row] } : {};

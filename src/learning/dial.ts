@@ -1,6 +1,6 @@
 /** The dial: a grid of trade-offs with what each was worth on rows that were not trained on. */
 import type { DialPoint } from "../routing/trained-router.ts";
-import { choose, measure, type Outcomes } from "./validate.ts";
+import { choose, measure, type Outcomes, toSingles } from "./validate.ts";
 
 const finest = 97;
 const lambdaRange = { from: 1e-3, to: 30 } as const;
@@ -19,7 +19,9 @@ export interface DialInput {
 
 /**
  * From best quality to least cost. Trade-offs that cost more and are no better than a later one are
- * left out, so that "best quality" is the best that was measured, not what a λ of 0 hopes for.
+ * left out, so that "best quality" is the best that was measured, not what a λ of 0 hopes for. Where
+ * a fixed model was better than all of them, it is the first point: the policies that we choose from
+ * include the fixed models, so that routing does no harm.
  */
 export function fitDial({ outcomes, predicted, costs, costRef, constant }: DialInput): DialPoint[] {
   const { n, m } = outcomes;
@@ -38,7 +40,24 @@ export function fitDial({ outcomes, predicted, costs, costRef, constant }: DialI
   const best = points.reduce((top, point, i) => {
     return point.meanQuality >= (points[top] as DialPoint).meanQuality ? i : top;
   }, 0);
-  return spread(points.slice(best));
+  const routed = spread(points.slice(best));
+  const fixed = bestFixed(outcomes);
+  return fixed && fixed.meanQuality > (routed[0] as DialPoint).meanQuality
+    ? [fixed, ...routed]
+    : routed;
+}
+
+function bestFixed(outcomes: Outcomes): DialPoint | undefined {
+  // Logs of single choices say of no model what it would have done on all rows.
+  if (outcomes.quality.some(Number.isNaN)) return undefined;
+  return toSingles(outcomes)
+    .map(({ cost, quality }, j) => ({
+      lambda: 0,
+      meanQuality: quality,
+      meanCostUsd: cost,
+      fixed: j,
+    }))
+    .reduce((best, point) => (point.meanQuality > best.meanQuality ? point : best));
 }
 
 /** At most `kept` points, evenly spaced in cost on a logarithmic scale, first and last included. */

@@ -7,7 +7,7 @@ import type { TrainedRouter } from "../routing/trained-router.ts";
 import { createRandom, nextInt, type Random, shuffle } from "../std/random.ts";
 import { bestOf, type CurveStats, meanHeight, type Point, toHull, toStats } from "./curve.ts";
 import { measurePair, type PairStats } from "./pair.ts";
-import { type Routed, routeTable } from "./route-table.ts";
+import { type OperatingPoint, type Routed, routeTable } from "./route-table.ts";
 import type { Table } from "./table.ts";
 
 export interface NamedPoint extends Point {
@@ -21,7 +21,10 @@ export interface Evaluation {
   readonly models: number;
   readonly curve: readonly NamedPoint[];
   readonly singles: readonly NamedPoint[];
+  /** The router's dial and the fixed models that its training found worth having. */
   readonly router: CurveStats;
+  /** AIQ of the dial alone. `gain` and `control` are about it, so that no harm hides. */
+  readonly dialAiq: number;
   readonly baselines: {
     /** The hull of the single models: a fixed choice, or a coin between two. */
     readonly zeroRouter: CurveStats;
@@ -70,11 +73,13 @@ export async function evaluate(
   const everything = Int32Array.from({ length: table.n }, (_, row) => row);
   const singles = singlePoints(table, everything);
   const named = table.labels.map((name, j) => ({ name, ...(singles[j] as Point) }));
-  const curve = routed.points.map(({ name, chosen }) => ({
+  const measured = ({ name, chosen }: OperatingPoint) => ({
     name,
     ...pointOf(table, chosen, everything),
-  }));
-  const stats = toStats(curve, singles);
+  });
+  const dial = routed.points.map(measured);
+  const curve = [...dial, ...routed.fixed.map(measured)];
+  const dialAiq = toStats(dial, singles).aiq;
   const zeroRouter = toStats(singles, singles);
   const control = measureControl(table, routed, singles, random);
   progress(0.8);
@@ -86,7 +91,8 @@ export async function evaluate(
     models: table.labels.length,
     curve,
     singles: named,
-    router: stats,
+    router: toStats(curve, singles),
+    dialAiq,
     baselines: {
       zeroRouter,
       oracle: toStats([oraclePoint(table)], singles),
@@ -96,7 +102,7 @@ export async function evaluate(
       queryLength: toStats(lengthPoints(table, singles), singles),
     },
     control,
-    gain: bootstrapGain(table, routed, stats.aiq - zeroRouter.aiq, { rounds, random }),
+    gain: bootstrapGain(table, routed, dialAiq - zeroRouter.aiq, { rounds, random }),
     calibrationError: calibrationError(table, routed.quality),
     novelty: routed.novelty.reduce((sum, value) => sum + value, 0) / Math.max(1, table.n),
     abstained: routed.abstained,

@@ -25,7 +25,7 @@ export function toReport(entries: readonly ReportEntry[], version: string): stri
 <p class="lead">Quality against cost of learned routing, on queries that the router was not trained on. The grey line is what fixed models and coins between them give: only what lies above it is worth anything.</p>
 ${summary(entries)}
 ${sections}
-<footer>Made by routeiq ${toEntities(version)}. AIQ: mean height of the hull between the cheapest and the dearest model (RouterBench). Gain: over the fixed models, with a 95 % interval by paired bootstrap. Control: the same choices dealt to other queries at equal cost.</footer>
+<footer>Made by routeiq ${toEntities(version)}. AIQ: mean height of the hull between the cheapest and the dearest model (RouterBench). The router's policies are its dial and the fixed models that its training found worth having. Gain: of the dial alone over the fixed models, with a 95 % interval by paired bootstrap. Control: the same choices dealt to other queries at equal cost.</footer>
 </main>
 </body>
 </html>

@@ -1,18 +1,22 @@
 /** Routes a table of full-information rows with a trained router, at every operating point of its dial. */
 import { decide, toLambda } from "../routing/decide.ts";
 import type { QueryScores, TrainedRouter } from "../routing/trained-router.ts";
+import { toHull } from "./curve.ts";
 import type { Table } from "./table.ts";
 
 export interface OperatingPoint {
   /** `tradeoff=0.35`: what an operator would set. */
   readonly name: string;
-  readonly tradeoff: number;
   /** n: index into the table's labels. */
   readonly chosen: Int32Array;
 }
 
 export interface Routed {
+  /** The dial's. */
   readonly points: readonly OperatingPoint[];
+  /** `fixed=<model>`: the fixed models that the training data found worth having. They belong to the
+   * policies that an operator chooses from (a floor that only the model itself holds, its own group). */
+  readonly fixed: readonly OperatingPoint[];
   /** n×m in the order of the table's labels. */
   readonly quality: Float32Array;
   readonly novelty: Float32Array;
@@ -60,7 +64,26 @@ export async function routeTable(
     if (row % 64 === 0) progress(row / n);
   }
   const unknown = labels.filter((label) => !router.labels.includes(label));
-  return { points, quality, novelty, abstained, unknown };
+  return { points, fixed: toFixed(router, table), quality, novelty, abstained, unknown };
+}
+
+/** By the router's own table, learnt in training: nothing of the rows at hand is looked at. */
+function toFixed(router: TrainedRouter, table: Table): OperatingPoint[] {
+  const { labels, labelQuality, labelCostUsd } = router;
+  if (router.dial.length < 2) return []; // a strategy without a dial is itself a fixed model
+  const singles = labels.map((name, j) => ({
+    name,
+    cost: labelCostUsd[j] as number,
+    quality: labelQuality[j] as number,
+  }));
+  const priced = singles.filter(({ cost }) => Number.isFinite(cost));
+  const hull = new Set(toHull(priced));
+  return priced
+    .filter((single) => hull.has(single) && table.labels.includes(single.name))
+    .map(({ name }) => ({
+      name: `fixed=${name}`,
+      chosen: new Int32Array(table.n).fill(table.labels.indexOf(name)),
+    }));
 }
 
 /** Trade-offs from 0 to 1; those with the same λ as the one before are left out beyond the twentieth. */

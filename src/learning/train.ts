@@ -104,7 +104,9 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     const predicted = temper(validation);
     const { constant } = validation;
     const dial = fitDial({ outcomes, predicted, costs, costRef, constant });
-    const points = dial.map((p): Point => ({ cost: p.meanCostUsd, quality: p.meanQuality }));
+    const points = dial
+      .filter(({ fixed }) => fixed === undefined)
+      .map((p): Point => ({ cost: p.meanCostUsd, quality: p.meanQuality }));
     const gain = gainOverSingles(points, singles);
     candidates.push({ strategy, settings, validation, predicted, dial, gain });
   }
@@ -134,6 +136,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
       lambda: point.lambda,
       mean_quality: point.meanQuality,
       mean_cost_usd: point.meanCostUsd,
+      ...(point.fixed === undefined ? {} : { fixed: point.fixed }),
     })),
     rows: table.n,
   };
@@ -165,7 +168,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
       predicted: chosen.predicted,
       costs,
       costRef,
-      lambdas: chosen.dial.map(({ lambda }) => lambda),
+      lambdas: chosen.dial.flatMap((p) => (p.fixed === undefined ? [p.lambda] : [])),
     },
   };
 }

@@ -123,3 +123,36 @@ test("an abstention says so, and exactly one candidate has probability 1", () =>
   expect(decided.reason).toBe("abstained");
   expect(decided.candidates.map(({ probability }) => probability)).toEqual([1, 0]);
 });
+
+describe("a fixed model among the policies", () => {
+  const fixed = { lambda: 0, meanQuality: 0.99, meanCostUsd: 1, fixed: 0 };
+  const withFixed: TrainedRouter = { ...router, dial: [fixed, ...dial] };
+  const scores = scoresOf(0.1, 0.9);
+
+  test("is the best quality where training found no routing as good", () => {
+    const best = run({ router: withFixed, dial: { tradeoff: 1 }, scores });
+    expect([best.chosen, best.reason, best.candidates[0]?.probability]).toEqual([
+      "big",
+      "fixed",
+      1,
+    ]);
+    const middle = run({ router: withFixed, dial: { tradeoff: 0.5 }, scores });
+    expect([middle.chosen, middle.reason]).toEqual(["small", "utility"]);
+  });
+
+  test("holds a floor that no routing was measured to hold", () => {
+    const low: TrainedRouter = { ...router, dial: dial.slice(1) };
+    const floor = { share: 1, model: "big" };
+    const decided = run({ router: low, dial: { tradeoff: 0, floor }, scores });
+    expect([decided.chosen, decided.reason]).toEqual(["big", "fixed"]);
+  });
+
+  test("is no answer where it cannot serve the call", () => {
+    const candidates = [
+      candidate("big", 0, { filtered: "context_window" as const }),
+      candidate("small", 1),
+    ];
+    const decided = run({ router: withFixed, dial: { tradeoff: 1 }, scores, candidates });
+    expect([decided.chosen, decided.reason]).toEqual(["small", "utility"]);
+  });
+});

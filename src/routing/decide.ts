@@ -46,27 +46,41 @@ export function toLambda({ dial }: Pick<TrainedRouter, "dial">, tradeoff: number
   return from + (to - from) * (position - below);
 }
 
+/** What the dial comes to: a λ, or one model for every query. */
+interface Setting {
+  readonly lambda: number;
+  readonly fixed?: number;
+}
+
+function toSetting(router: TrainedRouter, { tradeoff, floor }: Dial): Setting {
+  if (floor) return toFloor(router, floor);
+  const nearest = router.dial[Math.round((1 - tradeoff) * (router.dial.length - 1))];
+  if (nearest?.fixed !== undefined) return nearest;
+  return { lambda: toLambda(router, tradeoff) };
+}
+
 /**
- * λ for a floor: the cheapest measured point that holds the share of the model's quality. Where no
- * point does, the one of best quality. A model that the artifact does not know has the quality of
- * the best one: a floor is never lower than it was meant.
+ * A floor: the cheapest measured point that holds the share of the model's quality. Where no point
+ * does, the model itself does. One that the artifact does not know has the quality of the best: a
+ * floor is never lower than it was meant.
  */
-function toFloorLambda(
+function toFloor(
   { dial, labels, labelQuality }: TrainedRouter,
   { share, model }: NonNullable<Dial["floor"]>,
-): number {
+): Setting {
   const label = labels.findIndex((name) => name === model || name === withoutPrefix(model));
   const quality = label >= 0 ? (labelQuality[label] as number) : Math.max(...labelQuality);
   const holding = dial.filter(({ meanQuality }) => meanQuality >= share * quality);
   if (holding.length === 0) {
+    if (label >= 0) return { lambda: 0, fixed: label };
     return dial.reduce(
       (best, point) => (point.meanQuality > best.meanQuality ? point : best),
       dial[0] ?? { lambda: 0, meanQuality: 0, meanCostUsd: 0 },
-    ).lambda;
+    );
   }
   return holding.reduce((cheapest, point) =>
     point.meanCostUsd < cheapest.meanCostUsd ? point : cheapest,
-  ).lambda;
+  );
 }
 
 /**
@@ -76,11 +90,12 @@ function toFloorLambda(
  */
 export function decide(input: DecideInput): Decided {
   const { router, scores, dial } = input;
-  const lambda = dial.floor ? toFloorLambda(router, dial.floor) : toLambda(router, dial.tradeoff);
+  const { lambda, fixed } = toSetting(router, dial);
   const scored = input.candidates.map((candidate) => toScore(candidate, input, lambda));
   const ranked = scored
     .filter((one) => !one.filtered)
     .sort((a, b) => (b.utility ?? 0) - (a.utility ?? 0));
+  const isFixed = fixed !== undefined && putFirst(ranked, input.candidates, fixed);
   const first = ranked[0];
   if (!first) throw new RangeError("decide needs one candidate that is not filtered");
   first.probability = 1;
@@ -88,8 +103,21 @@ export function decide(input: DecideInput): Decided {
     candidates:
       ranked.length === scored.length ? ranked : [...ranked, ...scored.filter((o) => o.filtered)],
     chosen: first.model,
-    reason: scores.abstain ? "abstained" : dial.floor ? "floor" : "utility",
+    reason: isFixed ? "fixed" : scores.abstain ? "abstained" : dial.floor ? "floor" : "utility",
   };
+}
+
+/** False where the model of that label is no candidate, or filtered: utility decides then. */
+function putFirst(
+  ranked: CandidateScore[],
+  candidates: readonly CandidateInput[],
+  label: number,
+): boolean {
+  const wanted = candidates.find((one) => one.label === label && !one.filtered);
+  const at = ranked.findIndex((one) => one.model === wanted?.model);
+  if (at < 0) return false;
+  ranked.unshift(...ranked.splice(at, 1));
+  return true;
 }
 
 function toScore(

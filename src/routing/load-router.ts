@@ -78,6 +78,7 @@ export async function loadRouter(
         lambda: point.lambda,
         meanQuality: point.mean_quality,
         meanCostUsd: point.mean_cost_usd,
+        ...(point.fixed === undefined ? {} : { fixed: point.fixed }),
       }))
       .sort((a, b) => a.lambda - b.lambda),
     sync: scorer.sync && options.embedder.sync,

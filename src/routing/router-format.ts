@@ -46,6 +46,8 @@ export const RouterFile = Type.Object({
       lambda: Type.Number({ minimum: 0, maximum: 1e12 }),
       mean_quality: Finite,
       mean_cost_usd: Finite,
+      /** Index of the label that answers every query at this point. */
+      fixed: Type.Optional(Type.Integer({ minimum: 0, maximum: 4095 })),
     }),
     { maxItems: 1024 },
   ),

@@ -39,6 +39,8 @@ export interface DialPoint {
   readonly lambda: number;
   readonly meanQuality: number;
   readonly meanCostUsd: number;
+  /** Label that answers every query here: a fixed model that no routing was measured to beat. */
+  readonly fixed?: number;
 }
 
 export interface TrainedRouter {
