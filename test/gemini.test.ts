@@ -37,6 +37,18 @@ beforeAll(async () => {
       vertex_location: "global",
       vertex_credentials: JSON.stringify(account),
     },
+    "vertex_ai/*": {
+      model: "vertex_ai/*",
+      api_base: url,
+      vertex_location: "global",
+      vertex_credentials: account,
+    },
+    tuned: {
+      model: "vertex_ai/gemini/1234567890",
+      api_base: url,
+      vertex_location: "us-central1",
+      vertex_credentials: account,
+    },
     azure: {
       model: "azure/my deployment",
       api_base: url,
@@ -239,6 +251,7 @@ describe("what Gemini's callers say in the URL", () => {
     "/models/studio:generateContent",
     "/v1/models/studio:generateContent",
     "/v1beta1/projects/p/locations/l/publishers/google/models/studio:generateContent",
+    "/v1beta1/publishers/google/models/studio:generateContent",
   ])("%s is served", async (path) => {
     const reply = await ask(`${path}?key=${key}`);
     expect([reply.status, reply.headers.get("x-routeiq-model")]).toEqual([
@@ -325,6 +338,31 @@ describe("Vertex AI", () => {
     const streamed = await anthropic().messages.stream(ask).finalMessage();
     expect(streamed.content).toMatchObject([{ type: "text", text: "Bonjour." }]);
     expect(last().path).toEndWith(":streamRawPredict");
+    const { max_tokens: _, ...counted } = ask;
+    expect((await anthropic().messages.countTokens(counted)).input_tokens).toBe(14);
+    expect(last().path).toEndWith("/models/count-tokens:rawPredict");
+    expect(last().body).toMatchObject({ model: "claude-sonnet-4-5@20250929" });
+  });
+
+  test("a wildcard row serves each model by its own wire, and an endpoint by its number", async () => {
+    await anthropic().messages.create({
+      model: "vertex_ai/claude-haiku-4-5@20251001",
+      max_tokens: 10,
+      messages: [{ role: "user", content: "Hi" }],
+    });
+    expect(last().path).toEndWith("/anthropic/models/claude-haiku-4-5@20251001:rawPredict");
+    await google().models.generateContent({ model: "vertex_ai/gemini-2.5-pro", contents: "Hi" });
+    expect(last().path).toEndWith("/google/models/gemini-2.5-pro:generateContent");
+    await google().models.generateContent({ model: "tuned", contents: "Hi" });
+    expect(last().path).toEndWith("/endpoints/1234567890:generateContent");
+  });
+
+  test("Google's client in its cloud mode", async () => {
+    const client = new GoogleGenAI({ vertexai: true, apiKey: key, httpOptions: { baseUrl: base } });
+    const reply = await client.models.generateContent({ model: "vertex", contents: "Hi" });
+    expect(reply.text).toBe("Bonjour, Paris.");
+    const counted = await client.models.countTokens({ model: "vertex", contents: "Hi" });
+    expect(counted.totalTokens).toBe(31);
   });
 });
 

@@ -23,7 +23,7 @@ const anthropicRoutes = ["/v1/messages/count_tokens", "/messages/count_tokens"].
 );
 
 const suffix = ":countTokens";
-const geminiRoutes = ["/v1beta/models/*", "/v1/models/*", "/models/*"].map(
+const geminiRoutes = ["/v1beta/models/*", "/v1/models/*", "/models/*", "/v1beta1/*"].map(
   (path): Route => ({
     method: "POST",
     path,
@@ -56,7 +56,10 @@ async function countContents(
 ): Promise<Response> {
   const body = await readBody(request, services);
   const dialect = dialects.gemini;
-  const model = (params["*"] ?? "").slice(0, -suffix.length);
+  // Vertex AI's clients put project, location and publisher before it.
+  const model = (params["*"] ?? "")
+    .slice(0, -suffix.length)
+    .replace(/^.*?publishers\/[^/]+\/models\//, "");
   const whole = body["generateContentRequest"];
   const chat = dialect.decodeRequest({ ...(isObject(whole) ? whole : body), model });
   const { headers, signal } = request;

@@ -76,6 +76,7 @@ function namesOf(model: string): readonly string[] {
 const sellsAs: Readonly<Record<string, string>> = {
   vertex_ai: "gemini",
   vertex_ai_anthropic: "anthropic",
+  vertex_ai_endpoint: "gemini",
   azure: "openai",
 };
 

@@ -103,7 +103,9 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
   function prepare(deployment: Deployment): Prepared {
     const known = prepared.get(deployment);
     if (known) return known;
-    const provider = findProvider(deployment.provider);
+    const named = findProvider(deployment.provider);
+    // Of a wildcard row, only the model that is asked for tells which wire it is.
+    const provider = named?.variantOf?.(deployment.upstreamModel) ?? named;
     if (!provider) {
       throw new GatewayError(
         "config_invalid",

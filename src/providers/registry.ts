@@ -7,7 +7,7 @@ import { openai, textCompletionOpenai } from "./openai.ts";
 import { openaiLike } from "./openai-like.ts";
 import type { Provider } from "./provider.ts";
 import { rerankers } from "./rerankers.ts";
-import { vertex, vertexAnthropic, vertexOpen } from "./vertex.ts";
+import { vertex, vertexAnthropic, vertexEndpoint, vertexOpen } from "./vertex.ts";
 
 export const providers: readonly Provider[] = [
   openai,
@@ -16,6 +16,7 @@ export const providers: readonly Provider[] = [
   gemini,
   vertex,
   vertexAnthropic,
+  vertexEndpoint,
   vertexOpen,
   azure,
   ...rerankers,

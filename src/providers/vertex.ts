@@ -26,10 +26,9 @@ const auth = {
 const source = "https://cloud.google.com/vertex-ai/generative-ai/docs";
 
 /** Anthropic's dialect on Vertex names its version in the body, and the model in the URL alone. */
+const version = { anthropic_version: "vertex-2023-10-16" };
 const withVersion: Adaptation = (body) =>
-  body["anthropic_version"] === undefined
-    ? { ...body, anthropic_version: "vertex-2023-10-16" }
-    : body;
+  body["anthropic_version"] === undefined ? { ...body, ...version } : body;
 
 export const vertexAnthropic: Provider = defineProvider({
   name: "vertex_ai_anthropic",
@@ -39,6 +38,8 @@ export const vertexAnthropic: Provider = defineProvider({
   locate: (place) => locate(place, "v1"),
   paths: { chat: "/publishers/anthropic/models/{model}:rawPredict" },
   streamPath: "/publishers/anthropic/models/{model}:streamRawPredict",
+  countPath: "/publishers/anthropic/models/count-tokens:rawPredict",
+  toCountBody: (body, model) => ({ ...body, ...version, model }),
   outsideBody: ["model"],
   adapt: [(body, { dropParams }) => fitToModel(body, dropParams), withVersion],
   source,
@@ -55,6 +56,22 @@ export const vertexOpen: Provider = defineProvider({
   source,
 });
 
+/** A tuned Gemini, which is called by the number of its endpoint. */
+export const vertexEndpoint: Provider = defineProvider({
+  name: "vertex_ai_endpoint",
+  dialect: dialects.gemini,
+  auth,
+  locate: (place) => locate(place, "v1beta1"),
+  toModel: (model) => model.replace(/^gemini\//, ""),
+  paths: { chat: "/endpoints/{model}:generateContent" },
+  streamPath: "/endpoints/{model}:streamGenerateContent?alt=sse",
+  countPath: "/endpoints/{model}:countTokens",
+  toCountBody,
+  outsideBody: saidByUrl,
+  adapt: [fitToGemini],
+  source,
+});
+
 export const vertex: Provider = defineProvider({
   name: "vertex_ai",
   aliases: ["vertex_ai_beta", "vertex_ai-language-models"],
@@ -66,19 +83,23 @@ export const vertex: Provider = defineProvider({
   paths: { chat: "/publishers/google/models/{model}:generateContent" },
   streamPath: "/publishers/google/models/{model}:streamGenerateContent?alt=sse",
   countPath: "/publishers/google/models/{model}:countTokens",
-  toCountBody: (body) => {
-    const { model: _, ...whole } = objectOr(body["generateContentRequest"]);
-    return Object.keys(whole).length > 0 ? whole : body;
-  },
+  toCountBody,
   outsideBody: saidByUrl,
   adapt: [fitToGemini],
   variantOf: (model) => {
+    if (/^(gemini\/)?\d+$/.test(model)) return vertexEndpoint;
     if (/^(gemini|google)\//.test(model)) return undefined;
     if (/claude/.test(model)) return vertexAnthropic;
     return model.includes("/") ? vertexOpen : undefined;
   },
   source,
 });
+
+/** Vertex counts the parts of a request as they are; AI Studio's callers wrap them. */
+function toCountBody(body: JsonObject): JsonObject {
+  const { model: _, ...whole } = objectOr(body["generateContentRequest"]);
+  return Object.keys(whole).length > 0 ? whole : body;
+}
 
 function locate({ base, params, env }: Place, version: string): Location | Unlocated {
   const pick = (names: readonly string[], variables: readonly string[]) =>

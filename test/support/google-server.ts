@@ -82,7 +82,7 @@ function answer(path: string, body: Record<string, unknown>): Response {
   if (path.endsWith(":generateContent")) return Response.json(whole(body));
   if (path.endsWith(":streamGenerateContent")) return events(pieces(body));
   if (path.endsWith(":countTokens")) return Response.json({ totalTokens: 31 });
-  if (path.endsWith("/count_tokens")) return Response.json({ input_tokens: 14 });
+  if (/count[-_]tokens(:rawPredict)?$/.test(path)) return Response.json({ input_tokens: 14 });
   if (path.endsWith(":rawPredict") || path.endsWith("/v1/messages")) {
     return Response.json({
       id: "msg_1",

@@ -3,7 +3,7 @@ import type { RouteGroup } from "../routes.ts";
 
 // A name may hold slashes: `gemini/gemini-2.5-flash`.
 const models =
-  "^(?:/v1(?:alpha|beta1?)?)?(?:/projects/[^/]+/locations/[^/]+/publishers/[^/]+)?/models/(.+)";
+  "^(?:/v1(?:alpha|beta1?)?)?(?:/projects/[^/]+/locations/[^/]+)?(?:/publishers/[^/]+)?/models/(.+)";
 
 export const generateRoutes: readonly RouteGroup[] = [
   {
