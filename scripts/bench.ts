@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Bench, type BenchRow, createContext } from "../test/bench/bench.ts";
 import { benches } from "../test/bench/registry.ts";
-import { root } from "./run.ts";
+import { root, run, tool } from "./run.ts";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -47,6 +47,7 @@ if (values.json) console.log(JSON.stringify(rows));
 else console.log(toTable(rows));
 if (positionals.length === 0 && !values.small) {
   await Bun.write(join(root, "docs", "BENCHMARKS.md"), toDocument(rows));
+  run([tool("biome"), "format", "--config-path=.ci/biome.json", "--write", "docs/BENCHMARKS.md"]);
   console.error("wrote docs/BENCHMARKS.md");
 }
 process.exit(failed > 0 ? 1 : 0);
