@@ -9,7 +9,9 @@ import type { Clock } from "./std/clock.ts";
 import type { Random } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
 import { createMemoryEventLog } from "./storage/memory/event-log.ts";
+import type { ResponseStore } from "./storage/response-store.ts";
 import { createSqliteEventLog } from "./storage/sqlite/event-log.ts";
+import { createSqliteResponseStore } from "./storage/sqlite/response-store.ts";
 import { createTelemetry, type GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
 import type { OtlpSettings } from "./telemetry/otlp-thread.ts";
@@ -18,6 +20,7 @@ import type { BackgroundApi, LogEvent } from "./worker.ts";
 
 export interface ObservationOptions {
   readonly settings: RouteiqSettings["telemetry"];
+  readonly responseLimits: RouteiqSettings["responses"];
   readonly dataDir: string;
   readonly log: Omit<LogOptions, "clock">;
   readonly clock: Clock;
@@ -30,6 +33,8 @@ export interface Observation {
   readonly telemetry: GatewayTelemetry;
   /** In memory alone where events are off: receipts can be read, nothing is kept. */
   readonly events: EventLog;
+  /** Responses that the API keeps. */
+  readonly responses: ResponseStore;
   /** For whatever else is slow. */
   readonly background: Background<BackgroundApi>;
   /** Commits what is queued, sends what waits, ends the thread. */
@@ -65,15 +70,18 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
   const events = settings.events
     ? createStoredLog(options, background, telemetry)
     : createMemoryEventLog({ clock, ...(otlp && { onBatch: toSpans(background) }) });
+  const responses = createStoredResponses(options, background, telemetry);
   watchProcess(telemetry, clock);
   const unregister = otlp ? await registerApi(options, telemetry) : undefined;
   return {
     telemetry,
     events,
+    responses,
     background,
     async close() {
       unregister?.();
       await events.close();
+      await responses.close();
       await telemetry.close();
       background.close();
     },
@@ -104,6 +112,30 @@ function createStoredLog(
   });
   background.onRestart(log.restarted);
   return log;
+}
+
+function createStoredResponses(
+  { dataDir, clock, responseLimits }: ObservationOptions,
+  background: Background<BackgroundApi>,
+  telemetry: GatewayTelemetry,
+): ResponseStore {
+  const degraded = telemetry.gauge(
+    "routeiq.responses.degraded",
+    "1 while new responses rest in memory.",
+  );
+  const store = createSqliteResponseStore({
+    remote: background.service("responses"),
+    dataDir,
+    limits: responseLimits,
+    clock,
+    onHealth(problem) {
+      degraded.set(problem === undefined ? 0 : 1);
+      if (problem === undefined) telemetry.log("info", "responses are stored again");
+      else telemetry.log("error", "responses cannot be stored; memory keeps them", { problem });
+    },
+  });
+  background.onRestart(store.restarted);
+  return store;
 }
 
 /** Where events are off, spans alone go to the thread. What fails there is counted there. */

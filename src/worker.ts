@@ -7,6 +7,7 @@ import type { ArtifactService } from "./learning/artifacts/thread.ts";
 import { type Emit, type Port, serveRpc } from "./std/rpc.ts";
 import type { EventRecord } from "./storage/event-batch.ts";
 import type { EventService } from "./storage/sqlite/event-log.ts";
+import type { ResponseService } from "./storage/sqlite/response-thread.ts";
 import type { OtlpService, OtlpThread } from "./telemetry/otlp-thread.ts";
 
 /** What the background thread does, by service. */
@@ -14,6 +15,7 @@ export interface BackgroundApi {
   readonly artifacts: ArtifactService;
   readonly events: EventService;
   readonly otlp: OtlpService;
+  readonly responses: ResponseService;
 }
 
 /** A line for the operator's log, sent as event "log". */
@@ -54,6 +56,10 @@ function main(): void {
       await otlpLoading?.catch(() => undefined); // where spans are on, the first calls have theirs too
       const onRecords = (records: readonly EventRecord[]) => otlp?.addRecords(records);
       return createEventThread({ log: toLog(emit), onRecords });
+    },
+    async responses(emit) {
+      const { createResponseThread } = await import("./storage/sqlite/response-thread.ts");
+      return createResponseThread(toLog(emit));
     },
     otlp(emit) {
       otlpLoading = loadOtlp(emit);

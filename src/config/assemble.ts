@@ -160,6 +160,12 @@ function routeiqSettings({ routeiq, general }: Sections, env: Environment): Conf
       },
       ...otlpOfEnvironment(telemetry, env),
     },
+    responses: {
+      maxRows: routeiq.responses.max_rows,
+      maxAgeDays: routeiq.responses.max_age_days,
+      maxBytes: routeiq.responses.max_bytes,
+      maxBackground: routeiq.responses.max_background,
+    },
     embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},
     outbound: outboundSettings(outbound, env),
     upstreamProtocol: routeiq.upstream_protocol,

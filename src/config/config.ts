@@ -1,6 +1,7 @@
 /** Typed configuration: what `load.ts` makes of the operator's file, environment and defaults. */
 import type { JsonObject } from "../domain/json.ts";
 import type { EventRetention } from "../storage/event-log.ts";
+import type { ResponseLimits } from "../storage/response-store.ts";
 
 /** Something to tell the operator. `warning`: works, but look; `error`: refused. */
 export interface Finding {
@@ -98,6 +99,8 @@ export interface RouteiqSettings {
     readonly retention: EventRetention;
     readonly serviceName: string;
   };
+  /** What is kept of the Responses API. */
+  readonly responses: ResponseLimits & { readonly maxBackground: number };
   /** Exploration (part 3 widens it): 0 turns it off. */
   readonly embedding: { readonly onnxPath?: string };
   /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */

@@ -1,6 +1,7 @@
 /** `routeiq_settings`: what LiteLLM has no name for. */
 import { Type } from "@sinclair/typebox";
 import { defaultRetention } from "../../storage/event-log.ts";
+import { defaultResponseLimits } from "../../storage/response-store.ts";
 
 const ms = (fallback: number, description: string) =>
   Type.Integer({
@@ -116,6 +117,36 @@ export const RouteiqSettings = Type.Object(
         description:
           "A JSON file of prices in LiteLLM's format (model_prices_and_context_window.json), above the built-in ones. Relative to the configuration's folder. Default: LITELLM_MODEL_COST_MAP_URL where it is a file:// address; nothing is fetched.",
       }),
+    ),
+    responses: Type.Object(
+      {
+        max_rows: Type.Integer({
+          default: defaultResponseLimits.maxRows,
+          minimum: 1,
+          description: "Responses that are kept.",
+        }),
+        max_age_days: Type.Number({
+          default: defaultResponseLimits.maxAgeDays,
+          exclusiveMinimum: 0,
+          description: "Days that they are kept after they were last gone on from.",
+        }),
+        max_bytes: Type.Integer({
+          default: defaultResponseLimits.maxBytes,
+          minimum: 1_048_576,
+          description: "Bytes that they may fill.",
+        }),
+        max_background: Type.Integer({
+          default: 100,
+          minimum: 1,
+          maximum: 10_000,
+          description: "Responses that may be under way in the background at once.",
+        }),
+      },
+      {
+        default: {},
+        description:
+          "The Responses API's memory, for models whose provider has none. The oldest go first.",
+      },
     ),
     embedding: Type.Object(
       {
