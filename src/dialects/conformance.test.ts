@@ -19,6 +19,13 @@ const messagesCaller = {
 const callers: Readonly<Record<DialectName, typeof messagesCaller>> = {
   "openai-chat": messagesCaller,
   anthropic: messagesCaller,
+  "openai-responses": {
+    body: { model: "m", input: "hi" },
+    keys: [
+      ...["model", "input", "instructions", "tools", "tool_choice", "text", "reasoning"],
+      ...["max_output_tokens", "temperature", "stream", "metadata"],
+    ],
+  },
   gemini: {
     body: { model: "m", contents: [{ role: "user", parts: [{ text: "hi" }] }] },
     keys: ["model", "contents", "tools", "toolConfig", "systemInstruction", "generationConfig"],
@@ -137,7 +144,9 @@ describe.each(Object.values(dialects).map((dialect) => [dialect.name, dialect] a
 
     test("a stream cut anywhere before its end is truncated, not finished", async () => {
       const frames = framesOf(await streamed());
-      const finish = frames.findIndex(({ data }) => /tool_use|tool_calls"|finishReason/.test(data));
+      const finish = frames.findIndex(({ data }) =>
+        /"tool_use"|"tool_calls"|"finishReason"|"response.completed"/.test(data),
+      );
       expect(finish).toBeGreaterThan(0);
       for (let cut = 0; cut < frames.length - 3; cut++) {
         const reading = collect(dialect.decodeStream(each(frames.slice(0, cut))));

@@ -9,7 +9,7 @@ import type { ModelFacts } from "../domain/model.ts";
 import type { Usage } from "../domain/usage.ts";
 import type { SseFrame } from "../std/sse.ts";
 
-export type DialectName = "openai-chat" | "anthropic" | "gemini";
+export type DialectName = "openai-chat" | "openai-responses" | "anthropic" | "gemini";
 /** Formats that cannot say all that chat can: callers speak them, and few providers. */
 export type NarrowDialectName = "openai-completions";
 
@@ -31,15 +31,34 @@ export interface ReplyContext {
   readonly createdS?: number;
 }
 
+/** What an answer's encoder may use beside the answer, for dialects that repeat the question. */
+export interface Answer {
+  /** Ours; answers that need an id of our making derive it from this. */
+  readonly callId: string;
+  /** The caller's body. */
+  readonly body: JsonObject;
+  /** Fields that the answer repeats and the body no longer holds. */
+  readonly echo?: JsonObject;
+}
+
 export interface Dialect {
   readonly name: DialectName | NarrowDialectName;
+  /**
+   * Its streams tell a failure after their first event themselves: `encodeStream` writes the event,
+   * then throws on, and a provider's own passes as it is.
+   */
+  readonly tellsStreamErrors?: boolean;
 
   // The caller's side.
   /** A caller's body to ours. @throws GatewayError invalid_request with `param`. */
   decodeRequest(body: JsonObject): ChatRequest;
-  encodeReply(reply: ChatReply): JsonObject;
+  encodeReply(reply: ChatReply, answer?: Answer): JsonObject;
   /** Our events as the dialect's SSE text, terminator included (`data: [DONE]`, `message_stop`). */
-  encodeStream(chunks: AsyncIterable<ChatChunk>, request: ChatRequest): AsyncIterable<string>;
+  encodeStream(
+    chunks: AsyncIterable<ChatChunk>,
+    request: ChatRequest,
+    answer?: Answer,
+  ): AsyncIterable<string>;
   encodeError(error: GatewayError): JsonObject;
   /** One in-band SSE event that ends a stream after its commit point. No terminator follows. */
   encodeStreamError(error: GatewayError): string;

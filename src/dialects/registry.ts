@@ -4,9 +4,11 @@ import type { Dialect, DialectName, NarrowDialectName, WideDialect } from "./dia
 import { gemini } from "./gemini/dialect.ts";
 import { openaiChat } from "./openai-chat/dialect.ts";
 import { openaiCompletions } from "./openai-completions/dialect.ts";
+import { openaiResponses } from "./openai-responses/dialect.ts";
 
 export const dialects: Readonly<Record<DialectName, WideDialect>> = {
   "openai-chat": openaiChat,
+  "openai-responses": openaiResponses,
   anthropic,
   gemini,
 };

@@ -27,6 +27,7 @@ const byFolder: Readonly<Record<string, WideDialect>> = {
   gemini: dialects.gemini,
 };
 const models: Readonly<Record<DialectName, string>> = {
+  "openai-responses": "gpt-5-mini",
   anthropic: "claude-sonnet-4-5",
   gemini: "gemini-3-pro-preview",
   "openai-chat": "gpt-5-mini",
@@ -109,7 +110,7 @@ interface Outcome {
   readonly text: string;
   readonly calls: readonly (readonly [string, unknown])[];
   readonly reasoning?: string;
-  readonly finish: Readonly<Record<DialectName, string>>;
+  readonly finish: Readonly<Record<"openai-chat" | "anthropic", string>>;
   readonly tokens: readonly [input: number, output: number];
 }
 const stopped = { "openai-chat": "stop", anthropic: "end_turn", gemini: "STOP" };

@@ -26,6 +26,7 @@ const names = [...new Glob("*/{request,reply,stream}-*.json").scanSync(folder)].
 const byFolder: Readonly<Record<string, Dialect>> = {
   anthropic: dialects.anthropic,
   gemini: dialects.gemini,
+  "openai-responses": dialects["openai-responses"],
 };
 const dialectOf = (name: string) => byFolder[name.split("/")[0] ?? ""] ?? dialects["openai-chat"];
 const all = Object.values(dialects);
@@ -70,11 +71,17 @@ function toPlain(thrown: unknown): JsonObject {
 }
 
 function translateRequest(body: JsonObject, from: Dialect, models?: readonly string[]): JsonObject {
+  const refused = attempt(() => {
+    from.decodeRequest(body);
+    return {};
+  });
+  if (refused["error"]) return refused;
   const request = from.decodeRequest(body);
   const targets = {
     anthropic: models ?? ["claude-sonnet-4-5"],
     "openai-chat": ["gpt-5-mini", "gpt-4o-mini"],
     gemini: ["gemini-2.5-flash", "gemini-3-pro-preview"],
+    "openai-responses": ["gpt-5-mini"],
   };
   const pairs = all.flatMap((to) =>
     targets[to.name].map((model) => [
