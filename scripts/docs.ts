@@ -212,6 +212,13 @@ function httpDoc(): string {
     slot: { acquire: unused, status: unused },
     reloader: { current: unused, status: unused, reload: unused },
     telemetry: { prometheus: unused },
+    responses: {
+      create: unused,
+      retrieve: unused,
+      remove: unused,
+      cancel: unused,
+      inputItems: unused,
+    },
     onLoopback: true,
   });
   const hot = [
@@ -230,6 +237,11 @@ function httpDoc(): string {
       "POST",
       "/v1beta/models/{model}:streamGenerateContent",
       "The same as a stream: SSE with `alt=sse`, else one JSON array that grows.",
+    ],
+    [
+      "POST",
+      "/v1/responses",
+      "OpenAI's responses, JSON or SSE, for every model. Also without `/v1`, and under `/openai/v1`.",
     ],
     [
       "POST",

@@ -24,6 +24,7 @@ import { createPassThroughTable } from "./providers/pass-through.ts";
 import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
 import { createTokenSource } from "./providers/signers/tokens.ts";
+import { createResponses, type Responses } from "./resources/responses/responses.ts";
 import { findBalancer } from "./routing/balancers/registry.ts";
 import { simpleShuffle } from "./routing/balancers/simple-shuffle.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
@@ -64,6 +65,7 @@ export interface Gateway {
   readonly url: string;
   readonly port: number;
   readonly services: () => Services;
+  readonly responses: Responses;
   readonly slot: SwappableSlot;
   readonly reloader: ConfigReloader;
   readonly telemetry: GatewayTelemetry;
@@ -82,6 +84,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const clock = options.clock ?? systemClock;
   const observation = await startObservation({
     settings: options.config.routeiq.telemetry,
+    responseLimits: options.config.routeiq.responses,
     dataDir: options.dataDir,
     log: options.log,
     clock,
@@ -125,6 +128,7 @@ function assemble(
   const cors = createCors(() => services.config.routeiq.corsOrigins);
   const inner = {
     services: () => services,
+    responses: createResponses(observation.responses, clock),
     slot,
     reloader,
     telemetry,
@@ -143,6 +147,7 @@ function assemble(
   let slow: Promise<SlowRoutes> | undefined;
   const fetch = createApp({
     services: inner.services,
+    responses: inner.responses,
     cors,
     slowRoutes() {
       slow ??= options.slowRoutes(inner);

@@ -78,6 +78,9 @@ const hotPaths = [
   "/v1/messages",
   "/v1/embeddings",
   "/embeddings",
+  "/v1/responses",
+  "/responses",
+  "/openai/v1/responses",
   "/openai/deployments/gpt-4o/chat/completions",
   "/v1beta/models/gpt-4o:generateContent",
   "/v1beta/models/gpt-4o:streamGenerateContent",
@@ -86,6 +89,13 @@ const hotPaths = [
 describe("who may call what", () => {
   const table = slowRouteTable({
     services: () => keyed.gateway.services(),
+    responses: {
+      create: neverCalled,
+      retrieve: neverCalled,
+      remove: neverCalled,
+      cancel: neverCalled,
+      inputItems: neverCalled,
+    },
     slot: { acquire: () => undefined, status: () => ({ status: "none" }) },
     reloader: { current: neverCalled, status: neverCalled, reload: neverCalled },
     telemetry: { prometheus: neverCalled },

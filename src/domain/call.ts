@@ -32,6 +32,16 @@ export interface Upload {
   readonly failure: GatewayError | undefined;
 }
 
+/** An earlier answer that a call goes on from: it stays where that was made. */
+export interface Pin {
+  readonly responseId: string;
+  readonly deployment: string;
+  /** `litellm_params.model` of that deployment. */
+  readonly candidate: string;
+  /** The state is the provider's own: no other deployment knows it. */
+  readonly only: boolean;
+}
+
 export interface Call {
   /** Ours, a UUIDv7; the receipt's key. */
   readonly id: string;
@@ -39,7 +49,12 @@ export interface Call {
   readonly requestId: string;
   readonly operation: Operation;
   /** The wire format that the caller speaks. */
-  readonly dialect: "openai-chat" | "anthropic" | "gemini" | "openai-completions";
+  readonly dialect:
+    | "openai-chat"
+    | "openai-responses"
+    | "anthropic"
+    | "gemini"
+    | "openai-completions";
   readonly caller: Caller;
   readonly requestedModel: string;
   readonly stream: boolean;
@@ -62,4 +77,7 @@ export interface Call {
   /** The caller's header, where it is valid. */
   readonly traceparent?: string;
   readonly options: CallOptions;
+  readonly pin?: Pin;
+  /** What the answer repeats of the question and `body` no longer holds. */
+  readonly echo?: JsonObject;
 }

@@ -5,6 +5,7 @@ import type { Price } from "./usage.ts";
 export const operations = [
   "chat",
   "completion",
+  "responses",
   "embedding",
   "moderation",
   "rerank",
@@ -89,13 +90,15 @@ export interface Deployment {
   readonly simulated?: boolean;
   /** Its key and base serve the way through to its provider, too. */
   readonly usedInPassThrough?: boolean;
+  /** Chat is asked of it through the Responses API too: `openai/responses/…`, `mode: responses`. */
+  readonly speaksResponses?: boolean;
   /** Parameters that the model cannot take are left out instead of refused: `drop_params`. */
   readonly dropParams?: boolean;
 }
 
 /** What a model of one kind serves beside that itself. */
 const alsoServes: Readonly<Partial<Record<Operation, readonly Operation[]>>> = {
-  chat: ["completion"],
+  chat: ["completion", "responses"],
   image_generation: ["image_edit", "image_variation"],
   image_edit: ["image_generation", "image_variation"],
   audio_transcription: ["audio_translation"],

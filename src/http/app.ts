@@ -3,6 +3,7 @@ import type { Dialect } from "../dialects/dialect.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { PassThroughMatch } from "../providers/pass-through.ts";
+import type { Responses } from "../resources/responses/responses.ts";
 import { messageRoutes } from "./anthropic/messages.ts";
 import { errorResponse } from "./errors.ts";
 import { createExchange, readRequestId } from "./exchange.ts";
@@ -11,6 +12,7 @@ import { basicHeaders } from "./headers.ts";
 import { chatRoutes } from "./openai/chat.ts";
 import { embeddingRoutes } from "./openai/embeddings.ts";
 import { familyRoutes } from "./openai/families.ts";
+import { responseRoutes } from "./openai/responses.ts";
 import { answerPassThrough } from "./pass-through.ts";
 import { createRouteTable, type FoundRoute, pathOf } from "./routes.ts";
 
@@ -22,6 +24,7 @@ export interface SlowRoutes {
 export interface AppParts {
   /** The set in force; a call keeps the one it began with. */
   readonly services: () => Services;
+  readonly responses: Responses;
   /** Admin, health and metrics: built when the first of them is asked for. */
   readonly slowRoutes: () => Promise<SlowRoutes>;
   /** Cross-origin headers and preflights; undefined where none are configured. */
@@ -38,6 +41,7 @@ export function createApp(parts: AppParts): FetchHandler {
     messageRoutes,
     embeddingRoutes,
     ...generateRoutes,
+    responseRoutes(parts.responses),
     ...familyRoutes,
   ]);
   const { cors } = parts;
@@ -120,6 +124,6 @@ function wrongMethod(method: string): GatewayError {
 export function notFound(path: string): GatewayError {
   return new GatewayError(
     "not_found",
-    `There is nothing at ${path.slice(0, 200)}. The API is under /v1: /v1/chat/completions, /v1/messages, /v1/embeddings, /v1/models; Gemini's under /v1beta/models.`,
+    `There is nothing at ${path.slice(0, 200)}. The API is under /v1: /v1/chat/completions, /v1/messages, /v1/responses, /v1/embeddings, /v1/models; Gemini's under /v1beta/models.`,
   );
 }

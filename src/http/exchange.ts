@@ -22,6 +22,8 @@ export interface CallRoute {
   readonly form?: "always" | "sometimes";
   /** Where the path says whether to stream. */
   readonly stream?: boolean;
+  /** What carries it, where that is more than the pipeline. @throws CallFailed */
+  readonly handle?: (arrival: Arrival, services: Services) => Promise<Reply>;
 }
 
 export type Exchange = (
@@ -37,7 +39,7 @@ export function createExchange(): Exchange {
     const arrival = toArrival(request, route, services, pathModel);
     try {
       assertNoStrangePage(request, services);
-      const reply = await handle(arrival, services);
+      const reply = await (route.handle ?? handle)(arrival, services);
       if (isJsonArray(request.url, route) && !isWhole(reply.body)) {
         const list = { ...reply, body: toJsonArray(reply.body) };
         const response = toResponse(list, templates, services);

@@ -7,6 +7,7 @@ import type { KnownNames } from "../config/check.ts";
 import type { ConfigReloader } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
+import type { Responses } from "../resources/responses/responses.ts";
 import { knownNames } from "../routing/known-names.ts";
 import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
 import { reloadRoutes } from "./admin/reload.ts";
@@ -19,6 +20,7 @@ import { withQueryKey } from "./gemini/wire.ts";
 import { basicHeaders } from "./headers.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
+import { storedResponseRoutes } from "./openai/responses.ts";
 import { healthRoutes } from "./ops/health.ts";
 import { healthCheckRoutes } from "./ops/health-check.ts";
 import { type MetricRouteParts, metricRoutes } from "./ops/metrics.ts";
@@ -29,6 +31,7 @@ import { consoleRoutes } from "./ui/console.ts";
 
 export interface SlowRouteParts {
   readonly services: () => Services;
+  readonly responses: Responses;
   readonly slot: RouterSlot;
   readonly reloader: ConfigReloader;
   /** Looks for a newer trained router at once. */
@@ -52,6 +55,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...routerInfoRoutes({ artifact, reloader, known }),
     ...reloadRoutes({ artifact, reloader, known, reloadRouter }),
     ...consoleRoutes,
+    ...storedResponseRoutes(parts.responses),
     ...feedbackRoutes,
     ...decisionRoutes,
     ...metricRoutes(parts),

@@ -24,7 +24,7 @@ import {
 } from "./feed.ts";
 import { finish } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
-import { encodeWhole, type Reply } from "./reply.ts";
+import { encodeWhole, type Reply, toAnswer } from "./reply.ts";
 import { mayAskAgain, retriesFor, waitMs } from "./retry.ts";
 import { select } from "./select.ts";
 import type { Services } from "./services.ts";
@@ -358,7 +358,11 @@ function toFeed(upstream: StreamReply, run: Run): Feed {
   };
   return upstream.passes
     ? createPassingFeed(upstream, options)
-    : createTranslatingFeed(upstream, caller, caller.decodeRequest(call.body), options);
+    : createTranslatingFeed(
+        upstream,
+        { caller, request: caller.decodeRequest(call.body), answer: toAnswer(call) },
+        options,
+      );
 }
 
 /** What a stream that told no usage has about cost: a broken or cancelled one is charged too. */

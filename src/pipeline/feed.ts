@@ -2,7 +2,7 @@
  * A provider's stream as bytes in the caller's dialect. Where both speak the same one the bytes
  * pass, and only facts are read off; else the events are decoded and encoded anew.
  */
-import type { Dialect } from "../dialects/dialect.ts";
+import type { Answer, Dialect } from "../dialects/dialect.ts";
 import type { ChatChunk, ChatRequest } from "../domain/chat.ts";
 import { fromWireUsage } from "../domain/chat.ts";
 import { GatewayError } from "../domain/errors.ts";
@@ -27,6 +27,8 @@ export interface FeedFacts {
   tokens: number;
   usage: Usage | undefined;
   finishReason: string | undefined;
+  /** The stream itself has told the caller how it failed. */
+  told: boolean;
 }
 
 export interface FeedOptions {
@@ -43,7 +45,7 @@ export interface FeedOptions {
 const encoder = new TextEncoder();
 
 function newFacts(): FeedFacts {
-  return { started: false, tokens: 0, usage: undefined, finishReason: undefined };
+  return { started: false, tokens: 0, usage: undefined, finishReason: undefined, told: false };
 }
 
 /** Both sides speak the same dialect. A chunk whose frames all pass is handed on as it came. */
@@ -70,6 +72,8 @@ export function createPassingFeed(upstream: StreamReply, options: FeedOptions): 
       const seen = watch.see(frame);
       if (seen.error) {
         failure = seen.error;
+        facts.told = facts.started && upstream.dialect.tellsStreamErrors === true;
+        if (facts.told) out.push(frame.raw);
         return out;
       }
       if (seen.done) {
@@ -148,11 +152,17 @@ function withCost(frame: SseFrame, costUsd: NonNullable<FeedOptions["costUsd"]>)
   );
 }
 
+/** What a stream answers, and in which dialect. */
+export interface Asked {
+  readonly caller: Dialect;
+  readonly request: ChatRequest;
+  readonly answer: Answer;
+}
+
 /** The dialects differ: decode, read the facts off our own events, encode. */
 export function createTranslatingFeed(
   upstream: StreamReply,
-  caller: Dialect,
-  request: ChatRequest,
+  { caller, request, answer }: Asked,
   options: FeedOptions,
 ): Feed {
   const facts = newFacts();
@@ -160,12 +170,17 @@ export function createTranslatingFeed(
     createdS: options.createdS,
   });
   const chunks = watchChunks(events, facts, options);
-  const texts = caller.encodeStream(chunks, request)[Symbol.asyncIterator]();
+  const texts = caller.encodeStream(chunks, request, answer)[Symbol.asyncIterator]();
   return {
     facts,
     async next() {
-      const { value, done } = await texts.next();
-      return done ? undefined : encoder.encode(value);
+      try {
+        const { value, done } = await texts.next();
+        return done ? undefined : encoder.encode(value);
+      } catch (thrown) {
+        facts.told = facts.started && caller.tellsStreamErrors === true;
+        throw thrown;
+      }
     },
     close: upstream.close,
   };

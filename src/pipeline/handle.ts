@@ -1,4 +1,5 @@
 /** The life of a call, all of it, in order. */
+import type { Call } from "../domain/call.ts";
 import { type GatewayError, toGatewayError } from "../domain/errors.ts";
 import { beginTrace } from "../telemetry/trace-context.ts";
 import { drainingError } from "./activity.ts";
@@ -36,6 +37,27 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
     return await attempt(call, ranking, record, services);
   } catch (thrown) {
     throw fail(toGatewayError(thrown), arrival, record, services);
+  }
+}
+
+/** Who calls, and for what: for those who do something with a call before it runs. @throws CallFailed */
+export async function open(arrival: Arrival, services: Services): Promise<Call> {
+  try {
+    if (services.activity.draining) throw drainingError();
+    const caller = services.authenticator.authenticate(arrival.headers);
+    return readCall(arrival, caller, await arrival.bytes(), services.getDialect);
+  } catch (thrown) {
+    throw fail(toGatewayError(thrown), arrival, undefined, services);
+  }
+}
+
+/** The rest of its life. @throws CallFailed */
+export async function run(call: Call, services: Services): Promise<Reply> {
+  const record = begin(createRecord(call), services);
+  try {
+    return await attempt(call, await select(call, record, services), record, services);
+  } catch (thrown) {
+    throw fail(toGatewayError(thrown), call, record, services);
   }
 }
 

@@ -70,7 +70,7 @@ async function extractFeatures(
   query: RoutingQuery,
   services: Services,
 ): Promise<RawFeatures | undefined> {
-  if (call.operation !== "chat") return undefined;
+  if (call.operation !== "chat" && call.operation !== "responses") return undefined;
   try {
     return await services.features?.extract(query);
   } catch (cause) {

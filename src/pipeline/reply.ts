@@ -1,5 +1,6 @@
 /** What a call gives back: a whole body, or bytes that come piece by piece. */
-import type { Dialect } from "../dialects/dialect.ts";
+import type { Answer, Dialect } from "../dialects/dialect.ts";
+import type { Call } from "../domain/call.ts";
 import type { WholeReply } from "../providers/client.ts";
 import { isChat } from "../providers/provider.ts";
 import { usageOfReply } from "../providers/usage-of-reply.ts";
@@ -43,5 +44,12 @@ export function encodeWhole(reply: WholeReply, record: CallRecord, caller: Diale
   record.finishReason = dialect.finishReasonOf(body);
   if (passes) return bytes;
   const createdS = Math.floor(record.call.startedAtMs / 1000);
-  return JSON.stringify(caller.encodeReply(dialect.decodeReply(body, { createdS })));
+  return JSON.stringify(
+    caller.encodeReply(dialect.decodeReply(body, { createdS }), toAnswer(record.call)),
+  );
+}
+
+/** What a dialect that repeats the question may know of it. */
+export function toAnswer({ id, body, echo }: Call): Answer {
+  return { callId: id, body, ...(echo ? { echo } : {}) };
 }

@@ -4,6 +4,7 @@ import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isChat } from "../providers/provider.ts";
 import { firstTurns } from "../routing/query-text.ts";
 import type { Ranking, RankRequest } from "../routing/router.ts";
+import { narrow } from "./narrow.ts";
 import type { CallRecord } from "./record.ts";
 import type { Services } from "./services.ts";
 
@@ -25,10 +26,11 @@ export function select(
   return ranked instanceof Promise ? ranked.then(keep) : keep(ranked);
 }
 
-function toRankRequest(call: Call, group: string, { table }: Services): RankRequest {
-  const resolution = table.find(group, call.operation);
-  if (!resolution) throw unknownModel(group, call);
-  if (resolution.deployments.length === 0) throw meantOtherwise(group, call, table);
+function toRankRequest(call: Call, group: string, { table, client }: Services): RankRequest {
+  const found = table.find(group, call.operation);
+  if (!found) throw unknownModel(group, call);
+  if (found.deployments.length === 0) throw meantOtherwise(group, call, table);
+  const { resolution, pinned } = narrow(call, found, client);
   const { stream, operation, dial } = call;
   const session = resolution.deployments.length > 1 ? toSession(call) : undefined;
   return {
@@ -36,6 +38,7 @@ function toRankRequest(call: Call, group: string, { table }: Services): RankRequ
     body: call.chat ?? call.body,
     stream,
     chat: isChat(operation),
+    ...(pinned ? { pinned } : {}),
     ...(dial ? { dial } : {}),
     ...(session ? { session } : {}),
   };
@@ -44,7 +47,8 @@ function toRankRequest(call: Call, group: string, { table }: Services): RankRequ
 /** The caller's own name for the conversation, else a hash of its first turns. */
 function toSession({ caller, sessionId, body, chat, operation }: Call): RankRequest["session"] {
   if (sessionId !== undefined) return { key: `${caller.id}\n${sessionId}`, explicit: true };
-  const turns = operation === "chat" ? firstTurns(chat ?? body) : undefined;
+  const turns =
+    operation === "chat" || operation === "responses" ? firstTurns(chat ?? body) : undefined;
   if (turns === undefined) return undefined;
   return { key: `${caller.id}\n#${Bun.hash(turns).toString(36)}`, explicit: false };
 }
@@ -66,7 +70,7 @@ export function unknownModel(group: string, call: Pick<Call, "dialect">): Gatewa
     `Invalid model name passed in model=${excerpt(group)}. Call \`/v1/models\` to view available models for your key.`,
     {
       param: "model",
-      ...(call.dialect === "openai-chat" ? { status: 400 } : { wireType: "not_found_error" }),
+      ...(call.dialect.startsWith("openai-") ? { status: 400 } : { wireType: "not_found_error" }),
     },
   );
 }

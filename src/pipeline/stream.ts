@@ -48,11 +48,11 @@ export function createReplyStream(
     onEnd(how);
   };
 
-  function fail(thrown: unknown): Uint8Array {
+  function fail(thrown: unknown): Uint8Array | undefined {
     const error = toGatewayError(thrown);
     const truncated = error.code === "stream_truncated";
     end({ outcome: truncated ? "truncated" : "failure", error });
-    return encoder.encode(caller.encodeStreamError(error));
+    return feed.facts.told ? undefined : encoder.encode(caller.encodeStreamError(error));
   }
 
   return {

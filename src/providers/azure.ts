@@ -20,7 +20,11 @@ export const azure = defineProvider({
   toBase: (base) => base.replace(/\/openai$/, ""),
   auth: { kind: "header", header: "api-key", env: ["AZURE_API_KEY", "AZURE_OPENAI_API_KEY"] },
   locate,
-  paths: allPaths,
+  paths: {
+    ...allPaths,
+    // The deployment is the body's model there, on the older surface too.
+    responses: (base) => `${base.replace(/\/openai\/deployments\/[^/]+$/, "/openai")}/responses`,
+  },
   // A deployment's name is the operator's; where it is the model's, what OpenAI refuses is mended.
   adapt: [
     when(isOpenaiReasoner, rename("max_tokens", "max_completion_tokens")),

@@ -3,6 +3,7 @@
  * whole reply, read within a limit and parsed, or a stream that nobody has read from yet.
  */
 import type { Dialect, DialectName } from "../dialects/dialect.ts";
+import { dialects } from "../dialects/registry.ts";
 import type { Call, Upload } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { CallTrace } from "../domain/event.ts";
@@ -32,6 +33,7 @@ import {
   toStream,
   type UpstreamReply,
 } from "./read-reply.ts";
+import { lacksApi, putPath } from "./responses-api.ts";
 import type { TokenSource } from "./signers/tokens.ts";
 
 export type { RawReply, StreamReply, UpstreamReply, WholeReply } from "./read-reply.ts";
@@ -48,7 +50,21 @@ export interface UpstreamRequest {
   readonly trace?: CallTrace | undefined;
 }
 
+/** A request about something that the provider keeps, under the path of its Responses API. */
+export interface RelayRequest {
+  readonly deployment: Deployment;
+  readonly method: "GET" | "POST" | "DELETE";
+  /** After the API's own path: `/resp_1/cancel?…`. */
+  readonly path: string;
+  readonly signal: AbortSignal;
+  readonly connectTimeoutMs: number;
+}
+
 export interface ProviderClient {
+  /** Whether the provider has a Responses API of its own, as far as is known. */
+  hasResponses(deployment: Deployment): boolean;
+  /** The provider's answer as it comes. @throws GatewayError; never anything else. */
+  relay(request: RelayRequest): Promise<Response>;
   /** @throws GatewayError; never anything else. */
   send(request: UpstreamRequest): Promise<UpstreamReply>;
   /** A request to a provider's own API, its answer as it comes, whatever its status. @throws GatewayError */
@@ -153,7 +169,48 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     return toProviderError(response, dialect);
   }
 
-  return {
+  // Servers at an operator's own base that call themselves OpenAI and have its chat API alone.
+  const chatOnly = new WeakSet<Deployment>();
+
+  function hasResponses(deployment: Deployment): boolean {
+    return prepare(deployment).urls.responses !== undefined && !chatOnly.has(deployment);
+  }
+
+  /** Which API of the provider's answers a call, and what is spoken there. */
+  function wireFor({ call, callerDialect, deployment }: UpstreamRequest, provider: Provider): Wire {
+    const { operation } = call;
+    const wanted =
+      operation === "responses" || (operation === "chat" && deployment.speaksResponses === true);
+    if (wanted && hasResponses(deployment)) {
+      return { operation: "responses", dialect: dialects["openai-responses"] };
+    }
+    if (operation === "completion" && completesText(provider, deployment)) {
+      return { operation, dialect: callerDialect };
+    }
+    return { operation: isChat(operation) ? "chat" : operation, dialect: provider.dialect };
+  }
+
+  const client: ProviderClient = {
+    hasResponses,
+
+    async relay({ deployment, method, path, signal, connectTimeoutMs }) {
+      const { urls, headers } = prepare(deployment);
+      try {
+        const response = await outbound.fetch({
+          url: putPath(urls.responses ?? "", path),
+          method,
+          headers: await withToken(headers, deployment, signal),
+          signal,
+          trust: "operator",
+          connectTimeoutMs,
+        });
+        if (response.ok) return response;
+        throw await toRefusal(response, dialects["openai-responses"], deployment);
+      } catch (thrown) {
+        throw toUpstreamError(thrown, signal, deployment);
+      }
+    },
+
     async pass({ body, deployment, ...request }) {
       const content = body && !(body instanceof Uint8Array) ? toReadable(body) : body;
       try {
@@ -167,8 +224,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     async send(request) {
       const { call, callerDialect, deployment, signal, connectTimeoutMs, trace } = request;
       const { provider, urls, streamUrl, headers } = prepare(deployment);
-      const carried = call.operation === "completion" && !completesText(provider, deployment);
-      const operation = carried ? "chat" : call.operation;
+      const { operation, dialect } = wireFor(request, provider);
       const url = operation === "chat" && call.stream ? streamUrl : urls[operation];
       if (!url) throw noSuchOperation(deployment, call);
       const signed = deployment.token ? await withToken(headers, deployment, signal) : headers;
@@ -176,7 +232,8 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         const sent = withTrace(signed, call, trace);
         return sendForm(request, call.upload, { outbound, provider, url, headers: sent });
       }
-      const { body, passes } = encodeBody(call, deployment, provider, callerDialect);
+      const sides = { caller: callerDialect, provider: dialect };
+      const { body, passes } = encodeBody(call, deployment, provider, sides);
       const sent = withTrace(withCallerHeaders(signed, call, provider), call, trace);
       const ask: Ask = (content) =>
         outbound.fetch({
@@ -191,10 +248,13 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       try {
         if (!isChat(call.operation)) return await askOther(request, provider, body, ask);
         const response = await ask(body);
-        const dialect =
-          call.operation === "completion" && !carried ? callerDialect : provider.dialect;
         const replied = { dialect, passes };
-        if (!response.ok) throw await toRefusal(response, dialect, deployment);
+        if (!response.ok) {
+          const error = await toRefusal(response, dialect, deployment);
+          if (operation !== "responses" || !lacksApi(error, request, provider)) throw error;
+          chatOnly.add(deployment);
+          return await client.send(request);
+        }
         return call.stream && isEventStream(response)
           ? toStream(response, replied, signal)
           : await readWhole(response, replied, call);
@@ -229,6 +289,12 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       }
     },
   };
+  return client;
+}
+
+interface Wire {
+  readonly operation: Operation;
+  readonly dialect: Dialect;
 }
 
 interface FormTarget {

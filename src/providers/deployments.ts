@@ -6,6 +6,7 @@ import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import { type Capability, type Deployment, type ModelFacts, toOperation } from "../domain/model.ts";
 import { sha256Hex } from "../security/hashing.ts";
 import { isPriceKey, priceOfEntry } from "./litellm-prices.ts";
+import type { Provider } from "./provider.ts";
 import { findProvider } from "./registry.ts";
 import { type Environment, resolveProvider, type ServedModel } from "./resolve.ts";
 
@@ -65,16 +66,17 @@ function toDeployment(
   source: DeploymentSource,
   dropParams: boolean,
 ): Deployment {
-  const facts = source.factsOf(...catalogName(info["base_model"], provider.name, upstreamModel));
+  const { name, speaksResponses } = readApi(upstreamModel, info, provider);
+  const facts = source.factsOf(...catalogName(info["base_model"], provider.name, name));
   const timeoutS = number(params["timeout"]) ?? number(params["request_timeout"]);
   return {
     id: text(info["id"]) ?? idOf(params, modelName),
     group: modelName,
     candidate: params.model,
     provider: provider.name,
-    upstreamModel,
+    upstreamModel: name,
     apiBase,
-    ...operationOf(info, facts, { provider, upstreamModel }),
+    ...operationOf(info, facts, { provider, upstreamModel: name }),
     facts: { ...facts, ...factsOfEntry(params, info, facts) },
     headers: {
       ...(text(params["organization"])
@@ -101,6 +103,7 @@ function toDeployment(
     ...(Object.keys(info).length > 0 ? { info } : {}),
     ...(params["use_in_pass_through"] === true ? { usedInPassThrough: true } : {}),
     ...(info["simulated"] === true ? { simulated: true } : {}),
+    ...(speaksResponses ? { speaksResponses } : {}),
   };
 }
 
@@ -133,6 +136,18 @@ function catalogName(
   const slash = name.indexOf("/");
   const owner = slash < 0 ? undefined : findProvider(name.slice(0, slash));
   return owner ? [owner.name, name.slice(slash + 1)] : [provider, name];
+}
+
+/** LiteLLM's ways to say that a model is asked through the Responses API. */
+function readApi(
+  model: string,
+  info: JsonObject,
+  { paths }: Provider,
+): { readonly name: string; readonly speaksResponses: boolean } {
+  if (paths.responses === undefined) return { name: model, speaksResponses: false };
+  const prefix = "responses/";
+  if (model.startsWith(prefix)) return { name: model.slice(prefix.length), speaksResponses: true };
+  return { name: model, speaksResponses: info["mode"] === "responses" };
 }
 
 /** Stable over restarts and over the order of keys; a key's secret goes in as a digest alone. */

@@ -42,7 +42,8 @@ function encode(provider: string, sent: Call, more: Partial<Deployment> = {}): s
     body: {},
     ...more,
   };
-  return encodeBody(sent, deployment, found, callerDialects[sent.dialect]).body;
+  const sides = { caller: callerDialects[sent.dialect], provider: found.dialect };
+  return encodeBody(sent, deployment, found, sides).body;
 }
 
 const messages = '"messages":[{"role":"user","content":"hi"}]';

@@ -3,6 +3,7 @@
  * nothing needs to change, the caller's own text travels, with the model's name spliced in.
  */
 import type { Dialect } from "../dialects/dialect.ts";
+import { withoutPacked } from "../dialects/openai-responses/reasoning.ts";
 import type { Call } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
@@ -53,6 +54,12 @@ export function assertNoDestination(body: JsonObject): void {
   }
 }
 
+/** The dialects that a call is asked in and sent in. */
+export interface Sides {
+  readonly caller: Dialect;
+  readonly provider: Dialect;
+}
+
 export interface Encoded {
   readonly body: string;
   /** The reply comes in the caller's own dialect, so its bytes may pass. */
@@ -64,27 +71,28 @@ export function encodeBody(
   call: Call,
   deployment: Deployment,
   provider: Provider,
-  callerDialect: Dialect,
+  { caller: callerDialect, provider: dialect }: Sides,
 ): Encoded {
   const model = deployment.upstreamModel;
   const options = { dropParams: dropsParams(call, deployment), facts: deployment.facts };
   const passes =
     !isChat(call.operation) ||
-    callerDialect.name === provider.dialect.name ||
+    callerDialect.name === dialect.name ||
     (call.operation === "completion" && completesText(provider, deployment));
   const defaults = hasFields(deployment.body);
   if (passes && !defaults) {
     const named = { ...call.body, model };
-    const asked = needsUsage(call, provider, named) ? withUsage(named) : named;
-    if (adaptFor(call, provider, asked, options) === asked) {
-      return { body: spliceCall(call, deployment, provider), passes };
+    const asked = needsUsage(call, dialect, named) ? withUsage(named) : named;
+    const isPlain = dialect.name !== "openai-responses" || withoutPacked(asked) === asked;
+    if (isPlain && adaptFor(call, provider, asked, options) === asked) {
+      return { body: spliceCall(call, deployment, { provider, dialect }), passes };
     }
   }
   const own = withoutGatewayFields(call);
   let body = passes
-    ? { ...own, model }
-    : provider.dialect.encodeRequest(callerDialect.decodeRequest(own), model, options);
-  if (needsUsage(call, provider, body)) body = withUsage(body);
+    ? withoutPacked({ ...own, model })
+    : dialect.encodeRequest(callerDialect.decodeRequest(own), model, options);
+  if (needsUsage(call, dialect, body)) body = withUsage(body);
   if (defaults) body = { ...deployment.body, ...body };
   const adapted = adaptFor(call, provider, body, options);
   return { body: JSON.stringify(withoutFields(adapted, outsideBody(call, provider))), passes };
@@ -119,14 +127,18 @@ function dropsParams({ body, requestedModel }: Call, deployment: Deployment): bo
 }
 
 /** The caller's text with what must differ put in. Nearly always that is the model's name alone. */
-function spliceCall(call: Call, deployment: Deployment, provider: Provider): string {
+function spliceCall(
+  call: Call,
+  deployment: Deployment,
+  { provider, dialect }: { readonly provider: Provider; readonly dialect: Dialect },
+): string {
   const model = JSON.stringify(deployment.upstreamModel);
   const edits: Record<string, JsonEdit> = {};
   for (const field in call.body) {
     if (gatewayFields.has(field)) edits[field] = { remove: true };
   }
   if (dropsMetadata(call)) edits["metadata"] = { remove: true };
-  if (needsUsage(call, provider, call.body)) {
+  if (needsUsage(call, dialect, call.body)) {
     edits["stream_options"] = { merge: { include_usage: "true" } };
   }
   const outside = outsideBody(call, provider);
@@ -144,9 +156,8 @@ function dropsMetadata({ body, dialect }: Call): boolean {
 }
 
 /** A stream tells what it cost only when asked; Anthropic's always does. */
-function needsUsage(call: Call, provider: Provider, body: JsonObject): boolean {
-  if (!call.stream || provider.dialect.name !== "openai-chat" || !isChat(call.operation))
-    return false;
+function needsUsage(call: Call, dialect: Dialect, body: JsonObject): boolean {
+  if (!call.stream || dialect.name !== "openai-chat" || !isChat(call.operation)) return false;
   const options = body["stream_options"];
   return !isObject(options) || options["include_usage"] !== true;
 }

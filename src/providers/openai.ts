@@ -23,7 +23,7 @@ export const openai = defineProvider({
   baseUrl: "https://api.openai.com/v1",
   baseUrlEnv: ["OPENAI_BASE_URL", "OPENAI_API_BASE"],
   auth: { kind: "bearer", env: ["OPENAI_API_KEY"] },
-  paths: allPaths,
+  paths: { ...allPaths, responses: "/responses" },
   // The few of OpenAI's own that do; at other addresses under this prefix nobody knows.
   completes: (model) => /^(gpt-3\.5-turbo-instruct|davinci-002|babbage-002)/.test(model),
   embedsTokens: true,

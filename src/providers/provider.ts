@@ -79,7 +79,7 @@ export interface Fit {
 
 /** What goes in the words of a dialect of chat; all else has one form that every provider takes. */
 export function isChat(operation: Operation): boolean {
-  return operation === "chat" || operation === "completion";
+  return operation === "chat" || operation === "responses" || operation === "completion";
 }
 
 /** Whether a text completion reaches the model as one, and not carried over chat. */

@@ -101,6 +101,7 @@ export async function readWhole(
 }
 
 const contentField = {
+  "openai-responses": "output",
   "openai-chat": "choices",
   "openai-completions": "choices",
   anthropic: "content",

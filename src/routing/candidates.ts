@@ -29,16 +29,22 @@ export function toCandidates(deployments: readonly Deployment[]): Candidate[] {
 export function toNeeds(body: JsonObject, inputTokens: number): Needs {
   const capabilities: Capability[] = [];
   if (Array.isArray(body["tools"]) && body["tools"].length > 0) capabilities.push("tools");
-  const format = body["response_format"] ?? body["output_format"];
+  const text = body["text"];
+  const format =
+    body["response_format"] ??
+    body["output_format"] ??
+    (isObject(text) ? text["format"] : undefined);
   if (isObject(format) && format["type"] === "json_schema") capabilities.push("json_schema");
-  const messages = body["messages"];
+  const messages = body["messages"] ?? body["input"];
   if (Array.isArray(messages)) {
     const types = new Set(messages.flatMap(partTypes));
-    if (types.has("image_url") || types.has("image")) capabilities.push("vision");
+    if (imageTypes.some((type) => types.has(type))) capabilities.push("vision");
     if (types.has("input_audio")) capabilities.push("audio");
   }
   return { inputTokens, capabilities };
 }
+
+const imageTypes = ["image_url", "image", "input_image"];
 
 function partTypes(message: Json): string[] {
   if (!isObject(message) || !Array.isArray(message["content"])) return [];

@@ -18,7 +18,7 @@ export const queryLimits = {
   tools: 128,
 } as const;
 
-/** A request body of either dialect: both say `messages` with `role` and `content`, and `tools`. */
+/** A request body of any dialect: all say `messages` or `input` with `role` and `content`, and `tools`. */
 export function toRoutingQuery(body: JsonObject): RoutingQuery {
   const input = body["messages"] ?? body["input"] ?? body["prompt"];
   if (!Array.isArray(input)) {
@@ -52,9 +52,11 @@ export function toQuery(text: string, tools: readonly RoutingTool[] = []): Routi
  * Undefined where there is no user turn to tell one conversation from another.
  */
 export function firstTurns(body: JsonObject): string | undefined {
-  const messages = body["messages"];
+  const messages = body["messages"] ?? body["input"];
+  const said = body["system"] ?? body["instructions"];
+  const system = typeof said === "string" ? said.slice(0, 500) : "";
+  if (typeof messages === "string") return `${system}\n${messages.slice(0, 2_000)}`;
   if (!Array.isArray(messages)) return undefined;
-  const system = typeof body["system"] === "string" ? body["system"].slice(0, 500) : "";
   for (const message of messages) {
     if (!isObject(message) || message["role"] !== "user") continue;
     return `${system}\n${textOf(message["content"]).slice(0, 2_000)}`;
@@ -64,7 +66,7 @@ export function firstTurns(body: JsonObject): string | undefined {
 
 /** True from the second turn on: the model has answered before. */
 export function hasAnswer(body: JsonObject): boolean {
-  const messages = body["messages"];
+  const messages = body["messages"] ?? body["input"];
   return (
     Array.isArray(messages) &&
     messages.some((message) => isObject(message) && message["role"] === "assistant")
@@ -74,7 +76,7 @@ export function hasAnswer(body: JsonObject): boolean {
 /** Tokens of the input by the rule of thumb of four characters each; images count as 800. */
 export function estimateInputTokens(body: JsonObject): number {
   const messages = body["messages"] ?? body["input"] ?? body["prompt"];
-  let chars = lengthOf(body["system"]);
+  let chars = lengthOf(body["system"]) + lengthOf(body["instructions"]);
   if (typeof messages === "string") chars += messages.length;
   if (Array.isArray(messages)) {
     for (const message of messages) {
@@ -83,7 +85,11 @@ export function estimateInputTokens(body: JsonObject): number {
         continue;
       }
       chars += 16; // role and framing
-      chars += isObject(message) ? lengthOf(message["content"]) : lengthOf(message);
+      chars += isObject(message)
+        ? lengthOf(message["content"]) +
+          lengthOf(message["output"]) +
+          lengthOf(message["arguments"])
+        : lengthOf(message);
     }
   }
   if (Array.isArray(body["tools"])) chars += JSON.stringify(body["tools"]).length;
@@ -91,6 +97,7 @@ export function estimateInputTokens(body: JsonObject): number {
 }
 
 const imageChars = 3_200;
+const imageTypes: ReadonlySet<unknown> = new Set(["image_url", "image", "input_image"]);
 
 function lengthOf(content: Json | undefined): number {
   if (typeof content === "string") return content.length;
@@ -100,7 +107,7 @@ function lengthOf(content: Json | undefined): number {
     if (typeof part === "number") chars += 4;
     if (!isObject(part)) continue;
     if (typeof part["text"] === "string") chars += part["text"].length;
-    else if (part["type"] === "image_url" || part["type"] === "image") chars += imageChars;
+    else if (imageTypes.has(part["type"])) chars += imageChars;
     else if (part["type"] === "tool_result") chars += lengthOf(part["content"]);
   }
   return chars;

@@ -40,6 +40,8 @@ export interface RankRequest {
   readonly body: JsonObject;
   readonly stream: boolean;
   readonly chat: boolean;
+  /** An earlier answer decided where this goes: the deployments are those of one model. */
+  readonly pinned?: boolean;
   readonly dial?: Partial<Dial>;
   /** Names the conversation; `explicit` where the caller did, so that even its first turn sticks. */
   readonly session?: { readonly key: string; readonly explicit: boolean };
@@ -96,6 +98,7 @@ export function createRouter(parts: RouterParts): Router {
     );
     assertSomeServe(candidates, request);
     const state: RankState = { request, candidates, inputTokens, startUs };
+    if (request.pinned) return rankStatically(state, "sticky");
     const lease = options.learned && request.chat ? slot.acquire() : undefined;
     if (!lease)
       return rankStatically(state, options.learned && request.chat ? "fallback" : "static");
@@ -146,7 +149,7 @@ export function createRouter(parts: RouterParts): Router {
         strategy:
           learned && artifact !== "none" ? (options.learned ?? "") : options.staticBalancer.name,
         artifact,
-        reason: "single_candidate",
+        reason: request.pinned ? "sticky" : "single_candidate",
         candidates: [{ model: only.candidate, group: only.group, probability: 1 }],
         chosen: only.candidate,
         decisionUs: clock.monotonicUs() - startUs,
@@ -180,7 +183,7 @@ export function createRouter(parts: RouterParts): Router {
       decision: {
         strategy: balancer.name,
         artifact: "none",
-        reason: kept ? "sticky" : able.length === 1 ? "single_candidate" : why,
+        reason: kept ? "sticky" : able.length === 1 && !request.pinned ? "single_candidate" : why,
         candidates: [...chosenFirst(scores, first.candidate), ...filteredScores(candidates)],
         chosen: first.candidate,
         decisionUs: clock.monotonicUs() - startUs,

@@ -22,7 +22,11 @@ export interface SpanIds {
   readonly newEventId: () => string;
 }
 
-const operations: Readonly<Record<string, string>> = { chat: "chat", embedding: "embeddings" };
+const operations: Readonly<Record<string, string>> = {
+  chat: "chat",
+  responses: "chat",
+  embedding: "embeddings",
+};
 
 /** The call's span, one for its routing decision and one for each attempt; none where not sampled. */
 export function toSpans(event: CallEvent, ids: SpanIds): SpanRecord[] {

@@ -26,6 +26,7 @@ const selectionReasons: Readonly<Record<DecisionReason, string>> = {
 
 const apiTypes: Readonly<Record<string, string>> = {
   chat: "chat_completion",
+  responses: "responses",
   embedding: "embedding",
 };
 

@@ -110,7 +110,7 @@ interface Outcome {
   readonly text: string;
   readonly calls: readonly (readonly [string, unknown])[];
   readonly reasoning?: string;
-  readonly finish: Readonly<Record<"openai-chat" | "anthropic", string>>;
+  readonly finish: Readonly<Record<Exclude<DialectName, "openai-responses">, string>>;
   readonly tokens: readonly [input: number, output: number];
 }
 const stopped = { "openai-chat": "stop", anthropic: "end_turn", gemini: "STOP" };

@@ -1,0 +1,79 @@
+/** OpenAI's Responses API: creation on the hot path, the rest about what is stored. */
+import type { ReplyStream } from "../../pipeline/reply.ts";
+import type { Asking, Responses } from "../../resources/responses/responses.ts";
+import { toReadable } from "../exchange.ts";
+import { callerOf, type Route, type RouteContext } from "../route.ts";
+import type { RouteGroup } from "../routes.ts";
+
+const prefixes = ["/v1", "", "/openai/v1"];
+
+export function responseRoutes(responses: Responses): RouteGroup {
+  return {
+    route: { operation: "responses", dialect: "openai-responses", handle: responses.create },
+    paths: prefixes.map((prefix) => `${prefix}/responses`),
+  };
+}
+
+type Answer = object | ReplyStream | Response;
+
+export function storedResponseRoutes(responses: Responses): readonly Route[] {
+  const route = (
+    method: Route["method"],
+    path: string,
+    summary: string,
+    ask: (asking: Asking) => Promise<Answer>,
+  ): Route[] =>
+    prefixes.map((prefix) => ({
+      method,
+      path: `${prefix}/responses/:response_id${path}`,
+      who: "caller",
+      errors: "openai",
+      summary,
+      handle: async (request, context) =>
+        toResponse(await ask(toAsking(request, context)), context),
+    }));
+  return [
+    ...route(
+      "GET",
+      "",
+      "A stored response; `stream=true` reads along with one in the background.",
+      responses.retrieve,
+    ),
+    ...route("DELETE", "", "Deletes a stored response.", responses.remove),
+    ...route(
+      "GET",
+      "/input_items",
+      "What a response was made from, in pages.",
+      responses.inputItems,
+    ),
+    ...route("POST", "/cancel", "Ends a response in the background.", responses.cancel),
+  ];
+}
+
+function toAsking(request: Request, { services, params }: RouteContext): Asking {
+  return {
+    id: params["response_id"] ?? "",
+    caller: callerOf(request, services),
+    query: new URL(request.url).searchParams,
+    signal: request.signal,
+    services,
+  };
+}
+
+const isStream = (answer: Answer): answer is ReplyStream =>
+  "next" in answer && typeof answer.next === "function";
+
+function toResponse(answer: Answer, { services }: RouteContext): Response {
+  if (answer instanceof Response) {
+    const type = answer.headers.get("content-type") ?? "application/json";
+    return new Response(answer.body, { headers: { "content-type": type } });
+  }
+  if (!isStream(answer)) return Response.json(answer);
+  return new Response(toReadable(answer, services), {
+    headers: {
+      "content-type": "text/event-stream; charset=utf-8",
+      "cache-control": "no-cache",
+      "x-accel-buffering": "no",
+    },
+  });
+}
