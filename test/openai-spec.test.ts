@@ -28,6 +28,7 @@ const target = dialects["openai-responses"];
 
 const answer: Answer = {
   callId: "019aa0f0-0000-7000-8000-0123456789ab",
+  createdS: 1_700_000_000,
   body: {
     model: "auto",
     input: "hi",

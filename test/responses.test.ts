@@ -3,6 +3,8 @@
  * providers with the gateway's own memory, and passed on to a provider that has the API.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { createOpenAI } from "@ai-sdk/openai";
+import { generateText, jsonSchema, stepCountIs, streamText, type ToolSet, tool } from "ai";
 import OpenAI from "openai";
 import type { JsonObject } from "../src/domain/json.ts";
 import type { Outbound, OutboundRequest } from "../src/security/outbound.ts";
@@ -210,6 +212,7 @@ describe("carried over chat", () => {
     ]);
     expect(events.map((event) => event.sequence_number)).toEqual(events.map((_, i) => i));
     expect(final.output_text).toBe("Hello!");
+    expect(final.usage).toMatchObject({ input_tokens: 11, output_tokens: 7, total_tokens: 18 });
     expect((await client.responses.retrieve(final.id)).output_text).toBe("Hello!");
   });
 
@@ -416,6 +419,48 @@ const anthropicHello = {
   stop_sequence: null,
   usage: { input_tokens: 5, output_tokens: 5 },
 };
+
+describe("Vercel's client, which speaks responses by default", () => {
+  const call = { id: "call_1", type: "function", function: { name: "roll", arguments: "{}" } };
+  const upstream: Upstream = (request, body) => {
+    const messages = body["messages"] as readonly JsonObject[];
+    const rolled = messages.some(({ role }) => role === "tool");
+    return rolled
+      ? groq({ content: "A four." })(request, body)
+      : groq({ content: null, tool_calls: [call] }, "tool_calls")(request, body);
+  };
+  const ask = () => {
+    const provider = createOpenAI({ apiKey: "k", baseURL: `${gateway.gateway.url}/v1` });
+    const roll = tool({
+      inputSchema: jsonSchema({ type: "object", properties: {} }),
+      execute: async () => "4",
+    });
+    const tools = { roll } as unknown as ToolSet; // their type does not meet exactOptionalPropertyTypes
+    return {
+      model: provider("llama"),
+      prompt: "Roll.",
+      tools,
+      stopWhen: stepCountIs(3),
+      maxRetries: 0,
+    };
+  };
+
+  test("calls a tool and goes on by the names of stored items", async () => {
+    reset(upstream);
+    expect((await generateText(ask())).text).toBe("A four.");
+    expect(seen.length).toBe(2);
+    const messages = bodies()[1]?.["messages"] as readonly JsonObject[];
+    expect(messages.map(({ role }) => role)).toEqual(["user", "assistant", "tool"]);
+    expect(messages[1]?.["tool_calls"]).toEqual([call]);
+  });
+
+  test("streams", async () => {
+    reset(upstream);
+    const result = streamText(ask());
+    expect(await result.text).toBe("A four.");
+    expect((await result.totalUsage).outputTokens).toBe(14);
+  });
+});
 
 describe("in the background", () => {
   /** An upstream that answers when told. */

@@ -35,6 +35,8 @@ export interface ReplyContext {
 export interface Answer {
   /** Ours; answers that need an id of our making derive it from this. */
   readonly callId: string;
+  /** When the call came. Seconds since the epoch. */
+  readonly createdS: number;
   /** The caller's body. */
   readonly body: JsonObject;
   /** Fields that the answer repeats and the body no longer holds. */

@@ -336,8 +336,8 @@ function toFeed(upstream: StreamReply, run: Run): Feed {
   const { call, record, services, timers, deployment } = run;
   if (upstream.opaque) return createOpaqueFeed(upstream, upstream.opaque.usage);
   const caller = services.getDialect(call.dialect);
-  // Anthropic's callers and Gemini's get usage unasked, at the end of a stream.
-  const asksForUsage = call.dialect !== "anthropic" && call.dialect !== "gemini";
+  // In every other dialect the end of a stream tells usage unasked.
+  const asksForUsage = call.dialect === "openai-chat" || call.dialect === "openai-completions";
   const asked = (call.body as ChatRequest).stream_options?.include_usage === true;
   const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
   const options: FeedOptions = {

@@ -50,6 +50,7 @@ export function encodeWhole(reply: WholeReply, record: CallRecord, caller: Diale
 }
 
 /** What a dialect that repeats the question may know of it. */
-export function toAnswer({ id, body, echo }: Call): Answer {
-  return { callId: id, body, ...(echo ? { echo } : {}) };
+export function toAnswer({ id, startedAtMs, body, echo }: Call): Answer {
+  const createdS = Math.floor(startedAtMs / 1000);
+  return { callId: id, createdS, body, ...(echo ? { echo } : {}) };
 }

@@ -23,7 +23,7 @@ export function toResponse(parts: ResponseParts, answer: Answer | undefined): Js
   return {
     id: parts.id,
     object: "response",
-    created_at: parts.createdS,
+    created_at: answer?.createdS ?? parts.createdS,
     status: parts.status,
     background: body["background"] ?? false,
     error: parts.error ? { ...parts.error } : null,

@@ -17,7 +17,7 @@ export async function keepReply(reply: Reply, turn: Turn, store: ResponseStore):
     const stored = toStored(response, turn, record);
     if (stored) await store.put(stored);
   };
-  if (!isWhole(body)) return { record, body: keepStream(body, turn, put) };
+  if (!isWhole(body)) return { ...reply, body: keepStream(body, turn, put) };
   await put(parseWhole(body));
   return reply;
 }
