@@ -10,8 +10,26 @@ let upstream: FamilyUpstream;
 let gateway: Gateway;
 let log: readonly string[];
 let openai: OpenAI;
+let breaking: ReturnType<typeof createBreakingServer>;
 
-const yaml = (base: string) => `
+/** Promises more sound than it sends. */
+function createBreakingServer() {
+  return Bun.listen({
+    hostname: "127.0.0.1",
+    port: 0,
+    socket: {
+      data(socket) {
+        const head =
+          "HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 300000\r\n\r\n";
+        socket.write(head + "x".repeat(50_000));
+        socket.flush();
+        setImmediate(() => socket.end());
+      },
+    },
+  });
+}
+
+const yaml = (base: string, cut: string) => `
 model_list:
   - {model_name: instruct, litellm_params: {model: openai/gpt-3.5-turbo-instruct, api_base: ${base}, api_key: up}}
   - {model_name: chatty, litellm_params: {model: openai/gpt-4o-mini, api_base: ${base}, api_key: up}}
@@ -27,6 +45,9 @@ model_list:
   - {model_name: hear, litellm_params: {model: openai/whisper-1, api_base: ${base}, api_key: up}}
   - {model_name: nowhere, litellm_params: {model: openai/unheard-of, api_base: ${base}, api_key: up}}
   - {model_name: told, litellm_params: {model: openai/x, api_base: ${base}, api_key: up}, model_info: {mode: embedding}}
+  - {model_name: mixed, litellm_params: {model: anthropic/claude-x, api_base: ${base}, api_key: up, weight: 100}}
+  - {model_name: mixed, litellm_params: {model: openai/unheard-of, api_base: ${base}, api_key: up, weight: 0}}
+  - {model_name: cut, litellm_params: {model: openai/tts-1-hd, api_base: "${cut}/v1", api_key: up}}
   - {model_name: groq, litellm_params: {model: groq/x, api_base: ${base}, api_key: up}}
 router_settings: {num_retries: 1}
 general_settings: {master_key: sk-test}
@@ -35,8 +56,9 @@ routeiq_settings: {body_limit_bytes: 4194304, telemetry: {events: false}}
 
 beforeAll(async () => {
   upstream = createFamilyUpstream();
+  breaking = createBreakingServer();
   const started = await startTestGateway({
-    yaml: yaml(`${upstream.url}/v1`),
+    yaml: yaml(`${upstream.url}/v1`, `http://127.0.0.1:${breaking.port}`),
     outbound: createOutbound(),
   });
   gateway = started.gateway;
@@ -46,6 +68,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await gateway?.close();
   upstream?.close();
+  breaking?.stop(true);
 });
 
 const post = (path: string, body: unknown, headers: Record<string, string> = {}) =>
@@ -269,8 +292,8 @@ describe("images and speech", () => {
   });
 
   test("sound that breaks off breaks the connection", async () => {
-    const read = post("/audio/speech", { model: "speak", input: "CUT", voice: "a" });
-    expect(read.then((response) => response.arrayBuffer())).rejects.toThrow();
+    const read = post("/audio/speech", { model: "cut", input: "hi", voice: "a" });
+    await expect(read.then((response) => response.arrayBuffer())).rejects.toThrow();
   });
 
   test("a failure before the first byte is tried again", async () => {
@@ -536,7 +559,7 @@ describe("what the models are", () => {
 
   test("/v2/model/info comes in pages, /model_group/info in groups", async () => {
     const first = await get("/v2/model/info?size=2&page=2");
-    expect(first).toMatchObject({ current_page: 2, size: 2, total_count: 15, total_pages: 8 });
+    expect(first).toMatchObject({ current_page: 2, size: 2, total_count: 18, total_pages: 9 });
     expect(first.data).toHaveLength(2);
     expect((await get("/v2/model/info?search=whisper")).data).toHaveLength(1);
     await get("/v2/model/info?page=0", 400);
@@ -551,10 +574,10 @@ describe("what the models are", () => {
   test("/health asks each by what it is for", async () => {
     const before = upstream.seen.length;
     const health = await get("/health");
-    expect(health.unhealthy_endpoints).toEqual([]);
-    expect(health.healthy_count).toBe(15);
+    expect(health.unhealthy_endpoints).toMatchObject([{ model_name: "cut" }]);
+    expect(health.healthy_count).toBe(17);
     const paths = upstream.seen.slice(before).map(({ path }) => path);
-    expect(paths.filter((path) => path.endsWith("/models"))).toHaveLength(3); // draw, speak, hear
+    expect(paths.filter((path) => path.endsWith("/models"))).toHaveLength(3); // draw, speak, hear; cut is asked elsewhere
     expect(paths).toContain("/v1/rerank");
     upstream.failNext(1);
     const ill = await get("/health?model=embed");
@@ -602,6 +625,13 @@ describe("what cannot be", () => {
     expect((await errorOf(response)).message).toContain("your prompt was rejected");
   });
 
+  test("of a group, those are asked whose provider has the operation", async () => {
+    for (let i = 0; i < 5; i++) {
+      const response = await post("/images/generations", { model: "mixed", prompt: "a cat" });
+      expect(response.status).toBe(200);
+    }
+  });
+
   test("a model without a price is counted, and its header left out", async () => {
     const response = await post("/images/generations", { model: "nowhere", prompt: "a cat" });
     expect(response.status).toBe(200);
@@ -609,7 +639,7 @@ describe("what cannot be", () => {
     const metrics = await (
       await fetch(`${gateway.url}/metrics`, { headers: { authorization: "Bearer sk-test" } })
     ).text();
-    expect(metrics).toMatch(/gateway_cost_errors_total\{[^}]*unheard-of[^}]*\} 1/);
+    expect(metrics).toMatch(/gateway_cost_errors_total\{[^}]*unheard-of[^}]*\} \d/);
     expect(log.join("\n")).toContain("no price is known of some models");
   });
 });

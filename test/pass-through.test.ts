@@ -2,8 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
+import type { Deployment } from "../src/domain/model.ts";
 import type { Gateway } from "../src/gateway.ts";
-import { joinUrl } from "../src/providers/pass-through.ts";
+import { createPassThroughTable, joinUrl } from "../src/providers/pass-through.ts";
 import { createOutbound } from "../src/security/outbound.ts";
 import { startTestGateway } from "./support/gateway.ts";
 
@@ -216,6 +217,70 @@ describe("providers", () => {
     });
     expect((await ask("/openai/gone", { method: "DELETE" })).status).toBe(204);
     expect((await ask("/openai/moved")).status).toBe(302); // nothing is followed
+  });
+});
+
+describe("where a way leads", () => {
+  const deployment = (provider: string, apiBase: string, more: object = {}): Deployment => ({
+    id: "d",
+    group: "g",
+    candidate: `${provider}/m`,
+    provider,
+    upstreamModel: "m",
+    apiBase,
+    operation: "chat",
+    facts: {},
+    headers: {},
+    body: {},
+    usedInPassThrough: true,
+    ...more,
+  });
+  const token = { kind: "fixed", token: "t" } as const;
+  const config = {
+    environment: {},
+    general: { adminApiKeys: [], passThroughEndpoints: [], passThroughTimeoutMs: 1 },
+  };
+  const find = (path: string, deployments: Deployment[], env = {}) =>
+    createPassThroughTable({ config, deployments, env }).findProvider(path);
+
+  test.each([
+    [
+      "azure",
+      "https://r.openai.azure.com/openai/deployments/{model}",
+      "https://r.openai.azure.com",
+    ],
+    [
+      "vertex_ai",
+      "https://l-aiplatform.googleapis.com/v1/projects/p/locations/l",
+      "https://l-aiplatform.googleapis.com",
+    ],
+    [
+      "gemini",
+      "https://generativelanguage.googleapis.com/v1beta",
+      "https://generativelanguage.googleapis.com",
+    ],
+    ["cohere", "https://api.cohere.ai/compatibility/v1", "https://api.cohere.ai"],
+    ["openai", "https://api.openai.com/v1", "https://api.openai.com/v1"],
+  ])("%s", (provider, apiBase, base) => {
+    expect(find(`/${provider}/x`, [deployment(provider, apiBase, { token })])?.target.baseUrl).toBe(
+      base,
+    );
+  });
+
+  test("Google's token goes along, under either spelling", () => {
+    const own = deployment("vertex_ai", "https://x.test/v1/projects/p", { token, apiKey: "k" });
+    const way = find("/vertex-ai/v1/projects/p:x", [own]);
+    expect(way).toMatchObject({ rest: "/v1/projects/p:x", target: { deployment: { token } } });
+    expect(JSON.stringify(way?.target.headers)).not.toContain('"k"');
+  });
+
+  test("only what the operator opened", () => {
+    const shut = deployment("openai", "https://api.openai.com/v1", { usedInPassThrough: false });
+    expect(() => find("/openai/x", [shut])).toThrow("OPENAI_API_KEY");
+    expect(find("/openai/x", [shut], { OPENAI_API_KEY: "k" })?.target.headers).toEqual({
+      authorization: "Bearer k",
+    });
+    expect(find("/nobody/x", [])).toBeUndefined();
   });
 });
 

@@ -3,6 +3,7 @@ import type { Call } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isChat } from "../providers/provider.ts";
 import { firstTurns } from "../routing/query-text.ts";
+import type { Resolution } from "../routing/resolve.ts";
 import type { Ranking, RankRequest } from "../routing/router.ts";
 import { narrow } from "./narrow.ts";
 import type { CallRecord } from "./record.ts";
@@ -30,7 +31,8 @@ function toRankRequest(call: Call, group: string, { table, client }: Services): 
   const found = table.find(group, call.operation);
   if (!found) throw unknownModel(group, call);
   if (found.deployments.length === 0) throw meantOtherwise(group, call, table);
-  const { resolution, pinned } = narrow(call, found, client);
+  const served = call.operation === "chat" ? found : whereServed(found, call, client);
+  const { resolution, pinned } = narrow(call, served, client);
   const { stream, operation, dial } = call;
   const session = resolution.deployments.length > 1 ? toSession(call) : undefined;
   return {
@@ -51,6 +53,17 @@ function toSession({ caller, sessionId, body, chat, operation }: Call): RankRequ
     operation === "chat" || operation === "responses" ? firstTurns(chat ?? body) : undefined;
   if (turns === undefined) return undefined;
   return { key: `${caller.id}\n#${Bun.hash(turns).toString(36)}`, explicit: false };
+}
+
+/** Not every provider has every operation: the others of a group are not asked in vain. */
+function whereServed(
+  found: Resolution,
+  { operation }: Call,
+  client: Services["client"],
+): Resolution {
+  const able = found.deployments.filter((each) => client.serves(each, operation));
+  // Where none has it, one of them says so in its own words.
+  return able.length > 0 ? { ...found, deployments: able } : found;
 }
 
 /** The operator's `model_info.mode` says that the model is for something else. */

@@ -67,6 +67,8 @@ export interface ProviderClient {
   relay(request: RelayRequest): Promise<Response>;
   /** @throws GatewayError; never anything else. */
   send(request: UpstreamRequest): Promise<UpstreamReply>;
+  /** Whether the deployment's provider has an operation at all. */
+  serves(deployment: Deployment, operation: Operation): boolean;
   /** A request to a provider's own API, its answer as it comes, whatever its status. @throws GatewayError */
   pass(request: PassRequest): Promise<Response>;
   /**
@@ -176,6 +178,12 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     return prepare(deployment).urls.responses !== undefined && !chatOnly.has(deployment);
   }
 
+  /** Whether an operation is carried over chat. */
+  function isCarried(operation: Operation, deployment: Deployment): boolean {
+    if (operation === "completion") return !completesText(prepare(deployment).provider, deployment);
+    return operation === "responses" && !hasResponses(deployment);
+  }
+
   /** Which API of the provider's answers a call, and what is spoken there. */
   function wireFor({ call, callerDialect, deployment }: UpstreamRequest, provider: Provider): Wire {
     const { operation } = call;
@@ -192,6 +200,9 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
 
   const client: ProviderClient = {
     hasResponses,
+
+    serves: (deployment, operation) =>
+      prepare(deployment).urls[isCarried(operation, deployment) ? "chat" : operation] !== undefined,
 
     async relay({ deployment, method, path, signal, connectTimeoutMs }) {
       const { urls, headers } = prepare(deployment);
@@ -214,8 +225,9 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     async pass({ body, deployment, ...request }) {
       const content = body && !(body instanceof Uint8Array) ? toReadable(body) : body;
       try {
+        const headers = await withToken(request.headers, deployment, request.signal);
         const sent = content === undefined ? {} : { body: content };
-        return await outbound.fetch({ ...request, ...sent, trust: "operator" });
+        return await outbound.fetch({ ...request, headers, ...sent, trust: "operator" });
       } catch (thrown) {
         throw toUpstreamError(thrown, request.signal, deployment);
       }

@@ -72,10 +72,12 @@ export function createPassThroughTable(source: PassThroughSource): PassThroughTa
   return {
     findEndpoint: endpoints.length > 0 ? findEndpoint : undefined,
     findProvider(path) {
-      const prefix = /^\/([\w.-]+)\//.exec(path)?.[1];
-      if (prefix === undefined || !findProvider(prefix)) return undefined;
+      const written = /^\/([\w.-]+)\//.exec(path)?.[1];
+      if (written === undefined) return undefined;
+      const prefix = otherPrefixes[written] ?? written;
+      if (!findProvider(prefix)) return undefined;
       const target = ofPrefix(prefix);
-      if (target) return { target, rest: path.slice(prefix.length + 1) };
+      if (target) return { target, rest: path.slice(written.length + 1) };
       throw withoutKey(prefix);
     },
   };
@@ -92,44 +94,46 @@ function withoutKey(prefix: string): GatewayError {
 }
 
 /** Where a provider's own API lies, where it is not the base that its models are called at. */
-const ownApis: Readonly<Record<string, { readonly base: string; readonly header?: string }>> = {
-  gemini: { base: "https://generativelanguage.googleapis.com", header: "x-goog-api-key" },
-  cohere: { base: "https://api.cohere.com" },
-  deepseek: { base: "https://api.deepseek.com" },
+const ownApis: Readonly<Record<string, { readonly base?: string; readonly strip: RegExp }>> = {
+  gemini: {
+    base: "https://generativelanguage.googleapis.com",
+    strip: /\/v1(beta|alpha)?(\/openai)?$/,
+  },
+  cohere: { base: "https://api.cohere.com", strip: /\/compatibility\/v1$/ },
+  deepseek: { base: "https://api.deepseek.com", strip: /\/beta$/ },
+  // A model's place is in the path of these, and callers write it themselves.
+  azure: { strip: /\/openai(\/.*)?$/ },
+  vertex_ai: { strip: /\/v1(beta1)?(\/.*)?$/ },
 };
 
-/** Parts of a base that belong to OpenAI's dialect, not to the provider's own API. */
-const dialectPaths = /\/(v1beta(\/openai)?|compatibility\/v1|beta)$/;
+/** LiteLLM's other spelling. */
+const otherPrefixes: Readonly<Record<string, string>> = { "vertex-ai": "vertex_ai" };
 
 function ofProvider(
   provider: Provider,
   { config, deployments, env: own }: PassThroughSource,
 ): PassThroughTarget | undefined {
-  if (provider.auth.kind === "token") return undefined; // its tokens are its models' alone
   const env = { ...own, ...config.environment };
   const firstOf = (names: readonly string[]) =>
     names.map((name) => env[name]).find((value) => value !== undefined && value !== "");
   const opened = deployments.find(
     (each) => each.provider === provider.name && each.usedInPassThrough,
   );
+  // Tokens are got for models: without one that is opened there is none to lend.
+  if (provider.auth.kind === "token" && !opened?.token) return undefined;
   const key = opened?.apiKey ?? firstOf(provider.auth.kind === "none" ? [] : provider.auth.env);
   const told = opened?.apiBase ?? firstOf(provider.baseUrlEnv ?? []);
   if (!opened && key === undefined && told === undefined) return undefined;
   const api = ownApis[provider.name];
-  const base =
-    told === undefined
-      ? (api?.base ?? provider.baseUrl)
-      : told.replace(/\/openai\/deployments\/\{model\}$|\/+$/, "");
+  const base = told === undefined ? (api?.base ?? provider.baseUrl) : told.replace(/\/+$/, "");
   if (base === undefined) return undefined;
-  const auth =
-    api?.header === undefined || provider.auth.kind === "none"
-      ? provider.auth
-      : ({ kind: "header", header: api.header, env: provider.auth.env } as const);
-  const baseUrl = api ? base.replace(dialectPaths, "") : base;
+  const baseUrl = api ? base.replace(api.strip, "") : base;
+  if (!URL.canParse(baseUrl)) return undefined;
+  const { token } = opened ?? {};
   return {
-    deployment: toDeployment(provider.name, baseUrl),
+    deployment: { ...toDeployment(provider.name, baseUrl), ...(token ? { token } : {}) },
     baseUrl,
-    headers: { ...headersFor({ ...provider, auth }, key), ...opened?.headers },
+    headers: { ...headersFor(provider, token ? undefined : key), ...opened?.headers },
     needsKey: true,
     forwardHeaders: true,
   };
