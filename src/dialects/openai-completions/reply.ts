@@ -30,7 +30,8 @@ export function encodeReply(reply: ChatReply): JsonObject {
       text: typeof message.content === "string" ? message.content : "",
       index,
       logprobs: null,
-      finish_reason: toReason(finish_reason),
+      // Some servers leave it out of a whole answer; OpenAI never does.
+      finish_reason: toReason(finish_reason) ?? "stop",
     })),
     ...(reply["system_fingerprint"] ? { system_fingerprint: reply["system_fingerprint"] } : {}),
     ...(reply.usage ? { usage: reply.usage } : {}),
