@@ -102,6 +102,13 @@ async function askForModels(
 ): Promise<void> {
   const provider = findProvider(deployment.provider);
   if (!provider) return;
+  if (provider.locate) {
+    throw new GatewayError(
+      "unsupported_capability",
+      `A wildcard row of ${provider.name} has no list of models to ask for. Name one: model_info.health_check_model.`,
+      { param: "model" },
+    );
+  }
   const models = provider.dialect.name === "anthropic" ? "/v1/models" : "/models";
   const response = await client.pass({
     url: `${deployment.apiBase}${models}`,

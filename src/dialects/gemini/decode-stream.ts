@@ -41,6 +41,7 @@ interface Branch {
   calls: number;
   images: number;
   reason: string | undefined;
+  /** What OpenAI has no word for; told at the end. */
   specific: JsonObject;
 }
 
@@ -78,7 +79,8 @@ class StreamDecoder {
     }
     for (const [index, { reason = "STOP", calls, specific }] of branches) {
       const finish_reason = toFinishReason(reason, calls > 0);
-      yield this.chunk([{ index, delta: {}, finish_reason, ...specific }]);
+      const fields = Object.keys(specific).length ? { provider_specific_fields: specific } : {};
+      yield this.chunk([{ index, delta: {}, finish_reason, ...fields }]);
     }
     if (this.usage) yield { ...this.chunk([]), usage: this.usage };
   }
@@ -90,7 +92,7 @@ class StreamDecoder {
 
   /** The prompt was refused, so that there will be no candidate: one that says so. */
   private block(feedback: JsonObject): ChatChunk {
-    const specific = { provider_specific_fields: { promptFeedback: feedback } };
+    const specific = { promptFeedback: feedback };
     this.branches.set(0, { started: true, calls: 0, images: 0, reason: "SAFETY", specific });
     const delta = { role: "assistant", content: null, refusal: blockedText(feedback) };
     return this.chunk([{ index: 0, delta, finish_reason: null }]);
@@ -104,21 +106,17 @@ class StreamDecoder {
       branch.reason = candidate.finishReason;
     }
     const parts = candidate.content?.parts ?? [];
-    const specific = specificOf(candidate, parts)["provider_specific_fields"];
-    if (isObject(specific)) {
-      branch.specific = {
-        provider_specific_fields: {
-          ...objectOr(branch.specific["provider_specific_fields"]),
-          ...specific,
-        },
-      };
-    }
+    const { parts: unsayable, ...specific } = objectOr(
+      specificOf(candidate, parts)["provider_specific_fields"],
+    );
+    branch.specific = { ...branch.specific, ...specific };
     const { logprobsResult } = candidate;
     return {
       index,
       delta: this.delta(parts, branch),
       finish_reason: null,
       ...(isObject(logprobsResult) ? { logprobs: decodeLogprobs(logprobsResult) } : {}),
+      ...(unsayable ? { provider_specific_fields: { parts: unsayable } } : {}),
     };
   }
 
