@@ -382,20 +382,18 @@ describe("carried over chat", () => {
     });
   });
 
-  test("a conversation stays with its model, and the receipt says so", async () => {
-    reset((request, body) =>
-      request.url.includes("anthropic")
-        ? Response.json({ ...anthropicHello })
-        : groq({ content: "Hello!" })(request, body),
-    );
+  test.each(["several", "auto"])("a conversation with %s stays with its model", async (model) => {
+    reset((request, body) => {
+      if (request.url.includes("anthropic")) return Response.json(anthropicHello);
+      if (request.url.includes("api.openai.com")) return native(request, body);
+      return groq({ content: "Hello!" })(request, body);
+    });
     for (let i = 0; i < 4; i++) {
-      const first = await client.responses
-        .create({ model: "several", input: `Hi ${i}` })
-        .withResponse();
+      const first = await client.responses.create({ model, input: `Hi ${i}` }).withResponse();
       const made = first.response.headers.get("x-routeiq-model");
       for (let turn = 0; turn < 3; turn++) {
         const next = await client.responses
-          .create({ model: "several", input: "And?", previous_response_id: first.data.id })
+          .create({ model, input: "And?", previous_response_id: first.data.id })
           .withResponse();
         expect(next.response.headers.get("x-routeiq-model")).toBe(made);
         const receipt = await receiptOf(next.response);
@@ -694,21 +692,44 @@ describe("native", () => {
     expect(seen.length).toBe(1);
   });
 
-  test("a server that has only chat is asked for that, and remembered", async () => {
-    reset((request, body) =>
-      request.url.endsWith("/responses")
-        ? Response.json({ detail: "Not Found" }, { status: 404 })
-        : groq({ content: "From home" })(request, body),
-    );
-    for (let i = 0; i < 2; i++) {
-      const response = await client.responses.create({ model: "served-at-home", input: "Hi" });
-      expect(response.output_text).toBe("From home");
-    }
-    expect(seen.map(({ url }) => url.pathname)).toEqual([
-      "/v1/responses",
-      "/v1/chat/completions",
-      "/v1/chat/completions",
-    ]);
+  test.each([
+    ["FastAPI's", { detail: "Not Found" }],
+    [
+      "one of OpenAI's form",
+      { error: { message: "There is no POST /v1/responses.", code: "not_found" } },
+    ],
+    ["a page", "404 page not found"],
+  ])(
+    "a server that has only chat is asked for that, and remembered: %s",
+    async (_what, missing) => {
+      const fresh = await startTestGateway({
+        yaml,
+        outbound: { fetch: async (request) => answer(request, JSON.parse(String(request.body))) },
+      });
+      const paths: string[] = [];
+      answer = (request, body) => {
+        paths.push(new URL(request.url).pathname);
+        if (!request.url.endsWith("/responses"))
+          return groq({ content: "From home" })(request, body);
+        const text = typeof missing === "string" ? missing : JSON.stringify(missing);
+        return new Response(text, { status: 404 });
+      };
+      const home = new OpenAI({ apiKey: "k", baseURL: `${fresh.gateway.url}/v1`, maxRetries: 0 });
+      for (let i = 0; i < 2; i++) {
+        const response = await home.responses.create({ model: "served-at-home", input: "Hi" });
+        expect(response.output_text).toBe("From home");
+      }
+      expect(paths).toEqual(["/v1/responses", "/v1/chat/completions", "/v1/chat/completions"]);
+      await fresh.gateway.close();
+    },
+  );
+
+  test("a model that a server has not is no missing API", async () => {
+    const error = { message: "The model `qwen` does not exist.", code: 404 };
+    reset(() => Response.json({ error }, { status: 404 }));
+    const refused = failure(client.responses.create({ model: "served-at-home", input: "Hi" }));
+    expect((await refused).status).toBe(404);
+    expect(seen.length).toBe(1);
   });
 
   test("chat is carried to a model that only has responses", async () => {

@@ -17,11 +17,12 @@ export function putPath(url: string, path: string): string {
  * no such model or response: then its chat API is asked, and the server remembered for it.
  */
 export function lacksApi(
-  { status, code, wireCode, message }: GatewayError,
+  { status, code, message }: GatewayError,
   { call, deployment }: { readonly call: Call; readonly deployment: Deployment },
   provider: Provider,
 ): boolean {
   const absent = code === "upstream_not_found" || status === 405 || status === 501;
   if (!absent || deployment.apiBase === provider.baseUrl || call.pin?.only) return false;
-  return !/model|previous/i.test(`${wireCode} ${message}`);
+  // Who misses a model, or an earlier response, names it.
+  return !message.includes(deployment.upstreamModel) && !/previous.response/i.test(message);
 }

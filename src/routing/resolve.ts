@@ -67,8 +67,9 @@ export function createResolveTable(settings: ResolveSettings): ResolveTable {
     if (!auto) return undefined;
     const wanted = auto.candidates ?? [...exact.keys()];
     const members = wanted.flatMap((group) => exact.get(group)?.deployments ?? []);
-    // A completion is carried over chat.
-    const kind = operation === "completion" ? "chat" : operation;
+    // Completions and responses are carried over chat.
+    const carried = operation === "completion" || operation === "responses";
+    const kind = carried ? "chat" : operation;
     const able = members.filter((deployment) => deployment.operation === kind);
     return able.length > 0 ? { kind: "auto", group: name, deployments: able } : undefined;
   }
