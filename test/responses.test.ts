@@ -385,7 +385,7 @@ describe("carried over chat", () => {
   test.each(["several", "auto"])("a conversation with %s stays with its model", async (model) => {
     reset((request, body) => {
       if (request.url.includes("anthropic")) return Response.json(anthropicHello);
-      if (request.url.includes("api.openai.com")) return native(request, body);
+      if (request.url.endsWith("/responses")) return native(request, body);
       return groq({ content: "Hello!" })(request, body);
     });
     for (let i = 0; i < 4; i++) {
@@ -723,6 +723,52 @@ describe("native", () => {
       await fresh.gateway.close();
     },
   );
+
+  test.each([
+    ["tells its failure", true, "response.failed"],
+    ["breaks off", false, "error"],
+  ])("a stream that %s says so once", async (_how, told, last) => {
+    reset((request, body) => {
+      const whole = native(request, body) as Response;
+      return whole.text().then((text) => {
+        const begun = text.split("\n\n").slice(0, 2).join("\n\n");
+        const error = { code: "server_error", message: "The model failed." };
+        const response = { ...wire, id: "resp_f", status: "failed", output: [], error };
+        const failed = { type: "response.failed", sequence_number: 2, response };
+        const end = told ? `event: response.failed\ndata: ${JSON.stringify(failed)}\n\n` : "";
+        return sse([`${begun}\n\n${end}`]);
+      });
+    });
+    const { data, response } = await client.responses
+      .create({ model: "gpt", input: "Hi", stream: true })
+      .withResponse();
+    const events = [];
+    for await (const event of data) events.push(event.type);
+    expect(events).toEqual(["response.created", "response.output_text.delta", last] as never);
+    const receipt = await receiptOf(response);
+    expect(receipt["outcome"]).toBe(told ? "failure" : "truncated");
+  });
+
+  test.each(["gpt", "llama"])("a caller of %s who leaves ends the upstream", async (model) => {
+    const gone = Promise.withResolvers<void>();
+    reset((request, body) => {
+      request.signal?.addEventListener("abort", () => gone.resolve());
+      const whole = (model === "gpt" ? native : groq({ content: "Hello!" }))(request, body);
+      const reader = (whole as Response).body?.getReader();
+      const stream = new ReadableStream<Uint8Array>({
+        async start(sink) {
+          const first = await reader?.read();
+          const frames = new TextDecoder().decode(first?.value).split("\n\n").slice(0, 2);
+          sink.enqueue(new TextEncoder().encode(`${frames.join("\n\n")}\n\n`));
+        },
+        cancel: () => gone.resolve(),
+      });
+      return new Response(stream, { headers: { "content-type": "text/event-stream" } });
+    });
+    const stream = await client.responses.create({ model, input: "Hi", stream: true });
+    for await (const _ of stream) break;
+    await gone.promise;
+  });
 
   test("a model that a server has not is no missing API", async () => {
     const error = { message: "The model `qwen` does not exist.", code: 404 };

@@ -4,7 +4,9 @@
  */
 import type { Dialect } from "../dialects/dialect.ts";
 import { withoutPacked } from "../dialects/openai-responses/reasoning.ts";
+import { truncateToFit } from "../dialects/openai-responses/truncate.ts";
 import type { Call } from "../domain/call.ts";
+import type { ChatRequest } from "../domain/chat.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
@@ -91,11 +93,22 @@ export function encodeBody(
   const own = withoutGatewayFields(call);
   let body = passes
     ? withoutPacked({ ...own, model })
-    : dialect.encodeRequest(callerDialect.decodeRequest(own), model, options);
+    : dialect.encodeRequest(
+        fit(callerDialect.decodeRequest(own), call, deployment),
+        model,
+        options,
+      );
   if (needsUsage(call, dialect, body)) body = withUsage(body);
   if (defaults) body = { ...deployment.body, ...body };
   const adapted = adaptFor(call, provider, body, options);
   return { body: JSON.stringify(withoutFields(adapted, outsideBody(call, provider))), passes };
+}
+
+/** A conversation whose caller lets its beginning go, cut to the model's window where that is known. */
+function fit(request: ChatRequest, { operation, body }: Call, { facts }: Deployment): ChatRequest {
+  const { maxInputTokens } = facts;
+  if (operation !== "responses" || body["truncation"] !== "auto") return request;
+  return maxInputTokens === undefined ? request : truncateToFit(request, maxInputTokens);
 }
 
 /** Fields of a chat that the provider's URL says instead. */
