@@ -29,7 +29,12 @@ export interface Incumbent {
 export function judgeGate(provenance: JsonObject, incumbent: Incumbent | undefined): GateVerdict {
   const metrics = provenance["metrics"];
   const gate = isObject(metrics) ? metrics["gate"] : undefined;
-  if (!isObject(gate)) return fail("it carries no evidence (provenance.metrics.gate)");
+  if (!isObject(gate)) {
+    return fail(
+      "it carries no evidence, as rows with one model's outcome each give none (train it with " +
+        "--holdout FILE, rows that every model answered)",
+    );
+  }
   const single = toGain(gate["best_single"]);
   if (!single) return fail("it does not say how it compares with the best single model");
   if (!(single.lower > 0)) {
