@@ -55,8 +55,8 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     env,
     openSource: (config) => createRemoteSource(observation.background.service("artifacts"), config),
     async build(candidate) {
-      const { buildRouter, embedder, kernels } = await parts();
-      return await buildRouter(candidate, { embedder, kernels, clock });
+      const { buildRouter, embedder, kernels, openOnnx } = await parts();
+      return await buildRouter(candidate, { embedder, kernels, clock, openOnnx });
     },
     clock,
     random,
@@ -97,17 +97,19 @@ async function loadParts(onnxPath: string | undefined, clock: Clock) {
   const { createKernels } = await import("./kernels/create.ts");
   const { buildRouter } = await import("./learning/artifacts/build-router.ts");
   let runtime: ReturnType<typeof createOnnxRuntime> | undefined;
+  const open = () => {
+    runtime ??= createOnnxRuntime({ clock });
+    return runtime;
+  };
   const embedder = await createEmbedder(
     onnxPath === undefined ? { kind: "static" } : { kind: "onnx", path: onnxPath },
-    () => {
-      runtime ??= createOnnxRuntime({ clock });
-      return runtime;
-    },
+    open,
   );
   return {
     embedder,
     extractor: createFeatureExtractor(embedder),
     kernels: createKernels,
+    openOnnx: (bytes: Uint8Array) => open().openModel(bytes),
     buildRouter,
     close() {
       embedder.close();

@@ -14,6 +14,7 @@ import type { TrainedRouter } from "../routing/trained-router.ts";
 import { version } from "../std/version.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import {
+  type Encoding,
   embedderFlag,
   listFlag,
   openEmbedder,
@@ -57,16 +58,16 @@ async function runEval(context: CommandContext): Promise<number> {
   if (textFlag(flags, "decisions") && (paths.length !== 1 || folders.length !== 1)) {
     throw new UsageError("--decisions takes exactly one --data and one --artifact.");
   }
-  const { embedder, close } = await openEmbedder(flags);
+  const encoding = await openEmbedder(flags);
   try {
-    return await evaluateAll(embedder, paths, folders, context);
+    return await evaluateAll(encoding, paths, folders, context);
   } finally {
-    close();
+    encoding.close();
   }
 }
 
 async function evaluateAll(
-  embedder: Embedder,
+  encoding: Encoding,
   paths: readonly string[],
   folders: readonly string[],
   context: CommandContext,
@@ -75,9 +76,9 @@ async function evaluateAll(
   const decisions = textFlag(flags, "decisions");
   const entries: Entry[] = [];
   for (const path of paths) {
-    const table = await readTable(path, embedder, context);
+    const table = await readTable(path, encoding.embedder, context);
     for (const folder of folders) {
-      const router = await readRouter(folder, embedder);
+      const router = await readRouter(folder, encoding);
       const { evaluation, routed } = await evaluate(router, table, {
         seed: seedFlag(flags),
         progress: (share) => out.progress(`evaluate ${basename(folder)}`, share),
@@ -117,11 +118,11 @@ async function readTable(
   return table;
 }
 
-async function readRouter(folder: string, embedder: Embedder): Promise<TrainedRouter> {
+async function readRouter(folder: string, encoding: Encoding): Promise<TrainedRouter> {
   const { release, files } = await readArtifactFolder(folder);
   const name = typeof release["name"] === "string" ? release["name"] : "router";
   const identity = { name, version: 0, sha256: "" };
-  return loadRouter(files, { identity, embedder, kernels: createKernels });
+  return loadRouter(files, { identity, ...encoding, kernels: createKernels });
 }
 
 /** `bfcl-tools/test`: the last folder and the file without its endings. */

@@ -5,6 +5,7 @@ import { createOnnxRuntime } from "../embedding/onnx-runtime.ts";
 import { createEmbedder } from "../embedding/registry.ts";
 import { readPrices, readRows } from "../learning/dataset.ts";
 import { readTable, type Table } from "../learning/table.ts";
+import type { OpenOnnx } from "../routing/strategies/strategy.ts";
 import { systemClock } from "../std/clock.ts";
 import type { CommandContext, Output } from "./command.ts";
 import { UsageError } from "./parse.ts";
@@ -41,14 +42,20 @@ export const embedderFlag = {
 /** Training has time: a text of 512 pieces takes a slow machine a second. */
 const encodeTimeoutMs = 60_000;
 
-/** What --embedder names, or the built-in one. `close` ends its thread, where it has one. */
-export async function openEmbedder(
-  flags: Flags,
-): Promise<{ readonly embedder: Embedder; close(): void }> {
+export interface Encoding {
+  readonly embedder: Embedder;
+  /** For routers whose network is more than our kernels run. */
+  readonly openOnnx: OpenOnnx;
+  /** Ends the thread of onnxruntime, where one was needed. */
+  close(): void;
+}
+
+/** What --embedder names, or the built-in one. */
+export async function openEmbedder(flags: Flags): Promise<Encoding> {
   const path = textFlag(flags, "embedder");
   let runtime: ReturnType<typeof createOnnxRuntime> | undefined;
   const open = () => {
-    runtime = createOnnxRuntime({ clock: systemClock, runTimeoutMs: encodeTimeoutMs });
+    runtime ??= createOnnxRuntime({ clock: systemClock, runTimeoutMs: encodeTimeoutMs });
     return runtime;
   };
   const choice =
@@ -59,6 +66,7 @@ export async function openEmbedder(
   });
   return {
     embedder,
+    openOnnx: (bytes) => open().openModel(bytes),
     close() {
       embedder.close();
       runtime?.close();

@@ -26,6 +26,7 @@ import { systemClock } from "../std/clock.ts";
 import { readEvents } from "../storage/sqlite/read-events.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import {
+  type Encoding,
   embedderFlag,
   listFlag,
   openEmbedder,
@@ -78,19 +79,20 @@ async function runTrain(context: CommandContext): Promise<number> {
   if (flags["publish"] && listFlag(flags, "sign").length === 0) {
     throw new UsageError("--publish needs --sign KEYFILE.");
   }
-  const { embedder, close } = await openEmbedder(flags);
+  const encoding = await openEmbedder(flags);
   try {
-    return await trainWith(embedder, folder, context);
+    return await trainWith(encoding, folder, context);
   } finally {
-    close();
+    encoding.close();
   }
 }
 
 async function trainWith(
-  embedder: Embedder,
+  encoding: Encoding,
   folder: string,
   context: CommandContext,
 ): Promise<number> {
+  const { embedder } = encoding;
   const { flags, out } = context;
   const seed = seedFlag(flags);
   const table = await readTraining(context, embedder);
@@ -108,7 +110,7 @@ async function trainWith(
   const holdout = await readHoldout(context, embedder, table);
   const judged = holdout ?? table;
   const choices = holdout ? await choicesOf(router, holdout) : outOfFoldChoices(table, trained);
-  const rival = await readRival(context, identity.name, judged, embedder);
+  const rival = await readRival(context, identity.name, judged, encoding);
   const gate = measureEvidence(judged, choices, { seed, rival });
   router.close();
   await writeArtifactFolder(folder, {
@@ -173,7 +175,7 @@ async function readRival(
   context: CommandContext,
   name: string,
   table: Table,
-  embedder: Embedder,
+  encoding: Encoding,
 ): Promise<Rival | undefined> {
   const { flags, out } = context;
   const address = textFlag(flags, "publish");
@@ -187,7 +189,7 @@ async function readRival(
     );
     if (!incumbent) return undefined;
     const { identity, files } = incumbent;
-    const router = await loadRouter(files, { identity, embedder, kernels: createKernels });
+    const router = await loadRouter(files, { identity, ...encoding, kernels: createKernels });
     const choices = await choicesOf(router, table);
     router.close();
     return { identity, choices };

@@ -122,9 +122,9 @@ async function loadAndTest(verified: Verified, flags: CommandContext["flags"]): 
     import("../../kernels/create.ts"),
     import("../../learning/artifacts/build-router.ts"),
   ]);
-  const { embedder, close } = await openEmbedder(flags);
+  const { embedder, openOnnx, close } = await openEmbedder(flags);
   try {
-    const parts = { embedder, kernels: createKernels, clock: systemClock };
+    const parts = { embedder, openOnnx, kernels: createKernels, clock: systemClock };
     const router = await buildRouter(toCandidate(verified), parts);
     router.close();
   } finally {

@@ -5,6 +5,7 @@ import { loadRouter } from "../../routing/load-router.ts";
 import { parseRouterFile, routerPaths } from "../../routing/router-format.ts";
 import { runSelfTest } from "../../routing/self-test.ts";
 import { strategyNames } from "../../routing/strategies/registry.ts";
+import type { OpenOnnx } from "../../routing/strategies/strategy.ts";
 import type { TrainedRouter } from "../../routing/trained-router.ts";
 import type { Clock } from "../../std/clock.ts";
 import { sha256Hex } from "./canonical.ts";
@@ -17,6 +18,8 @@ export interface BuildParts {
   readonly embedder: Embedder;
   readonly kernels: (bytes: number) => Kernels;
   readonly clock: Clock;
+  /** For a network that is more than our kernels run; without it such a router is refused. */
+  readonly openOnnx?: OpenOnnx;
 }
 
 /**
@@ -27,7 +30,7 @@ export async function buildRouter(candidate: Candidate, parts: BuildParts): Prom
   const files = new Map(candidate.files);
   const { identity } = candidate;
   checkRuntime(files, parts.embedder);
-  const options = { identity, embedder: parts.embedder, kernels: parts.kernels };
+  const options = { identity, ...parts };
   const router = await loadRouter(files, options).catch((error: unknown) =>
     refuse("format", messageOf(error), error),
   );
