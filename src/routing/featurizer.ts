@@ -9,6 +9,7 @@ import type { RawFeatures } from "../domain/features.ts";
 import { lexicalBuckets, lexicalFields } from "../embedding/lexical.ts";
 import { shapeNames } from "../embedding/shape.ts";
 import type { Kernels } from "../kernels/kernels.ts";
+import { quantizeRows } from "../kernels/quantize-rows.ts";
 import { eigenSymmetric, gram, normalMatrix, orthonormalize } from "../std/matrix.ts";
 import type { Random } from "../std/random.ts";
 import { f32, i8, i32, type Tensors, takeF32, takeI8, takeI32 } from "./safetensors.ts";
@@ -345,25 +346,4 @@ function createProduct(
       return right.slice();
     },
   };
-}
-
-function quantizeRows(
-  matrix: Float32Array,
-  rows: number,
-  columns: number,
-  createKernels: (bytes: number) => Kernels,
-) {
-  const kernels = createKernels(columns * 5 + 64);
-  const rowAt = kernels.alloc(columns * 4);
-  const row = kernels.f32(rowAt, columns);
-  const outAt = kernels.alloc(columns);
-  const out = kernels.i8(outAt, columns);
-  const quantized = new Int8Array(rows * columns);
-  const scales = new Float32Array(rows);
-  for (let r = 0; r < rows; r++) {
-    row.set(matrix.subarray(r * columns, (r + 1) * columns));
-    scales[r] = kernels.quantizeF32(rowAt, outAt, columns);
-    quantized.set(out, r * columns);
-  }
-  return { rows: quantized, scales };
 }

@@ -11,6 +11,7 @@
 import { Type } from "@sinclair/typebox";
 import { GatewayError } from "../../domain/errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
+import { quantizeRows } from "../../kernels/quantize-rows.ts";
 import { f32, i8, takeF32, takeI8 } from "../safetensors.ts";
 import { findClusters } from "./clusters.ts";
 import { clampShare, meanQuality } from "./examples.ts";
@@ -92,7 +93,7 @@ function fitPrototypes(examples: Examples, options: KnnOptions, context: FitCont
       weights[c * m + j] = (weights[c * m + j] as number) + w;
     }
   }
-  const { rows, scales } = quantize(clusters.centroids, clusters.k, d, context.kernels);
+  const { rows, scales } = quantizeRows(clusters.centroids, clusters.k, d, context.kernels);
   return {
     tensors: {
       "knn.rows": i8(rows, clusters.k, d),
@@ -104,27 +105,6 @@ function fitPrototypes(examples: Examples, options: KnnOptions, context: FitCont
     },
     json: { n_neighbors: options.n_neighbors, weights: options.weights },
   };
-}
-
-function quantize(
-  x: Float32Array,
-  n: number,
-  d: number,
-  createKernels: (bytes: number) => Kernels,
-) {
-  const kernels = createKernels(d * 5 + 64);
-  const rowAt = kernels.alloc(d * 4);
-  const row = kernels.f32(rowAt, d);
-  const outAt = kernels.alloc(d);
-  const out = kernels.i8(outAt, d);
-  const rows = new Int8Array(n * d);
-  const scales = new Float32Array(n);
-  for (let r = 0; r < n; r++) {
-    row.set(x.subarray(r * d, (r + 1) * d));
-    scales[r] = kernels.quantizeF32(rowAt, outAt, d);
-    rows.set(out, r * d);
-  }
-  return { rows, scales };
 }
 
 function loadKnn(
