@@ -13,6 +13,7 @@ import { costMicroUsd } from "../domain/usage.ts";
 import type { RawReply, StreamReply, UpstreamReply } from "../providers/client.ts";
 import type { Ticket } from "../routing/pool.ts";
 import type { Option, Ranking } from "../routing/router.ts";
+import { Cancel } from "../std/cancel.ts";
 import { sleep } from "../std/clock.ts";
 import { fallbacksFor } from "./fallbacks.ts";
 import {
@@ -190,9 +191,9 @@ async function wait(
   { clock }: Services,
 ): Promise<void> {
   if (call.deadlineMs !== undefined && clock.now() + delayMs >= call.deadlineMs) throw error;
-  const controller = new AbortController();
-  record.hold(controller);
-  await sleep(clock, delayMs, controller.signal);
+  const cancel = new Cancel();
+  record.hold(cancel);
+  await sleep(clock, delayMs, cancel.signal);
 }
 
 /** One attempt on one deployment, its timers, its ticket and its line in the receipt. */
@@ -206,11 +207,11 @@ async function once(
 ): Promise<Reply> {
   const { clock, client, config, pool } = services;
   if (call.deadlineMs !== undefined && clock.now() >= call.deadlineMs) throw deadlineExceeded();
-  const controller = new AbortController();
-  record.hold(controller);
+  const cancel = new Cancel();
+  record.hold(cancel);
   if (record.aborted) throw record.aborted;
   const timeouts = timeoutsFor(call, deployment, config);
-  const timers = startTimers(call, timeouts, clock, (reason) => controller.abort(reason));
+  const timers = startTimers(call, timeouts, clock, (reason) => cancel.cancel(reason));
   const ticket = pool.open(deployment);
   const startedAtMs = clock.now();
   const run: Run = {
@@ -232,13 +233,13 @@ async function once(
       call,
       callerDialect,
       deployment,
-      signal: controller.signal,
+      cancel,
       connectTimeoutMs: timeouts.connectMs,
       trace: record.trace,
     });
     if (upstream.kind === "whole") return takeWhole(upstream, run);
     if (upstream.kind === "raw") return takeRaw(upstream, run);
-    return await takeStream(upstream, run, controller);
+    return await takeStream(upstream, run, cancel);
   } catch (thrown) {
     timers.stop();
     const error = beforeCommit(toGatewayError(thrown));
@@ -288,11 +289,7 @@ function takeRaw({ bytes, contentType, usage }: RawReply, run: Run): Reply {
   return { record, body: bytes, contentType };
 }
 
-async function takeStream(
-  upstream: StreamReply,
-  run: Run,
-  controller: AbortController,
-): Promise<Reply> {
+async function takeStream(upstream: StreamReply, run: Run, cancel: Cancel): Promise<Reply> {
   const { call, record, services, timers } = run;
   const caller = services.getDialect(call.dialect);
   const feed = toFeed(upstream, run);
@@ -303,7 +300,7 @@ async function takeStream(
     feed.close();
     throw thrown;
   }
-  const abort = (reason: "gone" | "stalled") => controller.abort(callerGone(reason));
+  const abort = (reason: "gone" | "stalled") => cancel.cancel(callerGone(reason));
   const teller = upstream.opaque ? breaksOff : caller;
   const stream = createReplyStream(held, feed, teller, abort, (end) => {
     timers.stop();

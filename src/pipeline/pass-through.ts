@@ -8,6 +8,7 @@ import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Deployment } from "../domain/model.ts";
 import { joinUrl, type PassThroughMatch } from "../providers/pass-through.ts";
 import { createUsageTap, type UsageTap } from "../providers/usage-tap.ts";
+import { Cancel } from "../std/cancel.ts";
 import { createDeadline } from "../std/deadline.ts";
 import { drainingError } from "./activity.ts";
 import { callerGone } from "./attempt.ts";
@@ -58,11 +59,11 @@ export async function passThrough(
       record,
       services,
       startedAtMs: clock.now(),
-      controller: new AbortController(),
+      cancel: new Cancel(),
     };
-    record.hold(run.controller);
+    record.hold(run.cancel);
     if (record.aborted) throw record.aborted;
-    const silence = createDeadline(clock, () => run.controller.abort(tooSlow()));
+    const silence = createDeadline(clock, () => run.cancel.cancel(tooSlow()));
     silence.set(target.timeoutMs ?? config.general.passThroughTimeoutMs);
     try {
       const response = await client.pass({
@@ -71,7 +72,7 @@ export async function passThrough(
         headers: { ...forwardedHeaders(arrival.headers, target.forwardHeaders), ...target.headers },
         ...(body === undefined ? {} : { body }),
         deployment: target.deployment,
-        signal: run.controller.signal,
+        signal: run.cancel.signal,
         connectTimeoutMs: config.routeiq.timeouts.connectMs,
       });
       return toReply(response, run, { target, method: arrival.method, silence });
@@ -90,7 +91,7 @@ interface Run {
   readonly record: CallRecord;
   readonly services: Services;
   readonly startedAtMs: number;
-  readonly controller: AbortController;
+  readonly cancel: Cancel;
 }
 
 /** Google's clients put their key into the query; ours it is, and nobody else's. */
@@ -161,7 +162,7 @@ interface PassEnd {
 /** Breaks off where the provider's answer does. */
 function createPassStream(
   reader: ReadableStreamDefaultReader<Uint8Array>,
-  { controller, services, record }: Run,
+  { cancel, services, record }: Run,
   { tap, silence, end }: PassEnd,
 ): ReplyStream {
   const { clock, config } = services;
@@ -186,7 +187,7 @@ function createPassStream(
         tap.see(value);
         return value;
       } catch (thrown) {
-        const { signal } = controller;
+        const { signal } = cancel;
         const error = signal.aborted ? toGatewayError(signal.reason) : brokeOff(thrown);
         finishOnce(error);
         throw error;
@@ -194,7 +195,7 @@ function createPassStream(
     },
     cancel(reason) {
       if (ended) return;
-      controller.abort(callerGone(reason));
+      cancel.cancel(callerGone(reason));
       finishOnce(callerGone(reason));
     },
   };

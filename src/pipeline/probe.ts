@@ -8,6 +8,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { Deployment, Operation } from "../domain/model.ts";
 import { headersFor } from "../providers/provider.ts";
 import { findProvider } from "../providers/registry.ts";
+import { Cancel } from "../std/cancel.ts";
 import type { Services } from "./services.ts";
 
 export interface ProbeResult {
@@ -48,25 +49,26 @@ async function probe(
   const startedAtMs = clock.now();
   const told = deployment.info?.["health_check_timeout"];
   const timeoutS = typeof told === "number" && told > 0 ? told : defaultTimeoutS;
-  const controller = new AbortController();
+  const cancel = new Cancel();
   const message = `It did not answer within ${timeoutS} s.`;
-  const cancel = clock.after(timeoutS * 1000, () =>
-    controller.abort(new GatewayError("upstream_timeout", message)),
+  const stopTimer = clock.after(timeoutS * 1000, () =>
+    cancel.cancel(new GatewayError("upstream_timeout", message)),
   );
-  const gone = () => controller.abort(new GatewayError("caller_gone", "Nobody waits any more."));
+  const gone = () => cancel.cancel(new GatewayError("caller_gone", "Nobody waits any more."));
   signal.addEventListener("abort", gone, { once: true });
   try {
-    await ask(deployment, services, controller.signal);
+    await ask(deployment, services, cancel);
     return { deployment, durationMs: clock.now() - startedAtMs };
   } catch (thrown) {
     return { deployment, durationMs: clock.now() - startedAtMs, error: toGatewayError(thrown) };
   } finally {
-    cancel();
+    stopTimer();
     signal.removeEventListener("abort", gone);
   }
 }
 
-async function ask(deployment: Deployment, services: Services, signal: AbortSignal): Promise<void> {
+async function ask(deployment: Deployment, services: Services, cancel: Cancel): Promise<void> {
+  const { signal } = cancel;
   const named = deployment.info?.["health_check_model"];
   const model =
     typeof named === "string" ? named.replace(/^[^/]+\//, "") : deployment.upstreamModel;
@@ -79,7 +81,7 @@ async function ask(deployment: Deployment, services: Services, signal: AbortSign
     // As it is, but for a model that stands in for a wildcard.
     deployment:
       model === deployment.upstreamModel ? deployment : { ...deployment, upstreamModel: model },
-    signal,
+    cancel,
     connectTimeoutMs: services.config.routeiq.timeouts.connectMs,
   });
 }

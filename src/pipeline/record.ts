@@ -6,6 +6,7 @@ import type { CallTrace } from "../domain/event.ts";
 import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd, type Usage } from "../domain/usage.ts";
 import type { Ranking, RankRequest } from "../routing/router.ts";
+import type { Cancel } from "../std/cancel.ts";
 import type { Abortable } from "./activity.ts";
 
 /** Mutable; written by the steps in order, read by `observe` and by the headers. */
@@ -29,14 +30,14 @@ export interface CallRecord extends Abortable {
   trace: CallTrace | undefined;
   /** Why the call must end: the caller left, its deadline passed, the gateway closes. */
   readonly aborted: GatewayError | undefined;
-  /** The controller that an abort reaches from now on; aborted at once where one came before. */
-  hold(controller: AbortController): void;
+  /** What an abort stops from now on; stopped at once where one came before. */
+  hold(cancel: Cancel): void;
   release(): void;
 }
 
 export function createRecord(call: Call): CallRecord {
   let aborted: GatewayError | undefined;
-  let held: AbortController | undefined;
+  let held: Cancel | undefined;
   return {
     call,
     ranking: undefined,
@@ -57,11 +58,11 @@ export function createRecord(call: Call): CallRecord {
     },
     abort(reason) {
       aborted ??= reason;
-      held?.abort(aborted);
+      held?.cancel(aborted);
     },
-    hold(controller) {
-      held = controller;
-      if (aborted) controller.abort(aborted);
+    hold(cancel) {
+      held = cancel;
+      if (aborted) cancel.cancel(aborted);
     },
     release() {
       held = undefined;

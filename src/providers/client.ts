@@ -10,6 +10,7 @@ import type { CallTrace } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Deployment, Operation } from "../domain/model.ts";
 import type { Outbound } from "../security/outbound.ts";
+import type { Cancel } from "../std/cancel.ts";
 import { toTraceparent } from "../telemetry/trace-context.ts";
 import { sendInBatches } from "./embeddings.ts";
 import { encodeBody } from "./encode.ts";
@@ -43,8 +44,8 @@ export interface UpstreamRequest {
   readonly call: Call;
   readonly callerDialect: Dialect;
   readonly deployment: Deployment;
-  /** Its reason, a GatewayError, is thrown when it aborts. */
-  readonly signal: AbortSignal;
+  /** Its reason, a GatewayError, is thrown when it stops the attempt. */
+  readonly cancel: Cancel;
   readonly connectTimeoutMs: number;
   /** Where spans are on: what the upstream continues. */
   readonly trace?: CallTrace | undefined;
@@ -234,7 +235,8 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     },
 
     async send(request) {
-      const { call, callerDialect, deployment, signal, connectTimeoutMs, trace } = request;
+      const { call, callerDialect, deployment, connectTimeoutMs, trace } = request;
+      const { signal } = request.cancel;
       const { provider, urls, streamUrl, headers } = prepare(deployment);
       const { operation, dialect } = wireFor(request, provider);
       const url = operation === "chat" && call.stream ? streamUrl : urls[operation];
@@ -317,7 +319,7 @@ interface FormTarget {
 }
 
 async function sendForm(
-  { call, deployment, signal, connectTimeoutMs }: UpstreamRequest,
+  { call, deployment, cancel: { signal }, connectTimeoutMs }: UpstreamRequest,
   upload: Upload,
   { outbound, provider, url, headers }: FormTarget,
 ): Promise<UpstreamReply> {
@@ -357,7 +359,7 @@ type Ask = (body: string) => Promise<Response>;
 
 /** What is no chat has one form that callers and providers share: the body passes, the reply too. */
 async function askOther(
-  { call, signal }: UpstreamRequest,
+  { call, cancel: { signal } }: UpstreamRequest,
   provider: Provider,
   body: string,
   ask: Ask,
