@@ -20,7 +20,7 @@ import { ModelRow } from "../src/config/sections/model-list.ts";
 import { RouteiqSettings } from "../src/config/sections/routeiq-settings.ts";
 import { RouterSettings } from "../src/config/sections/router-settings.ts";
 import { type ErrorRow, errorTable } from "../src/domain/errors.ts";
-import { familyRoutes } from "../src/http/openai/families.ts";
+import { callRoutes } from "../src/http/call-routes.ts";
 import { slowRouteTable } from "../src/http/slow-routes.ts";
 import { knownNames } from "../src/routing/known-names.ts";
 
@@ -207,50 +207,25 @@ function httpDoc(): string {
   const unused = () => {
     throw new Error("the table is only read");
   };
+  const responses = {
+    create: unused,
+    retrieve: unused,
+    remove: unused,
+    cancel: unused,
+    inputItems: unused,
+  };
   const routes = slowRouteTable({
     services: unused,
     slot: { acquire: unused, status: unused },
     reloader: { current: unused, status: unused, reload: unused },
     telemetry: { prometheus: unused },
-    responses: {
-      create: unused,
-      retrieve: unused,
-      remove: unused,
-      cancel: unused,
-      inputItems: unused,
-    },
+    responses,
     onLoopback: true,
   });
   const hot = [
-    [
-      "POST",
-      "/v1/chat/completions",
-      "OpenAI's chat, JSON or SSE. Also without `/v1`, and under `/engines/{model}` and `/openai/deployments/{model}`.",
-    ],
-    ["POST", "/v1/messages", "Anthropic's messages, JSON or SSE."],
-    [
-      "POST",
-      "/v1beta/models/{model}:generateContent",
-      "Gemini's. Also under `/v1`, `/v1alpha`, `/v1beta1/projects/…/publishers/google` and without a version; the key by `x-goog-api-key` or `?key=`.",
-    ],
-    [
-      "POST",
-      "/v1beta/models/{model}:streamGenerateContent",
-      "The same as a stream: SSE with `alt=sse`, else one JSON array that grows.",
-    ],
-    [
-      "POST",
-      "/v1/responses",
-      "OpenAI's responses, JSON or SSE, for every model. Also without `/v1`, and under `/openai/v1`.",
-    ],
-    [
-      "POST",
-      "/v1/embeddings",
-      "OpenAI's embeddings. Also without `/v1`, and under `/engines/{model}` and `/openai/deployments/{model}`.",
-    ],
-    ...[
-      ...familyRoutes.map(({ paths, summary }) => ["POST", paths.join("`, `"), summary] as const),
-    ],
+    ...callRoutes(responses).map(({ paths, docs: { summary, templates = [] } }) => {
+      return ["POST", [...paths, ...templates].join("`, `"), summary] as const;
+    }),
     [
       "any",
       "/openai/*`, `/anthropic/*`, `/gemini/*`, `/{provider}/*",

@@ -4,15 +4,10 @@ import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { PassThroughMatch } from "../providers/pass-through.ts";
 import type { Responses } from "../resources/responses/responses.ts";
-import { messageRoutes } from "./anthropic/messages.ts";
+import { callRoutes } from "./call-routes.ts";
 import { errorResponse } from "./errors.ts";
 import { createExchange, readRequestId } from "./exchange.ts";
-import { generateRoutes } from "./gemini/generate.ts";
 import { basicHeaders } from "./headers.ts";
-import { chatRoutes } from "./openai/chat.ts";
-import { embeddingRoutes } from "./openai/embeddings.ts";
-import { familyRoutes } from "./openai/families.ts";
-import { responseRoutes } from "./openai/responses.ts";
 import { answerPassThrough } from "./pass-through.ts";
 import { createRouteTable, type FoundRoute, pathOf } from "./routes.ts";
 
@@ -36,14 +31,7 @@ export type FetchHandler = (request: Request) => Response | Promise<Response>;
 /** What it throws is a failure of ours: the server's own error handler answers and logs it. */
 export function createApp(parts: AppParts): FetchHandler {
   const exchange = createExchange();
-  const findRoute = createRouteTable([
-    chatRoutes,
-    messageRoutes,
-    embeddingRoutes,
-    ...generateRoutes,
-    responseRoutes(parts.responses),
-    ...familyRoutes,
-  ]);
+  const findRoute = createRouteTable(callRoutes(parts.responses));
   const { cors } = parts;
 
   // No async function of its own: on the hot path each would cost about a microsecond.

@@ -18,6 +18,10 @@ const anthropicRoutes = ["/v1/messages/count_tokens", "/messages/count_tokens"].
     who: "caller",
     errors: "anthropic",
     summary: "Anthropic's count of a request's tokens; an estimate for other providers' models.",
+    docs: {
+      body: "MessageCountRequest",
+      source: "https://platform.claude.com/docs/en/api/messages-count-tokens",
+    },
     handle: (request, { services }) => countMessages(request, services),
   }),
 );
@@ -31,6 +35,7 @@ const geminiRoutes = ["/v1beta/models/*", "/v1/models/*", "/models/*", "/v1beta1
     who: "caller",
     errors: "gemini",
     summary: "`{model}:countTokens`, Gemini's count of a request's tokens; an estimate for others.",
+    docs: { body: "TokenCountRequest", source: "https://ai.google.dev/api/tokens" },
     handle: countContents,
   }),
 );

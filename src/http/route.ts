@@ -7,6 +7,7 @@ import { GatewayError } from "../domain/errors.ts";
 import { readKey } from "../pipeline/authenticate.ts";
 import type { Services } from "../pipeline/services.ts";
 import { isOneOf } from "../security/secrets.ts";
+import type { BodyName } from "./openapi/bodies.ts";
 
 /**
  * `anyone`: no key. `caller`: whoever may call models. `admin`: the master key, or one of
@@ -14,6 +15,19 @@ import { isOneOf } from "../security/secrets.ts";
  * `caller-or-admin`: either key; callers see their own calls, admins all.
  */
 export type Who = "anyone" | "caller" | "admin" | "caller-or-admin";
+
+/** What `/openapi.json` tells beside that. */
+export interface RouteDocs {
+  readonly body?: BodyName;
+  /** Parameters of the query: name → meaning. */
+  readonly query?: Readonly<Record<string, string>>;
+  /** Media type of its answer. Default: JSON. */
+  readonly reply?: string;
+  /** Default: 200. */
+  readonly status?: string;
+  /** Reference that says what the gateway does not. */
+  readonly source?: string;
+}
 
 export interface RouteContext {
   readonly services: Services;
@@ -31,8 +45,9 @@ export interface Route {
   readonly who: Who;
   /** Form of its errors: a dialect's, or `{"detail":{error, message, request_id}}` of admin routes. */
   readonly errors: "openai" | "anthropic" | "gemini" | "detail";
-  /** For docs/http.md. */
+  /** For docs/http.md and `/openapi.json`. */
   readonly summary: string;
+  readonly docs?: RouteDocs;
   readonly handle: (request: Request, context: RouteContext) => Response | Promise<Response>;
 }
 

@@ -1,11 +1,38 @@
 /** The hot routes: found by a map, run on the raw request, past every framework. */
 import type { CallRoute } from "./exchange.ts";
+import type { BodyName } from "./openapi/bodies.ts";
 
 export interface RouteGroup {
   readonly route: CallRoute;
   readonly paths: readonly string[];
   /** Its first group is the model. */
   readonly pattern?: RegExp;
+  readonly docs: CallDocs;
+}
+
+/** What docs/http.md and `/openapi.json` tell of a call's route. */
+export interface CallDocs {
+  readonly summary: string;
+  /** What `pattern` stands for: `/openai/deployments/{model}/embeddings`. */
+  readonly templates?: readonly string[];
+  readonly body: BodyName;
+  /** Media types of its answer; the first is the usual one. */
+  readonly replies: readonly [string, ...string[]];
+  /** Reference that says what the gateway does not. */
+  readonly source: string;
+}
+
+export const json = "application/json";
+export const events = "text/event-stream";
+
+/** Azure's clients and LiteLLM's put the model into the path; a name may hold slashes. */
+export function inPath(path: string): Required<Pick<RouteGroup, "pattern">> & {
+  readonly templates: readonly string[];
+} {
+  return {
+    pattern: new RegExp(`^(?:/v1)?/(?:engines|openai/deployments)/(.+)${path}$`),
+    templates: [`/engines/{model}${path}`, `/openai/deployments/{model}${path}`],
+  };
 }
 
 export interface FoundRoute {

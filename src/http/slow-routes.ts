@@ -13,6 +13,7 @@ import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
 import { reloadRoutes } from "./admin/reload.ts";
 import { routerInfoRoutes } from "./admin/router-info.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
+import { callRoutes } from "./call-routes.ts";
 import { countRoutes } from "./count-tokens.ts";
 import { readRequestId } from "./exchange.ts";
 import { geminiModelRoutes } from "./gemini/models.ts";
@@ -21,6 +22,7 @@ import { basicHeaders } from "./headers.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
 import { storedResponseRoutes } from "./openai/responses.ts";
+import { docRoutes } from "./openapi/routes.ts";
 import { healthRoutes } from "./ops/health.ts";
 import { healthCheckRoutes } from "./ops/health-check.ts";
 import { type MetricRouteParts, metricRoutes } from "./ops/metrics.ts";
@@ -46,7 +48,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
   const artifact = () => parts.slot.status();
   const known: KnownNames = knownNames;
   const { reloader, reloadRouter } = parts;
-  return [
+  const table: readonly Route[] = [
     ...healthRoutes({ artifact }),
     ...healthCheckRoutes,
     ...modelRoutes,
@@ -59,7 +61,9 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...feedbackRoutes,
     ...decisionRoutes,
     ...metricRoutes(parts),
+    ...docRoutes(() => ({ calls: callRoutes(parts.responses), slow: table })),
   ];
+  return table;
 }
 
 export function createSlowRoutes(parts: SlowRouteParts): SlowRoutes {

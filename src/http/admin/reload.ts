@@ -24,6 +24,7 @@ export function reloadRoutes(parts: ReloadParts): readonly Route[] {
       ...admin,
       path: "/config/reload",
       summary: "Read the configuration anew; 400 and the old one where it is refused.",
+      docs: { body: "ConfigReloadRequest" },
       async handle(request) {
         await readBody(request);
         return reloadConfig(parts.reloader);
@@ -33,6 +34,7 @@ export function reloadRoutes(parts: ReloadParts): readonly Route[] {
       ...admin,
       path: "/llmrouter/reload",
       summary: "Look for a newer trained router at once.",
+      docs: { body: "RouterReloadRequest" },
       handle: (request, context) => reloadRouter(request, context, parts),
     },
   ];

@@ -1,9 +1,17 @@
 /** OpenAI's chat completions, at every path that its and LiteLLM's clients use. */
-import type { RouteGroup } from "../routes.ts";
+import { events, inPath, json, type RouteGroup } from "../routes.ts";
+
+const { pattern, templates } = inPath("/chat/completions");
 
 export const chatRoutes: RouteGroup = {
   route: { operation: "chat", dialect: "openai-chat" },
   paths: ["/v1/chat/completions", "/chat/completions"],
-  // Azure's clients put the model into the path; a name may hold slashes.
-  pattern: /^(?:\/v1)?\/(?:engines|openai\/deployments)\/(.+)\/chat\/completions$/,
+  pattern,
+  docs: {
+    summary: "OpenAI's chat, JSON or SSE.",
+    templates,
+    body: "ChatRequest",
+    replies: [json, events],
+    source: "https://platform.openai.com/docs/api-reference/chat/create",
+  },
 };

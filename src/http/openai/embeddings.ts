@@ -1,8 +1,17 @@
 /** OpenAI's embeddings. */
-import type { RouteGroup } from "../routes.ts";
+import { inPath, json, type RouteGroup } from "../routes.ts";
+
+const { pattern, templates } = inPath("/embeddings");
 
 export const embeddingRoutes: RouteGroup = {
   route: { operation: "embedding", dialect: "openai-chat" },
   paths: ["/v1/embeddings", "/embeddings"],
-  pattern: /^(?:\/v1)?\/(?:engines|openai\/deployments)\/(.+)\/embeddings$/,
+  pattern,
+  docs: {
+    summary: "OpenAI's embeddings.",
+    templates,
+    body: "EmbeddingRequest",
+    replies: [json],
+    source: "https://platform.openai.com/docs/api-reference/embeddings/create",
+  },
 };

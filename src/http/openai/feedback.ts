@@ -22,6 +22,7 @@ export const feedbackRoutes: readonly Route[] = [
     who: "caller-or-admin",
     errors: "openai",
     summary: "Record what an answer was worth: `{call_id, score | thumbs, source?, comment?}`.",
+    docs: { body: "FeedbackRequest", status: "202" },
     async handle(request, { services }) {
       const caller = callerOf(request, services);
       const body = parseBody(await readBytes(request, bodyLimitBytes));

@@ -3,7 +3,7 @@ import type { ReplyStream } from "../../pipeline/reply.ts";
 import type { Asking, Responses } from "../../resources/responses/responses.ts";
 import { toReadable } from "../exchange.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
-import type { RouteGroup } from "../routes.ts";
+import { events, json, type RouteGroup } from "../routes.ts";
 
 const prefixes = ["/v1", "", "/openai/v1"];
 
@@ -11,6 +11,12 @@ export function responseRoutes(responses: Responses): RouteGroup {
   return {
     route: { operation: "responses", dialect: "openai-responses", handle: responses.create },
     paths: prefixes.map((prefix) => `${prefix}/responses`),
+    docs: {
+      summary: "OpenAI's responses, JSON or SSE, for every model.",
+      body: "ResponseRequest",
+      replies: [json, events],
+      source: "https://platform.openai.com/docs/api-reference/responses/create",
+    },
   };
 }
 
@@ -22,6 +28,7 @@ export function storedResponseRoutes(responses: Responses): readonly Route[] {
     path: string,
     summary: string,
     ask: (asking: Asking) => Promise<Answer>,
+    query: Readonly<Record<string, string>> = {},
   ): Route[] =>
     prefixes.map((prefix) => ({
       method,
@@ -29,6 +36,7 @@ export function storedResponseRoutes(responses: Responses): readonly Route[] {
       who: "caller",
       errors: "openai",
       summary,
+      docs: { query, source: "https://platform.openai.com/docs/api-reference/responses" },
       handle: async (request, context) =>
         toResponse(await ask(toAsking(request, context)), context),
     }));
@@ -38,6 +46,7 @@ export function storedResponseRoutes(responses: Responses): readonly Route[] {
       "",
       "A stored response; `stream=true` reads along with one in the background.",
       responses.retrieve,
+      { stream: "`true`: as events.", starting_after: "Events after this number alone." },
     ),
     ...route("DELETE", "", "Deletes a stored response.", responses.remove),
     ...route(
@@ -45,6 +54,7 @@ export function storedResponseRoutes(responses: Responses): readonly Route[] {
       "/input_items",
       "What a response was made from, in pages.",
       responses.inputItems,
+      { limit: "Items of a page.", order: "`asc` or `desc`.", after: "Items after this id." },
     ),
     ...route("POST", "/cancel", "Ends a response in the background.", responses.cancel),
   ];

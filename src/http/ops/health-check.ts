@@ -12,6 +12,7 @@ export const healthCheckRoutes: readonly Route[] = [
     errors: "openai",
     summary:
       "Asks every deployment for a little and says which answer. `?model=`, `?model_id=` for some. It costs what it asks for.",
+    docs: { query: { model: "A group.", model_id: "A deployment's id." } },
     handle: (request, { services }) => check(request, services),
   },
 ];

@@ -17,6 +17,7 @@ export function metricRoutes({ telemetry, onLoopback }: MetricRouteParts): reado
       who: onLoopback ? "anyone" : "admin",
       errors: "openai",
       summary: "Metrics as Prometheus reads them. Keyed where other machines reach the port.",
+      docs: { reply: "text/plain" },
       handle: () => new Response(telemetry.prometheus(), { headers }),
     },
   ];

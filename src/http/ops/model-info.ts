@@ -17,6 +17,7 @@ export const modelInfoRoutes: readonly Route[] = [
       ...caller,
       path,
       summary: "LiteLLM's list of deployments, without secrets. `?litellm_model_id=` for one.",
+      docs: { query: { litellm_model_id: "A deployment's id." } },
       handle: (request, { services }) =>
         Response.json({ data: select(request, services).map(describe) }),
     }),
@@ -25,6 +26,15 @@ export const modelInfoRoutes: readonly Route[] = [
     ...caller,
     path: "/v2/model/info",
     summary: "The same in pages: `?page=`, `?size=`, `?model=`, `?modelId=`, `?search=`.",
+    docs: {
+      query: {
+        page: "From 1.",
+        size: "At most 500; 50 where it is not said.",
+        model: "A group.",
+        modelId: "A deployment's id.",
+        search: "Text in a group's or a model's name.",
+      },
+    },
     handle: (request, { services }) => page(request, services),
   },
   {
@@ -32,6 +42,7 @@ export const modelInfoRoutes: readonly Route[] = [
     path: "/model_group/info",
     summary:
       "What callers may ask for, each with the sum of its deployments. `?model_group=` for one.",
+    docs: { query: { model_group: "A group." } },
     handle: (request, { services }) => groups(request, services),
   },
 ];

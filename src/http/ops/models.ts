@@ -15,6 +15,7 @@ export const modelRoutes: readonly Route[] = [
       ...caller,
       path,
       summary: "The models that may be asked for. `?return_wildcard_routes=true` adds patterns.",
+      docs: { query: { return_wildcard_routes: "`true` adds patterns." } },
       handle: (request, { services }) => listModels(request, services),
     }),
   ),

@@ -19,5 +19,6 @@ export const consoleRoutes: readonly Route[] = ["/", "/ui", "/ui/"].map((path) =
   who: "anyone",
   errors: "openai",
   summary: "A page with what to try.",
+  docs: { reply: "text/html" },
   handle: () => new Response(String(page).replaceAll("{{version}}", version), { headers }),
 }));

@@ -1,0 +1,184 @@
+/**
+ * Bodies of requests as far as the gateway itself reads them. A provider's own reference says the
+ * rest, and every other field travels on: so all of them are open.
+ */
+import { type TProperties, type TSchema, Type } from "@sinclair/typebox";
+import { gatewayFields } from "../../providers/encode.ts";
+
+const open = { additionalProperties: true } as const;
+const model = Type.String({
+  minLength: 1,
+  maxLength: 512,
+  description: "A name of GET /v1/models: a group, an alias, `auto`, or what a wildcard row takes.",
+});
+const optionalModel = Type.Optional(model);
+const stream = Type.Optional(Type.Boolean({ description: "Answer as server-sent events." }));
+const text = (description: string) => Type.String({ description });
+const listOrText = (description: string) =>
+  Type.Union([Type.String(), Type.Array(Type.Unknown(), { minItems: 1 })], { description });
+const file = (description: string) =>
+  Type.String({ description, contentMediaType: "application/octet-stream" });
+
+function request(description: string, properties: TProperties): TSchema {
+  return Type.Object(properties, { ...open, description });
+}
+
+const sampling = {
+  stream,
+  stream_options: Type.Optional(Type.Object({}, open)),
+  temperature: Type.Optional(Type.Number()),
+  top_p: Type.Optional(Type.Number()),
+  max_tokens: Type.Optional(Type.Integer({ minimum: 0 })),
+  max_completion_tokens: Type.Optional(Type.Integer({ minimum: 0 })),
+  n: Type.Optional(Type.Integer({ minimum: 0 })),
+} as const;
+
+const message = Type.Object(
+  { role: Type.String(), content: Type.Optional(listOrText("Text, or a list of parts.")) },
+  open,
+);
+
+export const bodies = {
+  ChatRequest: request("OpenAI's chat completion.", {
+    model,
+    messages: Type.Array(message, { minItems: 1 }),
+    ...sampling,
+    tools: Type.Optional(Type.Array(Type.Unknown())),
+    response_format: Type.Optional(Type.Object({}, open)),
+  }),
+  CompletionRequest: request("OpenAI's text completion.", {
+    model,
+    prompt: listOrText("One prompt, or a list of them."),
+    ...sampling,
+  }),
+  MessageRequest: request("Anthropic's message.", {
+    model,
+    messages: Type.Array(message, { minItems: 1 }),
+    max_tokens: Type.Integer({ minimum: 0 }),
+    system: Type.Optional(listOrText("Text, or a list of text blocks.")),
+    stream,
+    tools: Type.Optional(Type.Array(Type.Unknown())),
+    thinking: Type.Optional(Type.Object({}, open)),
+  }),
+  MessageCountRequest: request("Anthropic's message, to be counted.", {
+    model,
+    messages: Type.Array(message, { minItems: 1 }),
+    system: Type.Optional(listOrText("Text, or a list of text blocks.")),
+    tools: Type.Optional(Type.Array(Type.Unknown())),
+  }),
+  GenerateRequest: request("Gemini's contents; the model stands in the path.", {
+    contents: Type.Array(Type.Object({}, open), { minItems: 1 }),
+    systemInstruction: Type.Optional(Type.Object({}, open)),
+    generationConfig: Type.Optional(Type.Object({}, open)),
+    tools: Type.Optional(Type.Array(Type.Unknown())),
+  }),
+  TokenCountRequest: request("Gemini's contents, or a whole request, to be counted.", {
+    contents: Type.Optional(Type.Array(Type.Object({}, open))),
+    generateContentRequest: Type.Optional(Type.Object({}, open)),
+  }),
+  ResponseRequest: request("OpenAI's response.", {
+    model,
+    input: Type.Optional(listOrText("Text, or a list of items.")),
+    instructions: Type.Optional(Type.String()),
+    previous_response_id: Type.Optional(Type.String()),
+    background: Type.Optional(Type.Boolean()),
+    store: Type.Optional(Type.Boolean()),
+    stream,
+    truncation: Type.Optional(Type.String({ description: "`auto` or `disabled`." })),
+    tools: Type.Optional(Type.Array(Type.Unknown())),
+  }),
+  EmbeddingRequest: request("OpenAI's embeddings.", {
+    model,
+    input: listOrText("Text, a list of texts, tokens, or a list of those."),
+    encoding_format: Type.Optional(Type.String({ description: "`float` or `base64`." })),
+    dimensions: Type.Optional(Type.Integer({ minimum: 1 })),
+  }),
+  ModerationRequest: request("OpenAI's moderation.", {
+    model: optionalModel,
+    input: listOrText("Text, a list of texts, or a list of parts."),
+  }),
+  RerankRequest: request("Cohere's rerank.", {
+    model,
+    query: text("What the documents are ranked by."),
+    documents: Type.Array(Type.Unknown(), { minItems: 1 }),
+    top_n: Type.Optional(Type.Integer({ minimum: 1 })),
+    return_documents: Type.Optional(Type.Boolean()),
+  }),
+  ImageRequest: request("OpenAI's image generation.", {
+    model: optionalModel,
+    prompt: text("What to draw."),
+    n: Type.Optional(Type.Integer({ minimum: 0 })),
+    size: Type.Optional(Type.String()),
+    stream,
+  }),
+  ImageForm: request("OpenAI's image edit or variation.", {
+    model: optionalModel,
+    image: file("The image; `image[]` for several."),
+    prompt: Type.Optional(text("What to change.")),
+    mask: Type.Optional(file("Where to change it.")),
+    n: Type.Optional(Type.Integer({ minimum: 0 })),
+    size: Type.Optional(Type.String()),
+  }),
+  SpeechRequest: request("OpenAI's speech.", {
+    model,
+    input: text("What to say."),
+    stream_format: Type.Optional(Type.String({ description: "`sse` for events, else bytes." })),
+  }),
+  TranscriptionForm: request("OpenAI's transcription or translation.", {
+    model,
+    file: file("The sound. Put `model` before it: then it is sent on while it still comes."),
+    stream,
+    response_format: Type.Optional(Type.String()),
+    language: Type.Optional(Type.String()),
+  }),
+  FeedbackRequest: Type.Object(
+    {
+      call_id: Type.String({
+        minLength: 1,
+        maxLength: 128,
+        description: "`x-routeiq-call-id` of the answer.",
+      }),
+      score: Type.Optional(Type.Number({ minimum: 0, maximum: 1 })),
+      thumbs: Type.Optional(
+        Type.Union([Type.Literal("up"), Type.Literal("down")], {
+          description: "In place of `score`: one of the two must be given.",
+        }),
+      ),
+      source: Type.Optional(
+        Type.String({
+          default: "user",
+          pattern: "^[\\w.:@/-]{1,64}$",
+          description: "Who says so. `judge` and `implicit` are the operator's alone.",
+        }),
+      ),
+      comment: Type.Optional(Type.String({ maxLength: 4_000 })),
+    },
+    { ...open, description: "What an answer was worth." },
+  ),
+  ConfigReloadRequest: Type.Object(
+    {},
+    { ...open, description: "Nothing in it is needed; it may be left out." },
+  ),
+  RouterReloadRequest: Type.Object(
+    {
+      strategy: Type.Optional(
+        Type.Union([Type.String(), Type.Null()], {
+          description: "Must be the one in force, where it is given.",
+        }),
+      ),
+    },
+    { ...open, description: "May be left out." },
+  ),
+} as const satisfies Record<string, TSchema>;
+
+export type BodyName = keyof typeof bodies;
+
+/** What a body of a model's call may say to the gateway itself; none of it goes upstream. */
+export const gatewayBody: TSchema = Type.Object(
+  Object.fromEntries([...gatewayFields].sort().map((name) => [name, Type.Optional(Type.Any())])),
+  {
+    ...open,
+    description:
+      "LiteLLM's words to the gateway itself: read or ignored here, and never sent to a provider.",
+  },
+);
