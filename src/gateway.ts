@@ -37,6 +37,7 @@ import type { Outbound } from "./security/outbound.ts";
 import { type Clock, systemClock } from "./std/clock.ts";
 import { type Random, systemRandom } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
+import { createMemoryIdempotencyStore } from "./storage/memory/idempotency-store.ts";
 import type { GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
@@ -120,6 +121,7 @@ function assemble(
       const next = createServices(config, shared, options);
       await learnt.follow(config);
       services = next;
+      shared.idempotency.limitTo(config.routeiq.idempotency);
       shared.pool.keep(services.table.deployments);
     },
     clock,
@@ -218,6 +220,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
     receipts: createReceiptRing(),
     retryBudget: createRetryBudget(clock),
     spend: createSpend(),
+    idempotency: createMemoryIdempotencyStore(options.config.routeiq.idempotency, clock),
     catalog: loadCatalog(),
   };
 }
@@ -225,7 +228,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
 type Shared = ReturnType<typeof createShared>;
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
-  const { clock, random, pool, slot, sessions, telemetry, catalog, ...kept } = shared;
+  const { clock, random, pool, slot, sessions, telemetry, catalog, idempotency, ...kept } = shared;
   const { env } = options;
   const factsOf = withPriceFile(catalog.factsOf, config.prices);
   const { deployments, findings } = toDeployments(config, { env, factsOf });
@@ -240,6 +243,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     ...kept,
     telemetry,
     config,
+    ...(config.routeiq.idempotency.enabled ? { idempotency } : {}),
     clock,
     random,
     pool,

@@ -1,6 +1,7 @@
 /** Typed configuration: what `load.ts` makes of the operator's file, environment and defaults. */
 import type { JsonObject } from "../domain/json.ts";
 import type { EventRetention } from "../storage/event-log.ts";
+import type { IdempotencyLimits } from "../storage/idempotency-store.ts";
 import type { ResponseLimits } from "../storage/response-store.ts";
 
 /** Something to tell the operator. `warning`: works, but look; `error`: refused. */
@@ -101,6 +102,12 @@ export interface RouteiqSettings {
   };
   /** What is kept of the Responses API. */
   readonly responses: ResponseLimits & { readonly maxBackground: number };
+  readonly idempotency: IdempotencyLimits & {
+    readonly enabled: boolean;
+    readonly maxReplyBytes: number;
+    /** 0: a call ends with its last caller. */
+    readonly lingerMs: number;
+  };
   /** Exploration (part 3 widens it): 0 turns it off. */
   readonly embedding: { readonly onnxPath?: string };
   /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */

@@ -101,6 +101,18 @@ export const errorTable = {
     type: "invalid_request_error",
     ...caller,
   },
+  idempotency_key_reused: {
+    means: "The `Idempotency-Key` was used with another request: a new request needs a new key.",
+    status: 422,
+    type: "invalid_request_error",
+    ...caller,
+  },
+  idempotency_conflict: {
+    means: "A request with this `Idempotency-Key` is under way, and its reply cannot be shared.",
+    status: 409,
+    type: "invalid_request_error",
+    ...caller,
+  },
   caller_gone: {
     means: "The caller hung up. Only logs and receipts show it.",
     status: 499,

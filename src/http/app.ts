@@ -8,6 +8,7 @@ import { callRoutes } from "./call-routes.ts";
 import { errorResponse } from "./errors.ts";
 import { createExchange, readRequestId } from "./exchange.ts";
 import { basicHeaders } from "./headers.ts";
+import { createIdempotentExchange } from "./idempotency.ts";
 import { answerPassThrough } from "./pass-through.ts";
 import { createRouteTable, type FoundRoute, pathOf } from "./routes.ts";
 
@@ -30,7 +31,7 @@ export type FetchHandler = (request: Request) => Response | Promise<Response>;
 
 /** What it throws is a failure of ours: the server's own error handler answers and logs it. */
 export function createApp(parts: AppParts): FetchHandler {
-  const exchange = createExchange();
+  const exchange = createIdempotentExchange(createExchange());
   const findRoute = createRouteTable(callRoutes(parts.responses));
   const { cors } = parts;
 

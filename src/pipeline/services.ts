@@ -12,6 +12,7 @@ import type { Router } from "../routing/router.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Random } from "../std/random.ts";
 import type { EventLog } from "../storage/event-log.ts";
+import type { IdempotencyStore } from "../storage/idempotency-store.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Activity } from "./activity.ts";
 import type { Authenticator } from "./authenticate.ts";
@@ -34,6 +35,8 @@ export interface Services {
   readonly factsOf: (provider: string, model: string) => ModelFacts;
   readonly getDialect: (name: Call["dialect"]) => Dialect;
   readonly retryBudget: RetryBudget;
+  /** Replies by the callers' idempotency keys; undefined where turned off. */
+  readonly idempotency?: IdempotencyStore;
   readonly activity: Activity;
   readonly receipts: ReceiptRing;
   readonly metrics: CallMetrics;
