@@ -15,11 +15,13 @@ import { createAuthenticator } from "./pipeline/authenticate.ts";
 import { createCallMetrics } from "./pipeline/metrics.ts";
 import { createReceiptRing } from "./pipeline/receipts.ts";
 import { createRetryBudget } from "./pipeline/retry-budget.ts";
+import { createCallRules } from "./pipeline/rules.ts";
 import type { Services } from "./pipeline/services.ts";
 import { createSpend } from "./pipeline/spend.ts";
 import { loadCatalog } from "./providers/catalog.ts";
 import { createProviderClient } from "./providers/client.ts";
 import { toDeployments } from "./providers/deployments.ts";
+import { withMocks } from "./providers/mock.ts";
 import { createPassThroughTable } from "./providers/pass-through.ts";
 import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
@@ -269,15 +271,19 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     }),
     passThrough: createPassThroughTable({ config, deployments, env }),
     factsOf,
-    client: createProviderClient({
-      outbound: options.outbound,
-      findProvider,
-      tokens: createTokenSource({
+    rules: createCallRules(config),
+    client: withMocks(
+      createProviderClient({
         outbound: options.outbound,
-        clock,
-        readText: (path) => Bun.file(path).text(),
+        findProvider,
+        tokens: createTokenSource({
+          outbound: options.outbound,
+          clock,
+          readText: (path) => Bun.file(path).text(),
+        }),
       }),
-    }),
+      clock,
+    ),
     onInternalFailure: (error) =>
       telemetry.log("error", "a call failed inside the gateway", { error }),
   };

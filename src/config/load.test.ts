@@ -96,6 +96,7 @@ router_settings:
       disableCooldowns: false,
       modelGroupAlias: {},
       enablePreCallChecks: false,
+      enforceRateLimits: false,
     });
     expect(config?.routeiq).toMatchObject({
       autoModels: { auto: {} },

@@ -44,7 +44,8 @@ async function logEvent(record: CallRecord, receipt: Receipt, services: Services
   services.events.append({
     receipt,
     tenant: call.caller.tenant,
-    ...(telemetry.events ? await queryFacts(record, services) : {}),
+    // What a mock answered is no lesson.
+    ...(telemetry.events && !call.options.mock ? await queryFacts(record, services) : {}),
     ...(key !== undefined && telemetry.events ? { sessionHash: sha256Hex(key) } : {}),
     ...(ranking ? { inputTokens: ranking.inputTokens } : {}),
     ...(trace ? { trace } : {}),

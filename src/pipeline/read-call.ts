@@ -1,6 +1,6 @@
 /** From what arrived to a Call: bytes parsed once, the little that the gateway relies on checked. */
 import type { Dialect, DialectName } from "../dialects/dialect.ts";
-import type { Call, Caller, CallOptions } from "../domain/call.ts";
+import type { Call, Caller } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import type { Operation } from "../domain/model.ts";
@@ -9,6 +9,7 @@ import { readDial } from "../routing/dial.ts";
 import { decodeUtf8, JsonParseFailed, parseJsonText } from "../std/json.ts";
 import { parseTraceparent } from "../telemetry/trace-context.ts";
 import { type FormSource, readForm } from "./read-form.ts";
+import { readOptions } from "./read-options.ts";
 
 /** A request as the transport hands it over, its body not read yet. */
 export interface Arrival {
@@ -251,57 +252,4 @@ function readSession(headers: Headers, body: JsonObject): string | undefined {
     body["litellm_session_id"] ??
     (isObject(body["metadata"]) ? body["metadata"]["session_id"] : undefined);
   return typeof named === "string" && named !== "" ? named.slice(0, sessionLimit) : undefined;
-}
-
-/** Header first, then body, as LiteLLM writes the one over the other. Seconds become ms. */
-function readOptions(headers: Headers, body: JsonObject): CallOptions {
-  const numRetries = readNumber(headers, "x-litellm-num-retries", body, "num_retries");
-  const timeoutS =
-    readNumber(headers, "x-litellm-timeout", body, "timeout") ??
-    readNumber(noHeaders, "", body, "request_timeout");
-  const streamS = readNumber(headers, "x-litellm-stream-timeout", body, "stream_timeout");
-  const fallbacks = readFallbacks(body["fallbacks"]);
-  if (!(fallbacks || body["disable_fallbacks"] === true)) {
-    if (numRetries === undefined && timeoutS === undefined && streamS === undefined)
-      return noOptions;
-  }
-  return {
-    ...(numRetries === undefined ? {} : { numRetries: Math.floor(numRetries) }),
-    ...(timeoutS === undefined ? {} : { timeoutMs: timeoutS * 1000 }),
-    ...(streamS === undefined ? {} : { streamTimeoutMs: streamS * 1000 }),
-    ...(fallbacks ? { fallbacks } : {}),
-    ...(body["disable_fallbacks"] === true ? { disableFallbacks: true } : {}),
-  };
-}
-
-const noOptions: CallOptions = {};
-
-const noHeaders = { get: () => null };
-
-function readNumber(
-  headers: Pick<Headers, "get">,
-  header: string,
-  body: JsonObject,
-  field: string,
-): number | undefined {
-  const text = headers.get(header);
-  const given = text ?? body[field];
-  if (given === undefined || given === null) return undefined;
-  const value = Number(given);
-  if (Number.isFinite(value) && value >= 0) return value;
-  const where = text === null ? field : header;
-  throw new GatewayError("invalid_request", `"${where}" must be a number of at least 0.`, {
-    param: where,
-  });
-}
-
-/** Names, or objects with a `model`, as LiteLLM takes them. */
-function readFallbacks(value: Json | undefined): readonly string[] | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!Array.isArray(value)) throw wrongType("fallbacks", "a list of model names");
-  return value.map((item, i) => {
-    const name = isObject(item) ? item["model"] : item;
-    if (typeof name === "string") return name;
-    throw wrongType(`fallbacks[${i}]`, "a model name");
-  });
 }

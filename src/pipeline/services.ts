@@ -19,6 +19,7 @@ import type { Authenticator } from "./authenticate.ts";
 import type { CallMetrics } from "./metrics.ts";
 import type { ReceiptRing } from "./receipts.ts";
 import type { RetryBudget } from "./retry-budget.ts";
+import type { CallRules } from "./rules.ts";
 import type { Spend } from "./spend.ts";
 
 export interface Services {
@@ -27,6 +28,8 @@ export interface Services {
   readonly random: Random;
   readonly authenticator: Authenticator;
   readonly table: ResolveTable;
+  /** Undefined where the configuration sets none. */
+  readonly rules?: CallRules | undefined;
   readonly router: Router;
   readonly pool: Pool;
   readonly client: ProviderClient;

@@ -224,6 +224,14 @@ export const RouteiqSettings = Type.Object(
       default: "http1",
       description: "How providers are spoken to over TLS.",
     }),
+    mock_requests: Type.Union(
+      [Type.Literal("anyone"), Type.Literal("admin"), Type.Literal("nobody")],
+      {
+        default: "anyone",
+        description:
+          "Who may send `mock_response`, `mock_timeout` and `mock_testing_…`. Such calls cost nothing, reach no provider, say nothing of a deployment's health and are not learnt from.",
+      },
+    ),
     drain_ms: ms(30_000, "How long streams may finish after SIGTERM."),
   },
   { description: "What LiteLLM has no name for." },
