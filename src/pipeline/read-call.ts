@@ -179,17 +179,33 @@ const ofChat: readonly Check[] = [
   { name: "response_format", holds: isObject, what: "an object" },
 ];
 
+/** `ofChat` for an embedding, as its callers send some of these by habit. */
+const ofEmbedding: readonly Check[] = [
+  ...ofChat,
+  { name: "dimensions", holds: isCount, what: "a whole number" },
+];
+
+const checks: Readonly<Partial<Record<Operation, readonly Check[]>>> = {
+  chat: ofChat,
+  completion: ofChat,
+  embedding: ofEmbedding,
+};
+
 const isInput = (value: Json) => isText(value) || isList(value);
 const isList = (value: Json) => Array.isArray(value) && value.length > 0;
 
 /** What an operation cannot do without. */
 const input = { name: "input", holds: isInput, what: "a string or a list of at least one input" };
+/** A text, the texts, a text's tokens, or lists of those: what can be read off the first. */
+const isEmbeddable = (value: Json) =>
+  isText(value) || (Array.isArray(value) && value[0] !== undefined && value[0] !== null);
+const embeddable = { ...input, holds: isEmbeddable };
 const documents = { name: "documents", holds: isList, what: "a list of at least one document" };
 const required: Readonly<Partial<Record<Operation, readonly Check[]>>> = {
   completion: [
     { name: "prompt", holds: isInput, what: "a string or a list of at least one prompt" },
   ],
-  embedding: [input],
+  embedding: [embeddable],
   moderation: [input],
   rerank: [{ name: "query", holds: isText, what: "a string" }, documents],
   image_generation: [{ name: "prompt", holds: isText, what: "a string" }],
@@ -198,8 +214,7 @@ const required: Readonly<Partial<Record<Operation, readonly Check[]>>> = {
 
 /** A null counts as absent, as the providers read it. */
 function checkFields(body: JsonObject, operation: Operation): void {
-  const chat = operation === "chat" || operation === "completion";
-  for (const { name, holds, what } of chat || operation === "embedding" ? ofChat : always) {
+  for (const { name, holds, what } of checks[operation] ?? always) {
     const value = body[name];
     if (value === undefined || value === null || holds(value)) continue;
     throw wrongType(name, what);
@@ -210,6 +225,12 @@ function checkFields(body: JsonObject, operation: Operation): void {
   }
 }
 
+/** OpenAI's and Anthropic's; and those of open models' chat templates, which their servers take. */
+const knownRoles = ["system", "developer", "user", "assistant", "tool", "function"] as const;
+const templateRoles = ["document", "context", "ipython", "observation", "latest_reminder"] as const;
+const roles: ReadonlySet<unknown> = new Set([...knownRoles, ...templateRoles]);
+const roleNames = `one of ${knownRoles.join(", ")}`;
+
 function checkMessages(messages: Json | undefined): void {
   if (!Array.isArray(messages) || messages.length === 0) {
     throw wrongType("messages", "a list of at least one message");
@@ -217,7 +238,7 @@ function checkMessages(messages: Json | undefined): void {
   for (let i = 0; i < messages.length; i++) {
     const message = messages[i] as Json;
     if (!isObject(message)) throw wrongType(`messages[${i}]`, "an object");
-    if (typeof message["role"] !== "string") throw wrongType(`messages[${i}].role`, "a string");
+    if (!roles.has(message["role"])) throw wrongType(`messages[${i}].role`, roleNames);
     const content = message["content"];
     if (content === undefined || content === null || typeof content === "string") continue;
     if (!Array.isArray(content) || !content.every(isObject)) {
