@@ -156,6 +156,7 @@ function routeiqSettings({ routeiq, general }: Sections, env: Environment): Conf
       idleMs: timeouts.idle_ms,
       totalMs: timeouts.total_ms,
       writeStallMs: timeouts.write_stall_ms,
+      receiveMs: timeouts.receive_ms,
     },
     maxAttempts: routeiq.max_attempts,
     bodyLimitBytes: megabytes ? Math.floor(megabytes * 1024 * 1024) : routeiq.body_limit_bytes,

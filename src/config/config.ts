@@ -81,6 +81,8 @@ export interface Timeouts {
   readonly idleMs: number;
   readonly totalMs: number;
   readonly writeStallMs: number;
+  /** For a request's head and body; from the start of the process, as the server has it. */
+  readonly receiveMs: number;
 }
 
 export interface AutoModel {

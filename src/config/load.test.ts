@@ -106,6 +106,7 @@ router_settings:
         idleMs: 120000,
         totalMs: 6000000,
         writeStallMs: 30000,
+        receiveMs: 30000,
       },
       maxAttempts: 8,
       corsOrigins: [],

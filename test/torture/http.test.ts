@@ -3,6 +3,7 @@
  * come. Each is refused or answered once; none reaches a provider twice, hangs, or stops the server.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { receiveLimits } from "../../src/http/read-body.ts";
 import { createOutbound } from "../../src/security/outbound.ts";
 import { createFamilyUpstream } from "../support/family-upstream.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
@@ -285,6 +286,54 @@ describe("a caller who leaves while sending", () => {
     expect(splitAnswers(text)[0]?.status).toBe(200);
     expect(upstream.seen.length).toBe(before + 1);
     expect(gateway.log.filter((entry) => entry.includes("failed inside"))).toEqual([]);
+  });
+});
+
+describe("what never comes whole is not waited for", () => {
+  // The runtime's own limit counts in seconds, and rings in steps of four.
+  const limit = 1;
+  let quick: TestGateway;
+  beforeAll(async () => {
+    quick = await startTestGateway({
+      yaml: `
+model_list:
+  - {model_name: m, litellm_params: {model: openai/m, api_key: k, api_base: "${upstream.url}/v1"}}
+general_settings: {master_key: sk-master}
+routeiq_settings: {timeouts: {receive_ms: ${limit * 1000}}}
+`,
+      outbound: createOutbound(),
+    });
+  });
+  afterAll(() => quick.gateway.close());
+
+  const big = `Content-Length: ${receiveLimits.smallBytes + 1}\r\n`;
+  const cases: readonly (readonly [string, string, readonly number[]])[] = [
+    ["nothing at all", "", [0]],
+    ["half a head", `${line}Host: x\r\nX-Slow:`, [0, 408]],
+    ["half a body", `${line}${plain}${length}\r\n${body.slice(0, 9)}`, [0, 408]],
+    ["a big body's beginning", `${line}${plain}${big}\r\n${body}`, [408]],
+    ["a chunk and no other", `${line}${plain}${chunked}\r\n4\r\n{"mo\r\n`, [408]],
+    [
+      "a form's beginning",
+      `POST /v1/audio/transcriptions HTTP/1.1\r\nHost: x\r\n${key}Content-Type: multipart/form-data; boundary=b\r\n${big}\r\n--b\r\n`,
+      [408],
+    ],
+    [
+      "a count's beginning",
+      `POST /v1/messages/count_tokens HTTP/1.1\r\n${plain}${chunked}\r\n`,
+      [408],
+    ],
+  ];
+  test.concurrent.each(cases)("%s", async (_name, sent, statuses) => {
+    const before = upstream.seen.length;
+    const { status, closed, text } = await sendRaw(quick.gateway.port, sent === "" ? [] : [sent], {
+      answers: 1,
+      limitMs: 20_000,
+    });
+    expect(statuses).toContain(status);
+    expect(closed || status === 408).toBe(true);
+    if (status === 408) expect(text).toContain("receive_ms");
+    expect(upstream.seen.length).toBe(before);
   });
 });
 

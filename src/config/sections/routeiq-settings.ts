@@ -37,6 +37,10 @@ export const RouteiqSettings = Type.Object(
         idle_ms: ms(120_000, "Between two events of a stream."),
         total_ms: ms(6_000_000, "A whole call, all attempts."),
         write_stall_ms: ms(30_000, "How long a caller may not read before the call is given up."),
+        receive_ms: ms(
+          30_000,
+          "For a request's head and body to come; bodies over 64 KiB get a second more per 8 kB. Heads and small bodies: at most 255 s, as at the start of the process.",
+        ),
       },
       { default: {}, description: "Timers of a call. LiteLLM's timeouts win where set." },
     ),
