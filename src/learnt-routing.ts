@@ -3,6 +3,7 @@
  * Nothing is loaded before it is needed, so that a gateway without them starts as fast as ever.
  */
 import type { Config } from "./config/config.ts";
+import type { RoutingQuery } from "./domain/features.ts";
 import type { FeatureExtractor } from "./embedding/embedder.ts";
 import { createLiveRouter } from "./learning/artifacts/live.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
@@ -27,8 +28,8 @@ export interface LearntRouting {
   readonly slot: SwappableSlot;
   /** The event log; the health window after a swap reads along. */
   readonly events: EventLog;
-  /** The features that a router would see, for the log. */
-  readonly features: Pick<FeatureExtractor, "extract">;
+  /** What a router would see, for the log; undefined where the log's thread makes it itself. */
+  readonly features: Pick<FeatureExtractor, "extract"> | undefined;
   /** The local copy in force, if there is one: waited for a moment, since it makes better answers. */
   start(config: Config): Promise<void>;
   /** @throws GatewayError config_invalid */
@@ -62,17 +63,16 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     random,
     telemetry: observation.telemetry,
   });
+  const extract = async (query: RoutingQuery) => {
+    const { extractor } = await parts();
+    return await extractor.extract(query);
+  };
   const follow = (config: Config) =>
     live.follow(config, findBalancer(config.router.routingStrategy) === undefined);
   return {
     slot,
     events: live.watch(observation.events),
-    features: {
-      async extract(query) {
-        const { extractor } = await parts();
-        return await extractor.extract(query);
-      },
-    },
+    features: onnxPath === undefined ? undefined : { extract },
     async start(config) {
       await Promise.race([follow(config), sleep(clock, startWaitMs)]);
     },

@@ -3,9 +3,11 @@
  * when it is first called. `gateway.ts` starts it with
  * `new Worker(new URL("./worker.ts", import.meta.url).href)`; the build names it as an entry point.
  */
+
+import type { CallEvent } from "./domain/event.ts";
 import type { ArtifactService } from "./learning/artifacts/thread.ts";
 import { type Emit, type Port, serveRpc } from "./std/rpc.ts";
-import type { EventRecord } from "./storage/event-batch.ts";
+import type { ExtractFeatures } from "./storage/complete-event.ts";
 import type { EventService } from "./storage/sqlite/event-log.ts";
 import type { ResponseService } from "./storage/sqlite/response-thread.ts";
 import type { OtlpService, OtlpThread } from "./telemetry/otlp-thread.ts";
@@ -54,8 +56,8 @@ function main(): void {
     async events(emit) {
       const { createEventThread } = await import("./storage/sqlite/event-thread.ts");
       await otlpLoading?.catch(() => undefined); // where spans are on, the first calls have theirs too
-      const onRecords = (records: readonly EventRecord[]) => otlp?.addRecords(records);
-      return createEventThread({ log: toLog(emit), onRecords });
+      const onEvents = (events: readonly CallEvent[]) => otlp?.addEvents(events);
+      return createEventThread({ log: toLog(emit), onEvents, loadExtract });
     },
     async responses(emit) {
       const { createResponseThread } = await import("./storage/sqlite/response-thread.ts");
@@ -66,6 +68,12 @@ function main(): void {
       return otlpLoading;
     },
   });
+}
+
+/** The built-in embedder's features; an ONNX one has a thread of its own and is asked before. */
+async function loadExtract(): Promise<ExtractFeatures> {
+  const { createUnreadExtractor } = await import("./embedding/unread-features.ts");
+  return createUnreadExtractor();
 }
 
 const toLog =

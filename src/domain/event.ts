@@ -28,4 +28,20 @@ export interface CallEvent {
   readonly prompt?: string;
   /** Where spans are on. */
   readonly trace?: CallTrace;
+  /** What the rest of the row is made of, off the serving thread; never stored. */
+  readonly unread?: UnreadQuery;
+}
+
+/** A query on its way to the background thread, which makes hashes and features of it. */
+export interface UnreadQuery {
+  readonly text: string;
+  readonly toolCount: number;
+  /** The tools' words, as the features take them (`toToolText`). */
+  readonly toolText: string;
+  /** The conversation's id, in clear. */
+  readonly session?: string;
+  /** The row has no features yet, and should have some. */
+  readonly extract: boolean;
+  /** The text itself is stored: `routeiq_settings.telemetry.store_prompts`. */
+  readonly keep: boolean;
 }

@@ -1,22 +1,20 @@
 /** The end of every call: its receipt, its row in the event log, its metrics, its span. Once. */
 import type { Call } from "../domain/call.ts";
-import type { Receipt } from "../domain/decision.ts";
+import type { CallEvent } from "../domain/event.ts";
 import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
+import { toToolText } from "../embedding/lexical.ts";
 import { toRoutingQuery } from "../routing/query-text.ts";
-import { sha256Hex } from "../security/hashing.ts";
 import { type CallRecord, costOf, toReceipt } from "./record.ts";
 import type { Services } from "./services.ts";
 import type { StreamEnd } from "./stream.ts";
 
 export function finish(record: CallRecord, end: StreamEnd, services: Services): void {
   if (record.outcome !== undefined) return;
-  const { clock, activity, receipts, metrics, router } = services;
+  const { clock, activity, metrics, router } = services;
   record.outcome = end.outcome;
   record.error = end.error;
   record.totalMs = clock.now() - record.call.startedAtMs;
   record.release();
-  const receipt = toReceipt(record);
-  receipts.add(receipt);
   metrics.finished(record);
   const cost = costOf(record);
   if (cost) services.spend.charge(record.call.caller.id, cost);
@@ -26,56 +24,64 @@ export function finish(record: CallRecord, end: StreamEnd, services: Services): 
     router.remember(rankRequest, deployment.candidate, inputTokens);
   }
   activity.leave(record);
-  queueEvent(record, receipt, services);
-}
-
-/** After the reply: the features and hashes of a row are nobody's waiting time. */
-function queueEvent(record: CallRecord, receipt: Receipt, services: Services): void {
-  setImmediate(() => {
-    logEvent(record, receipt, services).catch(services.onInternalFailure);
-  });
-}
-
-/** The log has the receipt from here on; where that fails, memory keeps it. */
-async function logEvent(record: CallRecord, receipt: Receipt, services: Services): Promise<void> {
-  const { call, ranking, rankRequest, trace } = record;
-  const { telemetry } = services.config.routeiq;
-  const key = rankRequest?.session?.key;
-  services.events.append({
-    receipt,
-    tenant: call.caller.tenant,
-    // What a mock answered is no lesson.
-    ...(telemetry.events && !call.options.mock ? await queryFacts(record, services) : {}),
-    ...(key !== undefined && telemetry.events ? { sessionHash: sha256Hex(key) } : {}),
-    ...(ranking ? { inputTokens: ranking.inputTokens } : {}),
-    ...(trace ? { trace } : {}),
-  });
-  services.receipts.remove(receipt.callId);
-}
-
-/** What learning needs of the query. The text itself only where the operator wants it stored. */
-async function queryFacts({ call, ranking }: CallRecord, services: Services) {
-  const { text, ...query } = ranking?.query ?? toRoutingQuery(call.chat ?? call.body);
-  const features = ranking?.features ?? (await extractFeatures(call, { text, ...query }, services));
-  return {
-    queryHash: sha256Hex(text),
-    queryLength: text.length,
-    ...(features ? { features } : {}),
-    ...(services.config.routeiq.telemetry.storePrompts ? { prompt: text } : {}),
-  };
-}
-
-/** A row without features is worth more than no row. */
-async function extractFeatures(
-  call: Call,
-  query: RoutingQuery,
-  services: Services,
-): Promise<RawFeatures | undefined> {
-  if (call.operation !== "chat" && call.operation !== "responses") return undefined;
   try {
-    return await services.features?.extract(query);
-  } catch (cause) {
-    services.onInternalFailure(cause);
-    return undefined;
+    logEvent(record, services);
+  } catch (thrown) {
+    services.onInternalFailure(thrown); // the reply is whole, whatever became of its row
   }
 }
+
+/**
+ * Packed at once, so that nothing of the call lives on for it. What takes time (hashes, features,
+ * JSON, spans) is the background thread's.
+ */
+function logEvent(record: CallRecord, services: Services): void {
+  const { call, ranking, rankRequest, trace } = record;
+  const event: Mutable<CallEvent> = { receipt: toReceipt(record), tenant: call.caller.tenant };
+  if (ranking) event.inputTokens = ranking.inputTokens;
+  if (trace) event.trace = trace;
+  const { telemetry } = services.config.routeiq;
+  if (!telemetry.events) {
+    services.events.append(event);
+    return;
+  }
+  const query = ranking?.query ?? toRoutingQuery(call.chat ?? call.body);
+  const features = ranking?.features;
+  if (features) event.features = features;
+  const extract = !features && hasFeatures(call);
+  const session = rankRequest?.session?.key;
+  event.unread = {
+    text: query.text,
+    toolCount: query.tools.length,
+    toolText: extract && query.tools.length > 0 ? toToolText(query.tools) : "",
+    ...(session === undefined ? undefined : { session }),
+    extract,
+    keep: telemetry.storePrompts,
+  };
+  if (extract && services.features) void appendLater(event, query, services.features, services);
+  else services.events.append(event);
+}
+
+const hasFeatures = ({ operation }: Call) => operation === "chat" || operation === "responses";
+
+/** Where features come from another thread, memory keeps the receipt until the log has it. */
+async function appendLater(
+  event: CallEvent,
+  query: RoutingQuery,
+  extractor: NonNullable<Services["features"]>,
+  { events, receipts, onInternalFailure }: Services,
+): Promise<void> {
+  const { callId } = event.receipt;
+  receipts.add(event.receipt);
+  let features: RawFeatures | undefined;
+  try {
+    features = await extractor.extract(query);
+  } catch (cause) {
+    onInternalFailure(cause); // a row without features is worth more than no row
+  }
+  const unread = event.unread && { ...event.unread, toolText: "", extract: false };
+  events.append({ ...event, ...(unread && { unread }), ...(features && { features }) });
+  receipts.remove(callId);
+}
+
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -1,4 +1,4 @@
-/** Receipts of calls that ended a moment ago, until the event log has them. */
+/** Receipts of calls that ended a moment ago and whose features are awaited, until the event log has them. */
 import type { Receipt } from "../domain/decision.ts";
 import { type Clock, sleep } from "../std/clock.ts";
 import type { Services } from "./services.ts";

@@ -7,7 +7,6 @@ import type { Resolution } from "../routing/resolve.ts";
 import type { Ranking, RankRequest } from "../routing/router.ts";
 import { narrow } from "./narrow.ts";
 import type { CallRecord } from "./record.ts";
-import { applyRules, toBalancer } from "./rules.ts";
 import type { Services } from "./services.ts";
 
 /** Answers at once where the router does: nearly always. */
@@ -28,17 +27,13 @@ export function select(
   return ranked instanceof Promise ? ranked.then(keep) : keep(ranked);
 }
 
-function toRankRequest(call: Call, group: string, services: Services): RankRequest {
-  const { table, client, rules, config } = services;
+function toRankRequest(call: Call, group: string, { table, client }: Services): RankRequest {
   const found = table.find(group, call.operation);
   if (!found) throw unknownModel(group, call);
   if (found.deployments.length === 0) throw meantOtherwise(group, call, table);
   const served = call.operation === "chat" ? found : whereServed(found, call, client);
-  const { stream, operation, dial, options } = call;
-  const ruled =
-    rules || options.mock || options.region ? applyRules(call, served, services) : served;
-  const { resolution, pinned } = narrow(call, ruled, client);
-  const balancer = options.router && toBalancer(options.router, config);
+  const { resolution, pinned } = narrow(call, served, client);
+  const { stream, operation, dial } = call;
   const session = resolution.deployments.length > 1 ? toSession(call) : undefined;
   return {
     resolution,
@@ -46,7 +41,6 @@ function toRankRequest(call: Call, group: string, services: Services): RankReque
     stream,
     chat: isChat(operation),
     ...(pinned ? { pinned } : {}),
-    ...(balancer ? { balancer } : {}),
     ...(dial ? { dial } : {}),
     ...(session ? { session } : {}),
   };

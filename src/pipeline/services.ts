@@ -19,14 +19,7 @@ import type { Authenticator } from "./authenticate.ts";
 import type { CallMetrics } from "./metrics.ts";
 import type { ReceiptRing } from "./receipts.ts";
 import type { RetryBudget } from "./retry-budget.ts";
-import type { CallRules } from "./rules.ts";
 import type { Spend } from "./spend.ts";
-
-/** The server's connections, as far as a call has a say in them. */
-export interface Connections {
-  /** Its request has come: from here on it may wait for its answer. Costs 70 ns. */
-  hold(request: Request): void;
-}
 
 export interface Services {
   readonly config: Config;
@@ -34,8 +27,6 @@ export interface Services {
   readonly random: Random;
   readonly authenticator: Authenticator;
   readonly table: ResolveTable;
-  /** Undefined where the configuration sets none. */
-  readonly rules?: CallRules | undefined;
   readonly router: Router;
   readonly pool: Pool;
   readonly client: ProviderClient;
@@ -47,14 +38,12 @@ export interface Services {
   /** Replies by the callers' idempotency keys; undefined where turned off. */
   readonly idempotency?: IdempotencyStore;
   readonly activity: Activity;
-  /** Of the runtime's server; none in tests without one. */
-  readonly connections?: Connections;
   readonly receipts: ReceiptRing;
   readonly metrics: CallMetrics;
   readonly spend: Spend;
   readonly telemetry: Telemetry;
   readonly events: EventLog;
-  /** Features for the log where the decision needed none; undefined where events are off. */
+  /** Features for the log where its own thread cannot make them: of an ONNX embedder. */
   readonly features?: Pick<FeatureExtractor, "extract">;
   /** A failure of ours that no caller is told about in full: it goes to the operator's log. */
   readonly onInternalFailure: (cause: unknown) => void;

@@ -95,16 +95,10 @@ const policyNames: Readonly<Partial<Record<ErrorCode, readonly string[]>>> = {
   upstream_auth: ["AuthenticationErrorAllowedFails"],
   upstream_not_found: ["NotFoundErrorAllowedFails"],
   upstream_timeout: ["TimeoutErrorAllowedFails"],
-  upstream_failed: ["InternalServerErrorAllowedFails"],
+  upstream_failed: ["InternalServerErrorAllowedFails", "ServiceUnavailableErrorAllowedFails"],
   upstream_unreachable: ["InternalServerErrorAllowedFails"],
   upstream_invalid: ["InternalServerErrorAllowedFails"],
   stream_truncated: ["InternalServerErrorAllowedFails"],
-};
-
-/** Where a status has a class of its own. */
-const statusNames: Readonly<Record<number, string>> = {
-  502: "BadGatewayErrorAllowedFails",
-  503: "ServiceUnavailableErrorAllowedFails",
 };
 
 export function tells(error: GatewayError): boolean {
@@ -131,9 +125,7 @@ export function shouldEject(
 }
 
 function allowedFails(error: GatewayError, rules: HealthRules): number | undefined {
-  const names = policyNames[error.code] ?? [];
-  const special = statusNames[error.status];
-  for (const name of special ? [special, ...names] : names) {
+  for (const name of policyNames[error.code] ?? []) {
     const allowed = rules.allowedFailsPolicy?.[name];
     if (allowed !== undefined) return allowed;
   }

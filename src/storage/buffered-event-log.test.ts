@@ -28,7 +28,7 @@ function setUp(queueByteLimit?: number) {
       await world.hang;
       if (world.error === "crash") throw new Error("the thread is gone");
       if (world.error) return { stored: false, error: world.error };
-      for (const { callId } of decodeBatch(bytes)) rows.push(callId);
+      for (const { receipt } of decodeBatch(bytes)) rows.push(receipt.callId);
       return { stored: true };
     },
     async addFeedback(one) {

@@ -70,7 +70,7 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
     if (!batch) return;
     queueBytes -= batch.bytes.length;
     if (settled > 0) settled--;
-    else lose(batch.callIds.length, error ?? "events come faster than they can be written");
+    else lose(batch.rows, error ?? "events come faster than they can be written");
   }
 
   function lose(rows: number, because: string): void {
@@ -158,13 +158,13 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
   }
 
   function findHere(callId: string): Receipt | undefined {
-    const bytes = open.callIds.includes(callId)
-      ? open.peek()
-      : queue.find((batch) => batch.callIds.includes(callId))?.bytes;
-    const event = bytes && findInBatch(bytes, callId);
-    if (!event) return undefined;
+    let receipt = open.find(callId);
+    for (let i = queue.length - 1; i >= 0 && !receipt; i--) {
+      receipt = findInBatch((queue[i] as EventBatch).bytes, callId);
+    }
+    if (!receipt) return undefined;
     const own = feedback.filter((one) => one.callId === callId);
-    return { ...event.receipt, feedback: [...event.receipt.feedback, ...own] };
+    return { ...receipt, feedback: [...receipt.feedback, ...own] };
   }
 
   function keepFeedback(one: Feedback): void {
@@ -213,7 +213,7 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
       closed = true;
       await flush().catch(() => undefined); // what is left is counted, and the reason reported
       cancelRetry?.();
-      const left = queue.slice(settled).reduce((rows, batch) => rows + batch.callIds.length, 0);
+      const left = queue.slice(settled).reduce((rows, batch) => rows + batch.rows, 0);
       lose(left, error ?? "the event log closed before they were written");
       await sink.close();
     },

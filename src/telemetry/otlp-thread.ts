@@ -1,8 +1,9 @@
 /** The half of telemetry that runs in the background thread: encodes and sends. */
+import type { CallEvent } from "../domain/event.ts";
 import type { Outbound } from "../security/outbound.ts";
 import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
-import { decodeBatch, type EventRecord, parseEventJson } from "../storage/event-batch.ts";
+import { decodeBatch } from "../storage/event-batch.ts";
 import { type SpanIds, toSpans } from "./call-span.ts";
 import type { MetricSnapshot } from "./metrics.ts";
 import type { OtlpSource } from "./otlp-encode.ts";
@@ -30,7 +31,7 @@ export interface OtlpService {
 
 /** The service, and a way for the event log's half to hand over what it wrote. */
 export interface OtlpThread extends OtlpService {
-  addRecords(records: Iterable<EventRecord>): void;
+  addEvents(events: Iterable<CallEvent>): void;
 }
 
 export interface OtlpThreadContext {
@@ -44,9 +45,9 @@ export function createOtlpThread(context: OtlpThreadContext): OtlpThread {
     newSpanId: () => newSpanId(systemRandom),
     newEventId: () => crypto.randomUUID(),
   };
-  function addRecords(records: Iterable<EventRecord>): void {
+  function addEvents(events: Iterable<CallEvent>): void {
     if (!exporter) return;
-    for (const { json } of records) exporter.addSpans(toSpans(parseEventJson(json), ids));
+    for (const event of events) exporter.addSpans(toSpans(event, ids));
   }
 
   return {
@@ -58,8 +59,8 @@ export function createOtlpThread(context: OtlpThreadContext): OtlpThread {
         random: systemRandom,
       });
     },
-    addRecords,
-    calls: (bytes) => addRecords(decodeBatch(bytes)),
+    addEvents,
+    calls: (bytes) => addEvents(decodeBatch(bytes)),
     spans: (json) => exporter?.addSpans(JSON.parse(json) as SpanRecord[]),
     metrics(json) {
       exporter?.addMetrics(JSON.parse(json) as MetricSnapshot[]);

@@ -10,7 +10,7 @@ import type { EventRetention, EventSink, FeedbackResult, WriteResult } from "../
 export interface EventService {
   open(options: EventServiceOptions): void;
   probe(params: null): WriteResult;
-  write(bytes: Uint8Array): WriteResult;
+  write(bytes: Uint8Array): Promise<WriteResult>;
   addFeedback(feedback: Feedback): FeedbackResult;
   find(callId: string): Receipt | undefined;
   close(params: null): void;

@@ -7,8 +7,10 @@ import { existsSync, mkdirSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import type { Feedback, Receipt } from "../../domain/decision.ts";
 import { GatewayError } from "../../domain/errors.ts";
+import type { CallEvent } from "../../domain/event.ts";
 import type { Clock } from "../../std/clock.ts";
-import { decodeBatch, type EventRecord } from "../event-batch.ts";
+import { completeEvent, type ExtractFeatures } from "../complete-event.ts";
+import { decodeBatch } from "../event-batch.ts";
 import {
   type EventRetention,
   eventFileName,
@@ -23,7 +25,9 @@ export interface SqliteEventSinkOptions {
   readonly clock: Clock;
   readonly log: (level: "info" | "warn" | "error", message: string) => void;
   /** Sees every batch once it is written, or refused: the exporter of spans, say. */
-  readonly onRecords?: (records: readonly EventRecord[]) => void;
+  readonly onEvents?: (events: readonly CallEvent[]) => void;
+  /** Features of queries that came without. */
+  readonly extract?: ExtractFeatures;
   /** A bound on the file's size, as a full disk would set it (tests). */
   readonly maxPages?: () => number | undefined;
 }
@@ -134,15 +138,16 @@ export function createSqliteEventSink(options: SqliteEventSinkOptions): SqliteEv
       }
     },
     write(bytes) {
-      const records = [...decodeBatch(bytes)];
+      const events: CallEvent[] = [];
+      for (const event of decodeBatch(bytes)) events.push(completeEvent(event, options.extract));
       try {
-        run((store) => store.insert(records));
+        run((store) => store.insert(events));
         pruneSometimes();
         return { stored: true };
       } catch (thrown) {
         return { stored: false, error: explain(thrown, path) };
       } finally {
-        options.onRecords?.(records);
+        options.onEvents?.(events);
       }
     },
     addFeedback(feedback) {

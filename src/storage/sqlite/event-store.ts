@@ -2,7 +2,8 @@
 import { Database } from "bun:sqlite";
 import { closeSync, openSync } from "node:fs";
 import type { Feedback, Receipt } from "../../domain/decision.ts";
-import { type EventRecord, parseEventJson } from "../event-batch.ts";
+import type { CallEvent } from "../../domain/event.ts";
+import { parseEventJson, toEventText } from "../event-json.ts";
 import type { EventRetention } from "../event-log.ts";
 import { migrate, type Ownership, ownershipOf, pragma } from "./schema.ts";
 
@@ -17,7 +18,7 @@ export class NotOurFile extends Error {
 
 export interface EventStore {
   /** All or nothing. A call that is there already stays as it is. */
-  insert(records: Iterable<EventRecord>): void;
+  insert(events: readonly CallEvent[]): void;
   /** False where no such call is known. */
   addFeedback(feedback: Feedback): boolean;
   find(callId: string): Receipt | undefined;
@@ -66,11 +67,10 @@ function prepare(db: Database, maxPages: number | undefined): void {
 }
 
 function storeOf(db: Database): EventStore {
-  // The JSON is bound as bytes, so that it is not decoded to be encoded again.
   const insert = db.query(
     `INSERT OR IGNORE INTO events
      (call_id, event, embedding, lexical_buckets, lexical_counts, shape)
-     VALUES (?, CAST(? AS TEXT), ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?)`,
   );
   const insertFeedback = db.query(
     `INSERT INTO feedback (call_id, score, source, comment, at_ms)
@@ -78,18 +78,27 @@ function storeOf(db: Database): EventStore {
   );
   const findEvent = db.query("SELECT event FROM events WHERE call_id = ?");
   const findFeedback = db.query(feedbackOfCall);
-  const insertAll = db.transaction((records: Iterable<EventRecord>) => {
-    for (const { callId, json, arrays } of records) {
-      if (!arrays) insert.run(callId, json, null, null, null, null);
+  const insertAll = db.transaction((events: readonly CallEvent[]) => {
+    for (const event of events) {
+      const { callId } = event.receipt;
+      const text = toEventText(event);
+      if (!event.features) insert.run(callId, text, null, null, null, null);
       else {
-        const { embedding, lexicalBuckets, lexicalCounts, shape } = arrays;
-        insert.run(callId, json, embedding, lexicalBuckets, lexicalCounts, shape);
+        const { embedding, lexicalBuckets, lexicalCounts, shape } = event.features;
+        insert.run(
+          callId,
+          text,
+          toBytes(embedding),
+          toBytes(lexicalBuckets),
+          lexicalCounts,
+          toBytes(shape),
+        );
       }
     }
   });
 
   return {
-    insert: (records) => insertAll.immediate(records),
+    insert: (events) => insertAll.immediate(events),
     addFeedback({ callId, score, source, comment, atMs }) {
       return insertFeedback.run(score, source, comment ?? null, atMs, callId).changes > 0;
     },
@@ -109,6 +118,11 @@ function storeOf(db: Database): EventStore {
       }
     },
   };
+}
+
+/** Little endian, as every processor that runs this is. */
+function toBytes({ buffer, byteOffset, byteLength }: Float32Array | Uint16Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 export const feedbackOfCall =

@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import type { Feedback } from "../../domain/decision.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import type { CallEvent } from "../../domain/event.ts";
-import { parseEventJson, toEvent } from "../event-batch.ts";
+import { parseEventJson, toEvent } from "../event-json.ts";
 import { eventFileName } from "../event-log.ts";
 import { type FeedbackRow, feedbackOfCall, toFeedback } from "./event-store.ts";
 import { ownershipOf } from "./schema.ts";
