@@ -15,11 +15,13 @@ import { createAuthenticator } from "./pipeline/authenticate.ts";
 import { createCallMetrics } from "./pipeline/metrics.ts";
 import { createReceiptRing } from "./pipeline/receipts.ts";
 import { createRetryBudget } from "./pipeline/retry-budget.ts";
+import { createCallRules } from "./pipeline/rules.ts";
 import type { Services } from "./pipeline/services.ts";
 import { createSpend } from "./pipeline/spend.ts";
 import { loadCatalog } from "./providers/catalog.ts";
 import { createProviderClient } from "./providers/client.ts";
 import { toDeployments } from "./providers/deployments.ts";
+import { withMocks } from "./providers/mock.ts";
 import { createPassThroughTable } from "./providers/pass-through.ts";
 import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
@@ -126,7 +128,7 @@ function assemble(
     },
     clock,
   });
-  const { activity } = shared;
+  const { activity, connections } = shared;
   const cors = createCors(() => services.config.routeiq.corsOrigins);
   const inner = {
     services: () => services,
@@ -160,8 +162,8 @@ function assemble(
     hostname: options.host,
     port: options.port,
     reusePort: options.reusePort ?? false,
-    // Ours are the deadlines; the runtime's would cut a slow first token off after ten seconds.
-    idleTimeout: 0,
+    // Until a request has come; then it is held, or a slow first token would be cut off by this.
+    idleTimeout: toIdleSeconds(options.config.routeiq.timeouts.receiveMs),
     // Beyond our own limit, so that the answer to a body too large is ours as well.
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
@@ -175,6 +177,7 @@ function assemble(
       return Response.json(dialects["openai-chat"].encodeError(error), { status: error.status });
     },
   });
+  connections.hold = (request) => server.timeout(request, 0);
   return { url: server.url.origin, port: server.port ?? options.port, ...inner };
 }
 
@@ -217,6 +220,8 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
     ...(features && { features }),
     sessions: createSessions(),
     activity,
+    // Replaced by the server's, as soon as there is one.
+    connections: { hold: (_request: Request): void => undefined },
     receipts: createReceiptRing(),
     retryBudget: createRetryBudget(clock),
     spend: createSpend(),
@@ -269,15 +274,19 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     }),
     passThrough: createPassThroughTable({ config, deployments, env }),
     factsOf,
-    client: createProviderClient({
-      outbound: options.outbound,
-      findProvider,
-      tokens: createTokenSource({
+    rules: createCallRules(config),
+    client: withMocks(
+      createProviderClient({
         outbound: options.outbound,
-        clock,
-        readText: (path) => Bun.file(path).text(),
+        findProvider,
+        tokens: createTokenSource({
+          outbound: options.outbound,
+          clock,
+          readText: (path) => Bun.file(path).text(),
+        }),
       }),
-    }),
+      clock,
+    ),
     onInternalFailure: (error) =>
       telemetry.log("error", "a call failed inside the gateway", { error }),
   };
@@ -328,6 +337,11 @@ export function toRouterOptions({ router }: Config): RouterOptions {
     strictFilters: router.enablePreCallChecks || router.contextWindowFallbacks.length > 0,
     decisionTimeoutMs,
   };
+}
+
+/** The runtime counts in seconds, up to 255. */
+function toIdleSeconds(receiveMs: number): number {
+  return Math.min(255, Math.max(1, Math.ceil(receiveMs / 1000)));
 }
 
 /** How long the last bytes of ended calls may take to leave. */

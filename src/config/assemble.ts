@@ -1,9 +1,9 @@
 /** Decoded sections and the environment to `Config`: whose word counts, and in which unit. */
 import type { Static } from "@sinclair/typebox";
+import type { FallbackList, RetryPolicy } from "../domain/call.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type {
   Config,
-  FallbackList,
   ModelEntry,
   PassThroughEndpoint,
   PriceFile,
@@ -88,7 +88,14 @@ function passThroughOf(row: PassThroughSection, env: Environment): PassThroughEn
 
 function routerSettings({ router, litellm }: Sections, env: Environment): RouterSettings {
   const optional = {
-    retryPolicy: router.retry_policy as Record<string, number> | undefined,
+    retryPolicy: router.retry_policy as RetryPolicy | undefined,
+    modelGroupRetryPolicy: router.model_group_retry_policy as
+      | Record<string, RetryPolicy>
+      | undefined,
+    tagFiltering: router.enable_tag_filtering
+      ? { matchAny: router.tag_filtering_match_any }
+      : undefined,
+    maxParallelRequests: router.default_max_parallel_requests,
     allowedFails: router.allowed_fails ?? litellm.allowed_fails,
     allowedFailsPolicy: router.allowed_fails_policy as Record<string, number> | undefined,
     timeoutMs: toMs(router.timeout),
@@ -118,6 +125,9 @@ function routerSettings({ router, litellm }: Sections, env: Environment): Router
     disableCooldowns: router.disable_cooldowns,
     modelGroupAlias: Object.fromEntries(aliases),
     enablePreCallChecks: router.enable_pre_call_checks,
+    enforceRateLimits: (router.optional_pre_call_checks ?? []).includes(
+      "enforce_model_rate_limits",
+    ),
     ...withoutUndefined(optional),
   };
 }
@@ -146,6 +156,7 @@ function routeiqSettings({ routeiq, general }: Sections, env: Environment): Conf
       idleMs: timeouts.idle_ms,
       totalMs: timeouts.total_ms,
       writeStallMs: timeouts.write_stall_ms,
+      receiveMs: timeouts.receive_ms,
     },
     maxAttempts: routeiq.max_attempts,
     bodyLimitBytes: megabytes ? Math.floor(megabytes * 1024 * 1024) : routeiq.body_limit_bytes,
@@ -177,6 +188,7 @@ function routeiqSettings({ routeiq, general }: Sections, env: Environment): Conf
     embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},
     outbound: outboundSettings(outbound, env),
     upstreamProtocol: routeiq.upstream_protocol,
+    mockRequests: routeiq.mock_requests,
     drainMs: Number.isFinite(drain) && drain > 0 ? drain * 1000 : routeiq.drain_ms,
   };
 }

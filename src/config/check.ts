@@ -1,11 +1,12 @@
 /** Rules that span keys, and those that need to know what this binary serves. */
+import type { FallbackList } from "../domain/call.ts";
 import { toGatewayError } from "../domain/errors.ts";
 import { withoutPrefix } from "../domain/model.ts";
 import { parseRange } from "../security/address.ts";
 import { parseReference } from "../security/secrets.ts";
 import { checkUrl } from "../security/ssrf.ts";
 import { findNearest, rankNearest } from "../std/nearest.ts";
-import type { Config, FallbackList } from "./config.ts";
+import type { Config } from "./config.ts";
 import type { Loaded } from "./load.ts";
 import { createReport, type Report } from "./report.ts";
 import type { Path, Spot } from "./yaml.ts";

@@ -1,4 +1,5 @@
 /** Typed configuration: what `load.ts` makes of the operator's file, environment and defaults. */
+import type { FallbackList, RetryPolicy } from "../domain/call.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { EventRetention } from "../storage/event-log.ts";
 import type { IdempotencyLimits } from "../storage/idempotency-store.ts";
@@ -43,14 +44,13 @@ export interface RoutingStrategyArgs extends JsonObject {
   readonly allow_unsigned_local?: boolean;
 }
 
-export type FallbackList = readonly Readonly<Record<string, readonly (string | JsonObject)[]>>[];
-
 export interface RouterSettings {
   readonly routingStrategy: string;
   readonly routingStrategyArgs: RoutingStrategyArgs;
   readonly numRetries: number;
   readonly retryAfterS: number;
-  readonly retryPolicy?: Readonly<Record<string, number>>;
+  readonly retryPolicy?: RetryPolicy;
+  readonly modelGroupRetryPolicy?: Readonly<Record<string, RetryPolicy>>;
   readonly fallbacks: FallbackList;
   readonly contextWindowFallbacks: FallbackList;
   readonly contentPolicyFallbacks: FallbackList;
@@ -67,6 +67,12 @@ export interface RouterSettings {
     Record<string, { readonly model: string; readonly hidden: boolean }>
   >;
   readonly enablePreCallChecks: boolean;
+  /** `optional_pre_call_checks: [enforce_model_rate_limits]`. */
+  readonly enforceRateLimits: boolean;
+  /** Set where tags choose deployments. */
+  readonly tagFiltering?: { readonly matchAny: boolean };
+  /** Calls in flight to a deployment that has no limit of its own. */
+  readonly maxParallelRequests?: number;
 }
 
 export interface Timeouts {
@@ -75,6 +81,8 @@ export interface Timeouts {
   readonly idleMs: number;
   readonly totalMs: number;
   readonly writeStallMs: number;
+  /** For a request's head and body; from the start of the process, as the server has it. */
+  readonly receiveMs: number;
 }
 
 export interface AutoModel {
@@ -116,6 +124,8 @@ export interface RouteiqSettings {
     readonly allowHosts: readonly string[];
   };
   readonly upstreamProtocol: "http1" | "http2";
+  /** Who may ask for `mock_response` and its kin. */
+  readonly mockRequests: "anyone" | "admin" | "nobody";
   readonly drainMs: number;
 }
 

@@ -96,6 +96,7 @@ router_settings:
       disableCooldowns: false,
       modelGroupAlias: {},
       enablePreCallChecks: false,
+      enforceRateLimits: false,
     });
     expect(config?.routeiq).toMatchObject({
       autoModels: { auto: {} },
@@ -105,6 +106,7 @@ router_settings:
         idleMs: 120000,
         totalMs: 6000000,
         writeStallMs: 30000,
+        receiveMs: 30000,
       },
       maxAttempts: 8,
       corsOrigins: [],

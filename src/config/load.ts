@@ -18,6 +18,7 @@ import { type Merged, mergeFiles, type Sourced } from "./merge.ts";
 import { readPriceFile } from "./price-file.ts";
 import { resolveReferences } from "./references.ts";
 import { createReport, type Report } from "./report.ts";
+import { type RowDefaults, readRowDefaults } from "./row-defaults.ts";
 import { GeneralSettings } from "./sections/general-settings.ts";
 import {
   litellmGeneralKeys,
@@ -76,7 +77,8 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const environment = await readEnvironmentVariables(merged, { ...options, readText, report });
   const env = { ...options.env, ...environment };
   const resolve = { env, readText, report };
-  const rows = merged.rows.map((row) => decodeRow(row, resolve));
+  const defaults = await readRowDefaults(merged, resolve);
+  const rows = merged.rows.map((row) => decodeRow(row, defaults, resolve));
   const sections = await decodeSections(merged, resolve);
   const written = (await Promise.all(rows)).filter((row) => row !== undefined);
   const fromEnvironment = found ? [] : providersOfEnvironment(env);
@@ -163,6 +165,7 @@ const pythonText = (value: Json) =>
 
 async function decodeRow(
   { value, spot }: Sourced,
+  defaults: RowDefaults,
   resolve: Resolve,
 ): Promise<ModelEntry | undefined> {
   const { report } = resolve;
@@ -198,7 +201,8 @@ async function decodeRow(
     report.refuse(at("litellm_params"), "the row has no litellm_params.model", remedy);
     return undefined;
   }
-  const decoded = decodeSection(LitellmParams, params, at("litellm_params"), report, {
+  const whole = defaults.complete(params, at("litellm_params"));
+  const decoded = decodeSection(LitellmParams, whole, at("litellm_params"), report, {
     litellm: litellmParamKeys,
     usual: usualBodyFields,
     keepUnknown: "it goes to the provider as a field of the body",
@@ -251,12 +255,13 @@ async function decodeSections(merged: Merged, resolve: Resolve): Promise<Section
 /** `x-…` and `.…` keys are a known way to hold YAML anchors. */
 function tellUnknownTop(key: string, spot: Spot, report: Report): void {
   if ((sectionNames as readonly string[]).includes(key) || /^(x-|\.)/.test(key)) return;
+  if (key === "credential_list") return;
   if (litellmTopLevelKeys.has(key)) {
     const message = `"${key}" is known to LiteLLM, not used by RouteIQ yet`;
     report.warn(spot, message, "It has no effect here. Keep it for LiteLLM, or remove it.");
     return;
   }
-  const near = findNearest(key, ["model_list", "include", ...sectionNames]);
+  const near = findNearest(key, ["model_list", "include", "credential_list", ...sectionNames]);
   const remedy = near
     ? `Did you mean "${near}"? Else remove it.`
     : "Remove it, or see docs/configuration.md.";

@@ -44,7 +44,10 @@ export async function mergeFiles(
     }
     for (const [key, value] of Object.entries(source.value)) {
       const spot = { source, path: [key] };
-      if (key !== "model_list") sections.set(key, { value: value ?? null, spot });
+      const before = sections.get(key);
+      if (key !== "model_list" && Array.isArray(value) && Array.isArray(before?.value)) {
+        sections.set(key, { value: [...before.value, ...value], spot: before.spot });
+      } else if (key !== "model_list") sections.set(key, { value: value ?? null, spot });
       else if (Array.isArray(value)) {
         value.forEach((row: Json, index) => {
           rows.push({ value: row, spot: { source, path: [key, index] } });

@@ -5,13 +5,14 @@
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 
-export type Kind = "string" | "boolean" | "number" | "integer" | "object" | "array";
+export type Kind = "string" | "boolean" | "number" | "integer" | "count" | "object" | "array";
 
 const words: Readonly<Record<Kind, string>> = {
   string: "a string",
   boolean: "a boolean",
   number: "a number",
   integer: "an integer",
+  count: "an integer of at least 0",
   object: "an object",
   array: "an array",
 };
@@ -66,6 +67,7 @@ export function checkOptional(object: JsonObject, key: string, kind: Kind, path 
 export function isKind(value: unknown, kind: Kind): boolean {
   if (kind === "array") return Array.isArray(value);
   if (kind === "object") return isObject(value);
+  if (kind === "count") return Number.isInteger(value) && Number(value) >= 0;
   if (kind === "integer") return Number.isInteger(value);
   return typeof value === kind;
 }

@@ -2,7 +2,7 @@
 import type { Dial } from "./decision.ts";
 import type { GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
-import type { Operation } from "./model.ts";
+import type { Mock, Operation } from "./model.ts";
 
 export interface Caller {
   /** "master", "anonymous" (no master key, on loopback), or a key's id. */
@@ -17,9 +17,43 @@ export interface CallOptions {
   readonly timeoutMs?: number;
   readonly streamTimeoutMs?: number;
   /** Groups to try when the requested one fails, before the configured ones. */
-  readonly fallbacks?: readonly string[];
+  readonly fallbacks?: readonly FallbackTarget[];
   readonly disableFallbacks?: boolean;
+  /** Answered without a provider, or failing on purpose. */
+  readonly mock?: Mock;
+  /** The mock is of the first group alone: its fallbacks are real, with this many retries. */
+  readonly mockedFirst?: { readonly numRetries: number | undefined };
+  /** `allowed_model_region`: deployments elsewhere, or who knows where, are passed over. */
+  readonly region?: string;
+  /** `router_settings_override`. */
+  readonly router?: RouterOverride;
 }
+
+/** Where a failed call goes on. */
+export interface FallbackTarget {
+  readonly group: string;
+  /** Fields of the body that differ there. */
+  readonly params?: JsonObject;
+}
+
+/** A group, or `*` → what serves in its place: names, or objects with `model` and further fields. */
+export type FallbackList = readonly Readonly<Record<string, readonly (string | JsonObject)[]>>[];
+
+/** What of `router_settings` one call may set for itself; unset: the configuration's. */
+export interface RouterOverride {
+  readonly fallbacks?: FallbackList;
+  readonly contextWindowFallbacks?: FallbackList;
+  readonly contentPolicyFallbacks?: FallbackList;
+  readonly defaultFallbacks?: readonly string[];
+  readonly maxFallbacks?: number;
+  readonly retryPolicy?: RetryPolicy;
+  readonly modelGroupRetryPolicy?: Readonly<Record<string, RetryPolicy>>;
+  /** A balancer's name. */
+  readonly routingStrategy?: string;
+}
+
+/** LiteLLM's names of failures → attempts after the first. */
+export type RetryPolicy = Readonly<Record<string, number>>;
 
 /** A form on its way through: its files are sent on while they come. */
 export interface Upload {

@@ -77,6 +77,12 @@ export const errorTable = {
     type: "invalid_request_error",
     ...caller,
   },
+  request_timeout: {
+    means: "The request's body did not come in time (`routeiq_settings.timeouts.receive_ms`).",
+    status: 408,
+    type: "invalid_request_error",
+    ...caller,
+  },
   unsupported_media_type: {
     means: "The body is not `application/json`, or is compressed.",
     status: 415,

@@ -1,5 +1,5 @@
 /** Models, deployments and what they can do. Words as in DESIGN: group, deployment, candidate. */
-import type { JsonObject } from "./json.ts";
+import type { Json, JsonObject } from "./json.ts";
 import type { Price } from "./usage.ts";
 
 export const operations = [
@@ -47,6 +47,23 @@ export interface ModelFacts {
   readonly sizeB?: number;
 }
 
+/** An answer in a provider's place: LiteLLM's `mock_response` and its kin. */
+export interface Mock {
+  /** Text, a whole reply, numbers of an embedding, or a failure in LiteLLM's words. */
+  readonly response?: Json;
+  /** No answer comes: the call's own timers end it. */
+  readonly hangs?: boolean;
+  readonly delayMs?: number;
+  /** A request asked for it, so it says nothing of the deployment's health. */
+  readonly byCaller?: boolean;
+}
+
+/** When failures take a deployment out of rotation; over the router's rules. */
+export interface CooldownRules {
+  readonly allowedFails?: number;
+  readonly allowedFailsPolicy?: Readonly<Record<string, number>>;
+}
+
 /** One entry of `model_list`, resolved: a model at a provider, with a key. */
 export interface Deployment {
   /** `model_info.id`, else a hash of the sorted litellm_params; stable over restarts. */
@@ -80,7 +97,11 @@ export interface Deployment {
   readonly streamTimeoutMs?: number;
   readonly numRetries?: number;
   readonly cooldownS?: number;
+  readonly cooldownRules?: CooldownRules;
   readonly tags?: readonly string[];
+  /** Where its data stays, in the operator's word: `eu`, `us-east-1`. */
+  readonly region?: string;
+  readonly mock?: Mock;
   /** Sent with every request: `extra_headers`, `headers`. */
   readonly headers: Readonly<Record<string, string>>;
   /** Default body fields: unknown `litellm_params`, `extra_body`. The caller's own win. */

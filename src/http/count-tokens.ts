@@ -5,7 +5,7 @@ import { isObject, type JsonObject } from "../domain/json.ts";
 import { countTokens, type TokenCount } from "../pipeline/count-tokens.ts";
 import type { Services } from "../pipeline/services.ts";
 import { JsonParseFailed, parseJson } from "../std/json.ts";
-import { readBytes } from "./exchange.ts";
+import { readBytes } from "./read-body.ts";
 import type { Route, RouteContext } from "./route.ts";
 
 /** How the number came about: `counted` by the provider, `estimated` by the gateway. */
@@ -84,10 +84,10 @@ function respond(count: TokenCount, toBody: (tokens: number) => JsonObject): Res
   );
 }
 
-async function readBody(request: Request, { config }: Services): Promise<JsonObject> {
+async function readBody(request: Request, services: Services): Promise<JsonObject> {
   let body: unknown;
   try {
-    body = parseJson(await readBytes(request, config.routeiq.bodyLimitBytes));
+    body = parseJson(await readBytes(request, services));
   } catch (cause) {
     if (!(cause instanceof JsonParseFailed)) throw cause;
     const code = cause.reason === "utf8" ? "invalid_utf8" : "invalid_json";

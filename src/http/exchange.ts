@@ -1,5 +1,5 @@
 /** Between HTTP and the pipeline: a request in, as an Arrival; a reply out, as a Response. */
-import { GatewayError, toGatewayError } from "../domain/errors.ts";
+import { toGatewayError } from "../domain/errors.ts";
 import { isFor } from "../domain/model.ts";
 import { CallFailed, handle } from "../pipeline/handle.ts";
 import type { Arrival } from "../pipeline/read-call.ts";
@@ -7,11 +7,11 @@ import { noForm } from "../pipeline/read-form.ts";
 import { isWhole, type Reply, type ReplyStream } from "../pipeline/reply.ts";
 import type { Services } from "../pipeline/services.ts";
 import { createDeadline } from "../std/deadline.ts";
-import { tooLarge } from "./body-limit.ts";
 import { toErrorResponse } from "./errors.ts";
 import { openForm } from "./form.ts";
 import { isJsonArray, toJsonArray, withQueryKey } from "./gemini/wire.ts";
 import { createHeaderTemplates, type HeaderTemplates } from "./headers.ts";
+import { readBytes } from "./read-body.ts";
 import { assertFromHere } from "./route.ts";
 
 /** A route that carries a call: what it is for, and which dialect its caller speaks. */
@@ -70,7 +70,7 @@ function toArrival(
   services: Services,
   pathModel: string | undefined,
 ): Arrival {
-  const { clock, config, table } = services;
+  const { clock, table } = services;
   const id = Bun.randomUUIDv7();
   const headers = stream === undefined ? request.headers : withQueryKey(request);
   const arrival: Arrival = {
@@ -82,7 +82,7 @@ function toArrival(
     signal: request.signal,
     atMs: clock.now(),
     atUs: clock.monotonicUs(),
-    bytes: () => readBytes(request, config.routeiq.bodyLimitBytes),
+    bytes: () => readBytes(request, services),
     ...(stream === undefined ? {} : { pathStream: stream }),
   };
   if (form) return toFormArrival(arrival, request, form, services, pathModel);
@@ -133,45 +133,6 @@ function firstFor(operation: Arrival["operation"], { deployments }: Services["ta
 export function readRequestId(headers: Headers): string | undefined {
   const id = headers.get("x-request-id");
   return id !== null && /^[\x21-\x7e]{1,128}$/.test(id) ? id : undefined;
-}
-
-/** A JSON body's bytes. @throws GatewayError unsupported_media_type, body_too_large */
-export async function readBytes(
-  request: Request,
-  limitBytes: number,
-): Promise<Uint8Array | ArrayBuffer> {
-  assertMediaType(request.headers);
-  const length = request.headers.get("content-length");
-  if (length !== null) {
-    if (Number(length) > limitBytes) throw tooLarge(limitBytes);
-    return request.arrayBuffer();
-  }
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of request.body ?? []) {
-    size += part.length;
-    if (size > limitBytes) throw tooLarge(limitBytes);
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
-}
-
-/** JSON in UTF-8, not compressed. A page of another site cannot send that without asking first. */
-function assertMediaType(headers: Headers): void {
-  const encoding = headers.get("content-encoding");
-  if (encoding !== null && encoding !== "" && encoding !== "identity") {
-    throw new GatewayError(
-      "unsupported_media_type",
-      "Compressed request bodies are not read. Send the JSON without Content-Encoding.",
-    );
-  }
-  const type = headers.get("content-type");
-  if (type === null || type === "application/json") return;
-  if (/^application\/([\w.-]+\+)?json\s*(;\s*charset="?utf-?8"?\s*)?$/i.test(type.trim())) return;
-  throw new GatewayError(
-    "unsupported_media_type",
-    "The body must be JSON in UTF-8: send it with `Content-Type: application/json`.",
-  );
 }
 
 function toResponse(

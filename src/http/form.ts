@@ -3,7 +3,7 @@ import { GatewayError } from "../domain/errors.ts";
 import type { FormSource } from "../pipeline/read-form.ts";
 import type { Services } from "../pipeline/services.ts";
 import { boundaryOf, FormInvalid } from "../std/multipart.ts";
-import { tooLarge } from "./body-limit.ts";
+import { readPieces, tooLarge } from "./read-body.ts";
 import { assertFromHere } from "./route.ts";
 
 /** Nothing is read, and nothing thrown, before the first piece is asked for: after the key. */
@@ -23,7 +23,7 @@ export function openForm(request: Request, services: Services): FormSource {
       check();
       return readBoundary(contentType);
     },
-    chunks: limited(request, bodyLimitBytes),
+    chunks: readPieces(request, services, bodyLimitBytes),
   };
 }
 
@@ -38,14 +38,4 @@ function readBoundary(contentType: string): string {
     });
   }
   throw new GatewayError("unsupported_media_type", "A form must be multipart/form-data.");
-}
-
-/** The body's pieces up to a limit, whatever its length was said to be. @throws GatewayError */
-export async function* limited(request: Request, limitBytes: number): AsyncGenerator<Uint8Array> {
-  let size = 0;
-  for await (const piece of request.body ?? []) {
-    size += piece.length;
-    if (size > limitBytes) throw tooLarge(limitBytes);
-    yield piece;
-  }
 }

@@ -11,7 +11,8 @@ import type { Services } from "../pipeline/services.ts";
 import { sha256Hex } from "../security/hashing.ts";
 import type { IdempotencyStore, KeptReply } from "../storage/idempotency-store.ts";
 import { toErrorResponse } from "./errors.ts";
-import { type CallRoute, type Exchange, readBytes, readRequestId } from "./exchange.ts";
+import { type CallRoute, type Exchange, readRequestId } from "./exchange.ts";
+import { readBytes } from "./read-body.ts";
 import { type SharedReply, shareReply } from "./shared-reply.ts";
 
 export const idempotencyHeader = "idempotency-key";
@@ -74,7 +75,7 @@ async function answer(asked: Asked, key: string, parts: Parts): Promise<Response
   try {
     const caller = services.authenticator.authenticate(request.headers);
     assertKey(key);
-    const body = await readBytes(request, services.config.routeiq.bodyLimitBytes);
+    const body = await readBytes(request, services);
     const scope = sha256Hex(`${caller.id}\n${key}`);
     return await answerOnce(asked, { scope, body }, parts);
   } catch (thrown) {

@@ -8,11 +8,10 @@ import {
 } from "../pipeline/pass-through.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { PassThroughMatch } from "../providers/pass-through.ts";
-import { tooLarge } from "./body-limit.ts";
 import { toErrorResponse } from "./errors.ts";
 import { readRequestId, toReadable } from "./exchange.ts";
-import { limited } from "./form.ts";
 import { callHeaders } from "./headers.ts";
+import { readAny, readPieces, tooLarge } from "./read-body.ts";
 import { assertFromHere } from "./route.ts";
 
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
@@ -52,7 +51,7 @@ function toArrival(request: Request, services: Services): PassArrival {
       if (!methods.has(method)) throw wrongMethod(method);
       // Where no key is asked, a page of another site may not act for whoever sits here.
       if (services.config.general.masterKey === undefined) assertFromHere(request, services);
-      return readBody(request, services.config.routeiq.bodyLimitBytes);
+      return readBody(request, services);
     },
   };
 }
@@ -62,13 +61,18 @@ function wrongMethod(method: string): GatewayError {
   return new GatewayError("method_not_allowed", message);
 }
 
-async function readBody(request: Request, limitBytes: number): ReturnType<PassArrival["body"]> {
+async function readBody(request: Request, services: Services): ReturnType<PassArrival["body"]> {
+  const limitBytes = services.config.routeiq.bodyLimitBytes;
   const { headers, method } = request;
-  if (method === "GET" || method === "HEAD" || !request.body) return undefined;
+  if (method === "GET" || method === "HEAD" || !request.body) {
+    services.connections?.hold(request);
+    return undefined;
+  }
   const length = Number(headers.get("content-length") ?? Number.NaN);
   if (length > limitBytes) throw tooLarge(limitBytes);
-  if (length <= wholeLimitBytes) return new Uint8Array(await request.arrayBuffer());
-  return limited(request, limitBytes);
+  if (length <= wholeLimitBytes)
+    return new Uint8Array(await readAny(request, services, limitBytes));
+  return readPieces(request, services, limitBytes);
 }
 
 function toResponse({ record, status, headers, body }: PassReply, services: Services): Response {

@@ -103,6 +103,8 @@ async function run(
   const requestId = readRequestId(request.headers) ?? id;
   try {
     assertLetIn(route.who, route.errors === "gemini" ? keyed(request) : request, services);
+    // The reading of a body does this at its end.
+    if (route.who !== "anyone" && !hasBody(request)) services.connections?.hold(request);
     const context = { services, requestId, params: decodeParams(params) };
     const response = await route.handle(request, context);
     for (const [name, value] of Object.entries(basicHeaders(requestId, id))) {
@@ -120,6 +122,11 @@ async function run(
     }
     return detailResponse(thrown, requestId, id);
   }
+}
+
+function hasBody({ headers, method }: Request): boolean {
+  if (method === "GET" || method === "HEAD") return false;
+  return Number(headers.get("content-length") ?? 0) > 0 || headers.has("transfer-encoding");
 }
 
 /** Google's clients may put their key into the query. */

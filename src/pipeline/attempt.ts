@@ -15,7 +15,7 @@ import type { Ticket } from "../routing/pool.ts";
 import type { Option, Ranking } from "../routing/router.ts";
 import { Cancel } from "../std/cancel.ts";
 import { sleep } from "../std/clock.ts";
-import { fallbacksFor } from "./fallbacks.ts";
+import { fallbacksFor, toFallbackCall } from "./fallbacks.ts";
 import {
   createOpaqueFeed,
   createPassingFeed,
@@ -26,7 +26,7 @@ import {
 import { finish } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
 import { encodeWhole, type Reply, toAnswer } from "./reply.ts";
-import { mayAskAgain, retriesFor, waitMs } from "./retry.ts";
+import { leadsOn, mayAskAgain, policyFor, retriesFor, waitMs } from "./retry.ts";
 import { select } from "./select.ts";
 import type { Services } from "./services.ts";
 import { createReplyStream, readToCommit } from "./stream.ts";
@@ -61,21 +61,32 @@ async function attemptOn(
   try {
     return await retryGroup(failure, call, ranking, record, services);
   } catch (thrown) {
-    const original = toGatewayError(thrown);
-    for (const group of fallbacksFor(original, call, services.config)) {
-      if (!mayGoOn(record, services)) break;
-      try {
-        const next = await select(call, record, services, group);
-        if (!services.retryBudget.take()) break;
-        record.fallbacks++;
-        return await attemptFallback(call, next, record, services);
-      } catch (again) {
-        // The first group's failure is what the caller asked about; this one is in the receipt.
-        if (endsCall(toGatewayError(again))) throw again;
-      }
-    }
-    throw original;
+    return fallBack(toGatewayError(thrown), call, record, services);
   }
+}
+
+/** What its group's failure leaves: the fallbacks, one after the other. @throws that failure */
+export async function fallBack(
+  original: GatewayError,
+  call: Call,
+  record: CallRecord,
+  services: Services,
+): Promise<Reply> {
+  for (const target of fallbacksFor(original, call, services.config)) {
+    if (!mayGoOn(record, services)) break;
+    try {
+      const again = toFallbackCall(call, target);
+      const next = await select(again, record, services, target.group);
+      // A call that asked nobody yet adds nothing to the load.
+      if (record.attempts.length > 0 && !services.retryBudget.take()) break;
+      record.fallbacks++;
+      return await attemptFallback(again, next, record, services);
+    } catch (again) {
+      // The first group's failure is what the caller asked about; this one is in the receipt.
+      if (endsCall(toGatewayError(again))) throw again;
+    }
+  }
+  throw original;
 }
 
 async function attemptFallback(
@@ -104,10 +115,12 @@ async function retryGroup(
   let error = failure;
   for (let retry = 0; ; retry++) {
     failed.add(deployment.id);
-    if (endsCall(error) || retry >= retriesFor(error, call, deployment, services.config))
-      throw error;
+    if (endsCall(error)) throw error;
+    const spent = retry >= retriesFor(error, call, deployment, services.config);
+    if (spent && !leadsOn(error, deployment, ranking, failed)) throw error;
     const next = nextTry(error, retry, deployment, failed, ranking, record, services);
-    if (!next) throw error;
+    if (!next || (spent && next.deployment === deployment)) throw error;
+    if (spent) retry = -1; // the next `order` has retries of its own
     if (next.waitMs > 0) await wait(next.waitMs, error, call, record, services);
     deployment = next.deployment;
     try {
@@ -133,7 +146,9 @@ function nextTry(
   record: CallRecord,
   services: Services,
 ): NextTry | undefined {
-  if (error.row.retry === "never" && !isConfiguredRetry(error, services)) return undefined;
+  if (error.row.retry === "never" && !isConfiguredRetry(error, last, record, services)) {
+    return undefined;
+  }
   if (!mayGoOn(record, services)) return undefined;
   const other = pickOther(ranking.options, failed, ranking, record.call, services);
   if (!other && !mayAskAgain(error)) return undefined;
@@ -143,8 +158,13 @@ function nextTry(
 }
 
 /** A `retry_policy` that names a class of failure which is not retried otherwise. */
-function isConfiguredRetry(error: GatewayError, { config }: Services): boolean {
-  return config.router.retryPolicy !== undefined && error.row.fault === "upstream";
+function isConfiguredRetry(
+  error: GatewayError,
+  deployment: Deployment,
+  { call }: CallRecord,
+  { config }: Services,
+): boolean {
+  return error.row.fault === "upstream" && policyFor(call, deployment, config) !== undefined;
 }
 
 function pickOther(

@@ -7,6 +7,7 @@ import { attempt, callerGone } from "./attempt.ts";
 import { finish } from "./observe.ts";
 import { type Arrival, readCall, readFormCall } from "./read-call.ts";
 import { type CallRecord, createRecord } from "./record.ts";
+import { recover } from "./recover.ts";
 import type { Reply } from "./reply.ts";
 import { select } from "./select.ts";
 import type { Services } from "./services.ts";
@@ -36,8 +37,24 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
     const ranking = ranked instanceof Promise ? await ranked : ranked;
     return await attempt(call, ranking, record, services);
   } catch (thrown) {
-    throw fail(toGatewayError(thrown), arrival, record, services);
+    return rescue(toGatewayError(thrown), arrival, record, services);
   }
+}
+
+/** Fallbacks also serve where no attempt was made, as all of the group rests. @throws CallFailed */
+async function rescue(
+  failure: GatewayError,
+  of: Pick<Arrival, "operation">,
+  record: CallRecord | undefined,
+  services: Services,
+): Promise<Reply> {
+  try {
+    const reply = await recover(failure, record, services);
+    if (reply) return reply;
+  } catch (thrown) {
+    throw fail(toGatewayError(thrown), of, record, services);
+  }
+  throw fail(failure, of, record, services);
 }
 
 /** Who calls, and for what: for those who do something with a call before it runs. @throws CallFailed */
@@ -57,7 +74,7 @@ export async function run(call: Call, services: Services): Promise<Reply> {
   try {
     return await attempt(call, await select(call, record, services), record, services);
   } catch (thrown) {
-    throw fail(toGatewayError(thrown), call, record, services);
+    return rescue(toGatewayError(thrown), call, record, services);
   }
 }
 

@@ -1,6 +1,6 @@
 /** From what arrived to a Call: bytes parsed once, the little that the gateway relies on checked. */
 import type { Dialect, DialectName } from "../dialects/dialect.ts";
-import type { Call, Caller, CallOptions } from "../domain/call.ts";
+import type { Call, Caller } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import type { Operation } from "../domain/model.ts";
@@ -9,6 +9,7 @@ import { readDial } from "../routing/dial.ts";
 import { decodeUtf8, JsonParseFailed, parseJsonText } from "../std/json.ts";
 import { parseTraceparent } from "../telemetry/trace-context.ts";
 import { type FormSource, readForm } from "./read-form.ts";
+import { readOptions } from "./read-options.ts";
 
 /** A request as the transport hands it over, its body not read yet. */
 export interface Arrival {
@@ -178,17 +179,33 @@ const ofChat: readonly Check[] = [
   { name: "response_format", holds: isObject, what: "an object" },
 ];
 
+/** `ofChat` for an embedding, as its callers send some of these by habit. */
+const ofEmbedding: readonly Check[] = [
+  ...ofChat,
+  { name: "dimensions", holds: isCount, what: "a whole number" },
+];
+
+const checks: Readonly<Partial<Record<Operation, readonly Check[]>>> = {
+  chat: ofChat,
+  completion: ofChat,
+  embedding: ofEmbedding,
+};
+
 const isInput = (value: Json) => isText(value) || isList(value);
 const isList = (value: Json) => Array.isArray(value) && value.length > 0;
 
 /** What an operation cannot do without. */
 const input = { name: "input", holds: isInput, what: "a string or a list of at least one input" };
+/** A text, the texts, a text's tokens, or lists of those: what can be read off the first. */
+const isEmbeddable = (value: Json) =>
+  isText(value) || (Array.isArray(value) && value[0] !== undefined && value[0] !== null);
+const embeddable = { ...input, holds: isEmbeddable };
 const documents = { name: "documents", holds: isList, what: "a list of at least one document" };
 const required: Readonly<Partial<Record<Operation, readonly Check[]>>> = {
   completion: [
     { name: "prompt", holds: isInput, what: "a string or a list of at least one prompt" },
   ],
-  embedding: [input],
+  embedding: [embeddable],
   moderation: [input],
   rerank: [{ name: "query", holds: isText, what: "a string" }, documents],
   image_generation: [{ name: "prompt", holds: isText, what: "a string" }],
@@ -197,8 +214,7 @@ const required: Readonly<Partial<Record<Operation, readonly Check[]>>> = {
 
 /** A null counts as absent, as the providers read it. */
 function checkFields(body: JsonObject, operation: Operation): void {
-  const chat = operation === "chat" || operation === "completion";
-  for (const { name, holds, what } of chat || operation === "embedding" ? ofChat : always) {
+  for (const { name, holds, what } of checks[operation] ?? always) {
     const value = body[name];
     if (value === undefined || value === null || holds(value)) continue;
     throw wrongType(name, what);
@@ -209,6 +225,12 @@ function checkFields(body: JsonObject, operation: Operation): void {
   }
 }
 
+/** OpenAI's and Anthropic's; and those of open models' chat templates, which their servers take. */
+const knownRoles = ["system", "developer", "user", "assistant", "tool", "function"] as const;
+const templateRoles = ["document", "context", "ipython", "observation", "latest_reminder"] as const;
+const roles: ReadonlySet<unknown> = new Set([...knownRoles, ...templateRoles]);
+const roleNames = `one of ${knownRoles.join(", ")}`;
+
 function checkMessages(messages: Json | undefined): void {
   if (!Array.isArray(messages) || messages.length === 0) {
     throw wrongType("messages", "a list of at least one message");
@@ -216,7 +238,7 @@ function checkMessages(messages: Json | undefined): void {
   for (let i = 0; i < messages.length; i++) {
     const message = messages[i] as Json;
     if (!isObject(message)) throw wrongType(`messages[${i}]`, "an object");
-    if (typeof message["role"] !== "string") throw wrongType(`messages[${i}].role`, "a string");
+    if (!roles.has(message["role"])) throw wrongType(`messages[${i}].role`, roleNames);
     const content = message["content"];
     if (content === undefined || content === null || typeof content === "string") continue;
     if (!Array.isArray(content) || !content.every(isObject)) {
@@ -251,57 +273,4 @@ function readSession(headers: Headers, body: JsonObject): string | undefined {
     body["litellm_session_id"] ??
     (isObject(body["metadata"]) ? body["metadata"]["session_id"] : undefined);
   return typeof named === "string" && named !== "" ? named.slice(0, sessionLimit) : undefined;
-}
-
-/** Header first, then body, as LiteLLM writes the one over the other. Seconds become ms. */
-function readOptions(headers: Headers, body: JsonObject): CallOptions {
-  const numRetries = readNumber(headers, "x-litellm-num-retries", body, "num_retries");
-  const timeoutS =
-    readNumber(headers, "x-litellm-timeout", body, "timeout") ??
-    readNumber(noHeaders, "", body, "request_timeout");
-  const streamS = readNumber(headers, "x-litellm-stream-timeout", body, "stream_timeout");
-  const fallbacks = readFallbacks(body["fallbacks"]);
-  if (!(fallbacks || body["disable_fallbacks"] === true)) {
-    if (numRetries === undefined && timeoutS === undefined && streamS === undefined)
-      return noOptions;
-  }
-  return {
-    ...(numRetries === undefined ? {} : { numRetries: Math.floor(numRetries) }),
-    ...(timeoutS === undefined ? {} : { timeoutMs: timeoutS * 1000 }),
-    ...(streamS === undefined ? {} : { streamTimeoutMs: streamS * 1000 }),
-    ...(fallbacks ? { fallbacks } : {}),
-    ...(body["disable_fallbacks"] === true ? { disableFallbacks: true } : {}),
-  };
-}
-
-const noOptions: CallOptions = {};
-
-const noHeaders = { get: () => null };
-
-function readNumber(
-  headers: Pick<Headers, "get">,
-  header: string,
-  body: JsonObject,
-  field: string,
-): number | undefined {
-  const text = headers.get(header);
-  const given = text ?? body[field];
-  if (given === undefined || given === null) return undefined;
-  const value = Number(given);
-  if (Number.isFinite(value) && value >= 0) return value;
-  const where = text === null ? field : header;
-  throw new GatewayError("invalid_request", `"${where}" must be a number of at least 0.`, {
-    param: where,
-  });
-}
-
-/** Names, or objects with a `model`, as LiteLLM takes them. */
-function readFallbacks(value: Json | undefined): readonly string[] | undefined {
-  if (value === undefined || value === null) return undefined;
-  if (!Array.isArray(value)) throw wrongType("fallbacks", "a list of model names");
-  return value.map((item, i) => {
-    const name = isObject(item) ? item["model"] : item;
-    if (typeof name === "string") return name;
-    throw wrongType(`fallbacks[${i}]`, "a model name");
-  });
 }

@@ -7,6 +7,7 @@ import type { Resolution } from "../routing/resolve.ts";
 import type { Ranking, RankRequest } from "../routing/router.ts";
 import { narrow } from "./narrow.ts";
 import type { CallRecord } from "./record.ts";
+import { applyRules, toBalancer } from "./rules.ts";
 import type { Services } from "./services.ts";
 
 /** Answers at once where the router does: nearly always. */
@@ -27,13 +28,17 @@ export function select(
   return ranked instanceof Promise ? ranked.then(keep) : keep(ranked);
 }
 
-function toRankRequest(call: Call, group: string, { table, client }: Services): RankRequest {
+function toRankRequest(call: Call, group: string, services: Services): RankRequest {
+  const { table, client, rules, config } = services;
   const found = table.find(group, call.operation);
   if (!found) throw unknownModel(group, call);
   if (found.deployments.length === 0) throw meantOtherwise(group, call, table);
   const served = call.operation === "chat" ? found : whereServed(found, call, client);
-  const { resolution, pinned } = narrow(call, served, client);
-  const { stream, operation, dial } = call;
+  const { stream, operation, dial, options } = call;
+  const ruled =
+    rules || options.mock || options.region ? applyRules(call, served, services) : served;
+  const { resolution, pinned } = narrow(call, ruled, client);
+  const balancer = options.router && toBalancer(options.router, config);
   const session = resolution.deployments.length > 1 ? toSession(call) : undefined;
   return {
     resolution,
@@ -41,6 +46,7 @@ function toRankRequest(call: Call, group: string, { table, client }: Services): 
     stream,
     chat: isChat(operation),
     ...(pinned ? { pinned } : {}),
+    ...(balancer ? { balancer } : {}),
     ...(dial ? { dial } : {}),
     ...(session ? { session } : {}),
   };

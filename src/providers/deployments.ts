@@ -3,7 +3,14 @@ import type { Config, Finding, ModelEntry } from "../config/config.ts";
 import { litellmParamKeys } from "../config/sections/known-keys.ts";
 import { LitellmParams } from "../config/sections/model-list.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
-import { type Capability, type Deployment, type ModelFacts, toOperation } from "../domain/model.ts";
+import {
+  type Capability,
+  type CooldownRules,
+  type Deployment,
+  type Mock,
+  type ModelFacts,
+  toOperation,
+} from "../domain/model.ts";
 import { sha256Hex } from "../security/hashing.ts";
 import { isPriceKey, priceOfEntry } from "./litellm-prices.ts";
 import type { Provider } from "./provider.ts";
@@ -35,7 +42,7 @@ export function toDeployments(config: Config, source: DeploymentSource): Deploym
       return [];
     }
     if (served.missingKey) findings.push(missingKey(entry, served.missingKey));
-    const deployment = toDeployment(entry, served, source, config.litellm.dropParams);
+    const deployment = toDeployment(entry, served, source, config);
     // Two rows that are the same to the letter are two shares of the load, and two ids.
     const times = (seen.get(deployment.id) ?? 0) + 1;
     seen.set(deployment.id, times);
@@ -64,7 +71,7 @@ function toDeployment(
   { params, info, modelName }: ModelEntry,
   { provider, upstreamModel, apiBase, apiKey, token, query }: ServedModel,
   source: DeploymentSource,
-  dropParams: boolean,
+  { router, litellm: { dropParams } }: Config,
 ): Deployment {
   const { name, speaksResponses } = readApi(upstreamModel, info, provider);
   const facts = source.factsOf(...catalogName(info["base_model"], provider.name, name));
@@ -93,11 +100,14 @@ function toDeployment(
     ...present("rpm", number(params["rpm"])),
     ...present("tpm", number(params["tpm"])),
     ...present("order", number(params["order"])),
-    ...present("maxParallelRequests", number(params["max_parallel_requests"])),
+    ...present("maxParallelRequests", parallelOf(params, router.maxParallelRequests)),
     ...present("timeoutMs", ms(timeoutS)),
     ...present("streamTimeoutMs", ms(number(params["stream_timeout"]))),
     ...present("numRetries", number(params["num_retries"])),
     ...present("cooldownS", number(params["cooldown_time"]) ?? number(info["cooldown_time"])),
+    ...present("cooldownRules", cooldownRulesOf(info)),
+    ...present("region", regionOf(params)),
+    ...present("mock", mockOf(params)),
     ...(Array.isArray(params["tags"]) ? { tags: params["tags"].map(String) } : {}),
     ...((params["drop_params"] ?? dropParams) === true ? { dropParams: true } : {}),
     ...(Object.keys(info).length > 0 ? { info } : {}),
@@ -105,6 +115,42 @@ function toDeployment(
     ...(info["simulated"] === true ? { simulated: true } : {}),
     ...(speaksResponses ? { speaksResponses } : {}),
   };
+}
+
+/** As LiteLLM derives it: the row's own word, its rpm, what its tpm makes likely, the router's word. */
+function parallelOf(params: JsonObject, preset: number | undefined): number | undefined {
+  const rpm = number(params["rpm"]);
+  const tpm = number(params["tpm"]);
+  return (
+    number(params["max_parallel_requests"]) ??
+    (rpm === undefined ? undefined : Math.max(1, Math.floor(rpm))) ??
+    (tpm === undefined ? undefined : Math.max(1, Math.floor((tpm / 1000) * 6))) ??
+    preset
+  );
+}
+
+function cooldownRulesOf(info: JsonObject): CooldownRules | undefined {
+  const allowedFails = number(info["allowed_fails"]);
+  const policy = info["allowed_fails_policy"];
+  if (allowedFails === undefined && !isObject(policy)) return undefined;
+  return {
+    ...present("allowedFails", allowedFails),
+    ...(isObject(policy) ? { allowedFailsPolicy: policy as Record<string, number> } : {}),
+  };
+}
+
+const regionKeys = ["region_name", "aws_region_name", "vertex_location", "watsonx_region_name"];
+
+function regionOf(params: JsonObject): string | undefined {
+  return regionKeys.map((key) => text(params[key])).find((region) => region !== undefined);
+}
+
+function mockOf(params: JsonObject): Mock | undefined {
+  const response = params["mock_response"];
+  const hangs = params["mock_timeout"] === true;
+  const delayMs = ms(number(params["mock_delay"]));
+  if (response === undefined && !hangs) return undefined;
+  return { ...present("response", response), hangs, ...present("delayMs", delayMs) };
 }
 
 /** `model_info.mode` above the catalog's; a mode that has no API of its own here counts as unsaid. */

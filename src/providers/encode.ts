@@ -15,6 +15,8 @@ import { type AdaptOptions, adaptBody, completesText, isChat, type Provider } fr
 
 /** What a caller may say to the gateway in the body, LiteLLM's words; a provider would refuse them. */
 export const gatewayFields: ReadonlySet<string> = new Set([
+  "additional_drop_params",
+  "allowed_model_region",
   "allowed_openai_params",
   "cache",
   "context_window_fallback_dict",
@@ -22,16 +24,20 @@ export const gatewayFields: ReadonlySet<string> = new Set([
   "drop_params",
   "fallbacks",
   "guardrails",
+  "fastest_response",
   "litellm_call_id",
   "litellm_metadata",
   "litellm_session_id",
   "litellm_trace_id",
+  "max_retries",
+  "mock_delay",
   "mock_response",
   "mock_testing_content_policy_fallbacks",
   "mock_testing_context_fallbacks",
   "mock_testing_fallbacks",
   "mock_testing_rate_limit_error",
   "mock_timeout",
+  "mock_tool_calls",
   "no-log",
   "num_retries",
   "request_timeout",
@@ -42,7 +48,7 @@ export const gatewayFields: ReadonlySet<string> = new Set([
 ]);
 
 /** Fields that would send the call, or a key, somewhere that the operator did not choose. */
-const refusedFields: readonly string[] = ["api_key", "api_base", "base_url"];
+export const refusedFields: readonly string[] = ["api_key", "api_base", "base_url"];
 
 /** @throws GatewayError invalid_request where the body names a destination or a key of its own. */
 export function assertNoDestination(body: JsonObject): void {

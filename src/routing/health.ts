@@ -95,10 +95,16 @@ const policyNames: Readonly<Partial<Record<ErrorCode, readonly string[]>>> = {
   upstream_auth: ["AuthenticationErrorAllowedFails"],
   upstream_not_found: ["NotFoundErrorAllowedFails"],
   upstream_timeout: ["TimeoutErrorAllowedFails"],
-  upstream_failed: ["InternalServerErrorAllowedFails", "ServiceUnavailableErrorAllowedFails"],
+  upstream_failed: ["InternalServerErrorAllowedFails"],
   upstream_unreachable: ["InternalServerErrorAllowedFails"],
   upstream_invalid: ["InternalServerErrorAllowedFails"],
   stream_truncated: ["InternalServerErrorAllowedFails"],
+};
+
+/** Where a status has a class of its own. */
+const statusNames: Readonly<Record<number, string>> = {
+  502: "BadGatewayErrorAllowedFails",
+  503: "ServiceUnavailableErrorAllowedFails",
 };
 
 export function tells(error: GatewayError): boolean {
@@ -125,7 +131,9 @@ export function shouldEject(
 }
 
 function allowedFails(error: GatewayError, rules: HealthRules): number | undefined {
-  for (const name of policyNames[error.code] ?? []) {
+  const names = policyNames[error.code] ?? [];
+  const special = statusNames[error.status];
+  for (const name of special ? [special, ...names] : names) {
     const allowed = rules.allowedFailsPolicy?.[name];
     if (allowed !== undefined) return allowed;
   }

@@ -192,6 +192,7 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
       return Math.max(1, Math.ceil((Math.min(...untilMs) - nowMs) / 1000));
     },
     open(deployment) {
+      if (deployment.mock?.byCaller) return uncounted;
       const state = inMinute(deployment.id);
       state.inFlight++;
       state.minuteRequests++;
@@ -222,9 +223,11 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
           state.recoveredAtMs = nowMs;
           events.onRecover?.(deployment);
         },
-        failed(error, rules, siblings) {
+        failed(error, general, siblings) {
           if (!end()) return;
           if (!tells(error)) return;
+          const own = deployment.cooldownRules;
+          const rules = own ? { ...general, ...own } : general;
           if (error.code === "upstream_timeout") {
             addSample(state.latency, timeoutSeconds, clock.now());
           }
@@ -257,6 +260,13 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
     },
   };
 }
+
+/** What a caller had mocked tells nothing of the deployment. */
+const uncounted: Ticket = {
+  succeeded: () => undefined,
+  failed: () => undefined,
+  released: () => undefined,
+};
 
 function sharesKey(a: Deployment, b: Deployment): boolean {
   return a.apiKey !== undefined && a.apiKey === b.apiKey && a.apiBase === b.apiBase;

@@ -43,6 +43,8 @@ export interface RankRequest {
   /** An earlier answer decided where this goes: the deployments are those of one model. */
   readonly pinned?: boolean;
   readonly dial?: Partial<Dial>;
+  /** In the strategy's place, for this call. */
+  readonly balancer?: Balancer;
   /** Names the conversation; `explicit` where the caller did, so that even its first turn sticks. */
   readonly session?: { readonly key: string; readonly explicit: boolean };
 }
@@ -99,9 +101,9 @@ export function createRouter(parts: RouterParts): Router {
     assertSomeServe(candidates, request);
     const state: RankState = { request, candidates, inputTokens, startUs };
     if (request.pinned) return rankStatically(state, "sticky");
-    const lease = options.learned && request.chat ? slot.acquire() : undefined;
-    if (!lease)
-      return rankStatically(state, options.learned && request.chat ? "fallback" : "static");
+    const learns = options.learned && request.chat && !request.balancer;
+    const lease = learns ? slot.acquire() : undefined;
+    if (!lease) return rankStatically(state, learns ? "fallback" : "static");
     const query = toRoutingQuery(request.body);
     try {
       const scored = lease.router.score(query);
@@ -160,7 +162,7 @@ export function createRouter(parts: RouterParts): Router {
   function rankStatically(state: RankState, why: DecisionReason): Ranking {
     const { request, candidates, inputTokens, startUs } = state;
     const able = candidates.filter(({ filtered }) => !filtered);
-    const balancer = options.staticBalancer;
+    const balancer = request.balancer ?? options.staticBalancer;
     const group = request.resolution.group;
     const sticky = request.resolution.kind === "auto" ? stickyCandidate(request, able) : undefined;
     const deployments = able.flatMap((candidate) => candidate.deployments);

@@ -190,7 +190,9 @@ const answers: Readonly<Record<string, (body: Fields, sound: Uint8Array) => Resp
         { type: "image_generation.completed", b64_json: "aGk=", usage: imageUsage },
       );
     }
-    const data = Array.from({ length: Number(body["n"] ?? 1) }, () => ({ b64_json: "aGk=" }));
+    const data = Array.from({ length: Math.min(10, Number(body["n"]) || 1) }, () => ({
+      b64_json: "aGk=",
+    }));
     return Response.json({ created: 1, data, usage: imageUsage });
   },
   "/images/edits": () =>

@@ -12,10 +12,12 @@ import { createCallMetrics } from "../../src/pipeline/metrics.ts";
 import type { Arrival } from "../../src/pipeline/read-call.ts";
 import { createReceiptRing } from "../../src/pipeline/receipts.ts";
 import { createRetryBudget } from "../../src/pipeline/retry-budget.ts";
+import { createCallRules } from "../../src/pipeline/rules.ts";
 import type { Services } from "../../src/pipeline/services.ts";
 import { createSpend } from "../../src/pipeline/spend.ts";
 import { createProviderClient } from "../../src/providers/client.ts";
 import { toDeployments } from "../../src/providers/deployments.ts";
+import { withMocks } from "../../src/providers/mock.ts";
 import { createPassThroughTable } from "../../src/providers/pass-through.ts";
 import { findProvider } from "../../src/providers/registry.ts";
 import { createTokenSource } from "../../src/providers/signers/tokens.ts";
@@ -90,11 +92,15 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
       clock,
       onRouterFailure: (error) => failures.push(error),
     }),
-    client: createProviderClient({
-      outbound,
-      findProvider,
-      tokens: createTokenSource({ outbound, clock, readText: (path) => Bun.file(path).text() }),
-    }),
+    rules: createCallRules(config),
+    client: withMocks(
+      createProviderClient({
+        outbound,
+        findProvider,
+        tokens: createTokenSource({ outbound, clock, readText: (path) => Bun.file(path).text() }),
+      }),
+      clock,
+    ),
     passThrough: createPassThroughTable({ config, deployments, env: {} }),
     factsOf: () => ({}),
     getDialect: (name) => callerDialects[name],

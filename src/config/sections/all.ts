@@ -1,5 +1,6 @@
 /** The whole file as one schema: what editors complete by and `config explain` reads. */
 import { Type } from "@sinclair/typebox";
+import { CredentialRow } from "./credential-list.ts";
 import { GeneralSettings } from "./general-settings.ts";
 import { LitellmSettings } from "./litellm-settings.ts";
 import { ModelRow } from "./model-list.ts";
@@ -18,6 +19,11 @@ export const configSchema = Type.Object(
     environment_variables: Type.Optional(
       Type.Record(Type.String(), Type.Union([Type.String(), Type.Number(), Type.Boolean()]), {
         description: "Stand above the process environment.",
+      }),
+    ),
+    credential_list: Type.Optional(
+      Type.Array(CredentialRow, {
+        description: "Credentials that rows of `model_list` name by `litellm_credential_name`.",
       }),
     ),
     include: Type.Optional(

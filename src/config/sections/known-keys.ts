@@ -6,7 +6,7 @@
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
 
 export const litellmTopLevelKeys = words(`
-  callback_settings credential_list guardrails prompts mcp_servers mcp_tools search_tools
+  callback_settings guardrails prompts mcp_servers mcp_tools search_tools
   vector_store_registry assistant_settings finetune_settings files_settings default_vertex_config
   worker_registry policies agent_list router_general_settings llm_router sandbox_params
 `);
@@ -14,9 +14,8 @@ export const litellmTopLevelKeys = words(`
 /** None of these may reach a provider's body. */
 export const litellmParamKeys = words(`
   api_version max_retries ttft_timeout stream_idle_timeout max_budget budget_duration
-  additional_drop_params allowed_openai_params mock_response mock_timeout
-  configurable_clientside_auth_params litellm_credential_name use_litellm_proxy
-  merge_reasoning_content_in_choices region_name
+    configurable_clientside_auth_params use_litellm_proxy
+  merge_reasoning_content_in_choices
   vertex_project vertex_location vertex_credentials vertex_ai_project vertex_ai_location
   vertex_ai_credentials
   aws_access_key_id aws_secret_access_key aws_session_token aws_region_name aws_role_name
@@ -53,7 +52,7 @@ export const usualBodyFields = words(`
 export const litellmModelInfoKeys = words(`
   access_groups supported_environments team_id team_public_model_name tier
   disable_background_health_check health_check_timeout health_check_model health_check_voice
-  discoverable access_windows allowed_fails cooldown_time allowed_fails_policy db_model created_at
+  discoverable access_windows db_model created_at
   updated_at created_by updated_by description litellm_provider supports_assistant_prefill
   supports_prompt_caching supports_system_messages supports_pdf_input supports_web_search
   supports_audio_output supports_native_streaming supports_computer_use supports_url_context
@@ -62,10 +61,10 @@ export const litellmModelInfoKeys = words(`
 `);
 
 export const litellmRouterKeys = words(`
-  routing_groups model_group_retry_policy optional_pre_call_checks deployment_affinity_ttl_seconds
-  enable_tag_filtering tag_filtering_match_any tag_routing_prefix enable_weighted_failover
+  routing_groups deployment_affinity_ttl_seconds
+  tag_routing_prefix enable_weighted_failover
   provider_budget_config redis_host redis_port redis_password redis_url redis_db cache_kwargs
-  cache_responses caching_groups client_ttl default_litellm_params default_max_parallel_requests
+  cache_responses caching_groups client_ttl
   default_priority polling_interval enable_health_check_routing health_check_staleness_threshold
   health_check_ignore_transient_errors model_group_affinity_config fallback_access_check plugins
   ttft_timeout stream_idle_timeout alerting_config set_verbose debug_level router_general_settings

@@ -1,5 +1,6 @@
 /** `model_list`: what callers may ask for, and who serves it. Key names are LiteLLM's. */
 import { Type } from "@sinclair/typebox";
+import { AllowedFailsPolicy } from "./router-settings.ts";
 
 const seconds = (description: string) =>
   Type.Optional(Type.Number({ minimum: 0, description: `${description} Seconds.` }));
@@ -101,7 +102,48 @@ export const LitellmParams = Type.Object(
     ),
     cooldown_time: seconds("How long this deployment rests after failing. 0: never."),
     tags: Type.Optional(
-      Type.Array(Type.String(), { description: "Names for tag routing and reports." }),
+      Type.Array(Type.String(), {
+        description:
+          "Which tagged requests it serves, under `enable_tag_filtering`; `default`: those whose tags match nothing.",
+      }),
+    ),
+    region_name: Type.Optional(
+      Type.String({
+        description:
+          "Where its data stays: `eu`, `us-east-1`. For requests with `allowed_model_region`. Default: what its cloud's own key says.",
+      }),
+    ),
+    litellm_credential_name: Type.Optional(
+      Type.String({
+        description: "An entry of `credential_list`, whose values stand where the row has none.",
+      }),
+    ),
+    mock_response: Type.Optional(
+      Type.Union(
+        [Type.String(), Type.Record(Type.String(), Type.Unknown()), Type.Array(Type.Number())],
+        {
+          expected: "a text, a reply or a list of numbers",
+          description:
+            "Answered in the provider's place, which is never asked. `litellm.RateLimitError` and the like fail so.",
+        },
+      ),
+    ),
+    mock_timeout: Type.Optional(
+      Type.Boolean({
+        description: "The deployment never answers, so that its timeout ends calls.",
+      }),
+    ),
+    mock_delay: seconds("The mock's answer takes this long."),
+    additional_drop_params: Type.Optional(
+      Type.Array(Type.String(), {
+        description:
+          "Fields of the body that this deployment does not get: `seed`, `tools[*].function.strict`.",
+      }),
+    ),
+    allowed_openai_params: Type.Optional(
+      Type.Array(Type.String(), {
+        description: "Parameters that it takes although its provider is not known to.",
+      }),
     ),
     input_cost_per_token: usdPerToken("Price of input; above the catalog's."),
     output_cost_per_token: usdPerToken("Price of output; above the catalog's."),
@@ -172,6 +214,15 @@ export const ModelInfo = Type.Object(
     supports_audio_input: Type.Optional(Type.Boolean({ description: "Whether it takes audio." })),
     supports_reasoning: Type.Optional(
       Type.Boolean({ description: "Whether it reasons before it answers." }),
+    ),
+    cooldown_time: seconds("As in litellm_params, which wins."),
+    allowed_fails: Type.Optional(
+      Type.Integer({ minimum: 0, description: "The router's, for this deployment." }),
+    ),
+    allowed_fails_policy: Type.Optional(
+      Type.Object(AllowedFailsPolicy.properties, {
+        description: "The router's, for this deployment.",
+      }),
     ),
     size_b: Type.Optional(
       Type.Number({

@@ -37,6 +37,10 @@ export const RouteiqSettings = Type.Object(
         idle_ms: ms(120_000, "Between two events of a stream."),
         total_ms: ms(6_000_000, "A whole call, all attempts."),
         write_stall_ms: ms(30_000, "How long a caller may not read before the call is given up."),
+        receive_ms: ms(
+          30_000,
+          "For a request's head and body to come; bodies over 64 KiB get a second more per 8 kB. Heads and small bodies: at most 255 s, as at the start of the process.",
+        ),
       },
       { default: {}, description: "Timers of a call. LiteLLM's timeouts win where set." },
     ),
@@ -224,6 +228,14 @@ export const RouteiqSettings = Type.Object(
       default: "http1",
       description: "How providers are spoken to over TLS.",
     }),
+    mock_requests: Type.Union(
+      [Type.Literal("anyone"), Type.Literal("admin"), Type.Literal("nobody")],
+      {
+        default: "anyone",
+        description:
+          "Who may send `mock_response`, `mock_timeout` and `mock_testing_…`. Such calls cost nothing, reach no provider, say nothing of a deployment's health and are not learnt from.",
+      },
+    ),
     drain_ms: ms(30_000, "How long streams may finish after SIGTERM."),
   },
   { description: "What LiteLLM has no name for." },

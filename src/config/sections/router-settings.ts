@@ -19,7 +19,7 @@ const fails = (when: string) =>
     Type.Integer({ minimum: 0, description: `Failures ${when} before a deployment rests.` }),
   );
 
-export const RetryPolicy = Type.Object({
+const RetryPolicyKeys = {
   BadRequestErrorRetries: retries("after a 400"),
   AuthenticationErrorRetries: retries("after a 401"),
   NotFoundErrorRetries: retries("after a 404"),
@@ -29,7 +29,9 @@ export const RetryPolicy = Type.Object({
   InternalServerErrorRetries: retries("after a 500"),
   ServiceUnavailableErrorRetries: retries("after a 503"),
   DefaultRetries: retries("after anything else"),
-});
+};
+
+export const RetryPolicy = Type.Object(RetryPolicyKeys);
 
 export const AllowedFailsPolicy = Type.Object({
   BadRequestErrorAllowedFails: fails("with a 400"),
@@ -193,6 +195,12 @@ export const RouterSettings = Type.Object(
         description: "Attempts after the first, by kind of failure.",
       }),
     ),
+    model_group_retry_policy: Type.Optional(
+      Type.Record(Type.String(), RetryPolicy, {
+        description: "`retry_policy` of single groups, above the general one.",
+        expected: "a map of groups",
+      }),
+    ),
     fallbacks: fallbackList("Groups that serve when a group has failed. `*` as name: any group."),
     context_window_fallbacks: fallbackList("The same where the input is too long for the model."),
     content_policy_fallbacks: fallbackList("The same where the provider refuses the content."),
@@ -254,8 +262,36 @@ export const RouterSettings = Type.Object(
     ),
     enable_pre_call_checks: Type.Boolean({
       default: false,
-      description: "Leave out deployments whose context window or rpm the call would exceed.",
+      description:
+        "Leave out deployments whose context window, rpm or tpm the call would exceed, and those that lack what it needs.",
     }),
+    optional_pre_call_checks: Type.Optional(
+      Type.Array(Type.String(), {
+        description:
+          "`enforce_model_rate_limits`: a deployment's rpm and tpm are limits, whatever the strategy. Conversations and responses stick to their deployment unasked.",
+      }),
+    ),
+    enable_tag_filtering: Type.Boolean({
+      default: false,
+      description:
+        "Tags of a request (`tags`, `metadata.tags`, `x-litellm-tags`) choose among the deployments that carry them; `default` is for the rest.",
+    }),
+    tag_filtering_match_any: Type.Boolean({
+      default: true,
+      description: "One shared tag is enough; false: the deployment must carry all of them.",
+    }),
+    default_max_parallel_requests: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: "Calls in flight to a deployment that has no limit, rpm or tpm of its own.",
+      }),
+    ),
+    default_litellm_params: Type.Optional(
+      Type.Record(Type.String(), Type.Unknown(), {
+        description: "`litellm_params` that every row has unless it says otherwise.",
+        expected: "a map of keys",
+      }),
+    ),
   },
   { description: "How a call finds its model and moves between deployments." },
 );

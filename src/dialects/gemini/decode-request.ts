@@ -58,13 +58,13 @@ const settings: readonly (readonly [gemini: string, ours: string, kind: Kind])[]
   ["temperature", "temperature", "number"],
   ["topP", "top_p", "number"],
   ["topK", "top_k", "number"],
-  ["maxOutputTokens", "max_tokens", "integer"],
-  ["candidateCount", "n", "integer"],
+  ["maxOutputTokens", "max_tokens", "count"],
+  ["candidateCount", "n", "count"],
   ["seed", "seed", "integer"],
   ["frequencyPenalty", "frequency_penalty", "number"],
   ["presencePenalty", "presence_penalty", "number"],
   ["responseLogprobs", "logprobs", "boolean"],
-  ["logprobs", "top_logprobs", "integer"],
+  ["logprobs", "top_logprobs", "count"],
 ];
 
 /** What has its own place below, or steers what only Gemini does. */

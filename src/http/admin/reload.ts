@@ -4,7 +4,9 @@ import type { Finding } from "../../config/config.ts";
 import type { ConfigReloader } from "../../config/reload.ts";
 import { excerpt } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { Services } from "../../pipeline/services.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
+import { readAny } from "../read-body.ts";
 import { AdminError, type Route, type RouteContext } from "../route.ts";
 
 export interface ReloadParts {
@@ -25,8 +27,8 @@ export function reloadRoutes(parts: ReloadParts): readonly Route[] {
       path: "/config/reload",
       summary: "Read the configuration anew; 400 and the old one where it is refused.",
       docs: { body: "ConfigReloadRequest" },
-      async handle(request) {
-        await readBody(request);
+      async handle(request, { services }) {
+        await readBody(request, services);
         return reloadConfig(parts.reloader);
       },
     },
@@ -65,7 +67,7 @@ async function reloadRouter(
   { services }: RouteContext,
   { known, artifact, reloadRouter: poll }: ReloadParts,
 ): Promise<Response> {
-  const { strategy: asked } = await readBody(request);
+  const { strategy: asked } = await readBody(request, services);
   const strategy = services.config.router.routingStrategy;
   if (asked !== undefined && asked !== null && asked !== strategy) {
     const name = excerpt(String(asked));
@@ -86,12 +88,9 @@ async function reloadRouter(
 }
 
 /** These routes take an object or nothing. */
-async function readBody(request: Request): Promise<JsonObject> {
-  const bytes = await request.arrayBuffer();
+async function readBody(request: Request, services: Services): Promise<JsonObject> {
+  const bytes = await readAny(request, services, bodyLimitBytes);
   if (bytes.byteLength === 0) return {};
-  if (bytes.byteLength > bodyLimitBytes) {
-    throw new AdminError(413, "body_too_large", `The body is larger than ${bodyLimitBytes} bytes.`);
-  }
   try {
     const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
     if (isObject(value)) return value;

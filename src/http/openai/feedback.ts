@@ -5,7 +5,7 @@ import { excerpt, GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { JsonParseFailed, parseJson } from "../../std/json.ts";
-import { readBytes } from "../exchange.ts";
+import { readBytes } from "../read-body.ts";
 import { callerOf, type Route } from "../route.ts";
 import { findOwnReceipt, settleReceipt, unknownCall } from "./own-receipt.ts";
 
@@ -25,7 +25,7 @@ export const feedbackRoutes: readonly Route[] = [
     docs: { body: "FeedbackRequest", status: "202" },
     async handle(request, { services }) {
       const caller = callerOf(request, services);
-      const body = parseBody(await readBytes(request, bodyLimitBytes));
+      const body = parseBody(await readBytes(request, services, bodyLimitBytes));
       const feedback = readFeedback(body, caller, services.clock.now());
       await record(feedback, caller, services);
       return Response.json({ call_id: feedback.callId, status: "recorded" }, { status: 202 });
