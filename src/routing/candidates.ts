@@ -1,6 +1,6 @@
 /** The distinct models behind a name, and which of them cannot serve a call, each with a reason. */
 import type { FilterReason } from "../domain/decision.ts";
-import { isObject, type Json, type JsonObject } from "../domain/json.ts";
+import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Capability, Deployment, ModelFacts } from "../domain/model.ts";
 
 export interface Candidate {
@@ -17,6 +17,20 @@ export interface Needs {
   readonly capabilities: readonly Capability[];
 }
 
+/** `toCandidates`, once per list of deployments: a name's list is the same for all of its calls. */
+export function createCandidateIndex(): (
+  deployments: readonly Deployment[],
+) => readonly Candidate[] {
+  const known = new WeakMap<readonly Deployment[], readonly Candidate[]>();
+  return (deployments) => {
+    let candidates = known.get(deployments);
+    if (candidates) return candidates;
+    candidates = toCandidates(deployments);
+    known.set(deployments, candidates);
+    return candidates;
+  };
+}
+
 export function toCandidates(deployments: readonly Deployment[]): Candidate[] {
   const byModel = Map.groupBy(deployments, ({ candidate }) => candidate);
   return [...byModel].map(([model, members]) => ({
@@ -27,31 +41,35 @@ export function toCandidates(deployments: readonly Deployment[]): Candidate[] {
 }
 
 export function toNeeds(body: JsonObject, inputTokens: number): Needs {
-  const capabilities: Capability[] = [];
-  if (Array.isArray(body["tools"]) && body["tools"].length > 0) capabilities.push("tools");
   const text = body["text"];
   const format =
     body["response_format"] ??
     body["output_format"] ??
     (isObject(text) ? text["format"] : undefined);
-  if (isObject(format) && format["type"] === "json_schema") capabilities.push("json_schema");
+  const tools = Array.isArray(body["tools"]) && body["tools"].length > 0;
+  const schema = isObject(format) && format["type"] === "json_schema";
+  let vision = false;
+  let audio = false;
   const messages = body["messages"] ?? body["input"];
-  if (Array.isArray(messages)) {
-    const types = new Set(messages.flatMap(partTypes));
-    if (imageTypes.some((type) => types.has(type))) capabilities.push("vision");
-    if (types.has("input_audio")) capabilities.push("audio");
+  for (const message of Array.isArray(messages) ? messages : []) {
+    if (!isObject(message) || !Array.isArray(message["content"])) continue;
+    for (const part of message["content"]) {
+      const type = isObject(part) ? part["type"] : undefined;
+      if (imageTypes.has(type)) vision = true;
+      else if (type === "input_audio") audio = true;
+    }
   }
+  if (!tools && !schema && !vision && !audio) return { inputTokens, capabilities: none };
+  const capabilities: Capability[] = [];
+  if (tools) capabilities.push("tools");
+  if (schema) capabilities.push("json_schema");
+  if (vision) capabilities.push("vision");
+  if (audio) capabilities.push("audio");
   return { inputTokens, capabilities };
 }
 
-const imageTypes = ["image_url", "image", "input_image"];
-
-function partTypes(message: Json): string[] {
-  if (!isObject(message) || !Array.isArray(message["content"])) return [];
-  return message["content"].flatMap((part) =>
-    isObject(part) && typeof part["type"] === "string" ? [part["type"]] : [],
-  );
-}
+const none: readonly Capability[] = [];
+const imageTypes: ReadonlySet<unknown> = new Set(["image_url", "image", "input_image"]);
 
 const missing: Readonly<Record<Capability, FilterReason | undefined>> = {
   tools: "missing_tools",
@@ -84,22 +102,47 @@ export function filterCandidates(
   isEjected: (id: string) => boolean,
   strict: boolean,
 ): readonly Candidate[] {
-  const judged = candidates.map((candidate): Candidate => {
-    const reasons = candidate.deployments.map(({ facts }) => reasonAgainst(facts, needs));
-    const [reason] = reasons;
-    if (reason && reasons.every((each) => each !== undefined)) {
-      return { ...candidate, filtered: reason };
-    }
-    if (candidate.deployments.every(({ id }) => isEjected(id))) {
-      return { ...candidate, filtered: "cooling_down" };
-    }
-    return candidate;
-  });
-  if (judged.some(({ filtered }) => !filtered) || strict) return judged;
+  const judged = judge(candidates, needs, isEjected);
+  if (judged === candidates || strict) return judged;
+  if (judged.some(({ filtered }) => !filtered)) return judged;
   const lifted = judged.map((candidate) =>
     candidate.filtered === "cooling_down" ? candidate : withoutFilter(candidate),
   );
   return lifted.some(({ filtered }) => !filtered) ? lifted : candidates;
+}
+
+/** The list itself where nothing speaks against any of them: the usual case makes no objects. */
+function judge(
+  candidates: readonly Candidate[],
+  needs: Needs,
+  isEjected: (id: string) => boolean,
+): readonly Candidate[] {
+  let judged: Candidate[] | undefined;
+  for (let i = 0; i < candidates.length; i++) {
+    const candidate = candidates[i] as Candidate;
+    const filtered = reasonToLeave(candidate, needs, isEjected);
+    if (filtered) judged ??= candidates.slice(0, i);
+    judged?.push(filtered ? { ...candidate, filtered } : candidate);
+  }
+  return judged ?? candidates;
+}
+
+function reasonToLeave(
+  { deployments }: Candidate,
+  needs: Needs,
+  isEjected: (id: string) => boolean,
+): FilterReason | undefined {
+  let reason: FilterReason | undefined;
+  let able = false;
+  let ejected = true;
+  for (const { facts, id } of deployments) {
+    const against = reasonAgainst(facts, needs);
+    reason ??= against;
+    if (!against) able = true;
+    if (ejected && !isEjected(id)) ejected = false;
+  }
+  if (!able) return reason;
+  return ejected ? "cooling_down" : undefined;
 }
 
 function withoutFilter({ model, group, deployments }: Candidate): Candidate {

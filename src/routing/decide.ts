@@ -14,6 +14,8 @@ export interface CandidateInput {
   readonly label: number;
   readonly price?: Price;
   readonly filtered?: FilterReason;
+  /** Quality of a model that the artifact does not know: `withPriors`; else it is reckoned anew. */
+  readonly prior?: number;
 }
 
 export interface DecideInput {
@@ -23,11 +25,15 @@ export interface DecideInput {
   readonly candidates: readonly CandidateInput[];
   readonly inputTokens: number;
   readonly dial: Dial;
+  /** `toSetting` of the dial, where it is at hand. */
+  readonly setting?: Setting;
 }
 
 export interface Decided {
   /** Best first; filtered ones last. */
   readonly candidates: readonly CandidateScore[];
+  /** The place of each in the input, best first, without the filtered ones. */
+  readonly order: readonly number[];
   readonly chosen: string;
   readonly reason: DecisionReason;
 }
@@ -47,12 +53,12 @@ export function toLambda({ dial }: Pick<TrainedRouter, "dial">, tradeoff: number
 }
 
 /** What the dial comes to: a λ, or one model for every query. */
-interface Setting {
+export interface Setting {
   readonly lambda: number;
   readonly fixed?: number;
 }
 
-function toSetting(router: TrainedRouter, { tradeoff, floor }: Dial): Setting {
+export function toSetting(router: TrainedRouter, { tradeoff, floor }: Dial): Setting {
   if (floor) return toFloor(router, floor);
   const nearest = router.dial[Math.round((1 - tradeoff) * (router.dial.length - 1))];
   if (nearest?.fixed !== undefined) return nearest;
@@ -89,34 +95,46 @@ function toFloor(
  * dial picks for an unknown query.
  */
 export function decide(input: DecideInput): Decided {
-  const { router, scores, dial } = input;
-  const { lambda, fixed } = toSetting(router, dial);
-  const scored = input.candidates.map((candidate) => toScore(candidate, input, lambda));
-  const ranked = scored
-    .filter((one) => !one.filtered)
-    .sort((a, b) => (b.utility ?? 0) - (a.utility ?? 0));
-  const isFixed = fixed !== undefined && putFirst(ranked, input.candidates, fixed);
-  const first = ranked[0];
+  const { router, scores, dial, candidates } = input;
+  const { lambda, fixed } = input.setting ?? toSetting(router, dial);
+  const scored: Mutable<CandidateScore>[] = [];
+  const order: number[] = [];
+  for (let i = 0; i < candidates.length; i++) {
+    const score = toScore(candidates[i] as CandidateInput, input, lambda);
+    scored.push(score);
+    if (!score.filtered) insert(order, scored, i);
+  }
+  const isFixed = fixed !== undefined && putFirst(order, candidates, fixed);
+  const first = scored[order[0] ?? -1];
   if (!first) throw new RangeError("decide needs one candidate that is not filtered");
   first.probability = 1;
+  const ranked: CandidateScore[] = [];
+  for (const i of order) ranked.push(scored[i] as CandidateScore);
+  if (ranked.length < scored.length) for (const one of scored) if (one.filtered) ranked.push(one);
   return {
-    candidates:
-      ranked.length === scored.length ? ranked : [...ranked, ...scored.filter((o) => o.filtered)],
+    candidates: ranked,
+    order,
     chosen: first.model,
     reason: isFixed ? "fixed" : scores.abstain ? "abstained" : dial.floor ? "floor" : "utility",
   };
 }
 
+/** Puts the newest score where its utility belongs; equals stay in their order. */
+function insert(order: number[], scored: readonly CandidateScore[], at: number): void {
+  const utility = scored[at]?.utility ?? 0;
+  let to = order.length;
+  while (to > 0 && (scored[order[to - 1] as number]?.utility ?? 0) < utility) to--;
+  order.push(at);
+  for (let i = order.length - 1; i > to; i--) order[i] = order[i - 1] as number;
+  order[to] = at;
+}
+
 /** False where the model of that label is no candidate, or filtered: utility decides then. */
-function putFirst(
-  ranked: CandidateScore[],
-  candidates: readonly CandidateInput[],
-  label: number,
-): boolean {
-  const wanted = candidates.find((one) => one.label === label && !one.filtered);
-  const at = ranked.findIndex((one) => one.model === wanted?.model);
+function putFirst(order: number[], candidates: readonly CandidateInput[], label: number): boolean {
+  const wanted = candidates.findIndex((one) => one.label === label && !one.filtered);
+  const at = order.indexOf(wanted);
   if (at < 0) return false;
-  ranked.unshift(...ranked.splice(at, 1));
+  order.unshift(...order.splice(at, 1));
   return true;
 }
 
@@ -125,14 +143,16 @@ function toScore(
   input: DecideInput,
   lambda: number,
 ): Mutable<CandidateScore> {
-  const { router, scores, inputTokens } = input;
+  const { router, scores } = input;
   const { model, group, label } = candidate;
   if (candidate.filtered) return { model, group, filtered: candidate.filtered, probability: 0 };
   const known = label >= 0;
-  const quality = known ? (scores.quality[label] as number) : priorQuality(candidate, input);
+  const quality = known
+    ? (scores.quality[label] as number)
+    : (candidate.prior ?? priorQuality(candidate, input));
   const outputTokens = known ? (scores.outputTokens[label] as number) : Number.NaN;
   const latencyMs = known ? (scores.latencyMs[label] as number) : Number.NaN;
-  const costUsd = predictCost(candidate, { router, scores, inputTokens, outputTokens });
+  const costUsd = predictCost(candidate, input, outputTokens);
   // Plain assignments: spreads of conditional fields cost more than all the rest of a decision.
   const score: Mutable<CandidateScore> = {
     model,
@@ -157,12 +177,8 @@ const usualOutputTokens = 256;
 /** The operator's price where there is one; else what the model cost on the training data. */
 function predictCost(
   { price, label }: CandidateInput,
-  {
-    router,
-    scores,
-    inputTokens,
-    outputTokens,
-  }: Pick<DecideInput, "router" | "scores" | "inputTokens"> & { readonly outputTokens: number },
+  { router, scores, inputTokens }: DecideInput,
+  outputTokens: number,
 ): number {
   if (price) {
     const output = Number.isFinite(outputTokens) ? outputTokens : usualOutputTokens;
@@ -174,12 +190,25 @@ function predictCost(
   return Number.isFinite(seen) ? seen : router.costRefUsd;
 }
 
+/** The candidates with their priors, which no query changes: once, not per decision. */
+export function withPriors(
+  router: TrainedRouter,
+  candidates: readonly CandidateInput[],
+): readonly CandidateInput[] {
+  return candidates.map((one) =>
+    one.label >= 0 ? one : { ...one, prior: priorQuality(one, { router, candidates }) },
+  );
+}
+
 /**
  * What to think of a model that the artifact does not know: what known ones of its price are worth,
  * by a line through (log price, mean quality) of this call's known candidates, kept within what they
  * reach; their mean where prices say nothing.
  */
-function priorQuality({ price }: CandidateInput, { router, candidates }: DecideInput): number {
+function priorQuality(
+  { price }: CandidateInput,
+  { router, candidates }: Pick<DecideInput, "router" | "candidates">,
+): number {
   const known = candidates.filter((one) => one.label >= 0 && toLogPrice(one.price) !== undefined);
   const at = toLogPrice(price);
   const qualities = known.map(({ label }) => router.labelQuality[label] as number);

@@ -6,11 +6,11 @@ import { createFeatureExtractor, featureSchema } from "../embedding/features.ts"
 import { shapeNames } from "../embedding/shape.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { loadFeaturizer } from "./featurizer.ts";
-import { loadOutlook } from "./outlook.ts";
+import { loadOutlook, type Outlook } from "./outlook.ts";
 import { parseRouterFile, type RouterFile, routerPaths } from "./router-format.ts";
 import { decodeSafetensors, type Tensors, takeF32 } from "./safetensors.ts";
 import { findStrategy, strategyNames } from "./strategies/registry.ts";
-import type { OpenOnnx, Scorer, Scores } from "./strategies/strategy.ts";
+import type { OpenOnnx, Scores } from "./strategies/strategy.ts";
 import type {
   ArtifactFiles,
   ArtifactIdentity,
@@ -49,20 +49,50 @@ export async function loadRouter(
   const labelQuality = takeF32(tensors, "router.quality", [m]);
   const extractor = createFeatureExtractor(options.embedder);
   const x = new Float32Array(shape.d);
+  const tempered = new Float32Array(m);
+  const sync = scorer.sync && options.embedder.sync;
 
   function scoreFeatures(features: RawFeatures): QueryScores | Promise<QueryScores> {
     checkFeatures(features, file);
-    const kept = featurizer.apply(features, x);
-    const { novelty, ...predicted } = outlook(x, kept);
-    const finish = (scores: Scores): QueryScores => ({
-      features,
-      ...predicted,
-      novelty,
-      ...temper(scores, scorer, labelQuality, file.shrink * (1 - novelty)),
-      abstain: novelty >= 1,
-    });
+    const predicted = outlook(x, featurizer.apply(features, x));
     const scores = scorer.score(x);
+    if (sync) return toScores(features, predicted, scores as Scores, tempered);
+    // The next query may come before this one is read: it gets arrays of its own.
+    const kept = copyOutlook(predicted);
+    const finish = (late: Scores) => {
+      const own = { ...late, uncertainty: late.uncertainty.slice() };
+      return toScores(features, kept, own, new Float32Array(m));
+    };
     return scores instanceof Promise ? scores.then(finish) : finish(scores);
+  }
+
+  /**
+   * Draws predictions to the global table: by the cross-validated factor, and further the less the
+   * query is like the training data. A novel query is so routed as if nothing had been learnt of it.
+   */
+  function toScores(
+    features: RawFeatures,
+    { outputTokens, costUsd, latencyMs, novelty }: Outlook,
+    { quality, uncertainty, neighbours }: Scores,
+    to: Float32Array,
+  ): QueryScores {
+    const factor = file.shrink * (1 - novelty);
+    for (let j = 0; j < m; j++) {
+      const mean = labelQuality[j] as number;
+      const drawn = mean + factor * ((quality[j] as number) - mean);
+      to[j] = scorer.constant ? (quality[j] as number) : Math.max(0, Math.min(1, drawn));
+    }
+    return {
+      features,
+      quality: to,
+      uncertainty,
+      outputTokens,
+      costUsd,
+      latencyMs,
+      novelty,
+      abstain: novelty >= 1,
+      ...(neighbours && { neighbours }),
+    };
   }
 
   return {
@@ -81,7 +111,7 @@ export async function loadRouter(
         ...(point.fixed === undefined ? {} : { fixed: point.fixed }),
       }))
       .sort((a, b) => a.lambda - b.lambda),
-    sync: scorer.sync && options.embedder.sync,
+    sync,
     score(query) {
       const features = extractor.extract(query);
       return features instanceof Promise ? features.then(scoreFeatures) : scoreFeatures(features);
@@ -91,19 +121,13 @@ export async function loadRouter(
   };
 }
 
-/**
- * Draws predictions to the global table: by the cross-validated factor, and further the less the
- * query is like the training data. A novel query is so routed as if nothing had been learnt of it.
- */
-function temper(scores: Scores, scorer: Scorer, table: Float32Array, factor: number) {
-  if (scorer.constant) return scores;
-  const quality = new Float32Array(table.length);
-  for (let j = 0; j < quality.length; j++) {
-    const mean = table[j] as number;
-    const drawn = mean + factor * ((scores.quality[j] as number) - mean);
-    quality[j] = Math.max(0, Math.min(1, drawn));
-  }
-  return { ...scores, quality };
+function copyOutlook({ outputTokens, costUsd, latencyMs, novelty }: Outlook): Outlook {
+  return {
+    outputTokens: outputTokens.slice(),
+    costUsd: costUsd.slice(),
+    latencyMs: latencyMs.slice(),
+    novelty,
+  };
 }
 
 function unknownAsNaN(values: Float32Array): Float32Array {

@@ -18,7 +18,7 @@ export const outlookTargets = ["tokens", "cost", "latency"] as const;
 export type OutlookTarget = (typeof outlookTargets)[number];
 
 /**
- * The outlook of x. `kept` is the featurizer's: the share of the query's words that its projection
+ * The outlook of x, in arrays that the next one overwrites. `kept` is the featurizer's: the share of the query's words that its projection
  * holds, which scales the similarity down for words never seen.
  */
 export function loadOutlook(
@@ -55,15 +55,17 @@ export function loadOutlook(
   const near = kernels.f32(nearAt, clusters);
 
   /** e^(prediction), within what was seen in training. */
-  function read(at: number): Float32Array {
-    const values = new Float32Array(m);
+  function read(at: number, values: Float32Array): void {
     for (let j = 0; j < m; j++) {
       const row = at * m + j;
       const value = Math.min(high[row] as number, Math.max(low[row] as number, out[row] as number));
       values[j] = known[row] === 1 ? Math.exp(value) : Number.NaN;
     }
-    return values;
   }
+
+  const outputTokens = new Float32Array(m);
+  const costUsd = new Float32Array(m);
+  const latencyMs = new Float32Array(m);
 
   return (x, kept) => {
     input.set(x);
@@ -73,10 +75,13 @@ export function loadOutlook(
     for (let c = 0; c < clusters; c++) {
       if ((near[c] as number) > similarity) similarity = near[c] as number;
     }
+    read(0, outputTokens);
+    read(1, costUsd);
+    read(2, latencyMs);
     return {
-      outputTokens: read(0),
-      costUsd: read(1),
-      latencyMs: read(2),
+      outputTokens,
+      costUsd,
+      latencyMs,
       novelty: toNovelty(toSimilarity(similarity, kept), novelty),
     };
   };

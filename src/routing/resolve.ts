@@ -61,8 +61,32 @@ export function createResolveTable(settings: ResolveSettings): ResolveTable {
   }
   patterns.sort((a, b) => b.name.length - a.name.length || stars(a.name) - stars(b.name));
   const derived = createLru<string, Resolution>(derivedLimit);
+  /** By name and operation: few, and always the same object, so that what is kept of it stays. */
+  const automatic = new Map<string, Resolution | undefined>();
+  const fitted = new WeakMap<Resolution, Map<Operation, Resolution>>();
 
-  function findAuto(name: string, operation: Operation = "chat"): Resolution | undefined {
+  function findAuto(name: string, operation?: Operation): Resolution | undefined {
+    if (!Object.hasOwn(autoModels, name)) return undefined;
+    const key = `${operation ?? ""} ${name}`;
+    if (!automatic.has(key)) automatic.set(key, gather(name, operation));
+    return automatic.get(key);
+  }
+
+  function fit(found: Resolution, operation: Operation): Resolution {
+    if (found.deployments.every((deployment) => isFor(deployment, operation))) return found;
+    let known = fitted.get(found);
+    if (!known) {
+      known = new Map();
+      fitted.set(found, known);
+    }
+    let one = known.get(operation);
+    if (one) return one;
+    one = toFit(found, operation);
+    known.set(operation, one);
+    return one;
+  }
+
+  function gather(name: string, operation: Operation = "chat"): Resolution | undefined {
     const auto = Object.hasOwn(autoModels, name) ? autoModels[name] : undefined;
     if (!auto) return undefined;
     const wanted = auto.candidates ?? [...exact.keys()];
@@ -119,9 +143,8 @@ export function createResolveTable(settings: ResolveSettings): ResolveTable {
  * The deployments meant for an operation. Where the catalog knows of none its word is set aside (it
  * may be out of date, and the provider knows best); the operator's word holds.
  */
-function fit(found: Resolution, operation: Operation): Resolution {
+function toFit(found: Resolution, operation: Operation): Resolution {
   const { deployments } = found;
-  if (deployments.every((deployment) => isFor(deployment, operation))) return found;
   const meant = deployments.filter((deployment) => isFor(deployment, operation));
   const open = deployments.filter(({ operationFrom }) => operationFrom !== "operator");
   return { ...found, deployments: meant.length > 0 ? meant : open };

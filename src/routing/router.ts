@@ -6,11 +6,12 @@ import type { CandidateScore, Decision, DecisionReason, Dial } from "../domain/d
 import { GatewayError } from "../domain/errors.ts";
 import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
 import type { JsonObject } from "../domain/json.ts";
-import { type Deployment, withoutPrefix } from "../domain/model.ts";
+import type { Deployment } from "../domain/model.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Balancer } from "./balancers/balancer.ts";
-import { type Candidate, filterCandidates, toCandidates, toNeeds } from "./candidates.ts";
-import { type Decided, decide, toLambda } from "./decide.ts";
+import { type Candidate, createCandidateIndex, filterCandidates, toNeeds } from "./candidates.ts";
+import { type CandidateInput, type Decided, decide, toLambda, toSetting } from "./decide.ts";
+import { createLearnedViews, type Option } from "./learned-view.ts";
 import type { Pool } from "./pool.ts";
 import { estimateInputTokens, hasAnswer, toRoutingQuery } from "./query-text.ts";
 import type { Resolution } from "./resolve.ts";
@@ -49,13 +50,6 @@ export interface RankRequest {
   readonly session?: { readonly key: string; readonly explicit: boolean };
 }
 
-/** Deployments to try, in order of preference; within one, the balancer chooses. */
-export interface Option {
-  readonly group: string;
-  readonly deployments: readonly Deployment[];
-  readonly balancer: Balancer;
-}
-
 export interface Ranking {
   readonly options: readonly Option[];
   /** The first deployment, already picked: where a balancer alone decides, the pick is the decision. */
@@ -84,7 +78,8 @@ export interface RouterParts {
 
 export function createRouter(parts: RouterParts): Router {
   const { options, slot, pool, sessions, clock } = parts;
-  const labelsOf = createLabelIndex(options.labelMapping);
+  const candidatesOf = createCandidateIndex();
+  const viewOf = createLearnedViews(options);
 
   function rank(request: RankRequest): Ranking | Promise<Ranking> {
     const startUs = clock.monotonicUs();
@@ -92,14 +87,15 @@ export function createRouter(parts: RouterParts): Router {
     const only = deployments.length === 1 ? deployments[0] : undefined;
     if (only && !options.strictFilters) return rankOnly(only, request, startUs);
     const inputTokens = estimateInputTokens(request.body);
+    const all = candidatesOf(deployments);
     const candidates = filterCandidates(
-      toCandidates(deployments),
+      all,
       toNeeds(request.body, inputTokens),
       pool.isEjected,
       options.strictFilters,
     );
     assertSomeServe(candidates, request);
-    const state: RankState = { request, candidates, inputTokens, startUs };
+    const state: RankState = { request, all, candidates, inputTokens, startUs };
     if (request.pinned) return rankStatically(state, "sticky");
     const learns = options.learned && request.chat && !request.balancer;
     const lease = learns ? slot.acquire() : undefined;
@@ -108,7 +104,7 @@ export function createRouter(parts: RouterParts): Router {
     try {
       const scored = lease.router.score(query);
       if (!(scored instanceof Promise)) {
-        const ranking = rankByScores({ ...state, query }, lease.router, scored);
+        const ranking = rankByScores(state, query, lease.router, scored);
         lease.release();
         return ranking;
       }
@@ -129,7 +125,7 @@ export function createRouter(parts: RouterParts): Router {
   ): Promise<Ranking> {
     try {
       const scores = await within(scored, options.decisionTimeoutMs, clock);
-      return rankByScores({ ...state, query }, router, scores);
+      return rankByScores(state, query, router, scores);
     } catch (thrown) {
       if (thrown instanceof GatewayError) throw thrown;
       parts.onRouterFailure(thrown);
@@ -193,77 +189,62 @@ export function createRouter(parts: RouterParts): Router {
     };
   }
 
-  function rankByScores(state: LearnedState, router: TrainedRouter, scores: QueryScores): Ranking {
-    const { request, candidates, inputTokens, startUs, query } = state;
-    const dial = { ...options.dial, ...request.dial };
-    const labels = labelsOf(router);
+  function rankByScores(
+    state: RankState,
+    query: RoutingQuery,
+    router: TrainedRouter,
+    scores: QueryScores,
+  ): Ranking {
+    const { request, all, candidates, inputTokens, startUs } = state;
+    const view = viewOf(router, all);
+    const dial = request.dial ? { ...options.dial, ...request.dial } : options.dial;
     const decided = decide({
       router,
       scores,
       inputTokens,
       dial,
-      candidates: candidates.map(({ model, group, filtered, deployments }) => {
-        const price = deployments[0]?.facts.price;
-        return {
-          model,
-          group,
-          label: labels(model),
-          ...(price ? { price } : {}),
-          ...(filtered ? { filtered } : {}),
-        };
-      }),
+      candidates: candidates === all ? view.inputs : withFilters(view.inputs, candidates),
+      setting: request.dial ? toSetting(router, dial) : view.setting,
     });
-    const { order, reason } = stick(state, decided, router, dial);
-    const byModel = new Map(candidates.map((candidate) => [candidate.model, candidate]));
-    const list = order.flatMap(({ model, filtered }): Option[] => {
-      const candidate = filtered ? undefined : byModel.get(model);
-      if (!candidate) return [];
-      const { group, deployments } = candidate;
-      return [{ group, deployments, balancer: options.balancer }];
-    });
+    const kept = stick(state, decided, router, dial);
+    const list: Option[] = [];
+    if (kept >= 0) list.push(view.options[kept] as Option);
+    for (const i of decided.order) if (i !== kept) list.push(view.options[i] as Option);
     const first = firstOf(list, state);
     if (!first) {
-      const all = list.flatMap(({ deployments }) => deployments);
-      throw noDeployment(request.resolution.group, pool.retryAfterS(all));
+      const deployments = list.flatMap((option) => option.deployments);
+      throw noDeployment(request.resolution.group, pool.retryAfterS(deployments));
     }
-    const { name, version } = router.identity;
-    return {
-      options: list,
-      first,
-      inputTokens,
-      query,
-      features: scores.features,
-      decision: {
-        strategy: router.strategy,
-        artifact: `${name}@${version}`,
-        reason,
-        candidates: order,
-        chosen: first.candidate,
-        dial,
-        novelty: scores.novelty,
-        ...(scores.neighbours ? { neighbours: scores.neighbours } : {}),
-        decisionUs: clock.monotonicUs() - startUs,
-      },
+    const decision: Mutable<Decision> = {
+      strategy: router.strategy,
+      artifact: view.artifact,
+      reason: kept >= 0 ? "sticky" : decided.reason,
+      candidates: kept >= 0 ? keepFirst(decided.candidates, all[kept]?.model) : decided.candidates,
+      chosen: first.candidate,
+      dial,
+      novelty: scores.novelty,
+      decisionUs: 0,
     };
+    if (scores.neighbours) decision.neighbours = scores.neighbours;
+    decision.decisionUs = clock.monotonicUs() - startUs;
+    return { options: list, first, inputTokens, query, features: scores.features, decision };
   }
 
-  /** Keeps a conversation's model unless the gain beats the prompt cache that a change would lose. */
-  function stick(state: LearnedState, decided: Decided, router: TrainedRouter, dial: Dial) {
-    const plain = { order: decided.candidates, reason: decided.reason };
+  /**
+   * Keeps a conversation's model unless the gain beats the prompt cache that a change would lose.
+   * Gives its place among the candidates, or −1 where the decision stands.
+   */
+  function stick(state: RankState, decided: Decided, router: TrainedRouter, dial: Dial): number {
     const session = sessionOf(state.request);
-    if (!session || session.model === decided.chosen) return plain;
-    const kept = decided.candidates.find(({ model }) => model === session.model);
+    if (!session || session.model === decided.chosen) return -1;
+    const at = state.all.findIndex(({ model }) => model === session.model);
+    if (!decided.order.includes(at)) return -1;
     const [best] = decided.candidates;
-    if (!kept || kept.filtered || !best) return plain;
-    const gain = (best.utility ?? 0) - (kept.utility ?? 0);
-    const candidate = state.candidates.find(({ model }) => model === session.model);
-    const lost = lostCacheUsd(candidate, session);
+    const kept = decided.candidates.find(({ model }) => model === session.model);
+    const gain = (best?.utility ?? 0) - (kept?.utility ?? 0);
+    const lost = lostCacheUsd(state.all[at], session);
     const priced = toLambda(router, dial.tradeoff) * (lost / (router.costRefUsd || 1));
-    if (gain > switchingMargin + priced) return plain;
-    const order = decided.candidates.map((each) =>
-      each.filtered ? each : { ...each, probability: each.model === kept.model ? 1 : 0 },
-    );
-    return { order: chosenFirst(order, kept.model), reason: "sticky" as DecisionReason };
+    return gain > switchingMargin + priced ? -1 : at;
   }
 
   function sessionOf(request: RankRequest): Session | undefined {
@@ -306,13 +287,34 @@ export function createRouter(parts: RouterParts): Router {
 
 interface RankState {
   readonly request: RankRequest;
+  /** As configured, and as judged for this call: the same list where none is filtered. */
+  readonly all: readonly Candidate[];
   readonly candidates: readonly Candidate[];
   readonly inputTokens: number;
   readonly startUs: number;
 }
 
-interface LearnedState extends RankState {
-  readonly query: RoutingQuery;
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function withFilters(
+  inputs: readonly CandidateInput[],
+  candidates: readonly Candidate[],
+): readonly CandidateInput[] {
+  return inputs.map((input, i) => {
+    const filtered = candidates[i]?.filtered;
+    return filtered ? { ...input, filtered } : input;
+  });
+}
+
+/** A conversation's model in front, chosen for certain. */
+function keepFirst(
+  scores: readonly CandidateScore[],
+  model: string | undefined,
+): readonly CandidateScore[] {
+  const sure = scores.map((each) =>
+    each.filtered ? each : { ...each, probability: each.model === model ? 1 : 0 },
+  );
+  return model === undefined ? sure : chosenFirst(sure, model);
 }
 
 function chosenFirst(scores: readonly CandidateScore[], chosen: string): CandidateScore[] {
@@ -363,24 +365,7 @@ export function noDeployment(group: string, retryAfterS: number): GatewayError {
   );
 }
 
-/** Label number of a candidate: by its name, without its prefix, by `label_mapping`; −1: unknown. */
-function createLabelIndex(mapping: Readonly<Record<string, string>>) {
-  const cache = new WeakMap<TrainedRouter, (model: string) => number>();
-  return (router: TrainedRouter) => {
-    const known = cache.get(router);
-    if (known) return known;
-    const numbers = new Map(router.labels.map((label, number) => [label, number]));
-    const mapped = new Map<string, number>();
-    for (const [label, model] of Object.entries(mapping)) {
-      const number = numbers.get(label);
-      if (number !== undefined) mapped.set(model, number);
-    }
-    const find = (model: string) =>
-      numbers.get(model) ?? numbers.get(withoutPrefix(model)) ?? mapped.get(model) ?? -1;
-    cache.set(router, find);
-    return find;
-  };
-}
+export type { Option };
 
 function within<T>(promise: Promise<T>, limitMs: number, clock: Clock): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -15,6 +15,7 @@ export interface ArtifactIdentity {
   readonly sha256: string;
 }
 
+/** The arrays of a router that answers at once are its own: its next answer overwrites them. */
 export interface QueryScores {
   readonly features: RawFeatures;
   /** Per label, in the order of `labels`. */

@@ -84,12 +84,13 @@ export const ensemble = defineStrategy({
 type Table = (x: Float32Array) => Float32Array;
 
 function average(members: readonly Scorer[], tables: readonly Table[], m: number): Scorer {
+  const quality = new Float32Array(m);
+  const unknown = new Float32Array(m).fill(Number.NaN);
   return {
     sync: true,
     score(x) {
       // All members answer at once; their contract allows a promise that they never give.
       const scored = members.map((member) => member.score(x) as Scores);
-      const quality = new Float32Array(m);
       const parts = scored.length + 1;
       for (let j = 0; j < m; j++) {
         let sum = 0;
@@ -106,7 +107,7 @@ function average(members: readonly Scorer[], tables: readonly Table[], m: number
       const [first] = scored;
       return {
         quality,
-        uncertainty: first?.uncertainty ?? new Float32Array(m).fill(Number.NaN),
+        uncertainty: first?.uncertainty ?? unknown,
         ...(first?.neighbours ? { neighbours: first.neighbours } : {}),
       };
     },

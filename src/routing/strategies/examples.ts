@@ -67,3 +67,8 @@ export function takeRows(examples: Examples, keep: (row: number) => boolean): Ex
 export function clampShare(value: number): number {
   return Math.max(0, Math.min(1, value));
 }
+
+/** In place. */
+export function clampShares(values: Float32Array): void {
+  for (let i = 0; i < values.length; i++) values[i] = clampShare(values[i] as number);
+}

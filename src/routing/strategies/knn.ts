@@ -148,6 +148,8 @@ function loadKnn(
   const usedAt = kernels.alloc(m * 4);
   const used = kernels.f32(usedAt, m);
   const massOfBin = new Float64Array(bins);
+  const quality = new Float32Array(m);
+  const uncertainty = new Float32Array(m);
 
   /**
    * The nearest prototypes that together stand for the wanted rows, to `found` and `factor`; those
@@ -199,8 +201,6 @@ function loadKnn(
       kernels.projectSparseF32(sumsAt, foundAt, factorAt, count, m, qualityAt);
       if (complete) used.fill(priorRows + massOf(count));
       else kernels.projectSparseF32(weightsAt, foundAt, factorAt, count, m, usedAt);
-      const quality = new Float32Array(m);
-      const uncertainty = new Float32Array(m);
       for (let j = 0; j < m; j++) {
         const rowsUsed = used[j] as number;
         const q = clampShare((gathered[j] as number) / rowsUsed);

@@ -7,7 +7,7 @@
 import { Type } from "@sinclair/typebox";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { f32, takeF32 } from "../safetensors.ts";
-import { assignFolds, centredQuality, clampShare, meanQuality } from "./examples.ts";
+import { assignFolds, centredQuality, clampShares, meanQuality } from "./examples.ts";
 import { fitRidge, fitRidgeByFolds } from "./ridge.ts";
 import { defineStrategy, type Fitted, type Scorer, type ScorerShape } from "./strategy.ts";
 
@@ -59,12 +59,14 @@ export function loadLinear(
   const input = kernels.f32(xAt, d);
   const outAt = kernels.alloc(m * 4);
   const out = kernels.f32(outAt, m);
+  const scores = { quality: out, uncertainty: new Float32Array(m).fill(Number.NaN) };
   return {
     sync: true,
     score(x) {
       input.set(x);
       kernels.matvecF32(wAt, xAt, biasAt, outAt, m, d);
-      return { quality: out.map(clampShare), uncertainty: new Float32Array(m).fill(Number.NaN) };
+      clampShares(out);
+      return scores;
     },
     close: () => undefined,
   };

@@ -13,7 +13,7 @@ import { createDenseRunner, denseBytes } from "../../kernels/dense-network.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { toDenseNetwork, writeDenseOnnx } from "../../kernels/onnx-dense.ts";
 import { readOnnx } from "../../kernels/onnx-format.ts";
-import { clampShare } from "./examples.ts";
+import { clampShare, clampShares } from "./examples.ts";
 import {
   defineStrategy,
   type Fitted,
@@ -95,7 +95,9 @@ export async function loadMlp(
     sync: true,
     score(x) {
       runner.input.set(x);
-      return { quality: runner.run().map(clampShare), uncertainty };
+      const quality = runner.run();
+      clampShares(quality);
+      return { quality, uncertainty };
     },
     close: () => undefined,
   };

@@ -44,7 +44,10 @@ export interface FitContext {
   readonly progress: (share: number) => void;
 }
 
-/** Scores of one query, per model in the order of `Examples.models`. */
+/**
+ * Scores of one query, per model in the order of `Examples.models`. A scorer that answers at once
+ * may overwrite them with its next answer.
+ */
 export interface Scores {
   /** m, in [0, 1]. */
   readonly quality: Float32Array;

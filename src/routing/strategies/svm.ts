@@ -14,7 +14,7 @@ import { cholesky } from "../../std/matrix.ts";
 import { type Random, shuffle } from "../../std/random.ts";
 import { f32, takeF32 } from "../safetensors.ts";
 import { findClusters } from "./clusters.ts";
-import { centredQuality, clampShare, meanQuality } from "./examples.ts";
+import { centredQuality, clampShares, meanQuality } from "./examples.ts";
 import {
   defineStrategy,
   type Examples,
@@ -293,12 +293,14 @@ export function loadSvm(
   const input = kernels.f32(xAt, inputs);
   const outAt = kernels.alloc(m * 4);
   const out = kernels.f32(outAt, m);
+  const scores = { quality: out, uncertainty: new Float32Array(m).fill(Number.NaN) };
   return {
     sync: true,
     score(x) {
       input.set(evaluate(x));
       kernels.matvecF32(wAt, xAt, biasAt, outAt, m, inputs);
-      return { quality: out.map(clampShare), uncertainty: new Float32Array(m).fill(Number.NaN) };
+      clampShares(out);
+      return scores;
     },
     close: () => undefined,
   };
