@@ -2,7 +2,13 @@
 import { isLoopback } from "./config/check.ts";
 import type { Config, Finding } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
-import { type ConfigReloader, createConfigReloader } from "./config/reload.ts";
+import {
+  type ConfigReloader,
+  createConfigReloader,
+  type ReloadCause,
+  type ReloadStatus,
+  type SyncStatus,
+} from "./config/reload.ts";
 import { callerDialects, dialects } from "./dialects/registry.ts";
 import { GatewayError } from "./domain/errors.ts";
 import type { Deployment } from "./domain/model.ts";
@@ -43,6 +49,7 @@ import { createMemoryIdempotencyStore } from "./storage/memory/idempotency-store
 import type { GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
+import { tellReload } from "./telemetry/tell-reload.ts";
 
 export interface GatewayOptions {
   readonly config: Config;
@@ -59,6 +66,10 @@ export interface GatewayOptions {
   /** Writes a line of the log, its end included. */
   readonly log: Omit<LogOptions, "clock">;
   readonly outbound: Outbound;
+  /** How changes of the configuration are noticed; for those who ask. */
+  readonly sync?: () => SyncStatus;
+  /** Told after every reload, with who asked for it. */
+  readonly onReload?: (status: ReloadStatus, cause: ReloadCause) => void;
   readonly slowRoutes: (gateway: Omit<Gateway, "url" | "port">) => Promise<SlowRoutes>;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -71,6 +82,7 @@ export interface Gateway {
   readonly responses: Responses;
   readonly slot: SwappableSlot;
   readonly reloader: ConfigReloader;
+  readonly sync: (() => SyncStatus) | undefined;
   readonly telemetry: GatewayTelemetry;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
@@ -126,6 +138,10 @@ function assemble(
       shared.idempotency.limitTo(config.routeiq.idempotency);
       shared.pool.keep(services.table.deployments);
     },
+    onReload(status) {
+      tellReload(status, telemetry);
+      options.onReload?.(status, status.lastCause ?? "api");
+    },
     clock,
   });
   const { activity, connections } = shared;
@@ -135,6 +151,7 @@ function assemble(
     responses: createResponses(observation.responses, clock),
     slot,
     reloader,
+    sync: options.sync,
     telemetry,
     events,
     onLoopback: isLoopback(options.host),

@@ -321,7 +321,7 @@ describe("mocks", () => {
     expect(it.seen.length).toBe(0);
     const receipt = await findReceipt(id, it.services);
     expect(receipt?.costMicroUsd).toBe(0);
-    expect(it.services.rows.at(-1)).not.toHaveProperty("queryHash"); // nothing to learn from
+    expect(it.services.rows.at(-1)).not.toHaveProperty("unread"); // nothing to learn from
   });
 
   test("a stream, in the caller's dialect", async () => {

@@ -1,11 +1,8 @@
 /** `routeiq config check`. */
-import { existsSync } from "node:fs";
-import { checkConfig } from "../config/check.ts";
-import { loadConfig } from "../config/load.ts";
 import { showFinding } from "../config/report.ts";
 import { toDeployments } from "../providers/deployments.ts";
-import { knownNames } from "../routing/known-names.ts";
 import { defineCommand } from "./command.ts";
+import { createConfigSource } from "./config-source.ts";
 
 export const configCheckCommand = defineCommand({
   name: "config check",
@@ -18,12 +15,7 @@ export const configCheckCommand = defineCommand({
   example: "routeiq config check config.yaml --strict",
   async run({ args, flags, out, env }) {
     const named = args[0] ?? flags["config"];
-    const loaded = await loadConfig({
-      path: typeof named === "string" ? named : undefined,
-      cwd: process.cwd(),
-      env,
-    });
-    const checked = checkConfig(loaded, { known: knownNames, exists: existsSync });
+    const checked = await createConfigSource(named, env).load();
     const { config } = checked;
     const rows = config ? toDeployments(config, { env, factsOf: () => ({}) }).findings : [];
     const findings = [...checked.findings, ...rows];

@@ -1,36 +1,45 @@
 /** What `serve` does once the process is as it should be: load, check, start, wait, drain. */
-import { existsSync } from "node:fs";
-import { checkConfig, refuseOpenBind } from "../config/check.ts";
+import { refuseOpenBind } from "../config/check.ts";
 import type { Config } from "../config/config.ts";
-import { type Loaded, loadConfig } from "../config/load.ts";
+import type { Loaded } from "../config/load.ts";
+import type { ReloadStatus } from "../config/reload.ts";
 import { showFinding } from "../config/report.ts";
-import { GatewayError } from "../domain/errors.ts";
+import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../gateway.ts";
-import { knownNames } from "../routing/known-names.ts";
 import { createOutbound } from "../security/outbound.ts";
+import { systemClock } from "../std/clock.ts";
 import { version } from "../std/version.ts";
 import { isLogLevel } from "../telemetry/log.ts";
 import type { CommandContext } from "./command.ts";
+import { type ConfigSource, createConfigSource } from "./config-source.ts";
 import { withSimulatedModels } from "./demo/simulated-config.ts";
 import type { SimulatedProviders } from "./demo/simulated-providers.ts";
+import { createConfigFollower } from "./follow-config.ts";
 import { UsageError } from "./parse.ts";
 import { type Place, readPlace } from "./place.ts";
-import { maxWorkers, parentGone, startWorkers, workerName } from "./workers.ts";
+import { maxWorkers, parentGone, startWorkers, type Workers, workerName } from "./workers.ts";
 
 export async function serve(context: CommandContext): Promise<number> {
   const { flags, env, out } = context;
   const isWorker = env[workerName] !== undefined;
   const place = readPlace(context);
   const workerCount = isWorker ? 1 : readWorkers(context, place);
+  let workers: Workers | undefined;
   const simulation = createSimulation();
-  const load = async () => simulation.complete(await loadChecked(flags["config"], env));
-  const { config, findings } = await load();
+  const source = createConfigSource(flags["config"], env, place.dataDir);
+  const { config, findings } = await simulation.complete(await source.load());
   for (const finding of findings) out.note(showFinding(finding));
   if (!config) {
     out.note("routeiq: the configuration is refused; nothing was started.");
     return 1;
   }
   assertMayBind(place.host, config);
+  await keepCopies(source, out);
+  const follower = createConfigFollower(source, config.routeiq.reload, systemClock);
+  const load = async () => {
+    await follower.settle();
+    return simulation.complete(await source.load());
+  };
   const gateway = await start({
     config,
     findings,
@@ -45,18 +54,25 @@ export async function serve(context: CommandContext): Promise<number> {
       proxied: namesProxy(env),
     }),
     log: toLogOptions(env),
+    sync: follower.status,
+    onReload(status, cause) {
+      for (const line of reloadLines(status)) out.note(line);
+      if (status.lastOutcome === "applied") void keepCopies(source, out);
+      // A worker's news is the whole gateway's: the first process tells all.
+      if (cause === "api" && isWorker) process.kill(process.ppid, "SIGHUP");
+      else if (cause === "api" || cause === "signal") workers?.reload();
+    },
     slowRoutes: async (inner) => (await import("../http/slow-routes.ts")).createSlowRoutes(inner),
   });
   const words = process.argv.slice(2);
-  const workers = workerCount > 1 ? startWorkers(workerCount - 1, words, context) : undefined;
+  workers = workerCount > 1 ? startWorkers(workerCount - 1, words, context) : undefined;
   for (const line of banner(gateway, config, place.dataDir)) out.line(line);
-  const onHangup = () => {
-    void reload(gateway, context);
-    workers?.reload();
-  };
+  follower.start(gateway.reloader);
+  const onHangup = () => void gateway.reloader.reload("signal");
   process.on("SIGHUP", onHangup);
   await aborted(isWorker ? AbortSignal.any([context.signal, parentGone()]) : context.signal);
   process.off("SIGHUP", onHangup);
+  follower.close();
   await Promise.all([stop(gateway, context), workers?.stop()]);
   await simulation.close();
   return 0;
@@ -109,16 +125,13 @@ function toLogOptions(env: CommandContext["env"]): GatewayOptions["log"] {
   };
 }
 
-async function loadChecked(
-  path: CommandContext["flags"][string],
-  env: CommandContext["env"],
-): Promise<Loaded> {
-  const loaded = await loadConfig({
-    path: typeof path === "string" ? path : undefined,
-    cwd: process.cwd(),
-    env,
-  });
-  return checkConfig(loaded, { known: knownNames, exists: existsSync });
+/** A copy that cannot be written is told, and done without. */
+async function keepCopies({ remote }: ConfigSource, out: CommandContext["out"]): Promise<void> {
+  try {
+    await remote.keep();
+  } catch (thrown) {
+    out.note(`routeiq: no copy of the configuration is kept: ${toGatewayError(thrown).message}`);
+  }
 }
 
 /** Whoever can reach an open gateway spends its owner's money. */
@@ -171,15 +184,14 @@ function banner(gateway: Gateway, config: Config, dataDir: string): string[] {
   return lines;
 }
 
-/** SIGHUP: the new configuration whole, or the old one. */
-async function reload(gateway: Gateway, { out }: CommandContext): Promise<void> {
-  const status = await gateway.reloader.reload();
-  for (const finding of status.findings) out.note(showFinding(finding));
-  const applied = status.lastOutcome === "applied";
-  const why = status.error ? `: ${status.error}` : "";
-  out.note(
-    `routeiq: ${applied ? "configuration reloaded" : `configuration kept; the new one is refused${why}`}`,
-  );
+/** The new configuration whole, or the old one; and why. */
+function reloadLines({ findings, lastOutcome, lastCause, error }: ReloadStatus): string[] {
+  const why = error ? `: ${error}` : "";
+  const outcome =
+    lastOutcome === "applied"
+      ? "configuration reloaded"
+      : `configuration kept; the new one is refused${why}`;
+  return [...findings.map(showFinding), `routeiq: ${outcome} (${lastCause})`];
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -188,10 +188,27 @@ function routeiqSettings({ routeiq, general }: Sections, env: Environment): Conf
     embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},
     outbound: outboundSettings(outbound, env),
     upstreamProtocol: routeiq.upstream_protocol,
+    reload: reloadSettings(routeiq.reload, env),
     mockRequests: routeiq.mock_requests,
     drainMs: Number.isFinite(drain) && drain > 0 ? drain * 1000 : routeiq.drain_ms,
   };
 }
+
+/** The predecessor's variables win, as they do there. */
+function reloadSettings(
+  section: Sections["routeiq"]["reload"],
+  env: Environment,
+): Config["routeiq"]["reload"] {
+  const seconds = Number(env["CONFIG_SYNC_INTERVAL"] || Number.NaN);
+  const remoteS = seconds >= 1 ? seconds : section.remote_interval_seconds;
+  return {
+    watch: env["CONFIG_HOT_RELOAD"] ? isOn(env["CONFIG_HOT_RELOAD"]) : section.watch,
+    intervalMs: section.interval_seconds * 1000,
+    ...(isOn(env["CONFIG_SYNC_ENABLED"] || "true") ? { remoteIntervalMs: remoteS * 1000 } : {}),
+  };
+}
+
+const isOn = (text: string) => /^(true|1|yes|on)$/i.test(text);
 
 const privateRanges = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"];
 
@@ -205,7 +222,7 @@ function outboundSettings(
     allowCidrs: [
       ...allow_cidrs,
       ...older("LLMROUTER_OUTBOUND_CIDR_ALLOWLIST", "LLMROUTER_SSRF_ALLOWLIST_CIDRS"),
-      ...(/^(true|1|yes|on)$/i.test(flag) ? privateRanges : []),
+      ...(isOn(flag) ? privateRanges : []),
     ],
     allowHosts: [
       ...allow_hosts,

@@ -44,7 +44,7 @@ export function checkConfig(loaded: Loaded, options: CheckOptions): Loaded {
   checkAddresses(check);
   checkMasterKey(check);
   const refused = report.findings.some(({ level }) => level === "error");
-  return { config: refused ? undefined : config, findings: report.findings, spot };
+  return { ...loaded, config: refused ? undefined : config, findings: report.findings };
 }
 
 interface Check extends CheckOptions {

@@ -90,6 +90,14 @@ export interface AutoModel {
   readonly candidates?: readonly string[];
 }
 
+export interface ReloadSettings {
+  /** Files of this machine. */
+  readonly watch: boolean;
+  readonly intervalMs: number;
+  /** Undefined: buckets are read at start, and on demand. */
+  readonly remoteIntervalMs?: number;
+}
+
 export interface RouteiqSettings {
   readonly autoModels: Readonly<Record<string, AutoModel>>;
   readonly timeouts: Timeouts;
@@ -124,6 +132,7 @@ export interface RouteiqSettings {
     readonly allowHosts: readonly string[];
   };
   readonly upstreamProtocol: "http1" | "http2";
+  readonly reload: ReloadSettings;
   /** Who may ask for `mock_response` and its kin. */
   readonly mockRequests: "anyone" | "admin" | "nobody";
   readonly drainMs: number;

@@ -168,13 +168,9 @@ export function reportEnvironment(env: Environment, report: Report): void {
       "Unset it, and set ADMIN_API_KEYS.",
     );
   }
-  for (const name of ["LITELLM_CONFIG_BUCKET_NAME", "CONFIG_S3_BUCKET", "CONFIG_GCS_BUCKET"]) {
-    if (!env[name]) continue;
-    warn(
-      name,
-      "configuration out of a bucket is not read yet",
-      "Put the file on disk and name it with --config.",
-    );
+  for (const [name, key] of bucketNames) {
+    if (!env[name] || env[key]) continue;
+    warn(name, `it names a bucket, and ${key} no object in it; it is not read`, `Set ${key}.`);
   }
   if (isTrue(env["LLMROUTER_ALLOW_PICKLE_MODELS"])) {
     warn(
@@ -184,3 +180,9 @@ export function reportEnvironment(env: Environment, report: Report): void {
     );
   }
 }
+
+const bucketNames = [
+  ["LITELLM_CONFIG_BUCKET_NAME", "LITELLM_CONFIG_BUCKET_OBJECT_KEY"],
+  ["CONFIG_S3_BUCKET", "CONFIG_S3_KEY"],
+  ["CONFIG_GCS_BUCKET", "CONFIG_GCS_KEY"],
+] as const;

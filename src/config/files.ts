@@ -1,6 +1,7 @@
 /** Finding and reading the operator's files. The reader is an argument, so that tests need no disk. */
 import { isAbsolute, join } from "node:path";
 import { GatewayError } from "../domain/errors.ts";
+import { isRemote } from "./remote.ts";
 import { configLimitBytes } from "./yaml.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -52,7 +53,28 @@ export function configPlaces(
     ["ROUTEIQ_CONFIG", env["ROUTEIQ_CONFIG"]],
     ["LITELLM_CONFIG_PATH", env["LITELLM_CONFIG_PATH"]],
   ];
-  const absolute = (path: string) => (isAbsolute(path) ? path : join(cwd, path));
+  const bucket = bucketOf(env);
+  if (bucket) return [bucket];
+  const absolute = (path: string) => (isAbsolute(path) || isRemote(path) ? path : join(cwd, path));
   for (const [namedBy, path] of named) if (path) return [{ path: absolute(path), namedBy }];
   return [{ path: join(cwd, "config.yaml") }, { path: "/app/config/config.yaml" }];
+}
+
+/**
+ * LiteLLM's bucket, else the predecessor's. Both stand above every other place, `--config` included,
+ * as they do there: images name a file on their command line.
+ */
+function bucketOf(env: Environment): ConfigPlace | undefined {
+  const google = env["LITELLM_CONFIG_BUCKET_TYPE"]?.toLowerCase() === "gcs";
+  const named: readonly (readonly [string, string, string])[] = [
+    ["LITELLM_CONFIG_BUCKET_NAME", "LITELLM_CONFIG_BUCKET_OBJECT_KEY", google ? "gs" : "s3"],
+    ["CONFIG_S3_BUCKET", "CONFIG_S3_KEY", "s3"],
+    ["CONFIG_GCS_BUCKET", "CONFIG_GCS_KEY", "gs"],
+  ];
+  for (const [namedBy, keyName, scheme] of named) {
+    const bucket = env[namedBy];
+    const key = env[keyName];
+    if (bucket && key) return { path: `${scheme}://${bucket}/${key}`, namedBy };
+  }
+  return undefined;
 }

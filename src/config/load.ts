@@ -47,6 +47,8 @@ export interface Loaded {
   /** Undefined where a finding is an error. */
   readonly config: Config | undefined;
   readonly findings: readonly Finding[];
+  /** What was looked for and read to make it, whether it was there or not: when that changes, it may. */
+  readonly reads: readonly string[];
   /** Where a key stands, for rules that span keys: `["router_settings", "routing_strategy"]`. */
   readonly spot: (path: Path) => Spot;
 }
@@ -62,7 +64,11 @@ export const sectionNames = [
 /** Never rejects: what is wrong is a finding. Reads the file anew each time. */
 export async function loadConfig(options: LoadOptions): Promise<Loaded> {
   const report = createReport();
-  const readText = options.readText ?? readTextFile;
+  const reads = new Set<string>();
+  const readText: ReadText = (path) => {
+    reads.add(path);
+    return (options.readText ?? readTextFile)(path);
+  };
   const found = await findFile(
     configPlaces(options.path, options.cwd, options.env),
     readText,
@@ -72,7 +78,8 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     ? await mergeFiles(found.path, found.text, { readText, report })
     : { files: [], rows: [], sections: new Map<string, Sourced>() };
   const spot = (path: Path) => locate(merged, path);
-  if (hasErrors(report)) return { config: undefined, findings: report.findings, spot };
+  const told = () => ({ findings: report.findings, reads: [...reads], spot });
+  if (hasErrors(report)) return { config: undefined, ...told() };
 
   const environment = await readEnvironmentVariables(merged, { ...options, readText, report });
   const env = { ...options.env, ...environment };
@@ -98,7 +105,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     origin: found ? "file" : fromEnvironment.length > 0 ? "environment" : "simulated",
   });
   reportEnvironment(env, report);
-  return { config: hasErrors(report) ? undefined : config, findings: report.findings, spot };
+  return { config: hasErrors(report) ? undefined : config, ...told() };
 }
 
 const hasErrors = (report: Report) => report.findings.some(({ level }) => level === "error");

@@ -2,6 +2,7 @@
 import { dirname, isAbsolute, join } from "node:path";
 import { isObject, type Json } from "../domain/json.ts";
 import type { ReadText } from "./files.ts";
+import { isRemote } from "./remote.ts";
 import type { Report } from "./report.ts";
 import { parseYaml, type Spot } from "./yaml.ts";
 
@@ -94,7 +95,13 @@ function includedFiles(include: Sourced | undefined, folder: string, report: Rep
     return [];
   }
   return (value as string[]).map((item, index) => ({
-    file: isAbsolute(item) ? item : join(folder, item),
+    file: isAbsolute(item) || isRemote(item) ? item : joinPath(folder, item),
     spot: { ...spot, path: [...spot.path, index] },
   }));
+}
+
+/** Beside the including file, be it in a bucket: there "s3://" stays as it is. */
+export function joinPath(folder: string, item: string): string {
+  const [scheme = ""] = /^\w+:\/\//.exec(folder) ?? [];
+  return scheme + join(folder.slice(scheme.length), item);
 }

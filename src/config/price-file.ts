@@ -1,9 +1,11 @@
 /** The operator's price file: LiteLLM's cost map, or a part of it. Nothing is fetched. */
-import { isAbsolute, join } from "node:path";
+import { isAbsolute } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { PriceFile } from "./config.ts";
 import type { Environment, ReadText } from "./files.ts";
+import { joinPath } from "./merge.ts";
+import { isRemote } from "./remote.ts";
 import type { Report } from "./report.ts";
 import type { Spot } from "./yaml.ts";
 
@@ -22,7 +24,7 @@ export async function readPriceFile(
 ): Promise<PriceFile> {
   const named = configured ?? fromEnvironment(env, report, spot);
   if (named === undefined) return {};
-  const path = isAbsolute(named) ? named : join(folder, named);
+  const path = isAbsolute(named) || isRemote(named) ? named : joinPath(folder, named);
   try {
     const text = await readText(path);
     if (text === undefined) {

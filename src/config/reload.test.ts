@@ -43,8 +43,14 @@ test("a good one is applied", async () => {
   const next = await configNamed("second");
   const { reloader, applied, name } = await setUp(async () => ({ config: next, findings: [] }));
   expect(reloader.status()).toEqual({ count: 0, findings: [] });
-  const status = await reloader.reload();
-  expect(status).toEqual({ count: 1, lastAtMs: 1_000, lastOutcome: "applied", findings: [] });
+  const status = await reloader.reload("api");
+  expect(status).toEqual({
+    count: 1,
+    lastAtMs: 1_000,
+    lastOutcome: "applied",
+    lastCause: "api",
+    findings: [],
+  });
   expect([applied, name()]).toEqual([["second"], "second"]);
 });
 
@@ -52,7 +58,7 @@ test("what is read at the start alone is told when it changes", async () => {
   const next = await configNamed("second");
   const changed = { ...next, routeiq: { ...next.routeiq, upstreamProtocol: "http2" as const } };
   const { reloader } = await setUp(async () => ({ config: changed, findings: [] }));
-  const { lastOutcome, findings } = await reloader.reload();
+  const { lastOutcome, findings } = await reloader.reload("api");
   expect(lastOutcome).toBe("applied");
   expect(findings).toMatchObject([
     {
@@ -68,21 +74,32 @@ test("a refused one leaves the last good one", async () => {
     config: undefined,
     findings: [wrong],
   }));
-  const status = await reloader.reload();
+  const status = await reloader.reload("api");
   expect(status).toMatchObject({ count: 0, lastOutcome: "refused", findings: [wrong] });
   expect([applied, name()]).toEqual([[], "first"]);
+});
+
+test("a file that is gone is no reason to serve something else", async () => {
+  const next = { ...(await configNamed("second")), origin: "simulated" as const, files: [] };
+  const { reloader, name } = await setUp(async () => ({ config: next, findings: [] }));
+  expect(await reloader.reload("file")).toMatchObject({
+    lastOutcome: "refused",
+    lastCause: "file",
+    error: "/config.yaml is gone",
+  });
+  expect(name()).toBe("first");
 });
 
 test("so does one that cannot be taken into service, or read", async () => {
   const next = await configNamed("unbuildable");
   const unbuildable = await setUp(async () => ({ config: next, findings: [] }));
-  expect(await unbuildable.reloader.reload()).toMatchObject({
+  expect(await unbuildable.reloader.reload("api")).toMatchObject({
     lastOutcome: "refused",
     error: "no such strategy",
   });
   expect(unbuildable.name()).toBe("first");
   const unreadable = await setUp(() => Promise.reject(new Error("disk")));
-  expect(await unreadable.reloader.reload()).toMatchObject({ lastOutcome: "refused" });
+  expect(await unreadable.reloader.reload("api")).toMatchObject({ lastOutcome: "refused" });
 });
 
 test("calls during a reload share one more, that begins after it", async () => {
@@ -94,8 +111,8 @@ test("calls during a reload share one more, that begins after it", async () => {
     await new Promise<void>((resolve) => gates.push(resolve));
     return { config, findings: [] };
   });
-  const first = reloader.reload();
-  const others = [reloader.reload(), reloader.reload(), reloader.reload()];
+  const first = reloader.reload("api");
+  const others = [reloader.reload("api"), reloader.reload("api"), reloader.reload("api")];
   gates.shift()?.();
   await first;
   await Promise.resolve();

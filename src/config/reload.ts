@@ -3,6 +3,21 @@ import { toGatewayError } from "../domain/errors.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Config, Finding } from "./config.ts";
 import type { Loaded } from "./load.ts";
+import type { RemoteStatus } from "./remote.ts";
+
+/** Who asked for a reload. */
+export type ReloadCause = "api" | "signal" | "file" | "bucket";
+
+/** How changes are noticed, and how that stands. */
+export interface SyncStatus {
+  readonly watching: boolean;
+  readonly intervalS: number;
+  /** Undefined where buckets are not asked by themselves. */
+  readonly remoteIntervalS?: number;
+  readonly remote: readonly RemoteStatus[];
+  /** When a bucket last had something new, ms since the epoch. */
+  readonly syncedAtMs?: number;
+}
 
 export interface ReloadStatus {
   /** Reloads that were taken into service. */
@@ -10,6 +25,7 @@ export interface ReloadStatus {
   /** Milliseconds since the epoch of the last try; undefined before the first. */
   readonly lastAtMs?: number;
   readonly lastOutcome?: "applied" | "refused";
+  readonly lastCause?: ReloadCause;
   /** Of the last try; the loading at start counts as one. */
   readonly findings: readonly Finding[];
   /** Why the last try was refused where no finding says it. */
@@ -20,7 +36,7 @@ export interface ConfigReloader {
   current(): Config;
   status(): ReloadStatus;
   /** Loads, checks, hands over. Tries run one after another; calls during one share the next. */
-  reload(): Promise<ReloadStatus>;
+  reload(cause: ReloadCause): Promise<ReloadStatus>;
 }
 
 export interface ReloadOptions {
@@ -29,6 +45,8 @@ export interface ReloadOptions {
   readonly load: () => Promise<Pick<Loaded, "config" | "findings">>;
   /** Takes it into service. Throws, having changed nothing, where it cannot. */
   readonly apply: (config: Config) => Promise<void> | void;
+  /** Told after every try. */
+  readonly onReload?: (status: ReloadStatus) => void;
   readonly clock: Clock;
 }
 
@@ -36,6 +54,7 @@ export function createConfigReloader({
   initial,
   load,
   apply,
+  onReload = () => undefined,
   clock,
 }: ReloadOptions): ConfigReloader {
   let current = initial.config;
@@ -43,48 +62,58 @@ export function createConfigReloader({
   let running: Promise<ReloadStatus> | undefined;
   let waiting: Promise<ReloadStatus> | undefined;
 
-  const refuse = (findings: readonly Finding[], error?: string) => {
+  const refuse = (lastCause: ReloadCause, findings: readonly Finding[], error?: string) => {
     const { count } = status;
     status = {
       count,
       lastAtMs: clock.now(),
       lastOutcome: "refused",
+      lastCause,
       findings,
       ...(error ? { error } : {}),
     };
     return status;
   };
-  const attempt = async (): Promise<ReloadStatus> => {
+  const attempt = async (lastCause: ReloadCause): Promise<ReloadStatus> => {
     let findings: readonly Finding[] = [];
     try {
       const loaded = await load();
       findings = loaded.findings;
-      if (!loaded.config) return refuse(findings);
+      if (!loaded.config) return refuse(lastCause, findings);
+      if (current.origin === "file" && loaded.config.origin !== "file") {
+        return refuse(lastCause, findings, `${current.files[0] ?? "the file"} is gone`);
+      }
       await apply(loaded.config);
       findings = [...findings, ...restartFindings(current, loaded.config)];
       current = loaded.config;
-      status = { count: status.count + 1, lastAtMs: clock.now(), lastOutcome: "applied", findings };
+      const count = status.count + 1;
+      status = { count, lastAtMs: clock.now(), lastOutcome: "applied", lastCause, findings };
       return status;
     } catch (thrown) {
-      return refuse(findings, toGatewayError(thrown).message);
+      return refuse(lastCause, findings, toGatewayError(thrown).message);
     }
   };
-  const run = (): Promise<ReloadStatus> => {
-    running = attempt().finally(() => {
-      running = undefined;
-    });
+  const run = (cause: ReloadCause): Promise<ReloadStatus> => {
+    running = attempt(cause)
+      .then((ended) => {
+        onReload(ended);
+        return ended;
+      })
+      .finally(() => {
+        running = undefined;
+      });
     return running;
   };
 
   return {
     current: () => current,
     status: () => status,
-    reload() {
-      if (!running) return run();
+    reload(cause) {
+      if (!running) return run(cause);
       // One that began before this call may have read the old file: a second look is owed, once.
       waiting ??= running.then(() => {
         waiting = undefined;
-        return run();
+        return run(cause);
       });
       return waiting;
     },
@@ -101,6 +130,7 @@ const readAtStart: Readonly<Record<string, (settings: Config["routeiq"]) => unkn
   responses: ({ responses: { maxRows, maxAgeDays, maxBytes } }) => [maxRows, maxAgeDays, maxBytes],
   embedding: ({ embedding }) => embedding,
   outbound: ({ outbound }) => outbound,
+  reload: ({ reload }) => reload,
   upstream_protocol: ({ upstreamProtocol }) => upstreamProtocol,
 };
 

@@ -4,7 +4,7 @@
  */
 import { Elysia } from "elysia";
 import type { KnownNames } from "../config/check.ts";
-import type { ConfigReloader } from "../config/reload.ts";
+import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Responses } from "../resources/responses/responses.ts";
@@ -12,6 +12,7 @@ import { knownNames } from "../routing/known-names.ts";
 import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
 import { reloadRoutes } from "./admin/reload.ts";
 import { routerInfoRoutes } from "./admin/router-info.ts";
+import { syncStatusRoutes } from "./admin/sync-status.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
 import { callRoutes } from "./call-routes.ts";
 import { countRoutes } from "./count-tokens.ts";
@@ -36,6 +37,7 @@ export interface SlowRouteParts {
   readonly responses: Responses;
   readonly slot: RouterSlot;
   readonly reloader: ConfigReloader;
+  readonly sync?: (() => SyncStatus) | undefined;
   /** Looks for a newer trained router at once. */
   readonly reloadRouter?: () => Promise<ArtifactStatus>;
   readonly telemetry: MetricRouteParts["telemetry"];
@@ -47,15 +49,16 @@ export interface SlowRouteParts {
 export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
   const artifact = () => parts.slot.status();
   const known: KnownNames = knownNames;
-  const { reloader, reloadRouter } = parts;
+  const { reloader, reloadRouter, sync } = parts;
   const table: readonly Route[] = [
-    ...healthRoutes({ artifact }),
+    ...healthRoutes({ artifact, reload: reloader.status }),
     ...healthCheckRoutes,
     ...modelRoutes,
     ...geminiModelRoutes,
     ...countRoutes,
     ...routerInfoRoutes({ artifact, reloader, known }),
-    ...reloadRoutes({ artifact, reloader, known, reloadRouter }),
+    ...reloadRoutes({ artifact, reloader, known, reloadRouter, sync }),
+    ...syncStatusRoutes({ reloader, sync }),
     ...consoleRoutes,
     ...storedResponseRoutes(parts.responses),
     ...feedbackRoutes,

@@ -2,15 +2,14 @@
 import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { mkdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { checkConfig, refuseOpenBind } from "../../config/check.ts";
+import { refuseOpenBind } from "../../config/check.ts";
 import type { Config, Finding } from "../../config/config.ts";
-import { loadConfig } from "../../config/load.ts";
 import { showFinding } from "../../config/report.ts";
 import { createKernels } from "../../kernels/create.ts";
 import { toDeployments } from "../../providers/deployments.ts";
-import { knownNames } from "../../routing/known-names.ts";
 import { systemClock } from "../../std/clock.ts";
 import type { CommandContext } from "../command.ts";
+import { createConfigSource } from "../config-source.ts";
 import { type Place, readPlace } from "../place.ts";
 import { ask, localHost } from "./live.ts";
 
@@ -25,9 +24,7 @@ export interface Check {
 export async function examine(context: CommandContext): Promise<readonly Check[]> {
   const place = readPlace(context);
   const { env, flags } = context;
-  const path = typeof flags["config"] === "string" ? flags["config"] : undefined;
-  const loaded = await loadConfig({ path, cwd: process.cwd(), env });
-  const { config, findings } = checkConfig(loaded, { known: knownNames, exists: existsSync });
+  const { config, findings } = await createConfigSource(flags["config"], env).load();
   return [
     ...checkFindings(config, findings),
     ...(config ? [checkProviders(config, env), checkBind(config, place)] : []),

@@ -228,6 +228,30 @@ export const RouteiqSettings = Type.Object(
       default: "http1",
       description: "How providers are spoken to over TLS.",
     }),
+    reload: Type.Object(
+      {
+        watch: Type.Boolean({
+          default: true,
+          description:
+            "Take changed files (this one, includes, prices, secrets) into service as they change. CONFIG_HOT_RELOAD wins.",
+        }),
+        interval_seconds: Type.Number({
+          default: 5,
+          minimum: 0.5,
+          maximum: 86_400,
+          description:
+            "How often files are looked at where the system tells of no changes. Seconds.",
+        }),
+        remote_interval_seconds: Type.Number({
+          default: 60,
+          minimum: 1,
+          maximum: 86_400,
+          description:
+            "How often a bucket is asked, by ETag. CONFIG_SYNC_INTERVAL wins; CONFIG_SYNC_ENABLED=false turns it off. Seconds.",
+        }),
+      },
+      { default: {}, description: "How a changed configuration is noticed. Whole or not at all." },
+    ),
     mock_requests: Type.Union(
       [Type.Literal("anyone"), Type.Literal("admin"), Type.Literal("nobody")],
       {

@@ -1,7 +1,7 @@
 /** `POST /config/reload` and `POST /llmrouter/reload`: whole or not at all, and told exactly. */
 import type { KnownNames } from "../../config/check.ts";
 import type { Finding } from "../../config/config.ts";
-import type { ConfigReloader } from "../../config/reload.ts";
+import type { ConfigReloader, SyncStatus } from "../../config/reload.ts";
 import { excerpt } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { Services } from "../../pipeline/services.ts";
@@ -12,6 +12,7 @@ import { AdminError, type Route, type RouteContext } from "../route.ts";
 export interface ReloadParts {
   readonly reloader: ConfigReloader;
   readonly known: KnownNames;
+  readonly sync?: (() => SyncStatus) | undefined;
   readonly artifact: () => ArtifactStatus;
   /** Looks for a newer trained router at once; undefined where none is configured. */
   readonly reloadRouter?: (() => Promise<ArtifactStatus>) | undefined;
@@ -29,7 +30,7 @@ export function reloadRoutes(parts: ReloadParts): readonly Route[] {
       docs: { body: "ConfigReloadRequest" },
       async handle(request, { services }) {
         await readBody(request, services);
-        return reloadConfig(parts.reloader);
+        return reloadConfig(parts);
       },
     },
     {
@@ -42,8 +43,9 @@ export function reloadRoutes(parts: ReloadParts): readonly Route[] {
   ];
 }
 
-async function reloadConfig(reloader: ConfigReloader): Promise<Response> {
-  const { lastOutcome, count, findings, error } = await reloader.reload();
+async function reloadConfig({ reloader, sync }: ReloadParts): Promise<Response> {
+  const syncedAtMs = sync?.().syncedAtMs;
+  const { lastOutcome, count, findings, error } = await reloader.reload("api");
   if (lastOutcome !== "applied") {
     const first = findings.find(({ level }) => level === "error");
     const why = error ?? (first ? `${placeOf(first)}${first.message}` : "it was refused");
@@ -53,7 +55,7 @@ async function reloadConfig(reloader: ConfigReloader): Promise<Response> {
   return Response.json({
     status: "success",
     message: "Config reload triggered",
-    synced_from_remote: false,
+    synced_from_remote: sync?.().syncedAtMs !== syncedAtMs,
     reload_count: count,
     findings,
   });

@@ -1,4 +1,5 @@
 /** Liveness and readiness: the predecessor's shapes, and LiteLLM's. Nobody needs a key for them. */
+import type { ReloadStatus } from "../../config/reload.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
 import { version } from "../../std/version.ts";
@@ -6,11 +7,12 @@ import type { Route } from "../route.ts";
 
 export interface HealthParts {
   readonly artifact: () => ArtifactStatus;
+  readonly reload: () => ReloadStatus;
 }
 
 const service = "routeiq";
 
-export function healthRoutes({ artifact }: HealthParts): readonly Route[] {
+export function healthRoutes({ artifact, reload }: HealthParts): readonly Route[] {
   return [
     {
       method: "GET",
@@ -26,7 +28,8 @@ export function healthRoutes({ artifact }: HealthParts): readonly Route[] {
       who: "anyone",
       errors: "detail",
       summary: "Whether calls are taken, and what is degraded. 503 while draining.",
-      handle: (_request, { services, requestId }) => readiness(services, artifact(), requestId),
+      handle: (_request, { services, requestId }) =>
+        readiness(services, { artifact: artifact(), reload: reload() }, requestId),
     },
     ...["/health/liveliness", "/health/liveness"].map(
       (path): Route => ({
@@ -49,11 +52,18 @@ export function healthRoutes({ artifact }: HealthParts): readonly Route[] {
   ];
 }
 
-function readiness(services: Services, artifact: ArtifactStatus, requestId: string): Response {
-  const checks = readinessChecks(services, artifact);
+interface Seen {
+  readonly artifact: ArtifactStatus;
+  readonly reload: ReloadStatus;
+}
+
+function readiness(services: Services, seen: Seen, requestId: string): Response {
+  const { artifact } = seen;
+  const checks = readinessChecks(services, seen);
   const draining = services.activity.draining;
   const degraded =
     checks.circuit_breakers.status === "degraded" ||
+    checks.config.status === "degraded" ||
     checks.event_log?.status === "degraded" ||
     (artifact.status !== "none" && artifact.status !== "active");
   const body = {
@@ -66,7 +76,24 @@ function readiness(services: Services, artifact: ArtifactStatus, requestId: stri
   return draining ? Response.json({ detail: body }, { status: 503 }) : Response.json(body);
 }
 
-function readinessChecks(services: Services, artifact: ArtifactStatus) {
+/** What is wrong names files, so it stands in the log and in `/config/status` alone. */
+function configCheck({ count, lastAtMs, lastOutcome }: ReloadStatus) {
+  const refused = lastOutcome === "refused";
+  return {
+    status: refused ? "degraded" : "healthy",
+    reload_count: count,
+    last_reload_at: lastAtMs === undefined ? null : new Date(lastAtMs).toISOString(),
+    last_outcome: lastOutcome ?? null,
+    ...(refused
+      ? {
+          remedy:
+            "The last good configuration serves on. GET /config/status says what is wrong with the new one.",
+        }
+      : {}),
+  };
+}
+
+function readinessChecks(services: Services, { artifact, reload }: Seen) {
   const { activity, pool, table, events } = services;
   const resting = table.deployments.filter(({ id }) => pool.isEjected(id));
   const log = events?.status();
@@ -85,6 +112,7 @@ function readinessChecks(services: Services, artifact: ArtifactStatus) {
         ]),
       ),
     },
+    config: configCheck(reload),
     // A router's file, its refusal and the way out; nothing of where it lies or of its keys.
     artifact,
     ...(log
