@@ -5,11 +5,12 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Glob } from "bun";
-import type { Dialect } from "../src/dialects/dialect.ts";
-import { callerDialects, dialects } from "../src/dialects/registry.ts";
+import type { ProviderDialect } from "../src/dialects/dialect.ts";
+import { callerDialects } from "../src/dialects/registry.ts";
 import { GatewayError } from "../src/domain/errors.ts";
 import type { JsonObject } from "../src/domain/json.ts";
 import { createSseParser, type SseFrame } from "../src/std/sse.ts";
+import { bytesOf, dialectOf, framesIn, type StreamWire } from "./support/fixtures.ts";
 import { readOpenApi } from "./support/openapi.ts";
 
 const repository = join(import.meta.dir, "..");
@@ -25,24 +26,23 @@ const names = [...new Glob("*/{reply,stream}-*.json").scanSync(fixtures)].sort()
 const completions = callerDialects["openai-completions"];
 const schema = "CreateCompletionResponse";
 
-function sourceOf(fixture: string): Dialect {
-  const provider = fixture.split("/")[0] ?? "";
-  const known = Object.values(dialects).find((dialect) => dialect.name === provider);
-  return known ?? dialects["openai-chat"];
-}
-
 async function* framesOf(text: string): AsyncGenerator<SseFrame> {
   const parser = createSseParser();
   yield* parser.push(new TextEncoder().encode(text));
   yield* parser.end();
 }
 
+async function* each(frames: readonly SseFrame[]): AsyncGenerator<SseFrame> {
+  yield* frames;
+}
+
 /** The events; a stream that breaks off ends there. */
-async function eventsOf(lines: readonly string[], from: Dialect): Promise<JsonObject[]> {
+async function eventsOf(wire: StreamWire, from: ProviderDialect): Promise<JsonObject[]> {
   const events: JsonObject[] = [];
   const asked = { model: "auto", messages: [], stream_options: { include_usage: true } };
   try {
-    const chunks = from.decodeStream(framesOf(`${lines.join("\n")}\n`), { createdS: 1 });
+    const frames = await framesIn(bytesOf(wire), from, 1 << 20);
+    const chunks = from.decodeStream(each(frames), { createdS: 1 });
     for await (const text of completions.encodeStream(chunks, asked)) {
       const json = text.replace(/^data: /, "").trim();
       if (json !== "[DONE]") events.push(JSON.parse(json));
@@ -68,7 +68,7 @@ const withReason = (event: JsonObject): JsonObject => ({
 describe.skipIf(!found)(name, () => {
   test.each(names)("%s", async (fixture) => {
     const { kind, wire } = await Bun.file(join(fixtures, fixture)).json();
-    const from = sourceOf(fixture);
+    const from = dialectOf(fixture);
     if (kind === "stream") {
       const events = await eventsOf(wire, from);
       expect(events.flatMap((event) => api.problems(schema, withReason(event)))).toEqual([]);

@@ -5,13 +5,14 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Glob } from "bun";
-import type { Answer, Dialect } from "../src/dialects/dialect.ts";
+import type { Answer, ProviderDialect } from "../src/dialects/dialect.ts";
 import { dialects } from "../src/dialects/registry.ts";
 import { GatewayError } from "../src/domain/errors.ts";
 import type { JsonObject } from "../src/domain/json.ts";
 import { toItems } from "../src/resources/responses/items.ts";
 import { toPage } from "../src/resources/responses/page.ts";
 import { createSseParser, type SseFrame } from "../src/std/sse.ts";
+import { bytesOf, dialectOf, framesIn, type StreamWire } from "./support/fixtures.ts";
 import { readOpenApi } from "./support/openapi.ts";
 
 const repository = join(import.meta.dir, "..");
@@ -48,24 +49,17 @@ const answer: Answer = {
   echo: { previous_response_id: "resp_1" },
 };
 
-function sourceOf(fixture: string): Dialect {
-  const provider = fixture.split("/")[0] ?? "";
-  const known = Object.values(dialects).find((dialect) => dialect.name === provider);
-  return known ?? dialects["openai-chat"];
-}
-
-async function* framesOf(lines: readonly string[]): AsyncGenerator<SseFrame> {
-  const parser = createSseParser();
-  yield* parser.push(new TextEncoder().encode(`${lines.join("\n")}\n`));
-  yield* parser.end();
+async function* each(frames: readonly SseFrame[]): AsyncGenerator<SseFrame> {
+  yield* frames;
 }
 
 /** The stream's events; one that breaks off tells how. */
-async function eventsOf(lines: readonly string[], from: Dialect): Promise<JsonObject[]> {
+async function eventsOf(wire: StreamWire, from: ProviderDialect): Promise<JsonObject[]> {
   const events: JsonObject[] = [];
   const parser = createSseParser();
   try {
-    const chunks = from.decodeStream(framesOf(lines), { createdS: 1_700_000_000 });
+    const frames = await framesIn(bytesOf(wire), from, 1 << 20);
+    const chunks = from.decodeStream(each(frames), { createdS: 1_700_000_000 });
     const asked = { model: "auto", messages: [] };
     for await (const text of target.encodeStream(chunks, asked, answer)) {
       for (const { event, data: json } of parser.push(new TextEncoder().encode(text))) {
@@ -83,7 +77,7 @@ async function eventsOf(lines: readonly string[], from: Dialect): Promise<JsonOb
 describe.skipIf(!found)(name, () => {
   test.each(names)("%s", async (fixture) => {
     const { kind, wire } = await Bun.file(join(fixtures, fixture)).json();
-    const from = sourceOf(fixture);
+    const from = dialectOf(fixture);
     if (kind === "stream") {
       const events = await eventsOf(wire, from);
       const schema = "ResponseStreamEvent";

@@ -4,8 +4,8 @@ import type { ChatChunk } from "../domain/chat.ts";
 import { errorTable, GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import { createSseParser, type SseFrame } from "../std/sse.ts";
-import type { Dialect, DialectName } from "./dialect.ts";
-import { dialects } from "./registry.ts";
+import type { Dialect, DialectName, ProviderDialect, ProviderDialectName } from "./dialect.ts";
+import { dialects, providerDialects } from "./registry.ts";
 
 const request = { model: "m", messages: [{ role: "user", content: "hi" }], max_tokens: 10 };
 /** What a caller of a dialect sends, and the parameters that are tried with every wrong type. */
@@ -98,6 +98,59 @@ function addUp(all: readonly ChatChunk[]) {
   return { content, reasoning, finish, total, calls };
 }
 
+const statuses = [
+  [400, "invalid", "upstream_rejected"],
+  [401, "bad key", "upstream_auth"],
+  [402, "pay", "upstream_auth"],
+  [403, "no", "upstream_auth"],
+  [404, "where", "upstream_not_found"],
+  [408, "late", "upstream_timeout"],
+  [409, "again", "upstream_conflict"],
+  [413, "large", "upstream_rejected"],
+  [422, "odd", "upstream_rejected"],
+  [429, "slow", "rate_limited"],
+  [500, "oops", "upstream_failed"],
+  [502, "<html><title>Bad gateway</title></html>", "upstream_failed"],
+  [503, "", "upstream_failed"],
+  [504, "late", "upstream_timeout"],
+  [529, "Overloaded", "upstream_failed"],
+  [302, "elsewhere", "upstream_invalid"],
+] as const;
+
+function checkError(dialect: ProviderDialect, status: number, body: string, code: string): void {
+  const error = dialect.decodeError(status, body, new Headers());
+  expect<string>(error.code).toBe(code);
+  expect(error.message).not.toBeEmpty();
+  expect(error.message).not.toContain("<");
+  if (code === "upstream_rejected") expect(error.status).toBe(status);
+}
+
+/** Those that callers do not speak: what is written by nobody here is read from test/fixtures. */
+describe.each(Object.values(providerDialects).map((dialect) => [dialect.name, dialect] as const))(
+  "%s",
+  (_name, dialect: ProviderDialect) => {
+    test("is registered under its name", () => {
+      expect<ProviderDialect>(providerDialects[dialect.name as ProviderDialectName]).toBe(dialect);
+    });
+
+    test.each(statuses)("status %d is told apart", (status, body, code) => {
+      checkError(dialect, status, body, code);
+    });
+
+    test("an answer of another dialect is none", () => {
+      for (const body of [{}, { choices: [] }, { message: null }, { output: [] }]) {
+        expect(dialect.isReply?.(body)).toBe(false);
+        expect(() => dialect.decodeReply(body)).toThrow(GatewayError);
+      }
+    });
+
+    test("a stream that ends before it has begun is cut", async () => {
+      const reading = collect(dialect.decodeStream(each([])));
+      expect(await reading.catch((thrown) => thrown)).toMatchObject({ code: "stream_truncated" });
+    });
+  },
+);
+
 describe.each(Object.values(dialects).map((dialect) => [dialect.name, dialect] as const))(
   "%s",
   (_name, dialect: Dialect) => {
@@ -181,29 +234,8 @@ describe.each(Object.values(dialects).map((dialect) => [dialect.name, dialect] a
       }
     });
 
-    test.each([
-      [400, "invalid", "upstream_rejected"],
-      [401, "bad key", "upstream_auth"],
-      [402, "pay", "upstream_auth"],
-      [403, "no", "upstream_auth"],
-      [404, "where", "upstream_not_found"],
-      [408, "late", "upstream_timeout"],
-      [409, "again", "upstream_conflict"],
-      [413, "large", "upstream_rejected"],
-      [422, "odd", "upstream_rejected"],
-      [429, "slow", "rate_limited"],
-      [500, "oops", "upstream_failed"],
-      [502, "<html><title>Bad gateway</title></html>", "upstream_failed"],
-      [503, "", "upstream_failed"],
-      [504, "late", "upstream_timeout"],
-      [529, "Overloaded", "upstream_failed"],
-      [302, "elsewhere", "upstream_invalid"],
-    ] as const)("status %d is told apart", (status, body, code) => {
-      const error = dialect.decodeError(status, body, new Headers());
-      expect(error.code).toBe(code);
-      expect(error.message).not.toBeEmpty();
-      expect(error.message).not.toContain("<");
-      if (code === "upstream_rejected") expect(error.status).toBe(status);
+    test.each(statuses)("status %d is told apart", (status, body, code) => {
+      checkError(dialect, status, body, code);
     });
 
     test("wrong types are refused with the parameter's path, never by a crash", () => {
@@ -230,7 +262,7 @@ describe.each(Object.values(dialects).map((dialect) => [dialect.name, dialect] a
       function attempt(body: object, key: string): void {
         try {
           const decoded = dialect.decodeRequest(body as Parameters<Dialect["decodeRequest"]>[0]);
-          for (const other of Object.values(dialects))
+          for (const other of [...Object.values(dialects), ...Object.values(providerDialects)])
             other.encodeRequest(decoded, "claude-sonnet-4-5");
         } catch (thrown) {
           if (!(thrown instanceof GatewayError))

@@ -13,6 +13,9 @@ export type DialectName = "openai-chat" | "openai-responses" | "anthropic" | "ge
 /** Formats that cannot say all that chat can: callers speak them, and few providers. */
 export type NarrowDialectName = "openai-completions";
 
+/** Formats that providers speak and callers do not. */
+export type ProviderDialectName = "bedrock-converse";
+
 /** What a request's encoder may use beside the request. */
 export interface EncodeOptions {
   /**
@@ -29,6 +32,10 @@ export interface EncodeOptions {
 export interface ReplyContext {
   /** Seconds since the epoch, for dialects whose replies carry no time. Default 0. */
   readonly createdS?: number;
+  /** The call's id, for dialects whose replies carry none. Default "". */
+  readonly callId?: string;
+  /** The provider's name of the model, for dialects whose replies do not tell it. Default "". */
+  readonly model?: string;
 }
 
 /** What an answer's encoder may use beside the answer, for dialects that repeat the question. */
@@ -43,29 +50,35 @@ export interface Answer {
   readonly echo?: JsonObject;
 }
 
-export interface Dialect {
-  readonly name: DialectName | NarrowDialectName;
+/** How a stream's bytes fall into frames, where it is not by server-sent events. */
+export interface Framing {
+  /** What the answer's `content-type` holds; an answer of another type is no stream. */
+  readonly contentType: string;
+  /** A parser for one stream; its code is loaded when first needed. */
+  createParser(): FrameParser | Promise<FrameParser>;
+}
+
+/** As std/sse.ts's parser: frames have what the framing knows of a name, and the text. */
+export interface FrameParser {
+  /** The frames that this chunk completes. @throws GatewayError upstream_invalid */
+  push(chunk: Uint8Array): readonly SseFrame[];
+  /** What is left at the end, where it is whole. */
+  end(): readonly SseFrame[];
+}
+
+/** What it takes to call a provider, and to read its answers. */
+export interface ProviderDialect {
+  readonly name: DialectName | NarrowDialectName | ProviderDialectName;
   /**
    * Its streams tell a failure after their first event themselves: `encodeStream` writes the event,
    * then throws on, and a provider's own passes as it is.
    */
   readonly tellsStreamErrors?: boolean;
+  /** Missing: server-sent events. */
+  readonly framing?: Framing;
+  /** Whether a body of status 200 is a reply, for dialects whose replies hold no list to know them by. */
+  isReply?(body: JsonObject): boolean;
 
-  // The caller's side.
-  /** A caller's body to ours. @throws GatewayError invalid_request with `param`. */
-  decodeRequest(body: JsonObject): ChatRequest;
-  encodeReply(reply: ChatReply, answer?: Answer): JsonObject;
-  /** Our events as the dialect's SSE text, terminator included (`data: [DONE]`, `message_stop`). */
-  encodeStream(
-    chunks: AsyncIterable<ChatChunk>,
-    request: ChatRequest,
-    answer?: Answer,
-  ): AsyncIterable<string>;
-  encodeError(error: GatewayError): JsonObject;
-  /** One in-band SSE event that ends a stream after its commit point. No terminator follows. */
-  encodeStreamError(error: GatewayError): string;
-
-  // The provider's side.
   /**
    * Ours to a provider's body; `model` is the name the provider knows.
    * @throws GatewayError invalid_request or unsupported_capability, naming what cannot be said.
@@ -82,10 +95,28 @@ export interface Dialect {
   /** A provider's error answer, mapped to our table; `body` is its text, JSON or not. */
   decodeError(status: number, body: string, headers: Headers): GatewayError;
 
-  // Both sides alike: the bytes pass, and only facts are read off.
-  /** Usage of a whole reply that passes as it is. */
+  /** Usage of a whole reply. */
   usageOf(reply: JsonObject): Usage | undefined;
   finishReasonOf(reply: JsonObject): string | undefined;
+  /** For streams that pass as they are. Missing where no caller speaks it, so that none passes. */
+  createStreamWatch?(): StreamWatch;
+}
+
+/** A format that callers speak, too. */
+export interface Dialect extends ProviderDialect {
+  readonly name: DialectName | NarrowDialectName;
+  /** A caller's body to ours. @throws GatewayError invalid_request with `param`. */
+  decodeRequest(body: JsonObject): ChatRequest;
+  encodeReply(reply: ChatReply, answer?: Answer): JsonObject;
+  /** Our events as the dialect's SSE text, terminator included (`data: [DONE]`, `message_stop`). */
+  encodeStream(
+    chunks: AsyncIterable<ChatChunk>,
+    request: ChatRequest,
+    answer?: Answer,
+  ): AsyncIterable<string>;
+  encodeError(error: GatewayError): JsonObject;
+  /** One in-band SSE event that ends a stream after its commit point. No terminator follows. */
+  encodeStreamError(error: GatewayError): string;
   createStreamWatch(): StreamWatch;
 }
 

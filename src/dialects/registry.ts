@@ -1,6 +1,14 @@
 /** Every wire format, by name. */
 import { anthropic } from "./anthropic/dialect.ts";
-import type { Dialect, DialectName, NarrowDialectName, WideDialect } from "./dialect.ts";
+import { bedrockConverse } from "./bedrock-converse/dialect.ts";
+import type {
+  Dialect,
+  DialectName,
+  NarrowDialectName,
+  ProviderDialect,
+  ProviderDialectName,
+  WideDialect,
+} from "./dialect.ts";
 import { gemini } from "./gemini/dialect.ts";
 import { openaiChat } from "./openai-chat/dialect.ts";
 import { openaiCompletions } from "./openai-completions/dialect.ts";
@@ -17,4 +25,9 @@ export const dialects: Readonly<Record<DialectName, WideDialect>> = {
 export const callerDialects: Readonly<Record<DialectName | NarrowDialectName, Dialect>> = {
   ...dialects,
   "openai-completions": openaiCompletions,
+};
+
+/** Those that only providers speak. */
+export const providerDialects: Readonly<Record<ProviderDialectName, ProviderDialect>> = {
+  "bedrock-converse": bedrockConverse,
 };

@@ -32,6 +32,32 @@ export type TokenGrant =
       readonly scope: string;
     };
 
+/** How requests are signed (AWS Signature Version 4), where a service takes no key. */
+export interface AwsGrant {
+  readonly region: string;
+  /** The signing name: "bedrock". */
+  readonly service: string;
+  /** Missing: the profile's, else the default chain (environment, files, container, instance). */
+  readonly keys?: AwsKeys;
+  readonly profile?: string;
+  /** Assumed with the keys above, or with the web identity. */
+  readonly role?: {
+    readonly arn: string;
+    readonly sessionName: string;
+    readonly externalId?: string;
+  };
+  /** A token, the path of its file, or LiteLLM's `oidc/env/NAME`, `oidc/file/PATH`. */
+  readonly webIdentityToken?: string;
+  /** Missing: the region's own. */
+  readonly stsEndpoint?: string;
+}
+
+export interface AwsKeys {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+}
+
 export type Capability = "tools" | "vision" | "json_schema" | "audio" | "reasoning";
 
 /** What is known of an underlying model: from the catalog, with the operator's `model_info` on top. */
@@ -81,6 +107,8 @@ export interface Deployment {
   readonly apiKey?: string;
   /** In place of the key: sent as Bearer, got anew before it expires. */
   readonly token?: TokenGrant;
+  /** In place of both: every request is signed. */
+  readonly signs?: AwsGrant;
   /** Appended to every URL: `api-version=2025-02-01-preview`. */
   readonly query?: string;
   /** What it is for: `model_info.mode`, else the catalog's word, else chat. */

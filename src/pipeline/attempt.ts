@@ -25,7 +25,7 @@ import {
 } from "./feed.ts";
 import { finish } from "./observe.ts";
 import type { CallRecord } from "./record.ts";
-import { encodeWhole, type Reply, toAnswer } from "./reply.ts";
+import { contextOf, encodeWhole, type Reply, toAnswer } from "./reply.ts";
 import { leadsOn, mayAskAgain, policyFor, retriesFor, waitMs } from "./retry.ts";
 import { select } from "./select.ts";
 import type { Services } from "./services.ts";
@@ -359,7 +359,6 @@ function toFeed(upstream: StreamReply, run: Run): Feed {
   const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
   const options: FeedOptions = {
     withholdUsage: asksForUsage && !asked,
-    createdS: Math.floor(call.startedAtMs / 1000),
     ...(withCost && asksForUsage
       ? {
           costUsd: (usage) => {
@@ -377,7 +376,12 @@ function toFeed(upstream: StreamReply, run: Run): Feed {
     ? createPassingFeed(upstream, options)
     : createTranslatingFeed(
         upstream,
-        { caller, request: caller.decodeRequest(call.body), answer: toAnswer(call) },
+        {
+          caller,
+          request: caller.decodeRequest(call.body),
+          answer: toAnswer(call),
+          context: contextOf(call, deployment),
+        },
         options,
       );
 }

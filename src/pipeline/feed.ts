@@ -2,13 +2,20 @@
  * A provider's stream as bytes in the caller's dialect. Where both speak the same one the bytes
  * pass, and only facts are read off; else the events are decoded and encoded anew.
  */
-import type { Answer, Dialect } from "../dialects/dialect.ts";
+import type {
+  Answer,
+  Dialect,
+  FrameParser,
+  ReplyContext,
+  StreamWatch,
+} from "../dialects/dialect.ts";
 import type { ChatChunk, ChatRequest } from "../domain/chat.ts";
 import { fromWireUsage } from "../domain/chat.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Usage } from "../domain/usage.ts";
 import type { StreamReply } from "../providers/client.ts";
+import { assert } from "../std/assert.ts";
 import { createSseParser, encodeSse, type SseFrame, SseFrameTooLarge } from "../std/sse.ts";
 
 export interface Feed {
@@ -36,8 +43,6 @@ export interface FeedOptions {
   readonly withholdUsage: boolean;
   /** USD for a usage, where `include_cost_in_streaming_usage` wants it in the stream. */
   readonly costUsd?: (usage: Usage) => number | undefined;
-  /** When the call came, for dialects whose replies carry no time. Seconds since the epoch. */
-  readonly createdS: number;
   /** Told of every event, so that timers can be moved. */
   readonly heard: (token: boolean) => void;
 }
@@ -53,7 +58,7 @@ export function createPassingFeed(upstream: StreamReply, options: FeedOptions): 
   const { heard, withholdUsage, costUsd } = options;
   const facts = newFacts();
   const parser = createSseParser();
-  const watch = upstream.dialect.createStreamWatch();
+  const watch = watchOf(upstream);
   let ended = false;
   let failure: GatewayError | undefined;
 
@@ -112,6 +117,12 @@ export function createPassingFeed(upstream: StreamReply, options: FeedOptions): 
   };
 }
 
+function watchOf({ dialect }: StreamReply): StreamWatch {
+  const watch = dialect.createStreamWatch?.();
+  assert(watch, "only a dialect that callers speak passes as it is");
+  return watch;
+}
+
 /** Bytes that are no events: sound, say. They end where the connection says so. */
 export function createOpaqueFeed(upstream: StreamReply, usage: Usage): Feed {
   const facts: FeedFacts = { ...newFacts(), usage };
@@ -157,18 +168,18 @@ export interface Asked {
   readonly caller: Dialect;
   readonly request: ChatRequest;
   readonly answer: Answer;
+  /** For dialects whose streams do not tell it themselves. */
+  readonly context: ReplyContext;
 }
 
 /** The dialects differ: decode, read the facts off our own events, encode. */
 export function createTranslatingFeed(
   upstream: StreamReply,
-  { caller, request, answer }: Asked,
+  { caller, request, answer, context }: Asked,
   options: FeedOptions,
 ): Feed {
   const facts = newFacts();
-  const events = upstream.dialect.decodeStream(readFrames(upstream), {
-    createdS: options.createdS,
-  });
+  const events = upstream.dialect.decodeStream(readFrames(upstream), context);
   const chunks = watchChunks(events, facts, options);
   const texts = caller.encodeStream(chunks, request, answer)[Symbol.asyncIterator]();
   return {
@@ -217,7 +228,8 @@ function hasAnswer(delta: JsonObject): boolean {
 }
 
 async function* readFrames(upstream: StreamReply): AsyncGenerator<SseFrame> {
-  const parser = createSseParser();
+  const { framing } = upstream.dialect;
+  const parser = framing ? await framing.createParser() : createSseParser();
   for (;;) {
     const bytes = await upstream.read();
     if (!bytes) break;
@@ -226,7 +238,7 @@ async function* readFrames(upstream: StreamReply): AsyncGenerator<SseFrame> {
   yield* parser.end();
 }
 
-function pushFrames(parser: ReturnType<typeof createSseParser>, bytes: Uint8Array): SseFrame[] {
+function pushFrames(parser: FrameParser, bytes: Uint8Array): readonly SseFrame[] {
   try {
     return parser.push(bytes);
   } catch (cause) {

@@ -1,6 +1,7 @@
 /** What a call gives back: a whole body, or bytes that come piece by piece. */
-import type { Answer, Dialect } from "../dialects/dialect.ts";
+import type { Answer, Dialect, ReplyContext } from "../dialects/dialect.ts";
 import type { Call } from "../domain/call.ts";
+import type { Deployment } from "../domain/model.ts";
 import type { WholeReply } from "../providers/client.ts";
 import { isChat } from "../providers/provider.ts";
 import { usageOfReply } from "../providers/usage-of-reply.ts";
@@ -43,10 +44,21 @@ export function encodeWhole(reply: WholeReply, record: CallRecord, caller: Diale
   record.usage = dialect.usageOf(body);
   record.finishReason = dialect.finishReasonOf(body);
   if (passes) return bytes;
-  const createdS = Math.floor(record.call.startedAtMs / 1000);
   return JSON.stringify(
-    caller.encodeReply(dialect.decodeReply(body, { createdS }), toAnswer(record.call)),
+    caller.encodeReply(
+      dialect.decodeReply(body, contextOf(call, record.deployment)),
+      toAnswer(call),
+    ),
   );
+}
+
+/** What replies of some dialects do not tell of themselves. */
+export function contextOf(
+  { id, startedAtMs }: Call,
+  deployment: Deployment | undefined,
+): ReplyContext {
+  const createdS = Math.floor(startedAtMs / 1000);
+  return { createdS, callId: id, model: deployment?.upstreamModel ?? "" };
 }
 
 /** What a dialect that repeats the question may know of it. */

@@ -2,7 +2,7 @@
  * The only way to a provider: encode, sign, guarded fetch, map errors. What comes back is either a
  * whole reply, read within a limit and parsed, or a stream that nobody has read from yet.
  */
-import type { Dialect, DialectName } from "../dialects/dialect.ts";
+import type { Dialect, DialectName, ProviderDialect } from "../dialects/dialect.ts";
 import { dialects } from "../dialects/registry.ts";
 import type { Call, Upload } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
@@ -35,6 +35,7 @@ import {
   type UpstreamReply,
 } from "./read-reply.ts";
 import { lacksApi, putPath } from "./responses-api.ts";
+import { createSignedWay, type SignedWay } from "./signers/aws.ts";
 import type { TokenSource } from "./signers/tokens.ts";
 
 export type { RawReply, StreamReply, UpstreamReply, WholeReply } from "./read-reply.ts";
@@ -113,6 +114,8 @@ interface Prepared {
   readonly streamUrl: string | undefined;
   readonly countUrl: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  /** The way out for this deployment: it signs, where requests are signed. */
+  readonly way: SignedWay;
 }
 
 export function createProviderClient(options: ProviderClientOptions): ProviderClient {
@@ -148,6 +151,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         ...headersFor(provider, token ? undefined : deployment.apiKey),
         ...deployment.headers,
       },
+      way: deployment.signs ? createSignedWay(outbound, tokens.aws, deployment.signs) : outbound,
     };
     prepared.set(deployment, fresh);
     return fresh;
@@ -165,7 +169,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
   /** A token that was refused is not used again: it may have been withdrawn before its time. */
   async function toRefusal(
     response: Response,
-    dialect: Dialect,
+    dialect: ProviderDialect,
     { token }: Deployment,
   ): Promise<GatewayError> {
     if (token && response.status === 401) tokens.forget(token);
@@ -206,9 +210,9 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       prepare(deployment).urls[isCarried(operation, deployment) ? "chat" : operation] !== undefined,
 
     async relay({ deployment, method, path, signal, connectTimeoutMs }) {
-      const { urls, headers } = prepare(deployment);
+      const { urls, headers, way } = prepare(deployment);
       try {
-        const response = await outbound.fetch({
+        const response = await way.fetch({
           url: putPath(urls.responses ?? "", path),
           method,
           headers: await withToken(headers, deployment, signal),
@@ -228,7 +232,9 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       try {
         const headers = await withToken(request.headers, deployment, request.signal);
         const sent = content === undefined ? {} : { body: content };
-        return await outbound.fetch({ ...request, headers, ...sent, trust: "operator" });
+        // The operator's own paths have no provider of ours.
+        const way = deployment.signs ? prepare(deployment).way : outbound;
+        return await way.fetch({ ...request, headers, ...sent, trust: "operator" });
       } catch (thrown) {
         throw toUpstreamError(thrown, request.signal, deployment);
       }
@@ -237,7 +243,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     async send(request) {
       const { call, callerDialect, deployment, connectTimeoutMs, trace } = request;
       const { signal } = request.cancel;
-      const { provider, urls, streamUrl, headers } = prepare(deployment);
+      const { provider, urls, streamUrl, headers, way } = prepare(deployment);
       const { operation, dialect } = wireFor(request, provider);
       const url = operation === "chat" && call.stream ? streamUrl : urls[operation];
       if (!url) throw noSuchOperation(deployment, call);
@@ -250,7 +256,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       const { body, passes } = encodeBody(call, deployment, provider, sides);
       const sent = withTrace(withCallerHeaders(signed, call, provider), call, trace);
       const ask: Ask = (content) =>
-        outbound.fetch({
+        way.fetch({
           url,
           method: "POST",
           headers: sent,
@@ -269,7 +275,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
           chatOnly.add(deployment);
           return await client.send(request);
         }
-        return call.stream && isEventStream(response)
+        return call.stream && isEventStream(response, dialect)
           ? toStream(response, replied, signal)
           : await readWhole(response, replied, call);
       } catch (thrown) {
@@ -278,7 +284,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     },
 
     async countTokens({ dialect, body, deployment, signal, connectTimeoutMs, ...caller }) {
-      const { provider, countUrl, headers } = prepare(deployment);
+      const { provider, countUrl, headers, way } = prepare(deployment);
       if (!countUrl || provider.dialect.name !== dialect) return undefined;
       const { upstreamModel } = deployment;
       const counted = provider.toCountBody?.(body, upstreamModel) ?? {
@@ -287,7 +293,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       };
       try {
         const signed = await withToken(headers, deployment, signal);
-        const response = await outbound.fetch({
+        const response = await way.fetch({
           url: countUrl,
           method: "POST",
           headers: withCallerHeaders(signed, { dialect, headers: caller.headers }, provider),
@@ -308,7 +314,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
 
 interface Wire {
   readonly operation: Operation;
-  readonly dialect: Dialect;
+  readonly dialect: ProviderDialect;
 }
 
 interface FormTarget {

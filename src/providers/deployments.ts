@@ -69,7 +69,7 @@ function missingKey(entry: ModelEntry, names: readonly string[]): Finding {
 
 function toDeployment(
   { params, info, modelName }: ModelEntry,
-  { provider, upstreamModel, apiBase, apiKey, token, query }: ServedModel,
+  { provider, upstreamModel, apiBase, apiKey, token, signs, query }: ServedModel,
   source: DeploymentSource,
   { router, litellm: { dropParams } }: Config,
 ): Deployment {
@@ -95,6 +95,7 @@ function toDeployment(
     body: bodyOf(params),
     ...present("apiKey", apiKey),
     ...present("token", token),
+    ...present("signs", signs),
     ...present("query", query),
     ...present("weight", number(params["weight"])),
     ...present("rpm", number(params["rpm"])),

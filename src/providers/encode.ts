@@ -2,7 +2,7 @@
  * A call's body as a provider wants it. Where caller and provider speak the same dialect and
  * nothing needs to change, the caller's own text travels, with the model's name spliced in.
  */
-import type { Dialect } from "../dialects/dialect.ts";
+import type { Dialect, ProviderDialect } from "../dialects/dialect.ts";
 import { withoutPacked } from "../dialects/openai-responses/reasoning.ts";
 import { truncateToFit } from "../dialects/openai-responses/truncate.ts";
 import type { Call } from "../domain/call.ts";
@@ -65,7 +65,7 @@ export function assertNoDestination(body: JsonObject): void {
 /** The dialects that a call is asked in and sent in. */
 export interface Sides {
   readonly caller: Dialect;
-  readonly provider: Dialect;
+  readonly provider: ProviderDialect;
 }
 
 export interface Encoded {
@@ -149,7 +149,7 @@ function dropsParams({ body, requestedModel }: Call, deployment: Deployment): bo
 function spliceCall(
   call: Call,
   deployment: Deployment,
-  { provider, dialect }: { readonly provider: Provider; readonly dialect: Dialect },
+  { provider, dialect }: { readonly provider: Provider; readonly dialect: ProviderDialect },
 ): string {
   const model = JSON.stringify(deployment.upstreamModel);
   const edits: Record<string, JsonEdit> = {};
@@ -175,7 +175,7 @@ function dropsMetadata({ body, dialect }: Call): boolean {
 }
 
 /** A stream tells what it cost only when asked; Anthropic's always does. */
-function needsUsage(call: Call, dialect: Dialect, body: JsonObject): boolean {
+function needsUsage(call: Call, dialect: ProviderDialect, body: JsonObject): boolean {
   if (!call.stream || dialect.name !== "openai-chat" || !isChat(call.operation)) return false;
   const options = body["stream_options"];
   return !isObject(options) || options["include_usage"] !== true;

@@ -1,7 +1,7 @@
 /** The contract of a service we call: data, plus the few differences from its dialect. */
-import type { Dialect } from "../dialects/dialect.ts";
+import type { ProviderDialect } from "../dialects/dialect.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { Deployment, Operation, TokenGrant } from "../domain/model.ts";
+import type { AwsGrant, Deployment, Operation, TokenGrant } from "../domain/model.ts";
 
 export type Auth =
   | { readonly kind: "bearer"; readonly env: readonly string[] }
@@ -30,7 +30,7 @@ export interface Provider {
   readonly name: string;
   /** Other prefixes for the same service. */
   readonly aliases?: readonly string[];
-  readonly dialect: Dialect;
+  readonly dialect: ProviderDialect;
   /** Missing where the operator must write `api_base`. */
   readonly baseUrl?: string;
   /** Environment names that may hold the base URL, as LiteLLM reads them. */
@@ -103,6 +103,7 @@ export interface Location {
   readonly base: string;
   readonly query?: string;
   readonly token?: TokenGrant;
+  readonly signs?: AwsGrant;
 }
 
 /** What the operator must still say. */

@@ -1,5 +1,5 @@
 /** Answers of providers as they are read: whole, within a limit and parsed; or piece by piece. */
-import type { Dialect } from "../dialects/dialect.ts";
+import type { ProviderDialect } from "../dialects/dialect.ts";
 import type { Call } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
@@ -9,7 +9,7 @@ import { decodeUtf8 } from "../std/json.ts";
 export type UpstreamReply = WholeReply | RawReply | StreamReply;
 
 export interface Replied {
-  readonly dialect: Dialect;
+  readonly dialect: ProviderDialect;
   /** The dialect is the caller's, so the bytes may pass. */
   readonly passes: boolean;
 }
@@ -45,8 +45,10 @@ export const clientLimits = {
   errorBytes: 64 * 1024,
 } as const;
 
-export function isEventStream(response: Response): boolean {
-  return (response.headers.get("content-type") ?? "").includes("event-stream");
+/** Whether an answer streams in its dialect's framing. */
+export function isEventStream(response: Response, dialect?: ProviderDialect): boolean {
+  const type = response.headers.get("content-type") ?? "";
+  return type.includes(dialect?.framing?.contentType ?? "event-stream");
 }
 
 export function toStream(response: Response, replied: Replied, signal: AbortSignal): StreamReply {
@@ -70,7 +72,10 @@ export function toStream(response: Response, replied: Replied, signal: AbortSign
   };
 }
 
-export async function toProviderError(response: Response, dialect: Dialect): Promise<GatewayError> {
+export async function toProviderError(
+  response: Response,
+  dialect: ProviderDialect,
+): Promise<GatewayError> {
   const bytes = await readUpTo(response, clientLimits.errorBytes, "cut");
   return dialect.decodeError(response.status, new TextDecoder().decode(bytes), response.headers);
 }
@@ -86,27 +91,36 @@ export async function readWhole(
   const body = fit ? fit(parsed) : parsed;
   const bytes = body === parsed ? sent : new TextEncoder().encode(JSON.stringify(body));
   const expected = lists[call.operation] ?? contentField[replied.dialect.name];
-  // Of a prompt that it refused, Gemini says only that.
-  const isBlocked = expected === "candidates" && isObject(body["promptFeedback"]);
-  if (Array.isArray(body[expected]) || isBlocked) return { kind: "whole", bytes, body, ...replied };
+  if (isReply(body, expected, replied.dialect)) return { kind: "whole", bytes, body, ...replied };
   // Some providers answer 200 with an error inside.
-  if (isObject(body["error"])) {
+  if (isObject(body["error"]) || (expected === undefined && body["error"])) {
     throw replied.dialect.decodeError(500, new TextDecoder().decode(bytes), response.headers);
   }
   if (call.operation.startsWith("audio_") && typeof body["text"] === "string") {
     return { kind: "whole", bytes, body, ...replied };
   }
-  const what = call.operation.startsWith("audio_") ? "text" : `"${expected}" list`;
+  const what = call.operation.startsWith("audio_") ? "text" : `"${expected ?? "message"}"`;
   throw new GatewayError("upstream_invalid", `The provider's answer has no ${what}.`);
 }
 
-const contentField = {
+function isReply(
+  body: JsonObject,
+  expected: string | undefined,
+  dialect: ProviderDialect,
+): boolean {
+  if (expected === undefined) return dialect.isReply?.(body) ?? false;
+  // Of a prompt that it refused, Gemini says only that.
+  const isBlocked = expected === "candidates" && isObject(body["promptFeedback"]);
+  return Array.isArray(body[expected]) || isBlocked;
+}
+
+const contentField: Readonly<Record<string, string>> = {
   "openai-responses": "output",
   "openai-chat": "choices",
   "openai-completions": "choices",
   anthropic: "content",
   gemini: "candidates",
-} as const;
+};
 
 /** The list that an answer has whatever the provider. */
 const lists: Readonly<Partial<Record<Call["operation"], string>>> = {

@@ -1,6 +1,7 @@
 /** Every service we can call, and those that LiteLLM can and we cannot yet. */
 import { anthropic } from "./anthropic.ts";
 import { azure } from "./azure.ts";
+import { bedrock } from "./bedrock.ts";
 import { compatible } from "./compatible.ts";
 import { gemini } from "./gemini.ts";
 import { openai, textCompletionOpenai } from "./openai.ts";
@@ -19,6 +20,7 @@ export const providers: readonly Provider[] = [
   vertexEndpoint,
   vertexOpen,
   azure,
+  bedrock,
   ...rerankers,
   ...compatible,
   ...openaiLike,
@@ -44,8 +46,18 @@ export const prefixes: readonly string[] = [...byPrefix.keys()];
  */
 export const notServedYet: ReadonlySet<string> = new Set([
   ...["agentcore", "ai21_chat", "aiml", "aleph_alpha", "amazon_nova", "anyscale"],
-  ...["assemblyai", "auto_router", "aws_polly", "azure_ai", "azure_text", "bedrock", "bytez"],
-  ...["bedrock_converse", "bedrock_mantle", "bigmodel", "black_forest_labs", "chatgpt", "clarifai"],
+  ...["assemblyai", "auto_router", "aws_polly", "azure_ai", "azure_text", "bytez"],
+  ...[
+    "bedrock/agent",
+    "bedrock/agentcore",
+    "bedrock/async_invoke",
+    "bedrock/openai",
+    "bedrock_mantle",
+    "bigmodel",
+    "black_forest_labs",
+    "chatgpt",
+    "clarifai",
+  ],
   ...["cloudflare", "codestral", "cometapi", "compactifai", "databricks", "datarobot", "deepgram"],
   ...["elevenlabs", "empower", "exa_ai", "fal_ai", "firecrawl", "galadriel"],
   ...["gigachat", "github_copilot", "gradient_ai", "heroku", "inception"],

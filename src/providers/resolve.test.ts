@@ -263,7 +263,9 @@ describe("served at an address of the operator's own", () => {
 
 describe("not served", () => {
   const cases = [
-    [{ model: "bedrock/anthropic.claude-v2" }, "not_served_yet", '"bedrock"'],
+    [{ model: "sagemaker/x" }, "not_served_yet", '"sagemaker"'],
+    [{ model: "bedrock/agent/ABC/DEF" }, "not_served_yet", '"bedrock/agent"'],
+    [{ model: "bedrock/a.b", aws_region_name: "x/y" }, "incomplete", '"x/y"'],
     [{ model: "azure/my-deployment" }, "incomplete", "Azure OpenAI has no address"],
     [{ model: "x", custom_llm_provider: "vertex_ai" }, "incomplete", "none is named"],
     [{ model: "vertex_ai/gemini-x", vertex_project: "a/../b" }, "incomplete", '"a/../b"'],

@@ -3,7 +3,7 @@
  * rules: `custom_llm_provider`, else the prefix, else the address, else the family of a bare name.
  */
 import type { JsonObject } from "../domain/json.ts";
-import type { TokenGrant } from "../domain/model.ts";
+import type { AwsGrant, TokenGrant } from "../domain/model.ts";
 import { rankNearest } from "../std/nearest.ts";
 import { isLocated, type Provider } from "./provider.ts";
 import { findProvider, notServedYet, prefixes, providers } from "./registry.ts";
@@ -21,6 +21,7 @@ export interface ServedModel {
   readonly apiBaseFrom: "configuration" | "environment" | "catalog";
   readonly apiKey?: string;
   readonly token?: TokenGrant;
+  readonly signs?: AwsGrant;
   readonly query?: string;
   /** The environment names that were looked for in vain, where the provider wants a key. */
   readonly missingKey?: readonly string[];
@@ -58,6 +59,8 @@ export function resolveProvider(params: JsonObject, env: Environment): Resolutio
   const names = provider.auth.kind === "none" ? [] : provider.auth.env;
   const apiKey = configuredKey ?? firstOf(names, env);
   const token = located?.token;
+  const signs = located?.signs;
+  const hasWayIn = token !== undefined || signs !== undefined;
   const wantsKey = provider.auth.kind !== "none" && from === "catalog" && !isLocal(apiBase);
   return {
     status: "served",
@@ -65,10 +68,11 @@ export function resolveProvider(params: JsonObject, env: Environment): Resolutio
     upstreamModel: provider.toModel ? provider.toModel(name) : name,
     apiBase,
     apiBaseFrom: from,
-    ...(token || apiKey === undefined ? {} : { apiKey }),
+    ...(hasWayIn || apiKey === undefined ? {} : { apiKey }),
     ...(token ? { token } : {}),
+    ...(signs ? { signs } : {}),
     ...(located?.query === undefined ? {} : { query: located.query }),
-    ...(!token && apiKey === undefined && wantsKey ? { missingKey: names } : {}),
+    ...(!hasWayIn && apiKey === undefined && wantsKey ? { missingKey: names } : {}),
   };
 }
 
@@ -102,7 +106,9 @@ function findByName(
   }
   if (prefix !== undefined) {
     const provider = findProvider(prefix);
-    if (provider) return { provider, name: rest };
+    const route = `${prefix}/${rest.split("/")[0]}`;
+    if (provider)
+      return notServedYet.has(route) ? unserved(route, "model") : { provider, name: rest };
     if (notServedYet.has(prefix)) return unserved(prefix, "model");
   }
   const known = base === undefined ? undefined : findByAddress(base);

@@ -6,11 +6,12 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { Glob } from "bun";
-import type { Dialect } from "../../src/dialects/dialect.ts";
-import { dialects } from "../../src/dialects/registry.ts";
+import type { Dialect, ProviderDialect } from "../../src/dialects/dialect.ts";
+import { dialects, providerDialects } from "../../src/dialects/registry.ts";
 import { GatewayError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import { createSseParser, type SseFrame } from "../../src/std/sse.ts";
+import type { SseFrame } from "../../src/std/sse.ts";
+import { bytesOf, dialectOf, framesIn, type StreamWire } from "../support/fixtures.ts";
 
 interface Fixture {
   readonly source: string;
@@ -18,18 +19,15 @@ interface Fixture {
   /** Names that a request is encoded for; behaviour differs by model. */
   readonly models?: readonly string[];
   /** A body, or the lines of a stream. */
-  readonly wire: JsonObject | readonly string[];
+  readonly wire: JsonObject | StreamWire;
 }
 
 const folder = join(import.meta.dir, "..", "fixtures");
 const names = [...new Glob("*/{request,reply,stream}-*.json").scanSync(folder)].sort();
-const byFolder: Readonly<Record<string, Dialect>> = {
-  anthropic: dialects.anthropic,
-  gemini: dialects.gemini,
-  "openai-responses": dialects["openai-responses"],
-};
-const dialectOf = (name: string) => byFolder[name.split("/")[0] ?? ""] ?? dialects["openai-chat"];
 const all = Object.values(dialects);
+/** What a request is written in; callers speak the first of them alone. */
+const written: readonly ProviderDialect[] = [...all, ...Object.values(providerDialects)];
+const context = { createdS: 1_700_000_000, callId: "call-1", model: "m" };
 
 describe.each(names)("%s", (name) => {
   test("is what it was", async () => {
@@ -43,10 +41,15 @@ describe.each(names)("%s", (name) => {
   });
 });
 
-async function translate({ kind, wire, models }: Fixture, from: Dialect): Promise<JsonObject> {
-  if (Array.isArray(wire)) return translateStream(wire.join("\n"), from);
+async function translate(
+  { kind, wire, models }: Fixture,
+  from: ProviderDialect,
+): Promise<JsonObject> {
+  if (Array.isArray(wire)) return translateStream(wire as StreamWire, from);
   const body = wire as JsonObject;
-  return kind === "request" ? translateRequest(body, from, models) : translateReply(body, from);
+  return kind === "request"
+    ? translateRequest(body, from as Dialect, models)
+    : translateReply(body, from);
 }
 
 /** An error is a result like any other. */
@@ -77,14 +80,15 @@ function translateRequest(body: JsonObject, from: Dialect, models?: readonly str
   });
   if (refused["error"]) return refused;
   const request = from.decodeRequest(body);
-  const targets = {
+  const targets: Readonly<Record<string, readonly string[]>> = {
+    "bedrock-converse": ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-pro-v1:0"],
     anthropic: models ?? ["claude-sonnet-4-5"],
     "openai-chat": ["gpt-5-mini", "gpt-4o-mini"],
     gemini: ["gemini-2.5-flash", "gemini-3-pro-preview"],
     "openai-responses": ["gpt-5-mini"],
   };
-  const pairs = all.flatMap((to) =>
-    targets[to.name].map((model) => [
+  const pairs = written.flatMap((to) =>
+    (targets[to.name] ?? ["some-model"]).map((model) => [
       `${to.name} ${model}`,
       attempt(() => to.encodeRequest(request, model)),
     ]),
@@ -102,35 +106,48 @@ function translateRequest(body: JsonObject, from: Dialect, models?: readonly str
   };
 }
 
-function translateReply(body: JsonObject, from: Dialect): JsonObject {
+function translateReply(body: JsonObject, from: ProviderDialect): JsonObject {
   const out = all.map((to) => [
     to.name,
-    attempt(() => to.encodeReply(from.decodeReply(body, { createdS: 1_700_000_000 }))),
+    attempt(() => to.encodeReply(from.decodeReply(body, context))),
   ]);
   const facts = { usage: from.usageOf(body), finishReason: from.finishReasonOf(body) };
   return { ...Object.fromEntries(out), facts: JSON.parse(JSON.stringify(facts)) };
 }
 
-async function translateStream(text: string, from: Dialect): Promise<JsonObject> {
-  const frames = framesOf(text, 1 << 20);
+async function translateStream(wire: StreamWire, from: ProviderDialect): Promise<JsonObject> {
+  const bytes = bytesOf(wire);
+  const frames = await framesIn(bytes, from, 1 << 20);
   const out: Record<string, string[]> = {};
   for (const to of all) out[to.name] = await encodeAll(frames, from, to);
-  const watch = from.createStreamWatch();
+  // However the bytes arrive, and whatever the line ends, the outcome is the same.
+  for (const variant of variantsOf(bytes, from)) {
+    for (const size of [1, 7]) {
+      const pieces = await framesIn(variant, from, size);
+      for (const to of all) {
+        expect(await encodeAll(pieces, from, to)).toEqual(out[to.name] ?? []);
+      }
+    }
+  }
+  return { ...out, ...watched(frames, from) };
+}
+
+function variantsOf(bytes: Uint8Array, { framing }: ProviderDialect): Uint8Array[] {
+  if (framing) return [bytes];
+  const text = new TextDecoder().decode(bytes);
+  return [bytes, ...["\r\n", "\r"].map((end) => Buffer.from(text.replaceAll("\n", end)))];
+}
+
+/** What passing frames tell; those that no caller speaks never pass. */
+function watched(frames: readonly SseFrame[], from: ProviderDialect): JsonObject {
+  const watch = from.createStreamWatch?.();
+  if (!watch) return {};
   const seen = frames.map((frame) => {
     const { error, ...flags } = watchFrame(watch, frame);
     const set = Object.entries(flags).filter(([, value]) => value === true);
     return [...set.map(([flag]) => flag), ...(error ? [error] : [])].join(" ");
   });
-
-  // However the bytes arrive, and whatever the line ends, the outcome is the same.
-  for (const variant of [text.replaceAll("\n", "\r\n"), text.replaceAll("\n", "\r"), text]) {
-    for (const size of [1, 7]) {
-      for (const to of all) {
-        expect(await encodeAll(framesOf(variant, size), from, to)).toEqual(out[to.name] ?? []);
-      }
-    }
-  }
-  return { ...out, watch: { seen, end: JSON.parse(JSON.stringify(watch.end())) } };
+  return { watch: { seen, end: JSON.parse(JSON.stringify(watch.end())) } };
 }
 
 function watchFrame(watch: ReturnType<Dialect["createStreamWatch"]>, frame: SseFrame) {
@@ -142,18 +159,9 @@ function watchFrame(watch: ReturnType<Dialect["createStreamWatch"]>, frame: SseF
   }
 }
 
-function framesOf(text: string, size: number): SseFrame[] {
-  const parser = createSseParser();
-  const bytes = new TextEncoder().encode(`${text}\n`);
-  const frames: SseFrame[] = [];
-  for (let at = 0; at < bytes.length; at += size)
-    frames.push(...parser.push(bytes.slice(at, at + size)));
-  return [...frames, ...parser.end()];
-}
-
 async function encodeAll(
   frames: readonly SseFrame[],
-  from: Dialect,
+  from: ProviderDialect,
   to: Dialect,
 ): Promise<string[]> {
   async function* each() {
@@ -166,7 +174,7 @@ async function encodeAll(
   };
   const parts: string[] = [];
   try {
-    const chunks = from.decodeStream(each(), { createdS: 1_700_000_000 });
+    const chunks = from.decodeStream(each(), context);
     for await (const part of to.encodeStream(chunks, request)) parts.push(part);
   } catch (thrown) {
     parts.push(JSON.stringify(toPlain(thrown)));

@@ -18,9 +18,7 @@ export const litellmParamKeys = words(`
   merge_reasoning_content_in_choices
   vertex_project vertex_location vertex_credentials vertex_ai_project vertex_ai_location
   vertex_ai_credentials
-  aws_access_key_id aws_secret_access_key aws_session_token aws_region_name aws_role_name
-  aws_session_name aws_profile_name aws_web_identity_token aws_sts_endpoint aws_external_id
-  aws_bedrock_runtime_endpoint s3_bucket_name s3_encryption_key_id aws_batch_role_arn
+  s3_bucket_name s3_encryption_key_id aws_batch_role_arn
   gcs_bucket_name
   azure_ad_token azure_ad_token_provider tenant_id client_id client_secret azure_username
   azure_password azure_scope watsonx_region_name

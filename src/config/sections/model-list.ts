@@ -68,6 +68,56 @@ export const LitellmParams = Type.Object(
           "file. Default: GOOGLE_APPLICATION_CREDENTIALS, else gcloud's own file.",
       }),
     ),
+    aws_region_name: Type.Optional(
+      Type.String({
+        description: "Bedrock. Default: the ARN's, AWS_REGION_NAME, AWS_REGION, else us-west-2.",
+      }),
+    ),
+    aws_access_key_id: Type.Optional(
+      Type.String({
+        description:
+          "Bedrock, with `aws_secret_access_key`. Default: AWS_BEARER_TOKEN_BEDROCK, else what " +
+          "the AWS tools find (environment, files, container, instance).",
+      }),
+    ),
+    aws_secret_access_key: Type.Optional(
+      Type.String({ description: "Bedrock: the secret of `aws_access_key_id`." }),
+    ),
+    aws_session_token: Type.Optional(
+      Type.String({ description: "Bedrock: the token of a session's key." }),
+    ),
+    aws_profile_name: Type.Optional(
+      Type.String({ description: "Bedrock: a profile of the AWS tools' files." }),
+    ),
+    aws_role_name: Type.Optional(
+      Type.String({ description: "Bedrock: the ARN of a role to assume." }),
+    ),
+    aws_session_name: Type.Optional(
+      Type.String({ description: "Bedrock: the name of the role's session. Default: routeiq." }),
+    ),
+    aws_external_id: Type.Optional(
+      Type.String({ description: "Bedrock: what the role's owner asks for beside its ARN." }),
+    ),
+    aws_web_identity_token: Type.Optional(
+      Type.String({
+        description:
+          "Bedrock: with `aws_role_name`, the token, its file, or oidc/env/NAME, oidc/file/PATH.",
+      }),
+    ),
+    aws_sts_endpoint: Type.Optional(
+      Type.String({ description: "Bedrock: where roles are assumed. Default: the region's own." }),
+    ),
+    aws_bedrock_runtime_endpoint: Type.Optional(
+      Type.String({
+        description:
+          "Bedrock's address. Default: AWS_BEDROCK_RUNTIME_ENDPOINT, else the region's own.",
+      }),
+    ),
+    model_id: Type.Optional(
+      Type.String({
+        description: "Bedrock: an ARN that is called in the model's place (profile, throughput).",
+      }),
+    ),
     organization: Type.Optional(Type.String({ description: "OpenAI's organization header." })),
     weight: Type.Optional(
       Type.Number({

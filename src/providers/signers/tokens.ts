@@ -8,6 +8,7 @@ import type { TokenGrant } from "../../domain/model.ts";
 import { sha256Hex } from "../../security/hashing.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
+import { type AwsSigner, createAwsSigner } from "./aws.ts";
 import { fetchEntraToken } from "./entra.ts";
 import { fetchGoogleToken } from "./google.ts";
 
@@ -16,6 +17,8 @@ export interface TokenSource {
   get(grant: TokenGrant, signal: AbortSignal): Promise<string>;
   /** The service refused it: the next call gets another. */
   forget(grant: TokenGrant): void;
+  /** For services that take a signature instead. */
+  readonly aws: AwsSigner;
 }
 
 export interface TokenSourceOptions {
@@ -76,6 +79,7 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
   }
 
   return {
+    aws: createAwsSigner(options),
     async get(grant, signal) {
       if (grant.kind === "fixed") return grant.token;
       const entry = entries.getOrInsertComputed(keyOf(grant), () => ({}));
@@ -98,7 +102,7 @@ function keyOf(grant: TokenGrant): string {
   return sha256Hex(JSON.stringify(grant));
 }
 
-function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+export function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   if (signal.aborted) throw signal.reason;
   return new Promise<T>((resolve, reject) => {
     const stop = () => reject(signal.reason);
@@ -139,7 +143,8 @@ export async function askForToken(
 
 const maxAnswerBytes = 1024 * 1024;
 
-async function readAnswer(response: Response): Promise<JsonObject> {
+/** A JSON object within a limit; an empty one where it is none. */
+export async function readAnswer(response: Response): Promise<JsonObject> {
   const parts: Uint8Array[] = [];
   let size = 0;
   for await (const part of response.body ?? []) {
