@@ -109,6 +109,10 @@ const environmentRows: readonly (readonly [string, string])[] = [
     "`LLMROUTER_OUTBOUND_ALLOW_PRIVATE`",
     "Opens the private ranges to addresses out of requests; metadata services never.",
   ],
+  [
+    "`ROUTEIQ_MAX_CONCURRENT_REQUESTS`",
+    "Calls in the gateway at once, where the file says nothing (`routeiq_settings.concurrency.max_calls`).",
+  ],
   ["`ROUTEIQ_DRAIN_TIMEOUT_SECONDS`", "How long streams may finish after SIGTERM."],
   [
     "`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_SERVICE_NAME`, `OTEL_TRACES_SAMPLER_ARG`, `OTEL_SDK_DISABLED`",

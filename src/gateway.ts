@@ -24,6 +24,7 @@ import { createRetryBudget } from "./pipeline/retry-budget.ts";
 import { createCallRules } from "./pipeline/rules.ts";
 import type { Services } from "./pipeline/services.ts";
 import { createSpend } from "./pipeline/spend.ts";
+import { createSurvival } from "./pipeline/survival.ts";
 import { loadCatalog } from "./providers/catalog.ts";
 import { createProviderClient } from "./providers/client.ts";
 import { toDeployments } from "./providers/deployments.ts";
@@ -45,7 +46,6 @@ import type { Outbound } from "./security/outbound.ts";
 import { type Clock, systemClock } from "./std/clock.ts";
 import { type Random, systemRandom } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
-import { createMemoryIdempotencyStore } from "./storage/memory/idempotency-store.ts";
 import type { GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
@@ -128,6 +128,7 @@ function assemble(
   const { events, slot } = learnt;
   const shared = createShared(options, { clock, telemetry, learnt });
   let services = createServices(options.config, shared, options);
+  shared.survival.follow(options.config, services.table.deployments);
   const reloader = createConfigReloader({
     initial: { config: options.config, findings: options.findings },
     load: options.load,
@@ -135,7 +136,7 @@ function assemble(
       const next = createServices(config, shared, options);
       await learnt.follow(config);
       services = next;
-      shared.idempotency.limitTo(config.routeiq.idempotency);
+      shared.survival.follow(config, services.table.deployments);
       shared.pool.keep(services.table.deployments);
     },
     onReload(status) {
@@ -208,8 +209,6 @@ interface Seen {
 function createShared(options: GatewayOptions, { clock, telemetry, learnt }: Seen) {
   const { events, slot, features } = learnt;
   const random = options.random ?? systemRandom;
-  const activity = createActivity();
-  const metrics = createCallMetrics(telemetry, () => activity.count);
   const pool = createPool(clock, random, {
     onEject({ id, group }, error, forMs) {
       const alarm = error.code === "upstream_auth";
@@ -226,12 +225,16 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
     onRecover: ({ id, group }) =>
       telemetry.log("info", "a deployment is back", { deployment: id, group }),
   });
+  const survival = createSurvival(options.config, { pool, clock, telemetry });
+  const activity = createActivity(survival.onLeave);
+  const metrics = createCallMetrics(telemetry, () => activity.count);
   return {
     clock,
     random,
     telemetry,
     events,
     pool,
+    survival,
     metrics,
     slot,
     ...(features && { features }),
@@ -242,7 +245,6 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
     receipts: createReceiptRing(),
     retryBudget: createRetryBudget(clock),
     spend: createSpend(),
-    idempotency: createMemoryIdempotencyStore(options.config.routeiq.idempotency, clock),
     catalog: loadCatalog(),
   };
 }
@@ -250,7 +252,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
 type Shared = ReturnType<typeof createShared>;
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
-  const { clock, random, pool, slot, sessions, telemetry, catalog, idempotency, ...kept } = shared;
+  const { clock, random, pool, slot, sessions, telemetry, catalog, survival, ...kept } = shared;
   const { env } = options;
   const factsOf = withPriceFile(catalog.factsOf, config.prices);
   const { deployments, findings } = toDeployments(config, { env, factsOf });
@@ -265,7 +267,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     ...kept,
     telemetry,
     config,
-    ...(config.routeiq.idempotency.enabled ? { idempotency } : {}),
+    ...survival.servicesOf(config),
     clock,
     random,
     pool,

@@ -4,7 +4,10 @@ import { messageRoutes } from "../src/http/anthropic/messages.ts";
 import { createExchange } from "../src/http/exchange.ts";
 import { createIdempotentExchange } from "../src/http/idempotency.ts";
 import { chatRoutes } from "../src/http/openai/chat.ts";
-import { createMemoryIdempotencyStore } from "../src/storage/memory/idempotency-store.ts";
+import {
+  createMemoryIdempotencyStore,
+  type MemoryIdempotencyStore,
+} from "../src/storage/memory/idempotency-store.ts";
 import { configOf, createTestServices, hello } from "./support/services.ts";
 import { type Behaviour, createUpstreams } from "./support/upstreams.ts";
 import { createVirtualClock } from "./support/virtual-clock.ts";
@@ -20,11 +23,8 @@ async function world(script: Behaviour[], settings = "") {
   const left = [...script];
   const { outbound, seen } = createUpstreams(clock, () => left.shift() ?? { kind: "answer" });
   const config = await configOf(models + settings);
-  const store = createMemoryIdempotencyStore(config.routeiq.idempotency, clock);
-  const services = {
-    ...createTestServices(config, { clock, outbound }),
-    idempotency: store,
-  };
+  const services = createTestServices(config, { clock, outbound });
+  const store = services.idempotency as MemoryIdempotencyStore;
   const exchange = createIdempotentExchange(createExchange());
   function ask(key: string | undefined, body = hello("one"), init: RequestInit = {}) {
     const request = new Request("http://gateway.test/v1/chat/completions", {

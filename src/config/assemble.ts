@@ -16,6 +16,7 @@ import type { GeneralSettings } from "./sections/general-settings.ts";
 import type { LitellmSettings } from "./sections/litellm-settings.ts";
 import type { RouteiqSettings } from "./sections/routeiq-settings.ts";
 import type { RouterSettings as RouterSection } from "./sections/router-settings.ts";
+import { survivalSettings } from "./survival.ts";
 
 export interface Sections {
   readonly router: Static<typeof RouterSection>;
@@ -144,7 +145,8 @@ function strategyArgs(
   return { ...args, ...(path === undefined ? {} : { model_path: path }) } as RoutingStrategyArgs;
 }
 
-function routeiqSettings({ routeiq, general }: Sections, env: Environment): Config["routeiq"] {
+function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"] {
+  const { routeiq, general } = sections;
   const { timeouts, telemetry, outbound } = routeiq;
   const megabytes = general.max_request_size_mb;
   const drain = Number(env["ROUTEIQ_DRAIN_TIMEOUT_SECONDS"] || Number.NaN);
@@ -177,16 +179,9 @@ function routeiqSettings({ routeiq, general }: Sections, env: Environment): Conf
       maxBytes: routeiq.responses.max_bytes,
       maxBackground: routeiq.responses.max_background,
     },
-    idempotency: {
-      enabled: routeiq.idempotency.enabled,
-      keepMs: routeiq.idempotency.keep_seconds * 1000,
-      maxEntries: routeiq.idempotency.max_entries,
-      maxBytes: routeiq.idempotency.max_bytes,
-      maxReplyBytes: routeiq.idempotency.max_reply_bytes,
-      lingerMs: routeiq.idempotency.linger_ms,
-    },
     embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},
     outbound: outboundSettings(outbound, env),
+    ...survivalSettings(sections, env),
     upstreamProtocol: routeiq.upstream_protocol,
     reload: reloadSettings(routeiq.reload, env),
     mockRequests: routeiq.mock_requests,

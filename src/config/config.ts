@@ -2,8 +2,8 @@
 import type { FallbackList, RetryPolicy } from "../domain/call.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { EventRetention } from "../storage/event-log.ts";
-import type { IdempotencyLimits } from "../storage/idempotency-store.ts";
 import type { ResponseLimits } from "../storage/response-store.ts";
+import type { SurvivalSettings } from "./survival.ts";
 
 /** Something to tell the operator. `warning`: works, but look; `error`: refused. */
 export interface Finding {
@@ -98,7 +98,7 @@ export interface ReloadSettings {
   readonly remoteIntervalMs?: number;
 }
 
-export interface RouteiqSettings {
+export interface RouteiqSettings extends SurvivalSettings {
   readonly autoModels: Readonly<Record<string, AutoModel>>;
   readonly timeouts: Timeouts;
   readonly maxAttempts: number;
@@ -118,12 +118,6 @@ export interface RouteiqSettings {
   };
   /** What is kept of the Responses API. */
   readonly responses: ResponseLimits & { readonly maxBackground: number };
-  readonly idempotency: IdempotencyLimits & {
-    readonly enabled: boolean;
-    readonly maxReplyBytes: number;
-    /** 0: a call ends with its last caller. */
-    readonly lingerMs: number;
-  };
   /** Exploration (part 3 widens it): 0 turns it off. */
   readonly embedding: { readonly onnxPath?: string };
   /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */

@@ -84,8 +84,10 @@ export interface AttemptRecord {
 
 export interface Timings {
   readonly decisionUs: number;
-  /** Time in the gateway until the upstream was called. */
+  /** Time in the gateway until the upstream was called, without waiting for its turn. */
   readonly overheadUs: number;
+  /** How long it waited for its turn under overload. */
+  readonly queuedMs?: number;
   readonly firstTokenMs?: number;
   readonly totalMs: number;
 }

@@ -17,7 +17,8 @@ export interface Activity {
   abortAll(): void;
 }
 
-export function createActivity(): Activity {
+/** `onLeave` hears of every call that ends. */
+export function createActivity(onLeave?: (call: Abortable) => void): Activity {
   const calls = new Set<Abortable>();
   let draining = false;
   let whenEmpty: (() => void) | undefined;
@@ -27,6 +28,7 @@ export function createActivity(): Activity {
     },
     leave(call) {
       if (!calls.delete(call)) return;
+      onLeave?.(call);
       if (calls.size === 0) whenEmpty?.();
     },
     get count() {

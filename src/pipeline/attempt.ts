@@ -246,7 +246,9 @@ async function once(
     startedAtMs,
   };
   record.deployment = deployment;
-  if (record.attempts.length === 0) record.overheadUs = clock.monotonicUs() - call.startedUs;
+  if (record.attempts.length === 0) {
+    record.overheadUs = clock.monotonicUs() - call.startedUs - record.queuedMs * 1000;
+  }
   try {
     const callerDialect = services.getDialect(call.dialect);
     const upstream = await client.send({
@@ -368,7 +370,11 @@ function toFeed(upstream: StreamReply, run: Run): Feed {
         }
       : {}),
     heard(token) {
-      if (token) record.firstTokenMs ??= services.clock.now() - call.startedAtMs;
+      if (token && record.firstTokenMs === undefined) {
+        const nowMs = services.clock.now();
+        record.firstTokenMs = nowMs - call.startedAtMs;
+        run.ticket.began((nowMs - run.startedAtMs) / 1000, run.ranking.inputTokens);
+      }
       timers.heard(token);
     },
   };

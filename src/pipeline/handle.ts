@@ -33,7 +33,10 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
       ? await readFormCall(arrival, caller, arrival.form)
       : readCall(arrival, caller, await arrival.bytes(), services.getDialect);
     record = begin(createRecord(call), services);
-    const ranked = select(call, record, services);
+    const { admission } = services;
+    const ranked = admission
+      ? admission.rank(call, record, services)
+      : select(call, record, services);
     const ranking = ranked instanceof Promise ? await ranked : ranked;
     return await attempt(call, ranking, record, services);
   } catch (thrown) {
@@ -72,7 +75,9 @@ export async function open(arrival: Arrival, services: Services): Promise<Call> 
 export async function run(call: Call, services: Services): Promise<Reply> {
   const record = begin(createRecord(call), services);
   try {
-    return await attempt(call, await select(call, record, services), record, services);
+    const ranked = services.admission?.rank(call, record, services);
+    const ranking = await (ranked ?? select(call, record, services));
+    return await attempt(call, ranking, record, services);
   } catch (thrown) {
     return rescue(toGatewayError(thrown), call, record, services);
   }

@@ -20,6 +20,8 @@ export interface CallRecord extends Abortable {
   fallbacks: number;
   /** Until the upstream was called the first time, µs. */
   overheadUs: number;
+  /** How long it waited for its turn. */
+  queuedMs: number;
   firstTokenMs: number | undefined;
   usage: Usage | undefined;
   finishReason: string | undefined;
@@ -46,6 +48,7 @@ export function createRecord(call: Call): CallRecord {
     deployment: undefined,
     fallbacks: 0,
     overheadUs: 0,
+    queuedMs: 0,
     firstTokenMs: undefined,
     usage: undefined,
     finishReason: undefined,
@@ -90,6 +93,7 @@ export function toReceipt(record: CallRecord): Receipt {
     overheadUs: Math.round(record.overheadUs),
     totalMs: record.totalMs,
   };
+  if (record.queuedMs > 0) timings.queuedMs = record.queuedMs;
   if (record.firstTokenMs !== undefined) timings.firstTokenMs = record.firstTokenMs;
   const receipt: Mutable<Receipt> = {
     callId: call.id,

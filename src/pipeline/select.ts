@@ -28,7 +28,7 @@ export function select(
   return ranked instanceof Promise ? ranked.then(keep) : keep(ranked);
 }
 
-function toRankRequest(call: Call, group: string, services: Services): RankRequest {
+export function toRankRequest(call: Call, group: string, services: Services): RankRequest {
   const { table, client, rules, config } = services;
   const found = table.find(group, call.operation);
   if (!found) throw unknownModel(group, call);

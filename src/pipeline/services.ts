@@ -15,6 +15,7 @@ import type { EventLog } from "../storage/event-log.ts";
 import type { IdempotencyStore } from "../storage/idempotency-store.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Activity } from "./activity.ts";
+import type { Admission } from "./admission.ts";
 import type { Authenticator } from "./authenticate.ts";
 import type { CallMetrics } from "./metrics.ts";
 import type { ReceiptRing } from "./receipts.ts";
@@ -46,6 +47,8 @@ export interface Services {
   readonly retryBudget: RetryBudget;
   /** Replies by the callers' idempotency keys; undefined where turned off. */
   readonly idempotency?: IdempotencyStore;
+  /** Where calls may have to wait for their turn. */
+  readonly admission?: Admission;
   readonly activity: Activity;
   /** Of the runtime's server; none in tests without one. */
   readonly connections?: Connections;

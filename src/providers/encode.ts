@@ -40,6 +40,7 @@ export const gatewayFields: ReadonlySet<string> = new Set([
   "mock_tool_calls",
   "no-log",
   "num_retries",
+  "priority",
   "request_timeout",
   "router_settings_override",
   "stream_timeout",

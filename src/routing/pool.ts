@@ -6,6 +6,11 @@ import type { GatewayError } from "../domain/errors.ts";
 import type { Deployment } from "../domain/model.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Random } from "../std/random.ts";
+import {
+  type AdaptiveLimit,
+  type AdaptiveLimitRules,
+  createAdaptiveLimit,
+} from "./adaptive-limit.ts";
 import type { Balancer, DeploymentStats } from "./balancers/balancer.ts";
 import {
   availability,
@@ -27,8 +32,10 @@ export interface PickRequest {
   readonly excluded?: ReadonlySet<string>;
 }
 
-/** One attempt on a deployment. Exactly one of the three ends it; later ones do nothing. */
+/** One attempt on a deployment. Exactly one of the last three ends it; later ones do nothing. */
 export interface Ticket {
+  /** The first token came. Nothing happens where no limit is learnt from it. */
+  began(firstTokenSeconds: number, inputTokens: number): void;
   succeeded(facts: {
     seconds: number;
     firstTokenSeconds?: number;
@@ -45,12 +52,25 @@ export interface PoolEvents {
   onRecover?(deployment: Deployment): void;
 }
 
+/** Told of room on a deployment: so many more calls may run there, Infinity where it has no limit. */
+export type OnFree = (id: string, slots: number) => void;
+
 export interface Pool {
   readonly stats: DeploymentStats;
   /** Undefined where no deployment can take the call. Does not count it: `open` does. */
   pick(deployments: readonly Deployment[], request: PickRequest): Deployment | undefined;
   /** Out of rotation at this moment. */
   isEjected(id: string): boolean;
+  /** At its limit of calls at once, configured or learnt. */
+  isFull(deployment: Deployment): boolean;
+  /** Limits of calls at once are learnt. */
+  readonly limited: boolean;
+  /** Calls that may run on a deployment at once; undefined where nothing limits them. */
+  limitOf(deployment: Deployment): number | undefined;
+  /** Learns limits by these rules from now on; undefined: learns none. */
+  limitBy(rules: AdaptiveLimitRules | undefined): void;
+  /** Who waits for room, if anybody does. */
+  tellOfRoom(listener: OnFree | undefined): void;
   /** Seconds until the first of these comes back; 1 at least. */
   retryAfterS(deployments: readonly Deployment[]): number;
   open(deployment: Deployment): Ticket;
@@ -66,6 +86,7 @@ const timeoutSeconds = 1000;
 
 interface State extends Health {
   inFlight: number;
+  limit: AdaptiveLimit | undefined;
   readonly latency: Samples;
   readonly firstToken: Samples;
 }
@@ -78,11 +99,21 @@ interface Samples {
 
 export function createPool(clock: Clock, random: Random, events: PoolEvents = {}): Pool {
   const states = new Map<string, State>();
+  let rules: AdaptiveLimitRules | undefined;
+  let onFree: OnFree | undefined;
+
+  const newLimit = () => rules && createAdaptiveLimit(rules, clock);
 
   function stateOf(id: string): State {
     let state = states.get(id);
     if (state) return state;
-    state = { ...createHealth(), inFlight: 0, latency: samples(), firstToken: samples() };
+    state = {
+      ...createHealth(),
+      inFlight: 0,
+      limit: newLimit(),
+      latency: samples(),
+      firstToken: samples(),
+    };
     states.set(id, state);
     return state;
   }
@@ -110,10 +141,22 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
     if (request.excluded?.has(deployment.id)) return false;
     const state = stateOf(deployment.id);
     if (availability(state, nowMs) === "ejected") return false;
-    if (deployment.maxParallelRequests !== undefined) {
-      if (state.inFlight >= deployment.maxParallelRequests) return false;
-    }
+    if (isFull(deployment, state)) return false;
     return !request.balancer.limits || withinLimits(deployment, request.inputTokens);
+  }
+
+  function isFull({ maxParallelRequests }: Deployment, { inFlight, limit }: State): boolean {
+    if (maxParallelRequests !== undefined && inFlight >= maxParallelRequests) return true;
+    return limit !== undefined && inFlight >= limit.limit;
+  }
+
+  function capacityOf({ id, maxParallelRequests }: Deployment): number {
+    const learnt = states.get(id)?.limit?.limit ?? Number.POSITIVE_INFINITY;
+    return Math.min(learnt, maxParallelRequests ?? Number.POSITIVE_INFINITY);
+  }
+
+  function tellFree(deployment: Deployment, { inFlight }: State): void {
+    onFree?.(deployment.id, capacityOf(deployment) - inFlight);
   }
 
   function withinLimits({ id, rpm, tpm }: Deployment, inputTokens: number): boolean {
@@ -183,6 +226,22 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
       const state = states.get(id);
       return state !== undefined && availability(state, clock.now()) === "ejected";
     },
+    isFull: (deployment) => isFull(deployment, stateOf(deployment.id)),
+    get limited() {
+      return rules !== undefined;
+    },
+    limitOf(deployment) {
+      const capacity = capacityOf(deployment);
+      return Number.isFinite(capacity) ? capacity : undefined;
+    },
+    limitBy(next) {
+      if (Bun.deepEquals(next, rules)) return;
+      rules = next;
+      for (const state of states.values()) state.limit = newLimit();
+    },
+    tellOfRoom(listener) {
+      onFree = listener;
+    },
     retryAfterS(deployments) {
       const nowMs = clock.now();
       const untilMs = deployments.map(({ id }) => {
@@ -206,13 +265,29 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
         if (probe) state.probing = false;
         return true;
       };
+      let sampled = false;
       return {
+        began(seconds, inputTokens) {
+          if (sampled || ended || !state.limit) return;
+          sampled = true;
+          const before = state.limit.limit;
+          state.limit.sample(seconds, { stream: true, tokens: inputTokens }, state.inFlight);
+          if (state.limit.limit > before) tellFree(deployment, state);
+        },
         succeeded({ seconds, firstTokenSeconds, outputTokens = 0, tokens = 0 }) {
           if (!end()) return;
           const nowMs = clock.now();
           state.consecutiveFailures = 0;
           state.keyRefusals = 0;
           inMinute(deployment.id).minuteTokens += tokens;
+          if (state.limit && !sampled) {
+            const of =
+              firstTokenSeconds === undefined
+                ? { stream: false, tokens: outputTokens }
+                : { stream: true, tokens: tokens - outputTokens };
+            state.limit.sample(firstTokenSeconds ?? seconds, of, state.inFlight + 1);
+          }
+          tellFree(deployment, state);
           const perToken = Math.max(1, outputTokens);
           addSample(state.latency, seconds / perToken, nowMs);
           if (firstTokenSeconds !== undefined) {
@@ -222,9 +297,12 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
           state.ejected = false;
           state.recoveredAtMs = nowMs;
           events.onRecover?.(deployment);
+          tellFree(deployment, state);
         },
         failed(error, general, siblings) {
           if (!end()) return;
+          state.limit?.failed(error, state.inFlight + 1);
+          tellFree(deployment, state);
           if (!tells(error)) return;
           const own = deployment.cooldownRules;
           const rules = own ? { ...general, ...own } : general;
@@ -245,7 +323,9 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
             eject(other, error, rules, siblings);
           }
         },
-        released: () => void end(),
+        released() {
+          if (end()) tellFree(deployment, state);
+        },
       };
     },
     keep(deployments) {
@@ -263,6 +343,7 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
 
 /** What a caller had mocked tells nothing of the deployment. */
 const uncounted: Ticket = {
+  began: () => undefined,
   succeeded: () => undefined,
   failed: () => undefined,
   released: () => undefined,

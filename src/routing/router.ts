@@ -85,7 +85,9 @@ export function createRouter(parts: RouterParts): Router {
     const startUs = clock.monotonicUs();
     const { deployments } = request.resolution;
     const only = deployments.length === 1 ? deployments[0] : undefined;
-    if (only && !options.strictFilters) return rankOnly(only, request, startUs);
+    // Alone, and nothing that could speak against it.
+    const free = only?.maxParallelRequests === undefined && !pool.limited;
+    if (only && free && !options.strictFilters) return rankOnly(only, request, startUs);
     const inputTokens = estimateInputTokens(request.body);
     const all = candidatesOf(deployments);
     const candidates = filterCandidates(

@@ -15,6 +15,7 @@ import { createRetryBudget } from "../../src/pipeline/retry-budget.ts";
 import { createCallRules } from "../../src/pipeline/rules.ts";
 import type { Services } from "../../src/pipeline/services.ts";
 import { createSpend } from "../../src/pipeline/spend.ts";
+import { createSurvival } from "../../src/pipeline/survival.ts";
 import { createProviderClient } from "../../src/providers/client.ts";
 import { toDeployments } from "../../src/providers/deployments.ts";
 import { withMocks } from "../../src/providers/mock.ts";
@@ -67,6 +68,8 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
   const { deployments } = toDeployments(config, { env: {}, factsOf: () => ({}) });
   const telemetry = createTelemetry({ clock, log: { format: "json", write: () => undefined } });
   const metrics = createCallMetrics(telemetry, () => 0);
+  const survival = createSurvival(config, { pool, clock, telemetry });
+  survival.follow(config, deployments);
   const failures: unknown[] = [];
   const rows: CallEvent[] = [];
   return {
@@ -105,7 +108,8 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
     factsOf: () => ({}),
     getDialect: (name) => callerDialects[name],
     retryBudget: createRetryBudget(clock),
-    activity: createActivity(),
+    activity: createActivity(survival.onLeave),
+    ...survival.servicesOf(config),
     telemetry,
     events: createListLog(rows),
     rows,

@@ -56,6 +56,24 @@ export const GeneralSettings = Type.Object(
           "callers on loopback need no key, and any wider address is refused at start.",
       }),
     ),
+    max_in_flight_requests_per_worker: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        description: "Calls in the gateway at once; see routeiq_settings.concurrency.max_calls.",
+      }),
+    ),
+    max_queued_requests_per_worker: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        description: "Calls that may wait; see routeiq_settings.concurrency.max_queued.",
+      }),
+    ),
+    admission_queue_timeout_seconds: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: "How long they wait; see routeiq_settings.concurrency.max_wait_ms. Seconds.",
+      }),
+    ),
     pass_through_endpoints: Type.Optional(
       Type.Array(PassThroughRow, {
         description: "Paths that lead to other services, under this gateway's keys.",

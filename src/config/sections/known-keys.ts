@@ -63,7 +63,7 @@ export const litellmRouterKeys = words(`
   tag_routing_prefix enable_weighted_failover
   provider_budget_config redis_host redis_port redis_password redis_url redis_db cache_kwargs
   cache_responses caching_groups client_ttl
-  default_priority polling_interval enable_health_check_routing health_check_staleness_threshold
+  polling_interval enable_health_check_routing health_check_staleness_threshold
   health_check_ignore_transient_errors model_group_affinity_config fallback_access_check plugins
   ttft_timeout stream_idle_timeout alerting_config set_verbose debug_level router_general_settings
   ignore_invalid_deployments guardrail_list assistants_config content_policy_fallback_models
@@ -81,7 +81,6 @@ export const litellmGeneralKeys = words(`
   disable_budget_reservation enforce_fallback_model_access enforce_fallback_budget
   user_api_key_cache_ttl user_api_key_cache_max_size enable_redis_auth_cache
   use_redis_transaction_buffer max_parallel_requests global_max_parallel_requests
-  max_in_flight_requests_per_worker max_queued_requests_per_worker admission_queue_timeout_seconds
   max_response_size_mb completion_model embedding_model image_generation_model moderation_model
   infer_model_from_keys background_health_checks health_check_interval health_check_details
   use_shared_health_check 

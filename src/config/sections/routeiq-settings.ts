@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox";
 import { defaultRetention } from "../../storage/event-log.ts";
 import { defaultResponseLimits } from "../../storage/response-store.ts";
+import { ConcurrencySettings, IdempotencySettings } from "./survival-settings.ts";
 
 const ms = (fallback: number, description: string) =>
   Type.Integer({
@@ -152,48 +153,8 @@ export const RouteiqSettings = Type.Object(
           "The Responses API's memory, for models whose provider has none. The oldest go first.",
       },
     ),
-    idempotency: Type.Object(
-      {
-        enabled: Type.Boolean({
-          default: true,
-          description:
-            "Answer a request that is sent again with the same `Idempotency-Key` by the run under way or the kept reply.",
-        }),
-        keep_seconds: Type.Integer({
-          default: 600,
-          minimum: 1,
-          maximum: 86_400,
-          description: "How long a reply is kept.",
-        }),
-        max_entries: Type.Integer({
-          default: 10_000,
-          minimum: 1,
-          maximum: 1_000_000,
-          description: "Keys, running and kept. The oldest replies make room.",
-        }),
-        max_bytes: Type.Integer({
-          default: 67_108_864,
-          minimum: 65_536,
-          description: "Bytes that kept replies may fill.",
-        }),
-        max_reply_bytes: Type.Integer({
-          default: 4_194_304,
-          minimum: 1024,
-          description: "A longer reply is not kept.",
-        }),
-        linger_ms: Type.Integer({
-          default: 0,
-          minimum: 0,
-          maximum: 600_000,
-          description:
-            "How long a call goes on after its caller hung up, so that a retry finds it; it is paid for either way. Milliseconds.",
-        }),
-      },
-      {
-        default: {},
-        description: "Requests that carry an `Idempotency-Key`. All others pay nothing for it.",
-      },
-    ),
+    concurrency: ConcurrencySettings,
+    idempotency: IdempotencySettings,
     embedding: Type.Object(
       {
         onnx_path: Type.Optional(

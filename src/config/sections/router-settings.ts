@@ -286,6 +286,12 @@ export const RouterSettings = Type.Object(
         description: "Calls in flight to a deployment that has no limit, rpm or tpm of its own.",
       }),
     ),
+    default_priority: Type.Optional(
+      Type.Integer({
+        description:
+          "Priority of a call that names none, where calls wait. Lower is sooner. See routeiq_settings.concurrency.",
+      }),
+    ),
     default_litellm_params: Type.Optional(
       Type.Record(Type.String(), Type.Unknown(), {
         description: "`litellm_params` that every row has unless it says otherwise.",
