@@ -80,7 +80,7 @@ test("explain: by path, by name, and what was meant", async () => {
   const byName = await run("explain", "cooldown_time");
   expect(byName.stdout).toContain("router_settings.cooldown_time: a number, 0 or more, default 5");
   const section = JSON.parse((await run("explain", "routeiq_settings.timeouts", "--json")).stdout);
-  expect(section).toHaveLength(6);
+  expect(section).toHaveLength(7);
   const unknown = await run("explain", "cooldown_tme");
   expect([unknown.code, unknown.stderr]).toEqual([
     1,

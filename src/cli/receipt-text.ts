@@ -151,7 +151,8 @@ function showTimings({ timings, attempts }: Receipt): string {
   const first =
     timings.firstTokenMs === undefined ? "" : `, first token ${ms(timings.firstTokenMs)}`;
   const overhead = `${(timings.overheadUs / 1000).toFixed(2)} ms in the gateway before the upstream`;
-  return `${attempts.length > 0 ? `${overhead}${first}, ` : ""}${ms(timings.totalMs)} in all`;
+  const queued = timings.queuedMs === undefined ? "" : `${ms(timings.queuedMs)} in the queue, `;
+  return `${queued}${attempts.length > 0 ? `${overhead}${first}, ` : ""}${ms(timings.totalMs)} in all`;
 }
 
 function showUsage({ usage }: Receipt): string {

@@ -78,8 +78,13 @@ export interface AttemptRecord {
   readonly outcome: "ok" | "failed" | "cancelled";
   /** An ErrorCode. */
   readonly error?: string;
-  /** Why this attempt was made. */
-  readonly because: "first" | "retry" | "fallback";
+  /**
+   * Why this attempt was made. `hedge`: the first was slow to begin. `continuation`: a stream broke
+   * off, and this one went on from there.
+   */
+  readonly because: "first" | "retry" | "fallback" | "hedge" | "continuation";
+  /** What it cost beside the attempt that answered last: it had begun, and another took its place. */
+  readonly costMicroUsd?: number;
 }
 
 export interface Timings {

@@ -7,7 +7,7 @@
  *   u32 × 16    its length, flags, lengths of texts and arrays (`word`)
  *   u16 × 20    names and counts (`name`)
  *   f64 × 18    measures (`measure`); NaN where there is none
- *   attempts    u16 × 8, f64 × 2 each
+ *   attempts    u16 × 8, f64 × 3 each
  *   candidates  u16 × 4, f64 × 7 each
  *   neighbours  f64 × 2 each
  *   arrays      embedding, shape (f32), lexical buckets (u16), lexical counts (u8)
@@ -93,6 +93,7 @@ export const measure = {
   floorShare: 14,
   novelty: 15,
   decidedUs: 16,
+  queuedMs: 17,
 } as const;
 export const measures = 18;
 
@@ -117,7 +118,7 @@ export const flag = {
 } as const;
 
 export const fixedBytes = words * 4 + names * 2 + measures * 8;
-export const attemptBytes = 32;
+export const attemptBytes = 40;
 export const candidateBytes = 64;
 export const neighbourBytes = 16;
 export const traceBytes = 64;

@@ -106,6 +106,7 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
     timings: present<Receipt["timings"]>({
       decisionUs: f64[m + measure.decisionUs] as number,
       overheadUs: f64[m + measure.overheadUs] as number,
+      queuedMs: toNumber(f64[m + measure.queuedMs]),
       firstTokenMs: toNumber(f64[m + measure.firstTokenMs]),
       totalMs: f64[m + measure.totalMs] as number,
     }),
@@ -169,6 +170,7 @@ function readAttempt(page: Page, start: number, dictionary: NamesOf): AttemptRec
     outcome: nameAt(3) as AttemptRecord["outcome"],
     error: nameAt(4),
     because: nameAt(5) as AttemptRecord["because"],
+    costMicroUsd: toNumber(page.f64[d + 4]),
   });
 }
 

@@ -163,6 +163,7 @@ function writeMeasures({ f64 }: Page, start: number, event: CallEvent): void {
   f64[at + measure.decisionUs] = timings.decisionUs;
   f64[at + measure.overheadUs] = timings.overheadUs;
   f64[at + measure.firstTokenMs] = toMeasure(timings.firstTokenMs);
+  f64[at + measure.queuedMs] = toMeasure(timings.queuedMs);
   f64[at + measure.totalMs] = timings.totalMs;
   f64[at + measure.costMicroUsd] = toMeasure(receipt.costMicroUsd);
   f64[at + measure.countedTokens] = toMeasure(event.inputTokens);
@@ -195,6 +196,7 @@ function writeAttempt(page: Page, start: number, one: AttemptRecord, numberOf: N
   u16[at + 6] = one.status;
   f64[(start >> 3) + 2] = one.startedAtMs;
   f64[(start >> 3) + 3] = one.durationMs;
+  f64[(start >> 3) + 4] = toMeasure(one.costMicroUsd);
   return start + attemptBytes;
 }
 

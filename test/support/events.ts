@@ -114,6 +114,7 @@ export function anyEvent(random: Random, id = nextInt(random, 1e9)): CallEvent {
       outcome: random.next() < 0.5 ? ("ok" as const) : ("failed" as const),
       ...maybe("error", () => anyText(random)),
       because: "first" as const,
+      ...maybe("costMicroUsd", () => nextInt(random, 1e9)),
     })),
     ...maybe("deployment", () => anyText(random)),
     outcome: (["success", "failure", "cancelled", "truncated"] as const)[nextInt(random, 4)] as
@@ -131,6 +132,7 @@ export function anyEvent(random: Random, id = nextInt(random, 1e9)): CallEvent {
     timings: {
       decisionUs: random.next() * 100,
       overheadUs: random.next() * 1000,
+      ...maybe("queuedMs", () => random.next() * 1000),
       ...maybe("firstTokenMs", () => random.next() * 1000),
       totalMs: random.next() * 10_000,
     },
