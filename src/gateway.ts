@@ -44,6 +44,7 @@ import { createSessions } from "./routing/sessions.ts";
 import { type ArtifactStatus, createSlot, type SwappableSlot } from "./routing/slot.ts";
 import type { Outbound } from "./security/outbound.ts";
 import { type Clock, systemClock } from "./std/clock.ts";
+import { ExpiryQueue } from "./std/expiry.ts";
 import { type Random, systemRandom } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
 import type { GatewayTelemetry } from "./telemetry/create.ts";
@@ -242,6 +243,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
     activity,
     // Replaced by the server's, as soon as there is one.
     connections: { hold: (_request: Request): void => undefined },
+    expiry: new ExpiryQueue(clock),
     receipts: createReceiptRing(),
     retryBudget: createRetryBudget(clock),
     spend: createSpend(),

@@ -278,7 +278,7 @@ describe("a caller who hangs up", () => {
     expect(receipt?.outcome).toBe("cancelled");
     expect(receipt?.usage?.estimated).toBe(true);
     expect(it.services.activity.count).toBe(0);
-    expect(it.clock.pending).toBe(0);
+    expect(it.services.expiry.size).toBe(0);
   });
 });
 

@@ -36,7 +36,7 @@ export type Exchange = (
 export function createExchange(): Exchange {
   const templates = createHeaderTemplates();
   return async (request, route, services, pathModel) => {
-    const arrival = toArrival(request, route, services, pathModel);
+    const arrival = new HttpArrival(request, route, services, pathModel);
     try {
       assertNoStrangePage(request, services);
       const reply = await (route.handle ?? handle)(arrival, services);
@@ -64,59 +64,57 @@ function assertNoStrangePage(request: Request, services: Services): void {
   }
 }
 
-function toArrival(
-  request: Request,
-  { operation, dialect, form, stream }: CallRoute,
-  services: Services,
-  pathModel: string | undefined,
-): Arrival {
-  const { clock, table } = services;
-  const id = Bun.randomUUIDv7();
-  const headers = stream === undefined ? request.headers : withQueryKey(request);
-  const arrival: Arrival = {
-    id,
-    requestId: readRequestId(headers) ?? id,
-    operation,
-    dialect,
-    headers,
-    signal: request.signal,
-    atMs: clock.now(),
-    atUs: clock.monotonicUs(),
-    bytes: () => readBytes(request, services),
-    ...(stream === undefined ? {} : { pathStream: stream }),
-  };
-  if (form) return toFormArrival(arrival, request, form, services, pathModel);
-  if (pathModel !== undefined) return { ...arrival, pathModel };
-  const defaultModel = mayOmitModel.has(operation) ? firstFor(operation, table) : undefined;
-  return defaultModel === undefined ? arrival : { ...arrival, defaultModel };
+/** A request as the pipeline takes it. A class, as one is made for every call. */
+class HttpArrival implements Arrival {
+  readonly id: string;
+  readonly requestId: string;
+  readonly operation: Arrival["operation"];
+  readonly dialect: Arrival["dialect"];
+  readonly headers: Headers;
+  readonly signal: AbortSignal;
+  readonly atMs: number;
+  readonly atUs: number;
+  readonly pathModel: string | undefined;
+  readonly defaultModel: string | undefined;
+  readonly pathStream: boolean | undefined;
+  readonly form: Arrival["form"];
+  readonly #request: Request;
+  readonly #services: Services;
+  readonly #onlyForm: boolean;
+
+  constructor(
+    request: Request,
+    { operation, dialect, form, stream }: CallRoute,
+    services: Services,
+    pathModel: string | undefined,
+  ) {
+    const { clock, table } = services;
+    this.id = Bun.randomUUIDv7();
+    this.headers = stream === undefined ? request.headers : withQueryKey(request);
+    this.requestId = readRequestId(this.headers) ?? this.id;
+    this.operation = operation;
+    this.dialect = dialect;
+    this.signal = request.signal;
+    this.atMs = clock.now();
+    this.atUs = clock.monotonicUs();
+    this.pathModel = pathModel;
+    this.defaultModel = mayOmitModel.has(operation) ? firstFor(operation, table) : undefined;
+    this.pathStream = stream;
+    const isForm = form !== undefined && isMultipart(this.headers);
+    this.form = isForm ? openForm(request, services) : undefined;
+    this.#onlyForm = form === "always" || isForm;
+    this.#request = request;
+    this.#services = services;
+  }
+
+  bytes(): Promise<Uint8Array | ArrayBuffer> {
+    if (this.#onlyForm) throw noForm(this.operation, this.headers.get("content-type"));
+    return readBytes(this.#request, this.#services);
+  }
 }
 
-function toFormArrival(
-  arrival: Arrival,
-  request: Request,
-  form: NonNullable<CallRoute["form"]>,
-  services: Services,
-  pathModel: string | undefined,
-): Arrival {
-  const { operation, headers } = arrival;
-  const defaultModel = mayOmitModel.has(operation)
-    ? firstFor(operation, services.table)
-    : undefined;
-  const named = {
-    ...arrival,
-    ...(pathModel === undefined ? {} : { pathModel }),
-    ...(defaultModel === undefined ? {} : { defaultModel }),
-  };
-  const contentType = headers.get("content-type");
-  const isForm = /^multipart\//i.test(contentType ?? "");
-  if (!isForm && form === "sometimes") return named;
-  return {
-    ...named,
-    async bytes() {
-      throw noForm(operation, contentType);
-    },
-    ...(isForm ? { form: openForm(request, services) } : {}),
-  };
+function isMultipart(headers: Headers): boolean {
+  return /^multipart\//i.test(headers.get("content-type") ?? "");
 }
 
 /** OpenAI has a default of its own for these; ours is the first model that is meant for it. */

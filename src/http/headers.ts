@@ -9,9 +9,6 @@ import { version } from "../std/version.ts";
 
 export type HeaderTable = Record<string, string>;
 
-/** Undefined takes a header away. */
-type Put = (name: string, value: string | undefined) => void;
-
 /** What an answer has even when it never became a call. */
 export function basicHeaders(requestId: string, callId: string): HeaderTable {
   return {
@@ -25,9 +22,11 @@ export function basicHeaders(requestId: string, callId: string): HeaderTable {
 /** Headers of a call that failed, as a table. */
 export function callHeaders(record: CallRecord, services: Services): HeaderTable {
   const headers: HeaderTable = { "x-litellm-version": version };
-  writeCall(record, services, (name, value) => {
-    if (value !== undefined) headers[name] = value;
-  });
+  const put: Put = (name, value) => {
+    if (value !== undefined) headers[names[name]] = value;
+  };
+  if (record.deployment) writeDeployment(record.deployment, put);
+  writeCall(record, services, put);
   return headers;
 }
 
@@ -40,10 +39,14 @@ export function createHeaderTemplates(): HeaderTemplates {
   const templates = new WeakMap<Deployment, Map<string, Template>>();
 
   function templateFor({ call, deployment }: CallRecord): Template {
-    if (!deployment) return createTemplate(call.stream);
-    const own = templates.getOrInsertComputed(deployment, () => new Map<string, Template>());
-    const kind = `${call.dialect} ${call.stream}`;
-    return own.getOrInsertComputed(kind, () => createTemplate(call.stream));
+    if (!deployment) return createTemplate(call.stream, undefined);
+    const own = templates.get(deployment) ?? new Map<string, Template>();
+    const kind = call.stream ? `${call.dialect} stream` : call.dialect;
+    const known = own.get(kind);
+    if (known) return known;
+    const template = createTemplate(call.stream, deployment);
+    templates.set(deployment, own.set(kind, template));
+    return template;
   }
 
   return {
@@ -60,47 +63,81 @@ interface Template {
   readonly put: Put;
 }
 
-function createTemplate(stream: boolean): Template {
-  const headers = new Headers({ "x-litellm-version": version });
-  const last: Record<string, string | undefined> = {};
+/** The headers that differ between calls, by the place where a template keeps what it said last. */
+const names = {
+  requestId: "x-request-id",
+  callId: "x-routeiq-call-id",
+  litellmCallId: "x-litellm-call-id",
+  anthropicRequestId: "request-id",
+  attempts: "x-routeiq-attempts",
+  overheadUs: "x-routeiq-overhead-us",
+  cache: "x-routeiq-cache",
+  retries: "x-litellm-attempted-retries",
+  fallbacks: "x-litellm-attempted-fallbacks",
+  group: "x-litellm-model-group",
+  keySpend: "x-litellm-key-spend",
+  strategy: "x-routeiq-strategy",
+  artifact: "x-routeiq-artifact",
+  decisionUs: "x-routeiq-decision-us",
+  model: "x-routeiq-model",
+  deployment: "x-routeiq-deployment",
+  modelId: "x-litellm-model-id",
+  apiBase: "x-litellm-model-api-base",
+  cost: "x-routeiq-cost-usd",
+  litellmCost: "x-litellm-response-cost",
+} as const;
+
+/** Undefined takes a header away. */
+type Put = (name: keyof typeof names, value: string | undefined) => void;
+
+function createTemplate(stream: boolean, deployment: Deployment | undefined): Template {
+  const headers = new Headers({
+    "x-litellm-version": version,
+    "content-type": stream ? "text/event-stream; charset=utf-8" : "application/json",
+  });
+  if (stream) {
+    headers.set("cache-control", "no-cache");
+    headers.set("x-accel-buffering", "no"); // nginx would hold events back
+  }
+  // All of them from the start, so that the runtime knows the object's shape.
+  const last: Record<keyof typeof names, string | undefined> = mapValues(names, () => undefined);
   const put: Put = (name, value) => {
     if (last[name] === value) return;
     last[name] = value;
-    if (value === undefined) headers.delete(name);
-    else headers.set(name, value);
+    if (value === undefined) headers.delete(names[name]);
+    else headers.set(names[name], value);
   };
-  put("content-type", stream ? "text/event-stream; charset=utf-8" : "application/json");
-  if (stream) {
-    put("cache-control", "no-cache");
-    put("x-accel-buffering", "no"); // nginx would hold events back
-  }
+  if (deployment) writeDeployment(deployment, put);
   return { headers, put };
+}
+
+function mapValues<K extends string, T>(table: Readonly<Record<K, unknown>>, to: () => T) {
+  return Object.fromEntries(Object.keys(table).map((key) => [key, to()])) as Record<K, T>;
 }
 
 /** Costs are in the headers of whole replies alone: a stream's headers leave before it is known. */
 function writeCall(record: CallRecord, services: Services, put: Put): void {
-  const { call, ranking, deployment } = record;
-  put("x-request-id", call.requestId);
-  put("x-routeiq-call-id", call.id);
-  put("x-litellm-call-id", call.id);
-  if (call.dialect === "anthropic") put("request-id", call.requestId);
-  put("x-routeiq-attempts", String(attemptsOf(record)));
-  put("x-routeiq-overhead-us", String(Math.round(record.overheadUs)));
-  put("x-routeiq-cache", "off");
-  put("x-litellm-attempted-retries", String(retriesOf(record)));
-  put("x-litellm-attempted-fallbacks", String(record.fallbacks));
-  put("x-litellm-model-group", toHeaderText(call.requestedModel));
-  put("x-litellm-key-spend", usd(services.spend.of(call.caller.id)));
+  const { call, ranking } = record;
+  put("requestId", call.requestId);
+  put("callId", call.id);
+  put("litellmCallId", call.id);
+  if (call.dialect === "anthropic") put("anthropicRequestId", call.requestId);
+  put("attempts", String(attemptsOf(record)));
+  put("overheadUs", String(Math.round(record.overheadUs)));
+  put("cache", "off");
+  put("retries", String(retriesOf(record)));
+  put("fallbacks", String(record.fallbacks));
+  put("group", toHeaderText(call.requestedModel));
+  put("keySpend", usd(services.spend.of(call.caller.id)));
   if (ranking) {
     const { strategy, artifact, decisionUs } = ranking.decision;
-    put("x-routeiq-strategy", strategy);
-    put("x-routeiq-artifact", artifact);
-    put("x-routeiq-decision-us", String(Math.round(decisionUs)));
+    put("strategy", strategy);
+    put("artifact", artifact);
+    put("decisionUs", String(Math.round(decisionUs)));
   }
-  if (deployment) writeDeployment(deployment, put);
   const cost = costInHeader(record);
-  put("x-routeiq-cost-usd", cost);
-  put("x-litellm-response-cost", cost);
+  put("cost", cost);
+  put("litellmCost", cost);
 }
 
 /** A stream's own attempt is written down at its end, but it counts from the start. */
@@ -109,10 +146,10 @@ function attemptsOf({ attempts, outcome }: CallRecord): number {
 }
 
 function writeDeployment(deployment: Deployment, put: Put): void {
-  put("x-routeiq-model", toHeaderText(deployment.candidate));
-  put("x-routeiq-deployment", toHeaderText(deployment.id));
-  put("x-litellm-model-id", toHeaderText(deployment.id));
-  put("x-litellm-model-api-base", hostOf(deployment.apiBase));
+  put("model", toHeaderText(deployment.candidate));
+  put("deployment", toHeaderText(deployment.id));
+  put("modelId", toHeaderText(deployment.id));
+  put("apiBase", hostOf(deployment.apiBase));
 }
 
 function costInHeader(record: CallRecord): string | undefined {

@@ -10,7 +10,7 @@ import type { AttemptRecord } from "../domain/decision.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd } from "../domain/usage.ts";
-import type { RawReply, StreamReply, UpstreamReply } from "../providers/client.ts";
+import type { RawReply, StreamReply, UpstreamReply, UpstreamRequest } from "../providers/client.ts";
 import type { Ticket } from "../routing/pool.ts";
 import type { Option, Ranking } from "../routing/router.ts";
 import { Cancel } from "../std/cancel.ts";
@@ -30,13 +30,12 @@ import { leadsOn, mayAskAgain, policyFor, retriesFor, waitMs } from "./retry.ts"
 import { select } from "./select.ts";
 import type { Services } from "./services.ts";
 import { createReplyStream, readToCommit } from "./stream.ts";
-import { type AttemptTimers, deadlineExceeded, startTimers, timeoutsFor } from "./timeouts.ts";
+import { AttemptTimers, deadlineExceeded, timeoutsFor } from "./timeouts.ts";
 
 type Because = AttemptRecord["because"];
 
 /**
- * The first attempt, and where it fails all that may follow it. Not an async function: the success
- * of a first attempt is the hot path, and each one in between costs it microseconds.
+ * The first attempt, and where it fails all that may follow it.
  * @throws GatewayError of the group that was asked for, when it and its fallbacks have failed.
  */
 export function attempt(
@@ -45,9 +44,7 @@ export function attempt(
   record: CallRecord,
   services: Services,
 ): Promise<Reply> {
-  return once(call, ranking.first, ranking, "first", record, services).catch((thrown: unknown) =>
-    attemptOn(toGatewayError(thrown), call, ranking, record, services),
-  );
+  return once(call, ranking.first, ranking, "first", record, services);
 }
 
 /** After a failed first attempt: the rest of the group, then the fallbacks. */
@@ -216,7 +213,11 @@ async function wait(
   await sleep(clock, delayMs, cancel.signal);
 }
 
-/** One attempt on one deployment, its timers, its ticket and its line in the receipt. */
+/**
+ * One attempt on one deployment, its timers, its ticket and its line in the receipt. What follows a
+ * failed first one follows here: the success of a first attempt is the hot path, and each function
+ * that waits in between costs it microseconds.
+ */
 async function once(
   call: Call,
   deployment: Deployment,
@@ -225,63 +226,81 @@ async function once(
   record: CallRecord,
   services: Services,
 ): Promise<Reply> {
-  const { clock, client, config, pool } = services;
-  if (call.deadlineMs !== undefined && clock.now() >= call.deadlineMs) throw deadlineExceeded();
-  const cancel = new Cancel();
-  record.hold(cancel);
-  if (record.aborted) throw record.aborted;
-  const timeouts = timeoutsFor(call, deployment, config);
-  const timers = startTimers(call, timeouts, clock, (reason) => cancel.cancel(reason));
-  const ticket = pool.open(deployment);
-  const startedAtMs = clock.now();
-  const run: Run = {
-    call,
-    deployment,
-    ranking,
-    because,
-    record,
-    services,
-    timers,
-    ticket,
-    startedAtMs,
-  };
-  record.deployment = deployment;
-  if (record.attempts.length === 0) {
-    record.overheadUs = clock.monotonicUs() - call.startedUs - record.queuedMs * 1000;
-  }
+  let run: Run | undefined;
   try {
-    const callerDialect = services.getDialect(call.dialect);
-    const upstream = await client.send({
-      call,
-      callerDialect,
-      deployment,
-      cancel,
-      connectTimeoutMs: timeouts.connectMs,
-      trace: record.trace,
-    });
+    assertInTime(call, record, services);
+    run = new Run(call, deployment, ranking, because, record, services);
+    const upstream = await services.client.send(run);
     if (upstream.kind === "whole") return takeWhole(upstream, run);
     if (upstream.kind === "raw") return takeRaw(upstream, run);
-    return await takeStream(upstream, run, cancel);
+    return await takeStream(upstream, run);
   } catch (thrown) {
-    timers.stop();
-    const error = beforeCommit(toGatewayError(thrown));
-    if (endsCall(error)) ticket.released();
-    else ticket.failed(error, config.router, siblingsOf(ranking, deployment));
-    writeDown(run, endsCall(error) ? "cancelled" : "failed", error);
+    const error = run ? giveUp(run, thrown) : toGatewayError(thrown);
+    if (because === "first") return attemptOn(error, call, ranking, record, services);
     throw error;
   }
 }
 
-interface Run {
+function assertInTime({ deadlineMs }: Call, { aborted }: CallRecord, { clock }: Services): void {
+  if (deadlineMs !== undefined && clock.now() >= deadlineMs) throw deadlineExceeded();
+  if (aborted) throw aborted;
+}
+
+/** An attempt on its way: what the client is asked, and what its end is told to. */
+class Run implements UpstreamRequest {
   readonly call: Call;
   readonly deployment: Deployment;
   readonly ranking: Ranking;
   readonly because: Because;
   readonly record: CallRecord;
   readonly services: Services;
+  readonly callerDialect: Dialect;
+  readonly cancel: Cancel;
+  readonly connectTimeoutMs: number;
+  readonly trace: CallRecord["trace"];
   readonly timers: AttemptTimers;
   readonly ticket: Ticket;
   readonly startedAtMs: number;
+
+  constructor(
+    call: Call,
+    deployment: Deployment,
+    ranking: Ranking,
+    because: Because,
+    record: CallRecord,
+    services: Services,
+  ) {
+    const { clock, config, pool } = services;
+    const timeouts = timeoutsFor(call, deployment, config);
+    this.call = call;
+    this.deployment = deployment;
+    this.ranking = ranking;
+    this.because = because;
+    this.record = record;
+    this.services = services;
+    this.callerDialect = services.getDialect(call.dialect);
+    this.cancel = new Cancel();
+    this.connectTimeoutMs = timeouts.connectMs;
+    this.trace = record.trace;
+    this.timers = new AttemptTimers(call, timeouts, this.cancel, services);
+    this.ticket = pool.open(deployment);
+    this.startedAtMs = clock.now();
+    record.hold(this.cancel);
+    record.deployment = deployment;
+    if (record.attempts.length > 0) return;
+    record.overheadUs = clock.monotonicUs() - call.startedUs - record.queuedMs * 1000;
+  }
+}
+
+/** The end of an attempt that brought no answer. */
+function giveUp(run: Run, thrown: unknown): GatewayError {
+  const { timers, ticket, services, ranking, deployment } = run;
+  timers.stop();
+  const error = beforeCommit(toGatewayError(thrown));
+  if (endsCall(error)) ticket.released();
+  else ticket.failed(error, services.config.router, siblingsOf(ranking, deployment));
+  writeDown(run, endsCall(error) ? "cancelled" : "failed", error);
+  return error;
 }
 
 /** A stream that broke before its first event has told the caller nothing: it may be tried again. */
@@ -292,7 +311,7 @@ function beforeCommit(error: GatewayError): GatewayError {
 
 function takeWhole(upstream: UpstreamReply & { kind: "whole" }, run: Run): Reply {
   const { call, record, services, timers } = run;
-  const body = encodeWhole(upstream, record, services.getDialect(call.dialect));
+  const body = encodeWhole(upstream, record, run.callerDialect);
   timers.stop();
   succeed(run);
   writeDown(run, "ok");
@@ -311,9 +330,8 @@ function takeRaw({ bytes, contentType, usage }: RawReply, run: Run): Reply {
   return { record, body: bytes, contentType };
 }
 
-async function takeStream(upstream: StreamReply, run: Run, cancel: Cancel): Promise<Reply> {
-  const { call, record, services, timers } = run;
-  const caller = services.getDialect(call.dialect);
+async function takeStream(upstream: StreamReply, run: Run): Promise<Reply> {
+  const { record, services, timers, cancel } = run;
   const feed = toFeed(upstream, run);
   let held: Uint8Array[];
   try {
@@ -323,7 +341,7 @@ async function takeStream(upstream: StreamReply, run: Run, cancel: Cancel): Prom
     throw thrown;
   }
   const abort = (reason: "gone" | "stalled") => cancel.cancel(callerGone(reason));
-  const teller = upstream.opaque ? breaksOff : caller;
+  const teller = upstream.opaque ? breaksOff : run.callerDialect;
   const stream = createReplyStream(held, feed, teller, abort, (end) => {
     timers.stop();
     record.usage = feed.facts.usage ?? estimate(run, feed);
@@ -352,9 +370,8 @@ const breaksOff: Pick<Dialect, "encodeStreamError"> = {
 };
 
 function toFeed(upstream: StreamReply, run: Run): Feed {
-  const { call, record, services, timers, deployment } = run;
+  const { call, callerDialect: caller, record, services, timers, deployment } = run;
   if (upstream.opaque) return createOpaqueFeed(upstream, upstream.opaque.usage);
-  const caller = services.getDialect(call.dialect);
   // In every other dialect the end of a stream tells usage unasked.
   const asksForUsage = call.dialect === "openai-chat" || call.dialect === "openai-completions";
   const asked = (call.body as ChatRequest).stream_options?.include_usage === true;
@@ -409,23 +426,19 @@ function succeed({ record, ticket, startedAtMs, services, call }: Run): void {
     seconds: (services.clock.now() - startedAtMs) / 1000,
     outputTokens: usage?.outputTokens ?? 0,
     tokens: usage ? usage.inputTokens + usage.outputTokens : 0,
-    ...(firstTokenMs === undefined
-      ? {}
-      : { firstTokenSeconds: (call.startedAtMs + firstTokenMs - startedAtMs) / 1000 }),
+    firstTokenSeconds:
+      firstTokenMs === undefined
+        ? undefined
+        : (call.startedAtMs + firstTokenMs - startedAtMs) / 1000,
   });
 }
 
 function writeDown(run: Run, outcome: AttemptRecord["outcome"], error?: GatewayError): void {
   const { deployment, because, record, services, startedAtMs } = run;
-  record.attempts.push({
-    deployment: deployment.id,
-    model: deployment.candidate,
-    provider: deployment.provider,
-    startedAtMs,
-    durationMs: services.clock.now() - startedAtMs,
-    status: error?.status ?? 200,
-    outcome,
-    ...(error ? { error: error.code } : {}),
-    because,
-  });
+  const durationMs = services.clock.now() - startedAtMs;
+  const { id, candidate: model, provider } = deployment;
+  const of = { deployment: id, model, provider, startedAtMs, durationMs, outcome, because };
+  record.attempts.push(
+    error ? { ...of, status: error.status, error: error.code } : { ...of, status: 200 },
+  );
 }

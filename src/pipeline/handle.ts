@@ -6,7 +6,7 @@ import { drainingError } from "./activity.ts";
 import { attempt, callerGone } from "./attempt.ts";
 import { finish } from "./observe.ts";
 import { type Arrival, readCall, readFormCall } from "./read-call.ts";
-import { type CallRecord, createRecord } from "./record.ts";
+import { CallRecord } from "./record.ts";
 import { recover } from "./recover.ts";
 import type { Reply } from "./reply.ts";
 import { select } from "./select.ts";
@@ -32,7 +32,7 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
     const call = arrival.form
       ? await readFormCall(arrival, caller, arrival.form)
       : readCall(arrival, caller, await arrival.bytes(), services.getDialect);
-    record = begin(createRecord(call), services);
+    record = begin(new CallRecord(call), services);
     const { admission } = services;
     const ranked = admission
       ? admission.rank(call, record, services)
@@ -73,7 +73,7 @@ export async function open(arrival: Arrival, services: Services): Promise<Call> 
 
 /** The rest of its life. @throws CallFailed */
 export async function run(call: Call, services: Services): Promise<Reply> {
-  const record = begin(createRecord(call), services);
+  const record = begin(new CallRecord(call), services);
   try {
     const ranked = services.admission?.rank(call, record, services);
     const ranking = await (ranked ?? select(call, record, services));
@@ -92,7 +92,7 @@ export function begin(record: CallRecord, services: Services): CallRecord {
     record.trace = beginTrace(record.call.traceparent, sampleRatio, services.random);
   }
   if (signal.aborted) record.abort(callerGone("gone"));
-  else signal.addEventListener("abort", () => record.abort(callerGone("gone")), { once: true });
+  else signal.addEventListener("abort", () => record.abort(callerGone("gone")));
   return record;
 }
 

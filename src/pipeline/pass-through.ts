@@ -16,7 +16,7 @@ import { begin, CallFailed, fail } from "./handle.ts";
 import { finish } from "./observe.ts";
 import { forwardedHeaders, returnedHeaders } from "./pass-headers.ts";
 import type { Arrival } from "./read-call.ts";
-import { type CallRecord, createRecord } from "./record.ts";
+import { CallRecord } from "./record.ts";
 import type { ReplyStream } from "./reply.ts";
 import type { Services } from "./services.ts";
 
@@ -52,7 +52,7 @@ export async function passThrough(
       : { id: "anonymous", tenant: "default", admin: false };
     const url = joinUrl(target.baseUrl, rest, withoutKey(arrival.search));
     const body = await arrival.body();
-    record = begin(createRecord(toCall(arrival, caller, target.deployment, rest)), services);
+    record = begin(new CallRecord(toCall(arrival, caller, target.deployment, rest)), services);
     record.deployment = target.deployment;
     record.overheadUs = clock.monotonicUs() - arrival.atUs;
     const run: Run = {

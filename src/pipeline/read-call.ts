@@ -23,13 +23,13 @@ export interface Arrival {
   readonly atMs: number;
   readonly atUs: number;
   /** From `/engines/{model}/…` and `/openai/deployments/{model}/…`; wins over the body's. */
-  readonly pathModel?: string;
+  readonly pathModel?: string | undefined;
   /** Answers where the request names none and its operation lets it. */
-  readonly defaultModel?: string;
+  readonly defaultModel?: string | undefined;
   /** Where the body is a form: it is read as it comes, instead of `bytes`. */
-  readonly form?: FormSource;
+  readonly form?: FormSource | undefined;
   /** From the path of a dialect that says there whether to stream. */
-  readonly pathStream?: boolean;
+  readonly pathStream?: boolean | undefined;
   /** @throws GatewayError body_too_large, unsupported_media_type */
   bytes(): Promise<Uint8Array | ArrayBuffer>;
 }

@@ -10,67 +10,48 @@ import type { Cancel } from "../std/cancel.ts";
 import type { Abortable } from "./activity.ts";
 
 /** Mutable; written by the steps in order, read by `observe` and by the headers. */
-export interface CallRecord extends Abortable {
+export class CallRecord implements Abortable {
   readonly call: Call;
-  ranking: Ranking | undefined;
-  rankRequest: RankRequest | undefined;
-  readonly attempts: AttemptRecord[];
+  ranking: Ranking | undefined = undefined;
+  rankRequest: RankRequest | undefined = undefined;
+  readonly attempts: AttemptRecord[] = [];
   /** Where the answer comes from. */
-  deployment: Deployment | undefined;
-  fallbacks: number;
+  deployment: Deployment | undefined = undefined;
+  fallbacks = 0;
   /** Until the upstream was called the first time, µs. */
-  overheadUs: number;
+  overheadUs = 0;
   /** How long it waited for its turn. */
-  queuedMs: number;
-  firstTokenMs: number | undefined;
-  usage: Usage | undefined;
-  finishReason: string | undefined;
-  outcome: CallOutcome | undefined;
-  error: GatewayError | undefined;
-  totalMs: number;
+  queuedMs = 0;
+  firstTokenMs: number | undefined = undefined;
+  usage: Usage | undefined = undefined;
+  finishReason: string | undefined = undefined;
+  outcome: CallOutcome | undefined = undefined;
+  error: GatewayError | undefined = undefined;
+  totalMs = 0;
   /** Where spans are on. */
-  trace: CallTrace | undefined;
+  trace: CallTrace | undefined = undefined;
   /** Why the call must end: the caller left, its deadline passed, the gateway closes. */
-  readonly aborted: GatewayError | undefined;
-  /** What an abort stops from now on; stopped at once where one came before. */
-  hold(cancel: Cancel): void;
-  release(): void;
-}
+  aborted: GatewayError | undefined = undefined;
+  #held: Cancel | undefined = undefined;
 
-export function createRecord(call: Call): CallRecord {
-  let aborted: GatewayError | undefined;
-  let held: Cancel | undefined;
-  return {
-    call,
-    ranking: undefined,
-    rankRequest: undefined,
-    attempts: [],
-    deployment: undefined,
-    fallbacks: 0,
-    overheadUs: 0,
-    queuedMs: 0,
-    firstTokenMs: undefined,
-    usage: undefined,
-    finishReason: undefined,
-    outcome: undefined,
-    error: undefined,
-    totalMs: 0,
-    trace: undefined,
-    get aborted() {
-      return aborted;
-    },
-    abort(reason) {
-      aborted ??= reason;
-      held?.cancel(aborted);
-    },
-    hold(cancel) {
-      held = cancel;
-      if (aborted) cancel.cancel(aborted);
-    },
-    release() {
-      held = undefined;
-    },
-  };
+  constructor(call: Call) {
+    this.call = call;
+  }
+
+  abort(reason: GatewayError): void {
+    this.aborted ??= reason;
+    this.#held?.cancel(this.aborted);
+  }
+
+  /** What an abort stops from now on; stopped at once where one came before. */
+  hold(cancel: Cancel): void {
+    this.#held = cancel;
+    if (this.aborted) cancel.cancel(this.aborted);
+  }
+
+  release(): void {
+    this.#held = undefined;
+  }
 }
 
 export function costOf(record: CallRecord): number | undefined {

@@ -10,6 +10,7 @@ import type { Pool } from "../routing/pool.ts";
 import type { ResolveTable } from "../routing/resolve.ts";
 import type { Router } from "../routing/router.ts";
 import type { Clock } from "../std/clock.ts";
+import type { ExpiryQueue } from "../std/expiry.ts";
 import type { Random } from "../std/random.ts";
 import type { EventLog } from "../storage/event-log.ts";
 import type { IdempotencyStore } from "../storage/idempotency-store.ts";
@@ -32,6 +33,8 @@ export interface Connections {
 export interface Services {
   readonly config: Config;
   readonly clock: Clock;
+  /** Deadlines of all attempts. */
+  readonly expiry: ExpiryQueue;
   readonly random: Random;
   readonly authenticator: Authenticator;
   readonly table: ResolveTable;

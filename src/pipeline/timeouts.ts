@@ -3,8 +3,9 @@ import type { Config } from "../config/config.ts";
 import type { Call } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
 import type { Deployment } from "../domain/model.ts";
+import type { Cancel } from "../std/cancel.ts";
 import type { Clock } from "../std/clock.ts";
-import { createDeadline } from "../std/deadline.ts";
+import type { Expiring, ExpiryQueue } from "../std/expiry.ts";
 
 export interface AttemptTimeouts {
   readonly connectMs: number;
@@ -38,42 +39,69 @@ export function timeoutsFor(call: Call, deployment: Deployment, config: Config):
   return { ...timeouts, firstTokenMs: stream, idleMs: stream };
 }
 
-/** The timers of one attempt. When one rings, `abort` is told with the reason. */
-export interface AttemptTimers {
+/**
+ * The timers of one attempt, in the queue that all calls share: until the whole is due, and of a
+ * stream the silence before its first token and between its events. One that rings stops the attempt.
+ */
+export class AttemptTimers implements Expiring {
+  dueMs: number;
+  readonly #cancel: Cancel;
+  readonly #timeouts: AttemptTimeouts;
+  readonly #clock: Clock;
+  readonly #queue: ExpiryQueue;
+  readonly #stream: boolean;
+  /** When the whole must be done, and whether that is the caller's deadline. */
+  readonly #wholeMs: number;
+  readonly #callersOwn: boolean;
+  #token = false;
+
+  constructor(call: Call, timeouts: AttemptTimeouts, cancel: Cancel, services: Timing) {
+    const { clock, expiry } = services;
+    const nowMs = clock.now();
+    const ownMs = nowMs + timeouts.totalMs;
+    const { deadlineMs = Number.POSITIVE_INFINITY, stream } = call;
+    this.#cancel = cancel;
+    this.#timeouts = timeouts;
+    this.#clock = clock;
+    this.#queue = expiry;
+    this.#stream = stream;
+    this.#callersOwn = deadlineMs < ownMs;
+    this.#wholeMs = this.#callersOwn ? deadlineMs : ownMs;
+    // While a file is still on its way no token can be due.
+    const silenceMs = stream && !call.upload ? timeouts.firstTokenMs : Number.POSITIVE_INFINITY;
+    this.dueMs = Math.min(this.#wholeMs, nowMs + silenceMs);
+    expiry.add(this);
+  }
+
   /** An event of the stream came; from the first token on, silence is measured between events. */
-  heard(token: boolean): void;
-  stop(): void;
+  heard(token: boolean): void {
+    if (token) this.#token = true;
+    if (!(this.#token && this.#stream)) return;
+    const beforeMs = this.dueMs;
+    this.dueMs = Math.min(this.#wholeMs, this.#clock.now() + this.#timeouts.idleMs);
+    if (this.dueMs < beforeMs) this.#queue.sooner(this);
+  }
+
+  stop(): void {
+    this.#queue.remove(this);
+  }
+
+  expire(): void {
+    this.#cancel.cancel(this.#reason());
+  }
+
+  #reason(): GatewayError {
+    const { totalMs, idleMs, firstTokenMs } = this.#timeouts;
+    if (this.#clock.now() >= this.#wholeMs) {
+      return this.#callersOwn ? deadlineExceeded() : tooSlow("answer", totalMs);
+    }
+    return this.#token ? tooSlow("event", idleMs) : tooSlow("token", firstTokenMs);
+  }
 }
 
-export function startTimers(
-  call: Call,
-  timeouts: AttemptTimeouts,
-  clock: Clock,
-  abort: (reason: GatewayError) => void,
-): AttemptTimers {
-  const leftMs = call.deadlineMs === undefined ? Infinity : call.deadlineMs - clock.now();
-  const stopTotal =
-    leftMs < timeouts.totalMs
-      ? clock.after(Math.max(0, leftMs), () => abort(deadlineExceeded()))
-      : clock.after(timeouts.totalMs, () => abort(tooSlow("answer", timeouts.totalMs)));
-  if (!call.stream) return { heard: () => undefined, stop: stopTotal };
-
-  let token = false;
-  const silence = createDeadline(clock, () =>
-    abort(token ? tooSlow("event", timeouts.idleMs) : tooSlow("token", timeouts.firstTokenMs)),
-  );
-  // While a file is still on its way no token can be due.
-  silence.set(call.upload ? timeouts.totalMs : timeouts.firstTokenMs);
-  return {
-    heard(isToken) {
-      token ||= isToken;
-      if (token) silence.set(timeouts.idleMs);
-    },
-    stop() {
-      stopTotal();
-      silence.clear();
-    },
-  };
+export interface Timing {
+  readonly clock: Clock;
+  readonly expiry: ExpiryQueue;
 }
 
 const waitedFor = {

@@ -38,7 +38,7 @@ export interface Ticket {
   began(firstTokenSeconds: number, inputTokens: number): void;
   succeeded(facts: {
     seconds: number;
-    firstTokenSeconds?: number;
+    firstTokenSeconds?: number | undefined;
     outputTokens?: number;
     tokens?: number;
   }): void;

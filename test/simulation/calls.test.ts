@@ -62,7 +62,8 @@ test.each(seeds)("no call is lost, none answered twice (seed %d)", async (seed) 
   expect(services.activity.count).toBe(0);
   for (const { id } of services.table.deployments) expect(services.pool.stats.inFlight(id)).toBe(0);
   expect(seen.filter((one) => !one.ended)).toEqual([]);
-  expect(clock.pending).toBe(0);
+  expect(services.expiry.size).toBe(0);
+  expect(clock.pending).toBeLessThanOrEqual(1); // the one that all attempts share
   expect(created.rows.length).toBe(ended.length);
   checkBudget(log);
   const extra = seen.length - new Set(seen.map(callNumber)).size;

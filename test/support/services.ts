@@ -29,6 +29,7 @@ import { createSessions } from "../../src/routing/sessions.ts";
 import { createSlot, type SwappableSlot } from "../../src/routing/slot.ts";
 import type { Outbound } from "../../src/security/outbound.ts";
 import type { Clock } from "../../src/std/clock.ts";
+import { ExpiryQueue } from "../../src/std/expiry.ts";
 import { createRandom, type Random } from "../../src/std/random.ts";
 import type { EventLog } from "../../src/storage/event-log.ts";
 import { createTelemetry } from "../../src/telemetry/create.ts";
@@ -75,6 +76,7 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
   return {
     config,
     clock,
+    expiry: new ExpiryQueue(clock),
     random,
     slot,
     failures,

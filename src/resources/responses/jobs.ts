@@ -8,7 +8,7 @@ import { lastEvents } from "../../dialects/openai-responses/wire.ts";
 import { GatewayError, toGatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import { CallFailed, run } from "../../pipeline/handle.ts";
-import { createRecord } from "../../pipeline/record.ts";
+import { CallRecord } from "../../pipeline/record.ts";
 import { isWhole, type Reply, type ReplyStream, toAnswer } from "../../pipeline/reply.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Clock } from "../../std/clock.ts";
@@ -44,7 +44,7 @@ export function createJobs(store: ResponseStore, clock: Clock): Jobs {
   async function start(turn: Turn, services: Services): Promise<Reply> {
     const { maxBackground } = services.config.routeiq.responses;
     if (jobs.size >= maxBackground) throw tooMany(maxBackground);
-    const record = createRecord(turn.call);
+    const record = new CallRecord(turn.call);
     const queued = toState(turn, "queued");
     const job = createJob(turn, services);
     for (const type of ["response.created", "response.queued"]) {
@@ -95,7 +95,7 @@ export function createJobs(store: ResponseStore, clock: Clock): Jobs {
     isCancelled: () => boolean,
     services: Services,
   ): Promise<void> {
-    const record = createRecord(turn.call);
+    const record = new CallRecord(turn.call);
     const update = async (response: JsonObject, of: Reply["record"]) => {
       const stored = toStored(response, turn, of);
       if (stored) await store.update(stored);
