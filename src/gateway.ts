@@ -257,7 +257,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
   const { clock, random, pool, slot, sessions, telemetry, catalog, survival, ...kept } = shared;
   const { env } = options;
   const factsOf = withPriceFile(catalog.factsOf, config.prices);
-  const { deployments, findings } = toDeployments(config, { env, factsOf });
+  const { deployments, findings, off } = toDeployments(config, { env, factsOf });
   const refused = findings.filter(({ level }) => level === "error");
   if (refused[0]) throw toConfigError(refused[0], refused.length - 1);
   for (const { message, remedy, path } of findings) {
@@ -277,6 +277,8 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     authenticator: createAuthenticator(config.general.masterKey),
     table: createResolveTable({
       deployments,
+      off,
+      defaultFallbacks: config.router.defaultFallbacks,
       aliases: config.router.modelGroupAlias,
       autoModels: config.routeiq.autoModels,
       factsOf: ({ provider, upstreamModel, facts }) => ({

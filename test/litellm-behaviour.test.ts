@@ -445,3 +445,38 @@ model_list:
     expect(it.services.table.deployments[0]?.maxParallelRequests).toBe(limit);
   });
 });
+
+describe("names", () => {
+  const off = "  - {model_name: old, litellm_params: {model: oci/cohere.command}}\n";
+
+  test("of a row whose provider is not served: said so, or its fallbacks", async () => {
+    const it = await world(rows("m | a") + off);
+    const { failure } = await it.call(hello("old"));
+    expect(failure?.code).toBe("unsupported_capability");
+    expect(failure?.message).toContain('The model "old" is configured, but turned off');
+    const saved = await world(`${rows("m | a")}${off}router_settings: {fallbacks: [{old: [m]}]}\n`);
+    expect((await saved.call(hello("old"))).code).toBe("answered");
+    expect(saved.hosts()).toBe("a");
+  });
+
+  test("a name that a wildcard's provider does not know says nothing of the row", async () => {
+    const it = await world(
+      `${rows("openai/* | a", "openai/* | b")}router_settings: {num_retries: 0, allowed_fails: 0}\n`
+        .replaceAll("model: openai/a", "model: openai/*")
+        .replaceAll("model: openai/b", "model: openai/*"),
+      { a: [status(404)], b: [status(404)] },
+    );
+    for (let i = 0; i < 6; i++) await it.call(hello("openai/x"));
+    expect(it.services.pool.isEjected("id-a")).toBe(false);
+    expect(it.services.pool.isEjected("id-b")).toBe(false);
+  });
+
+  test("an alias has its target's fallbacks", async () => {
+    const it = await world(
+      `${rows("m | a", "n | b")}router_settings: {num_retries: 0, model_group_alias: {best: m}, fallbacks: [{m: [n]}]}\n`,
+      { a: [status(500)] },
+    );
+    await it.call(hello("best"));
+    expect(it.hosts()).toBe("ab");
+  });
+});

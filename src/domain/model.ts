@@ -137,6 +137,8 @@ export interface Deployment {
   /** The operator's `model_info`, as written: for those who ask what a model is. */
   readonly info?: JsonObject;
   readonly simulated?: boolean;
+  /** Of a wildcard row, for the name that was asked for: the row's id, health and limits are shared. */
+  readonly wildcard?: boolean;
   /** Its key and base serve the way through to its provider, too. */
   readonly usedInPassThrough?: boolean;
   /** Chat is asked of it through the Responses API too: `openai/responses/…`, `mode: responses`. */

@@ -69,7 +69,8 @@ export async function fallBack(
   record: CallRecord,
   services: Services,
 ): Promise<Reply> {
-  for (const target of fallbacksFor(original, call, services.config)) {
+  const group = record.rankRequest?.resolution.group;
+  for (const target of fallbacksFor(original, call, services.config, group)) {
     if (!mayGoOn(record, services)) break;
     try {
       const again = toFallbackCall(call, target);

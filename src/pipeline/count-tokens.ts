@@ -36,7 +36,7 @@ export async function countTokens(
 ): Promise<TokenCount> {
   const { dialect, model, chat, signal } = request;
   const resolution = services.table.find(model, "chat");
-  if (!resolution) throw unknownModel(model, { dialect: dialect.name });
+  if (!resolution) throw unknownModel(model, { dialect: dialect.name }, services.table);
   let because = "no provider of the model counts in this dialect";
   let asked = 0;
   for (const deployment of resolution.deployments) {

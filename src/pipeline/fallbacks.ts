@@ -14,12 +14,14 @@ export function fallbacksFor(
   error: GatewayError,
   call: Call,
   config: Config,
+  group: string = call.requestedModel,
 ): readonly FallbackTarget[] {
   const { options, requestedModel } = call;
+  const names = [...new Set([requestedModel, group])];
   if (options.disableFallbacks) return [];
   if (error.row.fault === "caller" && !aboutModel.has(error.code)) return [];
-  return listFor(error, call, config)
-    .filter(({ group, params }) => group !== requestedModel || params !== undefined)
+  return listFor(error, options, names, config)
+    .filter(({ group: next, params }) => !names.includes(next) || params !== undefined)
     .slice(0, options.router?.maxFallbacks ?? config.router.maxFallbacks);
 }
 
@@ -32,7 +34,8 @@ const aboutModel: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 function listFor(
   { code }: GatewayError,
-  { options, requestedModel }: Call,
+  options: CallOptions,
+  names: readonly string[],
   config: Config,
 ): readonly FallbackTarget[] {
   if (options.fallbacks) return options.fallbacks;
@@ -43,14 +46,17 @@ function listFor(
       : code === "content_policy_violation"
         ? lists.contentPolicyFallbacks
         : [];
-  if (special.length > 0) return findIn(special, requestedModel) ?? [];
+  if (special.length > 0) return findIn(special, names) ?? [];
   const preset = lists.defaultFallbacks.map((group) => ({ group }));
-  return findIn(lists.fallbacks, requestedModel) ?? preset;
+  return findIn(lists.fallbacks, names) ?? preset;
 }
 
-/** By exact name, without the provider's prefix, then `*`. */
-function findIn(lists: FallbackList, group: string): readonly FallbackTarget[] | undefined {
-  for (const name of [group, withoutPrefix(group), "*"]) {
+/** By the name asked for, the group that it led to, both without the provider's prefix, then `*`. */
+function findIn(
+  lists: FallbackList,
+  names: readonly string[],
+): readonly FallbackTarget[] | undefined {
+  for (const name of [...names, ...names.map(withoutPrefix), "*"]) {
     for (const list of lists) {
       const found = Object.hasOwn(list, name) ? list[name] : undefined;
       if (found) return found.flatMap((item) => toTarget(item) ?? []);

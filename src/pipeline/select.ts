@@ -31,7 +31,7 @@ export function select(
 export function toRankRequest(call: Call, group: string, services: Services): RankRequest {
   const { table, client, rules, config } = services;
   const found = table.find(group, call.operation);
-  if (!found) throw unknownModel(group, call);
+  if (!found) throw unknownModel(group, call, table);
   if (found.deployments.length === 0) throw meantOtherwise(group, call, table);
   const served = call.operation === "chat" ? found : whereServed(found, call, client);
   const { stream, operation, dial, options } = call;
@@ -83,7 +83,19 @@ function meantOtherwise(group: string, { operation }: Call, table: Services["tab
 }
 
 /** LiteLLM's words and status, which its clients look for; Anthropic's clients look for a 404. */
-export function unknownModel(group: string, call: Pick<Call, "dialect">): GatewayError {
+export function unknownModel(
+  group: string,
+  call: Pick<Call, "dialect">,
+  table: Services["table"],
+): GatewayError {
+  const off = table.reasonOff(group);
+  if (off !== undefined) {
+    return new GatewayError(
+      "unsupported_capability",
+      `The model "${excerpt(group)}" is configured, but turned off: ${off}. Ask for another model.`,
+      { param: "model" },
+    );
+  }
   return new GatewayError(
     "model_not_found",
     `Invalid model name passed in model=${excerpt(group)}. Call \`/v1/models\` to view available models for your key.`,

@@ -28,17 +28,25 @@ export interface Deployments {
   readonly deployments: readonly Deployment[];
   /** An error for a row that cannot work, a warning for one that is off or lacks its key. */
   readonly findings: readonly Finding[];
+  /** Rows whose provider LiteLLM serves and we do not. */
+  readonly off: readonly {
+    readonly group: string;
+    readonly model: string;
+    readonly message: string;
+  }[];
 }
 
 export function toDeployments(config: Config, source: DeploymentSource): Deployments {
   const env = { ...source.env, ...config.environment };
   const findings: Finding[] = [];
+  const off: Deployments["off"][number][] = [];
   const seen = new Map<string, number>();
   const deployments = config.models.flatMap((entry): Deployment[] => {
     const served = resolveProvider(entry.params, env);
     if (served.status !== "served") {
       const level = served.status === "not_served_yet" ? "warning" : "error";
       findings.push(toFinding(entry, level, served.key, served.message, served.remedy));
+      off.push({ group: entry.modelName, model: entry.params.model, message: served.message });
       return [];
     }
     if (served.missingKey) findings.push(missingKey(entry, served.missingKey));
@@ -48,7 +56,7 @@ export function toDeployments(config: Config, source: DeploymentSource): Deploym
     seen.set(deployment.id, times);
     return [times === 1 ? deployment : { ...deployment, id: `${deployment.id}-${times}` }];
   });
-  return { deployments, findings };
+  return { deployments, findings, off };
 }
 
 function toFinding(

@@ -304,6 +304,8 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
           state.limit?.failed(error, state.inFlight + 1);
           tellFree(deployment, state);
           if (!tells(error)) return;
+          // A name that a wildcard row's provider does not know is the caller's slip.
+          if (deployment.wildcard && error.code === "upstream_not_found") return;
           const own = deployment.cooldownRules;
           const rules = own ? { ...general, ...own } : general;
           if (error.code === "upstream_timeout") {

@@ -1,5 +1,5 @@
 /** What a requested name stands for, in LiteLLM's order. */
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { deployment } from "../../test/support/deployments.ts";
 import { createResolveTable } from "./resolve.ts";
 
@@ -59,4 +59,55 @@ test("names without an entry, those of Object among them, are unknown where no w
 
 test("what is listed: groups, aliases that are not hidden, automatic names", () => {
   expect(table.names).toEqual(["gpt", "claude", "embed", "best", "auto", "cheap"]);
+});
+
+describe("beyond groups", () => {
+  const rows = [
+    deployment("a", { group: "gpt", candidate: "openai/gpt-4o" }),
+    deployment("b", { group: "fast", candidate: "openai/gpt-4o" }),
+    deployment("c", { group: "safe", candidate: "anthropic/claude" }),
+    deployment("d", { group: "groq/*", candidate: "groq/*", upstreamModel: "*" }),
+  ];
+  const off = [
+    { group: "poet", model: "oci/poet", message: "not served" },
+    { group: "groq/x*", model: "oci/x*", message: "not served" },
+  ];
+  const settings = { aliases: { verse: { model: "poet", hidden: false } }, autoModels: {} };
+  const make = (deployments = rows, defaultFallbacks = ["safe"]) =>
+    createResolveTable({
+      ...settings,
+      deployments,
+      off,
+      defaultFallbacks,
+      factsOf: (each) => each.facts,
+    });
+
+  const names = [
+    ["openai/gpt-4o", "a b"], // every row of that underlying model
+    ["groq/llama", "d"],
+    ["nobody", "c"], // with wildcards about, every name may be meant: the default fallback
+  ] as const;
+  test.each(names)("%s", (name, ids) => {
+    const found = make().find(name, "chat");
+    expect(found?.deployments.map(({ id }) => id).join(" ")).toBe(ids);
+  });
+
+  test("without wildcards an unknown name is unknown", () => {
+    expect(make(rows.slice(0, 3)).find("nobody", "chat")).toBeUndefined();
+  });
+
+  test("what is turned off says why, by every name it has", () => {
+    const table = make(rows, []);
+    for (const name of ["poet", "verse", "oci/poet", "groq/x1"]) {
+      expect(table.find(name, "chat")).toBeUndefined();
+      expect(table.reasonOff(name)).toBe("not served");
+    }
+    expect(table.reasonOff("nobody")).toBeUndefined();
+  });
+
+  test("a row of a wildcard shares its health, and `*` itself never rests", () => {
+    expect(make().find("groq/llama", "chat")?.deployments[0]).toMatchObject({ wildcard: true });
+    const all = [deployment("e", { group: "*", candidate: "*", upstreamModel: "*" })];
+    expect(make(all).find("any", "chat")?.deployments[0]).toMatchObject({ cooldownS: 0 });
+  });
 });

@@ -1,6 +1,7 @@
 /**
  * What a requested name stands for. Order, as LiteLLM resolves: deployment id, alias, exact group,
- * wildcard group (longest pattern first, captured parts put into the target), `*`, automatic.
+ * automatic, wildcard group (longest pattern first, captured parts put into the target), `*`, the
+ * rows of that underlying model, and where there are wildcards at all, the first default fallback.
  */
 import { type Deployment, isFor, type Operation } from "../domain/model.ts";
 import { createLru } from "../std/lru.ts";
@@ -30,6 +31,17 @@ export interface ResolveTable {
   /** Every name that `find` answers to without wildcards, hidden aliases apart. */
   readonly names: readonly string[];
   readonly deployments: readonly Deployment[];
+  /** Why a configured name answers nothing; undefined for names that do, or that nobody configured. */
+  reasonOff(name: string): string | undefined;
+  /** Rows that are configured and not served. */
+  readonly off: readonly OffRow[];
+}
+
+/** A row of the configuration that is turned off. */
+export interface OffRow {
+  readonly group: string;
+  readonly model: string;
+  readonly message: string;
 }
 
 export interface ResolveSettings {
@@ -38,6 +50,8 @@ export interface ResolveSettings {
   readonly autoModels: Readonly<Record<string, { readonly candidates?: readonly string[] }>>;
   /** Facts (price, window, capabilities) of a model that a wildcard row leads to. */
   readonly factsOf: (deployment: Deployment) => Deployment["facts"];
+  readonly off?: readonly OffRow[];
+  readonly defaultFallbacks?: readonly string[];
 }
 
 interface Pattern {
@@ -50,14 +64,20 @@ interface Pattern {
 const derivedLimit = 1024;
 
 export function createResolveTable(settings: ResolveSettings): ResolveTable {
-  const { deployments, aliases, autoModels, factsOf } = settings;
+  const { deployments, aliases, autoModels, factsOf, off = [], defaultFallbacks = [] } = settings;
   const byGroup = Map.groupBy(deployments, ({ group }) => group);
   const byId = new Map(deployments.map((deployment) => [deployment.id, deployment]));
+  const byModel = Map.groupBy(deployments, ({ candidate }) => candidate);
   const exact = new Map<string, Resolution>();
   const patterns: Pattern[] = [];
   for (const [group, members] of byGroup) {
     if (group.includes("*")) patterns.push(toPattern(group, members));
     else exact.set(group, { kind: "group", group, deployments: members });
+  }
+  const anyName = patterns.length > 0;
+  // A name that is turned off is not handed to a wider wildcard.
+  for (const { group } of off) {
+    if (group.includes("*") && !byGroup.has(group)) patterns.push(toPattern(group, []));
   }
   patterns.sort((a, b) => b.name.length - a.name.length || stars(a.name) - stars(b.name));
   const derived = createLru<string, Resolution>(derivedLimit);
@@ -104,6 +124,7 @@ export function createResolveTable(settings: ResolveSettings): ResolveTable {
     for (const pattern of patterns) {
       const match = pattern.expression.exec(name);
       if (!match) continue;
+      if (pattern.deployments.length === 0) return undefined;
       const members = pattern.deployments.map((row) => derive(row, name, match.slice(1), factsOf));
       const found: Resolution = { kind: "group", group: name, deployments: members };
       derived.set(name, found);
@@ -125,7 +146,25 @@ export function createResolveTable(settings: ResolveSettings): ResolveTable {
     if (own) return { kind: "deployment", group: own.group, deployments: [own] };
     // An alias leads to a group once: an alias of an alias would make loops possible.
     const target = alias?.model ?? name;
-    return exact.get(target) ?? findAuto(target, operation) ?? findWildcard(target);
+    return (
+      exact.get(target) ??
+      findAuto(target, operation) ??
+      findWildcard(target) ??
+      findModel(target) ??
+      findDefault()
+    );
+  }
+
+  /** A row's own words for its model: what it is called by who reads the provider's list. */
+  function findModel(name: string): Resolution | undefined {
+    const members = name.includes("*") ? undefined : byModel.get(name);
+    return members && { kind: "group", group: name, deployments: members };
+  }
+
+  /** LiteLLM refuses unknown names, but not where a wildcard makes every name possible. */
+  function findDefault(): Resolution | undefined {
+    const [first] = defaultFallbacks;
+    return !anyName || first === undefined ? undefined : exact.get(first);
   }
 
   const shown = Object.entries(aliases).filter(([, { hidden }]) => !hidden);
@@ -136,6 +175,13 @@ export function createResolveTable(settings: ResolveSettings): ResolveTable {
     autoNames,
     names: [...new Set([...exact.keys(), ...shown.map(([name]) => name), ...autoNames])],
     deployments,
+    off,
+    reasonOff(name) {
+      const target = (Object.hasOwn(aliases, name) ? aliases[name]?.model : undefined) ?? name;
+      return off.find(
+        ({ group, model }) => toPattern(group, []).expression.test(target) || model === target,
+      )?.message;
+    },
   };
 }
 
@@ -166,11 +212,13 @@ function derive(
   factsOf: ResolveSettings["factsOf"],
 ): Deployment {
   const wanted = stars(row.candidate);
-  if (wanted === 0) return { ...row, group: requested };
+  // As in LiteLLM `*` itself never rests: it is the way to all models, and one failed.
+  const shared = { ...row, wildcard: true, ...(row.group === "*" ? { cooldownS: 0 } : {}) };
+  if (wanted === 0) return { ...shared, group: requested };
   const parts = captured.length > wanted ? [requested] : captured;
   const candidate = fill(row.candidate, parts);
   const upstreamModel = fill(row.upstreamModel, parts);
-  const named = { ...row, group: requested, candidate, upstreamModel };
+  const named = { ...shared, group: requested, candidate, upstreamModel };
   return { ...named, facts: factsOf(named) };
 }
 

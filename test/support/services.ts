@@ -66,7 +66,7 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
   const random = options.random ?? createRandom(1);
   const slot = options.slot ?? createSlot({ status: "none" });
   const pool = createPool(clock, random);
-  const { deployments } = toDeployments(config, { env: {}, factsOf: () => ({}) });
+  const { deployments, off } = toDeployments(config, { env: {}, factsOf: () => ({}) });
   const telemetry = createTelemetry({ clock, log: { format: "json", write: () => undefined } });
   const metrics = createCallMetrics(telemetry, () => 0);
   const survival = createSurvival(config, { pool, clock, telemetry });
@@ -85,6 +85,8 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
     authenticator: createAuthenticator(config.general.masterKey),
     table: createResolveTable({
       deployments,
+      off,
+      defaultFallbacks: config.router.defaultFallbacks,
       aliases: config.router.modelGroupAlias,
       autoModels: config.routeiq.autoModels,
       factsOf: ({ facts }) => facts,

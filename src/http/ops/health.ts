@@ -64,6 +64,7 @@ function readiness(services: Services, seen: Seen, requestId: string): Response 
   const degraded =
     checks.circuit_breakers.status === "degraded" ||
     checks.config.status === "degraded" ||
+    checks.deployments.status === "degraded" ||
     checks.event_log?.status === "degraded" ||
     (artifact.status !== "none" && artifact.status !== "active");
   const body = {
@@ -93,6 +94,15 @@ function configCheck({ count, lastAtMs, lastOutcome }: ReloadStatus) {
   };
 }
 
+/** Rows that LiteLLM would serve and this gateway does not. */
+function deploymentCheck({ deployments, off }: Services["table"]) {
+  return {
+    status: off.length > 0 ? "degraded" : "healthy",
+    served: deployments.length,
+    off: off.map(({ group, message }) => ({ model_name: group, message })),
+  };
+}
+
 function readinessChecks(services: Services, { artifact, reload }: Seen) {
   const { activity, pool, table, events } = services;
   const resting = table.deployments.filter(({ id }) => pool.isEjected(id));
@@ -113,6 +123,7 @@ function readinessChecks(services: Services, { artifact, reload }: Seen) {
       ),
     },
     config: configCheck(reload),
+    deployments: deploymentCheck(table),
     // A router's file, its refusal and the way out; nothing of where it lies or of its keys.
     artifact,
     ...(log
