@@ -14,6 +14,7 @@ import { GatewayError } from "./domain/errors.ts";
 import type { Deployment } from "./domain/model.ts";
 import { createApp, type SlowRoutes } from "./http/app.ts";
 import { createCors } from "./http/cors.ts";
+import { createRealtime, type SocketData } from "./http/openai/realtime.ts";
 import { createLearntRouting, type LearntRouting } from "./learnt-routing.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
@@ -43,6 +44,7 @@ import { createRouter, type RouterOptions } from "./routing/router.ts";
 import { createSessions } from "./routing/sessions.ts";
 import { type ArtifactStatus, createSlot, type SwappableSlot } from "./routing/slot.ts";
 import type { Outbound } from "./security/outbound.ts";
+import type { WebSocketOutbound } from "./security/web-socket/open.ts";
 import { type Clock, systemClock } from "./std/clock.ts";
 import { ExpiryQueue } from "./std/expiry.ts";
 import { type Random, systemRandom } from "./std/random.ts";
@@ -71,6 +73,8 @@ export interface GatewayOptions {
   readonly sync?: () => SyncStatus;
   /** Told after every reload, with who asked for it. */
   readonly onReload?: (status: ReloadStatus, cause: ReloadCause) => void;
+  /** For realtime sessions; without it there are none. */
+  readonly webSockets?: WebSocketOutbound;
   readonly slowRoutes: (gateway: Omit<Gateway, "url" | "port">) => Promise<SlowRoutes>;
   readonly clock?: Clock;
   readonly random?: Random;
@@ -168,7 +172,13 @@ function assemble(
     },
   };
   let slow: Promise<SlowRoutes> | undefined;
+  const realtime = createRealtime({
+    webSockets: options.webSockets,
+    server: () => server,
+    maxMessageBytes: options.config.routeiq.realtime.maxMessageBytes,
+  });
   const fetch = createApp({
+    realtime,
     services: inner.services,
     responses: inner.responses,
     cors,
@@ -177,7 +187,7 @@ function assemble(
       return slow;
     },
   });
-  const server = Bun.serve({
+  const server: Bun.Server<SocketData> = Bun.serve<SocketData>({
     hostname: options.host,
     port: options.port,
     reusePort: options.reusePort ?? false,
@@ -187,6 +197,7 @@ function assemble(
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     development: false,
     fetch,
+    websocket: realtime.handlers,
     error(thrown) {
       services.onInternalFailure(thrown);
       const error = new GatewayError(

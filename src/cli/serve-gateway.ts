@@ -7,6 +7,7 @@ import { showFinding } from "../config/report.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import { type Gateway, type GatewayOptions, startGateway } from "../gateway.ts";
 import { createOutbound } from "../security/outbound.ts";
+import { createWebSocketOutbound } from "../security/web-socket/open.ts";
 import { systemClock } from "../std/clock.ts";
 import { version } from "../std/version.ts";
 import { isLogLevel } from "../telemetry/log.ts";
@@ -40,6 +41,8 @@ export async function serve(context: CommandContext): Promise<number> {
     await follower.settle();
     return simulation.complete(await source.load());
   };
+  const { allowCidrs, allowHosts } = config.routeiq.outbound;
+  const wayOut = { allowCidrs, allowHosts, proxied: namesProxy(env) };
   const gateway = await start({
     config,
     findings,
@@ -47,12 +50,8 @@ export async function serve(context: CommandContext): Promise<number> {
     env,
     ...place,
     reusePort: isWorker || workerCount > 1,
-    outbound: createOutbound({
-      allowCidrs: config.routeiq.outbound.allowCidrs,
-      allowHosts: config.routeiq.outbound.allowHosts,
-      protocol: config.routeiq.upstreamProtocol,
-      proxied: namesProxy(env),
-    }),
+    outbound: createOutbound({ ...wayOut, protocol: config.routeiq.upstreamProtocol }),
+    webSockets: createWebSocketOutbound(wayOut),
     log: toLogOptions(env),
     sync: follower.status,
     onReload(status, cause) {

@@ -182,6 +182,11 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
     embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},
     outbound: outboundSettings(outbound, env),
     ...survivalSettings(sections, env),
+    realtime: {
+      idleMs: routeiq.realtime.idle_ms,
+      maxSessionMs: routeiq.realtime.max_session_ms,
+      maxMessageBytes: routeiq.realtime.max_message_bytes,
+    },
     upstreamProtocol: routeiq.upstream_protocol,
     reload: reloadSettings(routeiq.reload, env),
     mockRequests: routeiq.mock_requests,

@@ -125,6 +125,11 @@ export interface RouteiqSettings extends SurvivalSettings {
     readonly allowCidrs: readonly string[];
     readonly allowHosts: readonly string[];
   };
+  readonly realtime: {
+    readonly idleMs: number;
+    readonly maxSessionMs: number;
+    readonly maxMessageBytes: number;
+  };
   readonly upstreamProtocol: "http1" | "http2";
   readonly reload: ReloadSettings;
   /** Who may ask for `mock_response` and its kin. */

@@ -15,6 +15,7 @@ export const operations = [
   "audio_speech",
   "audio_transcription",
   "audio_translation",
+  "realtime",
   "pass_through",
 ] as const;
 export type Operation = (typeof operations)[number];
@@ -149,7 +150,7 @@ export interface Deployment {
 
 /** What a model of one kind serves beside that itself. */
 const alsoServes: Readonly<Partial<Record<Operation, readonly Operation[]>>> = {
-  chat: ["completion", "responses"],
+  chat: ["completion", "responses", "realtime"],
   image_generation: ["image_edit", "image_variation"],
   image_edit: ["image_generation", "image_variation"],
   audio_transcription: ["audio_translation"],

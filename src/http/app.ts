@@ -9,6 +9,7 @@ import { errorResponse } from "./errors.ts";
 import { createExchange, readRequestId } from "./exchange.ts";
 import { basicHeaders } from "./headers.ts";
 import { createIdempotentExchange } from "./idempotency.ts";
+import { isUpgrade, type Realtime, realtimePaths } from "./openai/realtime.ts";
 import { answerPassThrough } from "./pass-through.ts";
 import { createRouteTable, type FoundRoute, pathOf } from "./routes.ts";
 
@@ -23,11 +24,14 @@ export interface AppParts {
   readonly responses: Responses;
   /** Admin, health and metrics: built when the first of them is asked for. */
   readonly slowRoutes: () => Promise<SlowRoutes>;
+  readonly realtime: Realtime;
   /** Cross-origin headers and preflights; undefined where none are configured. */
   readonly cors?: (request: Request, respond: () => Promise<Response>) => Promise<Response>;
 }
 
-export type FetchHandler = (request: Request) => Response | Promise<Response>;
+/** Undefined: the connection is no request's any more. */
+export type FetchHandler = (request: Request) => Answer | Promise<Answer>;
+type Answer = Response | undefined;
 
 /** What it throws is a failure of ours: the server's own error handler answers and logs it. */
 export function createApp(parts: AppParts): FetchHandler {
@@ -37,7 +41,7 @@ export function createApp(parts: AppParts): FetchHandler {
   const hasGoodOrigin = createOriginCheck();
 
   // No async function of its own: on the hot path each would cost about a microsecond.
-  function answer(request: Request): Response | Promise<Response> {
+  function answer(request: Request): Response | Promise<Answer> {
     const services = parts.services();
     const { url } = request;
     const path = pathOf(url);
@@ -50,7 +54,11 @@ export function createApp(parts: AppParts): FetchHandler {
     return refuse(request, wrongMethod(request.method), found, services);
   }
 
-  async function answerElsewhere(request: Request, services: Services): Promise<Response> {
+  async function answerElsewhere(request: Request, services: Services): Promise<Answer> {
+    if (realtimePaths.has(pathOf(request.url))) {
+      if (isUpgrade(request)) return parts.realtime.answer(request, services);
+      return (await parts.slowRoutes()).fetch(request);
+    }
     const way = findWay(request, services);
     if (way instanceof Response) return way;
     if (way) return answerPassThrough(request, way, services);
@@ -59,8 +67,8 @@ export function createApp(parts: AppParts): FetchHandler {
   }
 
   return (request) =>
-    cors && request.headers.has("origin")
-      ? cors(request, async () => answer(request))
+    cors && request.headers.has("origin") && !isUpgrade(request)
+      ? cors(request, async () => (await answer(request)) ?? Response.error())
       : answer(request);
 }
 

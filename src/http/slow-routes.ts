@@ -22,6 +22,7 @@ import { withQueryKey } from "./gemini/wire.ts";
 import { basicHeaders } from "./headers.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
+import { realtimeRoutes } from "./openai/realtime.ts";
 import { storedResponseRoutes } from "./openai/responses.ts";
 import { docRoutes } from "./openapi/routes.ts";
 import { healthRoutes } from "./ops/health.ts";
@@ -61,6 +62,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...syncStatusRoutes({ reloader, sync }),
     ...consoleRoutes,
     ...storedResponseRoutes(parts.responses),
+    ...realtimeRoutes,
     ...feedbackRoutes,
     ...decisionRoutes,
     ...metricRoutes(parts),

@@ -24,6 +24,10 @@ export const azure = defineProvider({
     ...allPaths,
     // The deployment is the body's model there, on the older surface too.
     responses: (base) => `${base.replace(/\/openai\/deployments\/[^/]+$/, "/openai")}/responses`,
+    realtime: (base) =>
+      /\/openai\/v1$/.test(base)
+        ? `${base}/realtime?model={model}`
+        : `${base.replace(/\/openai\/deployments\/[^/]+$/, "/openai")}/realtime?deployment={model}`,
   },
   // A deployment's name is the operator's; where it is the model's, what OpenAI refuses is mended.
   adapt: [

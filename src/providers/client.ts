@@ -71,6 +71,8 @@ export interface ProviderClient {
   send(request: UpstreamRequest): Promise<UpstreamReply>;
   /** Whether the deployment's provider has an operation at all. */
   serves(deployment: Deployment, operation: Operation): boolean;
+  /** Where an operation is asked, and with which headers. @throws GatewayError */
+  locate(deployment: Deployment, operation: Operation, signal: AbortSignal): Promise<Located>;
   /** A request to a provider's own API, its answer as it comes, whatever its status. @throws GatewayError */
   pass(request: PassRequest): Promise<Response>;
   /**
@@ -78,6 +80,12 @@ export interface ProviderClient {
    * it does not count, or not in the caller's dialect. @throws GatewayError
    */
   countTokens(request: CountRequest): Promise<JsonObject | undefined>;
+}
+
+export interface Located {
+  readonly provider: Provider;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
 }
 
 export interface PassRequest {
@@ -208,6 +216,13 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
 
     serves: (deployment, operation) =>
       prepare(deployment).urls[isCarried(operation, deployment) ? "chat" : operation] !== undefined,
+
+    async locate(deployment, operation, signal) {
+      const { provider, urls, headers } = prepare(deployment);
+      const url = urls[operation];
+      if (!url) throw noSuchOperation(deployment, { operation, requestedModel: deployment.group });
+      return { provider, url, headers: await withToken(headers, deployment, signal) };
+    },
 
     async relay({ deployment, method, path, signal, connectTimeoutMs }) {
       const { urls, headers, way } = prepare(deployment);
@@ -401,7 +416,10 @@ function withTrace(
   return { ...headers, traceparent, ...(state === null ? {} : { tracestate: state }) };
 }
 
-function noSuchOperation(deployment: Deployment, call: Call): GatewayError {
+function noSuchOperation(
+  deployment: Deployment,
+  call: Pick<Call, "operation" | "requestedModel">,
+): GatewayError {
   return new GatewayError(
     "unsupported_capability",
     `Model "${call.requestedModel}" is served by ${deployment.provider}, which has no ${call.operation} API here. Ask for a model that does.`,

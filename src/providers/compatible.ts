@@ -151,7 +151,7 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["XAI_API_BASE"],
     keys: ["XAI_API_KEY"],
     embeddings: false,
-    also: ["image_generation"],
+    also: ["image_generation", "realtime"],
     source: "https://docs.x.ai/docs/api-reference",
   },
   {
@@ -185,7 +185,7 @@ const rows: readonly Row[] = [
     baseUrlEnv: ["HOSTED_VLLM_API_BASE"],
     keys: ["HOSTED_VLLM_API_KEY"],
     completes: true,
-    also: ["rerank", "audio_transcription", "audio_translation"],
+    also: ["rerank", "audio_transcription", "audio_translation", "realtime"],
     fit: { rerank: jinaRerank },
     embedsTokens: true,
     source: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",

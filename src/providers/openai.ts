@@ -15,6 +15,7 @@ export const allPaths = {
   audio_speech: "/audio/speech",
   audio_transcription: "/audio/transcriptions",
   audio_translation: "/audio/translations",
+  realtime: "/realtime?model={model}",
 } as const;
 
 export const openai = defineProvider({

@@ -8,6 +8,10 @@ import { type Gateway, startGateway } from "../../src/gateway.ts";
 import { createSlowRoutes } from "../../src/http/slow-routes.ts";
 import { knownNames } from "../../src/routing/known-names.ts";
 import type { Outbound } from "../../src/security/outbound.ts";
+import {
+  createWebSocketOutbound,
+  type WebSocketOutbound,
+} from "../../src/security/web-socket/open.ts";
 
 export interface TestGateway {
   readonly gateway: Gateway;
@@ -23,6 +27,7 @@ export interface TestGatewayOptions {
   readonly yaml: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly outbound?: Outbound;
+  readonly webSockets?: WebSocketOutbound;
 }
 
 const nowhere: Outbound = { fetch: () => Promise.reject(new Error("the test calls nobody")) };
@@ -48,6 +53,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     port: 0,
     log: { write: (line) => log.push(line), format: "json" },
     outbound: options.outbound ?? nowhere,
+    webSockets: options.webSockets ?? createWebSocketOutbound(),
     slowRoutes: (inner) => Promise.resolve(createSlowRoutes(inner)),
   });
   const close = async () => {

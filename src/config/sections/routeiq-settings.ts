@@ -185,6 +185,24 @@ export const RouteiqSettings = Type.Object(
           "What is opened for addresses that come by request. Addresses in this file need none of it.",
       },
     ),
+    realtime: Type.Object(
+      {
+        idle_ms: ms(900_000, "Silence of both sides after which a session is closed."),
+        max_session_ms: ms(7_200_000, "How long a session may last."),
+        max_message_bytes: Type.Integer({
+          default: 16_777_216,
+          minimum: 1024,
+          maximum: 134_217_728,
+          description:
+            "Bytes of one message, either way; a larger one closes the session with 1009. Read at start.",
+        }),
+      },
+      {
+        default: {},
+        description:
+          "Sessions over WebSocket (`/v1/realtime`). A model's `timeout` bounds their opening, not their length.",
+      },
+    ),
     upstream_protocol: Type.Union([Type.Literal("http1"), Type.Literal("http2")], {
       default: "http1",
       description: "How providers are spoken to over TLS.",
