@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:tes
 import OpenAI, { AzureOpenAI } from "openai";
 import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 import type { Receipt } from "../src/domain/decision.ts";
+import type { CallEvent } from "../src/domain/event.ts";
 import { createWebSocketOutbound } from "../src/security/web-socket/open.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
 import {
@@ -612,13 +613,13 @@ describe("OpenAI's own client", () => {
 
 /** The receipt of the next session that ends. */
 function nextReceipt({ gateway } = keyed): Promise<Receipt> {
-  const ring = gateway.services().receipts as { add: (receipt: Receipt) => void };
-  const { add } = ring;
+  const log = gateway.services().events as { append: (event: CallEvent) => void };
+  const { append } = log;
   return new Promise((resolve) => {
-    ring.add = (receipt) => {
-      ring.add = add;
-      add(receipt);
-      resolve(receipt);
+    log.append = (event) => {
+      log.append = append;
+      append(event);
+      resolve(event.receipt);
     };
   });
 }

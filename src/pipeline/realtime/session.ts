@@ -14,12 +14,10 @@ import type { SocketMessage, WebSocketConnection } from "../../security/web-sock
 import type { WebSocketOutbound } from "../../security/web-socket/open.ts";
 import { createDeadline } from "../../std/deadline.ts";
 import { drainingError } from "../activity.ts";
-import { attempt } from "../attempt.ts";
-import { begin, fail } from "../handle.ts";
+import { fail, run } from "../handle.ts";
 import type { Arrival } from "../read-call.ts";
-import { type CallRecord, createRecord } from "../record.ts";
-import { isWhole, type ReplyStream } from "../reply.ts";
-import { select } from "../select.ts";
+import type { CallRecord } from "../record.ts";
+import { isWhole, type Reply } from "../reply.ts";
 import type { Services } from "../services.ts";
 import { admitEvent } from "./caller-events.ts";
 import { createRealtimeMeter, type RealtimeMeter } from "./meter.ts";
@@ -52,19 +50,21 @@ export async function openSession(
   webSockets: WebSocketOutbound | undefined,
   services: Services,
 ): Promise<RealtimeSession> {
-  let record: CallRecord | undefined;
+  const call = readArrival(arrival, services);
+  const line = new Line(arrival, call, webSockets, services);
+  const client = { ...services.client, send: line.open };
+  const reply = await run(call, { ...services, client });
+  return line.toSession(reply);
+}
+
+/** @throws CallFailed */
+function readArrival(arrival: RealtimeArrival, services: Services): Call {
   try {
     if (services.activity.draining) throw drainingError();
     const caller = services.authenticator.authenticate(arrival.headers);
-    const call = toCall(arrival, caller, services);
-    record = begin(createRecord(call), services);
-    const line = new Line(arrival, webSockets, record, services);
-    const own = { ...services, client: { ...services.client, send: line.open } };
-    const reply = await attempt(call, await select(call, record, services), record, own);
-    if (isWhole(reply.body)) throw new Error("a session is no whole reply");
-    return line.toSession(reply.body);
+    return toCall(arrival, caller, services);
   } catch (thrown) {
-    throw fail(toGatewayError(thrown), { operation: "realtime" }, record, services);
+    throw fail(toGatewayError(thrown), { operation: "realtime" }, undefined, services);
   }
 }
 
@@ -107,7 +107,7 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 class Line {
   readonly #arrival: RealtimeArrival;
   readonly #webSockets: WebSocketOutbound | undefined;
-  readonly #record: CallRecord;
+  readonly #call: Call;
   readonly #services: Services;
   readonly #meter: RealtimeMeter;
   /** Messages in the order in which their bytes pass. */
@@ -119,13 +119,13 @@ class Line {
 
   constructor(
     arrival: RealtimeArrival,
+    call: Call,
     webSockets: WebSocketOutbound | undefined,
-    record: CallRecord,
     services: Services,
   ) {
     this.#arrival = arrival;
+    this.#call = call;
     this.#webSockets = webSockets;
-    this.#record = record;
     this.#services = services;
     this.#meter = createRealtimeMeter(arrival.intent === "transcription");
   }
@@ -153,7 +153,6 @@ class Line {
     );
     this.#connection = opened.connection;
     this.#deployment = deployment;
-    this.#record.firstTokenMs = clock.now() - this.#record.call.startedAtMs;
     let reason: Error | undefined;
     cancel.listen((why) => {
       reason = why;
@@ -197,7 +196,7 @@ class Line {
   #unitsFor({ facts }: Deployment): Pick<Usage, "units"> {
     if (!facts.price?.more?.noTokens) return {};
     const { clock } = this.#services;
-    return { units: { seconds: (clock.now() - this.#record.call.startedAtMs) / 1000 } };
+    return { units: { seconds: (clock.now() - this.#call.startedAtMs) / 1000 } };
   }
 
   /** @throws GatewayError where the provider did not mean to end it */
@@ -211,7 +210,8 @@ class Line {
     throw new GatewayError("stream_truncated", message);
   }
 
-  toSession(stream: ReplyStream): RealtimeSession {
+  toSession({ record, body: stream }: Reply): RealtimeSession {
+    if (isWhole(stream)) throw new Error("a session is no whole reply");
     const { clock, config } = this.#services;
     const { idleMs, maxSessionMs } = config.routeiq.realtime;
     const end = (code: number, reason: string) => {
@@ -226,9 +226,10 @@ class Line {
       cancelLimit();
     };
     idle.set(idleMs);
+    record.firstTokenMs ??= clock.now() - this.#call.startedAtMs;
     const line = this;
     return {
-      record: this.#record,
+      record,
       get closing() {
         return line.#closing;
       },
@@ -271,7 +272,7 @@ class Line {
     if (!connection || !deployment) return true;
     if (typeof message !== "string") return connection.send({ text: false, bytes: message });
     const model = {
-      requested: this.#record.call.requestedModel,
+      requested: this.#call.requestedModel,
       deployment,
       ofTranscripts: this.#arrival.intent === "transcription",
     };
