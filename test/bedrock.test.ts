@@ -170,7 +170,7 @@ describe("failures", () => {
     [400, "ValidationException", "Malformed input request", 400],
     [429, "ThrottlingException", "Too many tokens, please wait before trying again.", 429],
     [403, "AccessDeniedException", "You don't have access to the model", 502],
-    [424, "ModelErrorException", "The model failed", 502],
+    [424, "ModelErrorException", "The model failed", 500],
     [503, "ServiceUnavailableException", "Try later", 503],
   ])("%d %s %s", async (status, word, message, ours) => {
     upstream.answerNext(() => awsError(status, word, message));

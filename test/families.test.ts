@@ -584,7 +584,7 @@ describe("what the models are", () => {
     expect(ill).toMatchObject({ healthy_count: 0, unhealthy_count: 1 });
     expect(ill.unhealthy_endpoints[0]).toMatchObject({
       model_name: "embed",
-      exception_status: 502,
+      exception_status: 500,
     });
     await get("/health?model=nobody", 404);
     expect((await fetch(`${gateway.url}/health`)).status).toBe(401);

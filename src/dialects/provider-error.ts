@@ -47,7 +47,8 @@ export function toProviderError(failure: ProviderFailure): GatewayError {
     return error("upstream_auth", `The provider asks for payment (402): ${text}`);
   }
   if (status === 408 || status === 504 || status === 524) {
-    return error("upstream_timeout", `The provider timed out (${status}): ${text}`);
+    const kept = status === 408 ? {} : { status: 504 };
+    return error("upstream_timeout", `The provider timed out (${status}): ${text}`, kept);
   }
   if (status === 409) return error("upstream_conflict", text);
   if (status === 429) return error("rate_limited", `The provider's rate limit: ${text}`);
@@ -56,7 +57,9 @@ export function toProviderError(failure: ProviderFailure): GatewayError {
     const message = `The provider is overloaded (${status}): ${text}`;
     return error("upstream_failed", message, { status: 503, wireType: "overloaded_error" });
   }
-  if (status >= 500) return error("upstream_failed", `The provider failed (${status}): ${text}`);
+  if (status >= 500 && status < 600) {
+    return error("upstream_failed", `The provider failed (${status}): ${text}`, { status });
+  }
   if (status >= 400) return error("upstream_rejected", text, { status, ...wireWords(failure) });
   return error("upstream_invalid", `The provider answered with status ${status}: ${text}`);
 }

@@ -184,7 +184,7 @@ export const errorTable = {
     retry: "again",
   },
   upstream_failed: {
-    means: "The provider failed.",
+    means: "The provider failed. Its own status, from 500 to 599, is kept; 529 becomes 503.",
     status: 502,
     type: "api_error",
     ...upstream,
@@ -205,8 +205,9 @@ export const errorTable = {
     retry: "again",
   },
   upstream_timeout: {
-    means: "The provider did not connect, or did not answer, in time.",
-    status: 504,
+    means:
+      "The provider did not connect, or did not answer, in time. 408, as in LiteLLM; 504 where the provider said so.",
+    status: 408,
     type: "timeout_error",
     ...upstream,
     retry: "elsewhere",

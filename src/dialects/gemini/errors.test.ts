@@ -58,7 +58,7 @@ describe("ours to google.rpc.Status", () => {
     ["rate_limited", 429, "RESOURCE_EXHAUSTED"],
     ["internal", 500, "INTERNAL"],
     ["overloaded", 503, "UNAVAILABLE"],
-    ["upstream_timeout", 504, "DEADLINE_EXCEEDED"],
+    ["upstream_timeout", 408, "DEADLINE_EXCEEDED"],
   ] as const;
   test.each(cases)("%s", (code, number, word) => {
     const error = new GatewayError(code, "what", { param: "contents", retryAfterS: 3 });
