@@ -14,7 +14,7 @@ export type DialectName = "openai-chat" | "openai-responses" | "anthropic" | "ge
 export type NarrowDialectName = "openai-completions";
 
 /** Formats that providers speak and callers do not. */
-export type ProviderDialectName = "bedrock-converse";
+export type ProviderDialectName = "bedrock-converse" | "ollama";
 
 /** What a request's encoder may use beside the request. */
 export interface EncodeOptions {
@@ -66,6 +66,12 @@ export interface FrameParser {
   end(): readonly SseFrame[];
 }
 
+/** What lay at an address. */
+export interface FetchedMedia {
+  readonly mediaType: string;
+  readonly base64: string;
+}
+
 /** What it takes to call a provider, and to read its answers. */
 export interface ProviderDialect {
   readonly name: DialectName | NarrowDialectName | ProviderDialectName;
@@ -84,6 +90,12 @@ export interface ProviderDialect {
    * @throws GatewayError invalid_request or unsupported_capability, naming what cannot be said.
    */
   encodeRequest(request: ChatRequest, model: string, options?: EncodeOptions): JsonObject;
+  /**
+   * The body with what lies at the addresses in it, for dialects that take bytes alone: `take` is
+   * asked for every http(s) address, and where it gives nothing the address stays.
+   * @throws GatewayError unsupported_capability for a type that the provider does not read.
+   */
+  withMedia?(body: JsonObject, take: (url: string) => FetchedMedia | undefined): JsonObject;
   /** @throws GatewayError upstream_invalid when the reply is not of this dialect. */
   decodeReply(body: JsonObject, context?: ReplyContext): ChatReply;
   /**

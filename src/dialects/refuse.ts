@@ -47,6 +47,6 @@ export function maxTokensOf(request: ChatRequest, { facts }: EncodeOptions): num
 }
 
 export function stopsOf({ stop }: ChatRequest): readonly string[] {
-  if (stop === undefined || stop === null) return [];
-  return (typeof stop === "string" ? [stop] : stop).filter((each) => each !== "");
+  if (typeof stop === "string") return stop === "" ? [] : [stop];
+  return Array.isArray(stop) ? stop.filter((each) => each !== "") : [];
 }

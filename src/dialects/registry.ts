@@ -10,6 +10,7 @@ import type {
   WideDialect,
 } from "./dialect.ts";
 import { gemini } from "./gemini/dialect.ts";
+import { ollama } from "./ollama/dialect.ts";
 import { openaiChat } from "./openai-chat/dialect.ts";
 import { openaiCompletions } from "./openai-completions/dialect.ts";
 import { openaiResponses } from "./openai-responses/dialect.ts";
@@ -30,4 +31,5 @@ export const callerDialects: Readonly<Record<DialectName | NarrowDialectName, Di
 /** Those that only providers speak. */
 export const providerDialects: Readonly<Record<ProviderDialectName, ProviderDialect>> = {
   "bedrock-converse": bedrockConverse,
+  ollama,
 };

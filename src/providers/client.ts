@@ -14,6 +14,7 @@ import type { Cancel } from "../std/cancel.ts";
 import { toTraceparent } from "../telemetry/trace-context.ts";
 import { sendInBatches } from "./embeddings.ts";
 import { encodeBody } from "./encode.ts";
+import { fillMedia } from "./media.ts";
 import { readOther } from "./other-replies.ts";
 import {
   completesText,
@@ -282,7 +283,9 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         });
       try {
         if (!isChat(call.operation)) return await askOther(request, provider, body, ask);
-        const response = await ask(body);
+        const response = await ask(
+          dialect.withMedia ? await fillMedia(body, dialect, outbound, signal) : body,
+        );
         const replied = { dialect, passes };
         if (!response.ok) {
           const error = await toRefusal(response, dialect, deployment);

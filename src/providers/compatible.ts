@@ -48,8 +48,6 @@ const everything: readonly Operation[] = [
   "audio_translation",
 ];
 
-const withV1 = (base: string) => (/\/v\d+$/.test(base) ? base : `${base}/v1`);
-
 const rows: readonly Row[] = [
   {
     name: "groq",
@@ -189,17 +187,6 @@ const rows: readonly Row[] = [
     fit: { rerank: jinaRerank },
     embedsTokens: true,
     source: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
-  },
-  {
-    name: "ollama",
-    aliases: ["ollama_chat"],
-    baseUrl: "http://localhost:11434/v1",
-    baseUrlEnv: ["OLLAMA_API_BASE"],
-    toBase: withV1, // LiteLLM's users write the bare host, for Ollama's own API
-    keys: ["OLLAMA_API_KEY"],
-    adapt: [oldLimit],
-    completes: true,
-    source: "https://docs.ollama.com/openai",
   },
   {
     name: "lm_studio",

@@ -101,12 +101,16 @@ export function encodeBody(
   let body = passes
     ? withoutPacked({ ...own, model })
     : dialect.encodeRequest(
-        fit(callerDialect.decodeRequest(own), call, deployment),
+        // The operator's defaults are in our words, or in the provider's, which travel on.
+        {
+          ...(deployment.body as Partial<ChatRequest>),
+          ...fit(callerDialect.decodeRequest(own), call, deployment),
+        },
         model,
         options,
       );
   if (needsUsage(call, dialect, body)) body = withUsage(body);
-  if (defaults) body = { ...deployment.body, ...body };
+  if (defaults && passes) body = { ...deployment.body, ...body };
   const adapted = adaptFor(call, provider, body, options);
   return { body: JSON.stringify(withoutFields(adapted, outsideBody(call, provider))), passes };
 }

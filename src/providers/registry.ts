@@ -4,6 +4,7 @@ import { azure } from "./azure.ts";
 import { bedrock } from "./bedrock.ts";
 import { compatible } from "./compatible.ts";
 import { gemini } from "./gemini.ts";
+import { ollama } from "./ollama.ts";
 import { openai, textCompletionOpenai } from "./openai.ts";
 import { openaiLike } from "./openai-like.ts";
 import type { Provider } from "./provider.ts";
@@ -21,6 +22,7 @@ export const providers: readonly Provider[] = [
   vertexOpen,
   azure,
   bedrock,
+  ollama,
   ...rerankers,
   ...compatible,
   ...openaiLike,

@@ -38,10 +38,10 @@ describe("served", () => {
       { model: "together_ai/meta-llama/L3" },
       ["together_ai", "meta-llama/L3", "https://api.together.ai/v1", "tk"],
     ],
-    [{ model: "ollama_chat/llama3" }, ["ollama", "llama3", "http://box:11434/v1", undefined]],
+    [{ model: "ollama_chat/llama3" }, ["ollama", "llama3", "http://box:11434", undefined]],
     [
       { model: "ollama/llama3", api_base: "http://localhost:11434/v1" },
-      ["ollama", "llama3", "http://localhost:11434/v1", undefined],
+      ["ollama", "llama3", "http://localhost:11434", undefined],
     ],
     [
       { model: "meta/llama", custom_llm_provider: "openai", api_base: "http://h/v1" },

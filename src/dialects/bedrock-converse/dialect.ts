@@ -5,6 +5,7 @@
 import { isObject } from "../../domain/json.ts";
 import type { ProviderDialect } from "../dialect.ts";
 import { decodeStream } from "./decode-stream.ts";
+import { withMedia } from "./encode-media.ts";
 import { encodeRequest } from "./encode-request.ts";
 import { decodeError } from "./errors.ts";
 import { eventStream } from "./event-stream.ts";
@@ -16,6 +17,7 @@ export const bedrockConverse = {
   framing: eventStream,
   isReply: (body) => isObject(body["output"]) && typeof body["stopReason"] === "string",
   encodeRequest,
+  withMedia,
   decodeReply,
   decodeStream,
   decodeError,

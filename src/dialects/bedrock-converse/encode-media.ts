@@ -3,7 +3,8 @@
  * Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ContentBlock.html
  */
 import { excerpt, GatewayError } from "../../domain/errors.ts";
-import type { JsonObject } from "../../domain/json.ts";
+import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
+import type { FetchedMedia } from "../dialect.ts";
 import type { Media } from "../media.ts";
 
 type BlockKind = "image" | "document" | "video" | "audio";
@@ -58,7 +59,7 @@ export function encodeMedia(
   path: string,
   document: { readonly names: DocumentNames; readonly name: string | undefined },
 ): JsonObject {
-  // What an address holds is known once it is fetched: `source.url` marks it for `mediaIn`.
+  // What an address holds is known once it is fetched: `source.url` marks it for `withMedia`.
   if (media.kind === "url") {
     const found = byExtension[extensionOf(media.url)] ?? ["image", "png"];
     return block(found, { url: media.url }, document);
@@ -107,6 +108,46 @@ function unknownType(path: string, what: string): GatewayError {
   );
 }
 
-/** Format and kind of what an address held. */
-export const formatOf = (mediaType: string): readonly [string, string] | undefined =>
-  formats[mediaType];
+const kinds: readonly BlockKind[] = ["image", "document", "video", "audio"];
+
+/** Blocks that name an address, with what lay there in its place. */
+export function withMedia(
+  body: JsonObject,
+  take: (url: string) => FetchedMedia | undefined,
+): JsonObject {
+  const names = new Set<string>();
+  const fillAll = (blocks: Json | undefined): Json | undefined =>
+    Array.isArray(blocks)
+      ? blocks.map((each: Json) => (isObject(each) ? fill(each) : each))
+      : blocks;
+
+  function fill(held: JsonObject): JsonObject {
+    const { toolResult } = held;
+    if (isObject(toolResult)) {
+      return { toolResult: { ...toolResult, content: fillAll(toolResult["content"]) } };
+    }
+    const kind = kinds.find((each) => isObject(held[each]));
+    const inner = kind ? held[kind] : undefined;
+    const source = isObject(inner) ? inner["source"] : undefined;
+    const url = isObject(source) ? source["url"] : undefined;
+    const found = typeof url === "string" ? take(url) : undefined;
+    if (!found || !isObject(inner)) return held;
+    const { mediaType, base64 } = found;
+    const told = formats[mediaType] ?? byExtension[extensionOf(String(url))];
+    if (!told) throw unknownType("messages", mediaType);
+    const name = typeof inner["name"] === "string" ? inner["name"] : nameIn(String(url));
+    return block(told, { bytes: base64 }, { names, name });
+  }
+
+  const { messages } = body;
+  if (!Array.isArray(messages)) return body;
+  return {
+    ...body,
+    messages: messages.map((message: Json) =>
+      isObject(message) ? { ...message, content: fillAll(message["content"]) } : message,
+    ),
+  };
+}
+
+/** The last part of an address's path. */
+const nameIn = (url: string) => /\/([^/?#]+)(?:[?#]|$)/.exec(url.replace(/^\w+:\/\//, ""))?.[1];
