@@ -25,6 +25,16 @@ export function parseFrame(data: string): JsonObject {
   throw new GatewayError("upstream_invalid", "The provider sent an event that is no JSON object.");
 }
 
+const closeBrace = 125;
+
+/**
+ * For events that pass unparsed: one that was cut off, or is a page, is told by its last character.
+ * @throws GatewayError upstream_invalid
+ */
+export function assertClosed(data: string): void {
+  if (data.charCodeAt(data.length - 1) !== closeBrace) parseFrame(data);
+}
+
 /** The most that a stream's translation holds of one answer, in UTF-16 units: thinking, arguments. */
 export const maxHeldLength = 16 * 1024 * 1024;
 

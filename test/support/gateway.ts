@@ -12,6 +12,8 @@ import {
   createWebSocketOutbound,
   type WebSocketOutbound,
 } from "../../src/security/web-socket/open.ts";
+import type { Clock } from "../../src/std/clock.ts";
+import type { Random } from "../../src/std/random.ts";
 
 export interface TestGateway {
   readonly gateway: Gateway;
@@ -28,6 +30,8 @@ export interface TestGatewayOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly outbound?: Outbound;
   readonly webSockets?: WebSocketOutbound;
+  readonly clock?: Clock;
+  readonly random?: Random;
 }
 
 const nowhere: Outbound = { fetch: () => Promise.reject(new Error("the test calls nobody")) };
@@ -54,6 +58,8 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     log: { write: (line) => log.push(line), format: "json" },
     outbound: options.outbound ?? nowhere,
     webSockets: options.webSockets ?? createWebSocketOutbound(),
+    ...(options.clock ? { clock: options.clock } : {}),
+    ...(options.random ? { random: options.random } : {}),
     slowRoutes: (inner) => Promise.resolve(createSlowRoutes(inner)),
   });
   const close = async () => {

@@ -2,7 +2,7 @@
 
 import { isObject } from "../../domain/json.ts";
 import type { SseFrame } from "../../std/sse.ts";
-import { parseFrame } from "../decode-wire.ts";
+import { assertClosed, parseFrame } from "../decode-wire.ts";
 import type { FrameFacts, StreamWatch } from "../dialect.ts";
 import { decodeStreamError } from "./errors.ts";
 import { readUsage } from "./facts.ts";
@@ -21,6 +21,7 @@ export function createStreamWatch(): StreamWatch {
   function see(frame: SseFrame): FrameFacts {
     const { data } = frame;
     const event = frame.event || typeOf(data);
+    if (data !== "") assertClosed(data);
     if (event === "content_block_delta") return data ? token : nothing;
     if (event === "content_block_start") return data.includes('"tool_use"') ? token : plain;
     if (event === "content_block_stop") return plain;

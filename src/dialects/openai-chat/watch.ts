@@ -5,7 +5,7 @@
 import { fromWireUsage, type WireUsage } from "../../domain/chat.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { SseFrame } from "../../std/sse.ts";
-import { parseFrame } from "../decode-wire.ts";
+import { assertClosed, parseFrame } from "../decode-wire.ts";
 import type { FrameFacts, StreamWatch } from "../dialect.ts";
 import { decodeStreamError, isError } from "./errors.ts";
 import { readUsage, withService } from "./reply.ts";
@@ -49,6 +49,7 @@ export function createStreamWatch(): StreamWatch {
     const mayFail = event === "error" || failures.some(([key, first]) => opens(data, key, first));
     // The first one is read whole: after it, the stream is the caller's.
     if (!seen || hasUsage || hasFinish || mayFail) return read(data, event);
+    assertClosed(data);
     return isAnswer(data) ? token : plain;
   }
 

@@ -5,7 +5,7 @@
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { Usage } from "../../domain/usage.ts";
 import type { SseFrame } from "../../std/sse.ts";
-import { parseFrame } from "../decode-wire.ts";
+import { assertClosed, parseFrame } from "../decode-wire.ts";
 import type { FrameFacts, StreamWatch } from "../dialect.ts";
 import { decodeResponseError } from "./errors.ts";
 import { finishReasonOf, usageOf } from "./reply.ts";
@@ -22,6 +22,7 @@ export function createStreamWatch(): StreamWatch {
 
   function see({ event, data }: SseFrame): FrameFacts {
     if (data === "" || data === "[DONE]") return nothing;
+    assertClosed(data);
     const type = event || textOf(parseFrame(data)["type"]);
     if (type === "error") return fail(data);
     if (!type.startsWith("response.")) return nothing;
