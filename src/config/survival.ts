@@ -25,6 +25,16 @@ export interface Concurrency {
 
 export interface SurvivalSettings {
   readonly concurrency: Concurrency;
+  readonly hedging: {
+    readonly enabled: boolean;
+    /** A fixed wait; undefined: it is learnt. */
+    readonly afterMs?: number;
+    /** Of the times that a deployment took lately, in (0, 1). */
+    readonly quantile: number;
+    readonly minDelayMs: number;
+    /** Hedges per call, over all calls. */
+    readonly budgetShare: number;
+  };
   readonly idempotency: IdempotencyLimits & {
     readonly enabled: boolean;
     readonly maxReplyBytes: number;
@@ -40,9 +50,16 @@ interface Sections {
 }
 
 export function survivalSettings(sections: Sections, env: Environment): SurvivalSettings {
-  const { idempotency } = sections.routeiq;
+  const { idempotency, hedging } = sections.routeiq;
   return {
     concurrency: concurrencyOf(sections, env),
+    hedging: {
+      enabled: hedging.enabled,
+      ...(hedging.after_ms === undefined ? {} : { afterMs: hedging.after_ms }),
+      quantile: hedging.quantile,
+      minDelayMs: hedging.min_delay_ms,
+      budgetShare: hedging.budget_share,
+    },
     idempotency: {
       enabled: idempotency.enabled,
       keepMs: idempotency.keep_seconds * 1000,

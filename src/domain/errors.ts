@@ -125,6 +125,13 @@ export const errorTable = {
     type: "client_closed_request",
     ...caller,
   },
+  superseded: {
+    means: "Another attempt of the same call answered first. Only receipts show it.",
+    status: 499,
+    type: "api_error",
+    fault: "gateway",
+    retry: "never",
+  },
   rate_limited: {
     means: "The provider says that its limit is reached. Retry-After tells when to come back.",
     status: 429,

@@ -3,36 +3,23 @@
  * until one answers. Nothing reaches the caller before an attempt has an answer: a whole reply, or
  * a stream's first valid event. After that a call is never attempted again.
  */
-import type { Dialect } from "../dialects/dialect.ts";
 import type { Call } from "../domain/call.ts";
-import type { ChatRequest } from "../domain/chat.ts";
-import type { AttemptRecord } from "../domain/decision.ts";
-import { GatewayError, toGatewayError } from "../domain/errors.ts";
+import { type GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Deployment } from "../domain/model.ts";
-import { costMicroUsd } from "../domain/usage.ts";
-import type { RawReply, StreamReply, UpstreamReply, UpstreamRequest } from "../providers/client.ts";
-import type { Ticket } from "../routing/pool.ts";
-import type { Option, Ranking } from "../routing/router.ts";
+import type { Ranking } from "../routing/router.ts";
 import { Cancel } from "../std/cancel.ts";
 import { sleep } from "../std/clock.ts";
 import { fallbacksFor, toFallbackCall } from "./fallbacks.ts";
-import {
-  createOpaqueFeed,
-  createPassingFeed,
-  createTranslatingFeed,
-  type Feed,
-  type FeedOptions,
-} from "./feed.ts";
-import { finish } from "./observe.ts";
+import { type Hedging, Race, runHedged } from "./hedging.ts";
+import { mayGoOn, pickOther } from "./pick-other.ts";
 import type { CallRecord } from "./record.ts";
-import { contextOf, encodeWhole, type Reply, toAnswer } from "./reply.ts";
+import type { Reply } from "./reply.ts";
 import { leadsOn, mayAskAgain, policyFor, retriesFor, waitMs } from "./retry.ts";
+import { type Because, endsCall, giveUp, Run } from "./run.ts";
 import { select } from "./select.ts";
 import type { Services } from "./services.ts";
-import { createReplyStream, readToCommit } from "./stream.ts";
-import { AttemptTimers, deadlineExceeded, timeoutsFor } from "./timeouts.ts";
-
-type Because = AttemptRecord["because"];
+import { takeRaw, takeStream, takeWhole } from "./take.ts";
+import { deadlineExceeded } from "./timeouts.ts";
 
 /**
  * The first attempt, and where it fails all that may follow it.
@@ -44,7 +31,43 @@ export function attempt(
   record: CallRecord,
   services: Services,
 ): Promise<Reply> {
-  return once(call, ranking.first, ranking, "first", record, services);
+  const { hedging } = services;
+  const delayMs = hedging?.delayMs(ranking.first, call);
+  return hedging && delayMs !== undefined
+    ? attemptHedged(call, ranking, record, services, { hedging, delayMs })
+    : once(call, ranking.first, ranking, "first", record, services);
+}
+
+/** The first attempt, and another one beside it where it is slow. */
+async function attemptHedged(
+  call: Call,
+  ranking: Ranking,
+  record: CallRecord,
+  services: Services,
+  { hedging, delayMs }: { readonly hedging: Hedging; readonly delayMs: number },
+): Promise<Reply> {
+  const { first, options } = ranking;
+  const failed = new Set<string>();
+  const other = () => {
+    // Where calls wait for a slot, none is taken twice.
+    if (!mayGoOn(record, services) || services.admission?.waiting) return undefined;
+    const picked = pickOther(options, new Set([first.id]), ranking, call, services);
+    return picked && hedging.take() && services.retryBudget.take() ? picked : undefined;
+  };
+  try {
+    return await runHedged({
+      first,
+      delayMs,
+      other,
+      failed,
+      race: new Race(record, hedging),
+      clock: services.clock,
+      run: (deployment, because, race) =>
+        once(call, deployment, ranking, because, record, services, race),
+    });
+  } catch (thrown) {
+    return attemptOn(toGatewayError(thrown), call, ranking, record, services, failed);
+  }
 }
 
 /** After a failed first attempt: the rest of the group, then the fallbacks. */
@@ -54,9 +77,10 @@ async function attemptOn(
   ranking: Ranking,
   record: CallRecord,
   services: Services,
+  failed = new Set<string>(),
 ): Promise<Reply> {
   try {
-    return await retryGroup(failure, call, ranking, record, services);
+    return await retryGroup(failure, call, ranking, record, services, failed);
   } catch (thrown) {
     return fallBack(toGatewayError(thrown), call, record, services);
   }
@@ -107,8 +131,8 @@ async function retryGroup(
   ranking: Ranking,
   record: CallRecord,
   services: Services,
+  failed = new Set<string>(),
 ): Promise<Reply> {
-  const failed = new Set<string>();
   let deployment = ranking.first;
   let error = failure;
   for (let retry = 0; ; retry++) {
@@ -165,41 +189,6 @@ function isConfiguredRetry(
   return error.row.fault === "upstream" && policyFor(call, deployment, config) !== undefined;
 }
 
-function pickOther(
-  options: readonly Option[],
-  excluded: ReadonlySet<string>,
-  { inputTokens }: Ranking,
-  { stream }: Call,
-  { pool, config }: Services,
-): Deployment | undefined {
-  const buffer = config.router.routingStrategyArgs["lowest_latency_buffer"];
-  const latencyBuffer = typeof buffer === "number" ? buffer : 0;
-  for (const { deployments, balancer } of options) {
-    const request = { balancer, stream, inputTokens, latencyBuffer, excluded };
-    const picked = pool.pick(deployments, request);
-    if (picked) return picked;
-  }
-  return undefined;
-}
-
-function siblingsOf(ranking: Ranking, deployment: Deployment): readonly Deployment[] {
-  const only = ranking.options[0];
-  if (ranking.options.length === 1 && only) return only.deployments;
-  const all = ranking.options.flatMap(({ deployments }) => deployments);
-  return all.filter(({ group }) => group === deployment.group);
-}
-
-/** Failures after which nothing else is tried: the caller is gone, or its time is up. */
-function endsCall({ code }: GatewayError): boolean {
-  return code === "caller_gone" || code === "deadline_exceeded" || code === "draining";
-}
-
-function mayGoOn(record: CallRecord, { config }: Services): boolean {
-  // A form that was sent on as it came is gone.
-  if (record.call.upload?.spent) return false;
-  return !record.aborted && record.attempts.length < config.routeiq.maxAttempts;
-}
-
 /** @throws the failure that is waited out, where the deadline would pass first */
 async function wait(
   delayMs: number,
@@ -226,18 +215,20 @@ async function once(
   because: Because,
   record: CallRecord,
   services: Services,
+  race?: Race,
 ): Promise<Reply> {
   let run: Run | undefined;
   try {
     assertInTime(call, record, services);
     run = new Run(call, deployment, ranking, because, record, services);
+    race?.enter(run);
     const upstream = await services.client.send(run);
-    if (upstream.kind === "whole") return takeWhole(upstream, run);
-    if (upstream.kind === "raw") return takeRaw(upstream, run);
-    return await takeStream(upstream, run);
+    if (upstream.kind === "stream") return await takeStream(upstream, run, race);
+    race?.claim(run);
+    return upstream.kind === "whole" ? takeWhole(upstream, run) : takeRaw(upstream, run);
   } catch (thrown) {
     const error = run ? giveUp(run, thrown) : toGatewayError(thrown);
-    if (because === "first") return attemptOn(error, call, ranking, record, services);
+    if (because === "first" && !race) return attemptOn(error, call, ranking, record, services);
     throw error;
   }
 }
@@ -245,201 +236,4 @@ async function once(
 function assertInTime({ deadlineMs }: Call, { aborted }: CallRecord, { clock }: Services): void {
   if (deadlineMs !== undefined && clock.now() >= deadlineMs) throw deadlineExceeded();
   if (aborted) throw aborted;
-}
-
-/** An attempt on its way: what the client is asked, and what its end is told to. */
-class Run implements UpstreamRequest {
-  readonly call: Call;
-  readonly deployment: Deployment;
-  readonly ranking: Ranking;
-  readonly because: Because;
-  readonly record: CallRecord;
-  readonly services: Services;
-  readonly callerDialect: Dialect;
-  readonly cancel: Cancel;
-  readonly connectTimeoutMs: number;
-  readonly trace: CallRecord["trace"];
-  readonly timers: AttemptTimers;
-  readonly ticket: Ticket;
-  readonly startedAtMs: number;
-
-  constructor(
-    call: Call,
-    deployment: Deployment,
-    ranking: Ranking,
-    because: Because,
-    record: CallRecord,
-    services: Services,
-  ) {
-    const { clock, config, pool } = services;
-    const timeouts = timeoutsFor(call, deployment, config);
-    this.call = call;
-    this.deployment = deployment;
-    this.ranking = ranking;
-    this.because = because;
-    this.record = record;
-    this.services = services;
-    this.callerDialect = services.getDialect(call.dialect);
-    this.cancel = new Cancel();
-    this.connectTimeoutMs = timeouts.connectMs;
-    this.trace = record.trace;
-    this.timers = new AttemptTimers(call, timeouts, this.cancel, services);
-    this.ticket = pool.open(deployment);
-    this.startedAtMs = clock.now();
-    record.hold(this.cancel);
-    record.deployment = deployment;
-    if (record.attempts.length > 0) return;
-    record.overheadUs = clock.monotonicUs() - call.startedUs - record.queuedMs * 1000;
-  }
-}
-
-/** The end of an attempt that brought no answer. */
-function giveUp(run: Run, thrown: unknown): GatewayError {
-  const { timers, ticket, services, ranking, deployment } = run;
-  timers.stop();
-  const error = beforeCommit(toGatewayError(thrown));
-  if (endsCall(error)) ticket.released();
-  else ticket.failed(error, services.config.router, siblingsOf(ranking, deployment));
-  writeDown(run, endsCall(error) ? "cancelled" : "failed", error);
-  return error;
-}
-
-/** A stream that broke before its first event has told the caller nothing: it may be tried again. */
-function beforeCommit(error: GatewayError): GatewayError {
-  if (error.code !== "stream_truncated") return error;
-  return new GatewayError("upstream_invalid", error.message, { cause: error });
-}
-
-function takeWhole(upstream: UpstreamReply & { kind: "whole" }, run: Run): Reply {
-  const { call, record, services, timers } = run;
-  const body = encodeWhole(upstream, record, run.callerDialect);
-  timers.stop();
-  succeed(run);
-  writeDown(run, "ok");
-  finish(record, { outcome: "success" }, services);
-  // A stream was asked for, and the provider answered whole.
-  return call.stream ? { record, body, contentType: "application/json" } : { record, body };
-}
-
-function takeRaw({ bytes, contentType, usage }: RawReply, run: Run): Reply {
-  const { record, services, timers } = run;
-  record.usage = usage;
-  timers.stop();
-  succeed(run);
-  writeDown(run, "ok");
-  finish(record, { outcome: "success" }, services);
-  return { record, body: bytes, contentType };
-}
-
-async function takeStream(upstream: StreamReply, run: Run): Promise<Reply> {
-  const { record, services, timers, cancel } = run;
-  const feed = toFeed(upstream, run);
-  let held: Uint8Array[];
-  try {
-    held = await readToCommit(feed);
-  } catch (thrown) {
-    feed.close();
-    throw thrown;
-  }
-  const abort = (reason: "gone" | "stalled") => cancel.cancel(callerGone(reason));
-  const teller = upstream.opaque ? breaksOff : run.callerDialect;
-  const stream = createReplyStream(held, feed, teller, abort, (end) => {
-    timers.stop();
-    record.usage = feed.facts.usage ?? estimate(run, feed);
-    record.finishReason = feed.facts.finishReason;
-    if (end.outcome === "success") succeed(run);
-    else if (end.error && !endsCall(end.error))
-      run.ticket.failed(end.error, services.config.router, siblingsOf(run.ranking, run.deployment));
-    else run.ticket.released();
-    const attempted =
-      end.outcome === "success" ? "ok" : end.error && !endsCall(end.error) ? "failed" : "cancelled";
-    writeDown(run, attempted, end.error);
-    const gone = end.error?.code === "caller_gone";
-    finish(record, gone ? { outcome: "cancelled" } : end, services);
-  });
-  const { opaque } = upstream;
-  if (!opaque) return { record, body: stream };
-  record.usage = opaque.usage; // known before the end, so that its price is among the headers
-  return { record, body: stream, contentType: opaque.contentType };
-}
-
-/** Bytes have no place for an error's words. */
-const breaksOff: Pick<Dialect, "encodeStreamError"> = {
-  encodeStreamError(error) {
-    throw error;
-  },
-};
-
-function toFeed(upstream: StreamReply, run: Run): Feed {
-  const { call, callerDialect: caller, record, services, timers, deployment } = run;
-  if (upstream.opaque) return createOpaqueFeed(upstream, upstream.opaque.usage);
-  // In every other dialect the end of a stream tells usage unasked.
-  const asksForUsage = call.dialect === "openai-chat" || call.dialect === "openai-completions";
-  const asked = (call.body as ChatRequest).stream_options?.include_usage === true;
-  const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
-  const options: FeedOptions = {
-    withholdUsage: asksForUsage && !asked,
-    ...(withCost && asksForUsage
-      ? {
-          costUsd: (usage) => {
-            const micro = costMicroUsd(usage, deployment.facts.price);
-            return micro === undefined ? undefined : micro / 1e6;
-          },
-        }
-      : {}),
-    heard(token) {
-      if (token && record.firstTokenMs === undefined) {
-        const nowMs = services.clock.now();
-        record.firstTokenMs = nowMs - call.startedAtMs;
-        run.ticket.began((nowMs - run.startedAtMs) / 1000, run.ranking.inputTokens);
-      }
-      timers.heard(token);
-    },
-  };
-  return upstream.passes
-    ? createPassingFeed(upstream, options)
-    : createTranslatingFeed(
-        upstream,
-        {
-          caller,
-          request: caller.decodeRequest(call.body),
-          answer: toAnswer(call),
-          context: contextOf(call, deployment),
-        },
-        options,
-      );
-}
-
-/** What a stream that told no usage has about cost: a broken or cancelled one is charged too. */
-function estimate({ record }: Run, feed: Feed): NonNullable<CallRecord["usage"]> {
-  const inputTokens = record.ranking?.inputTokens ?? 0;
-  return { inputTokens, outputTokens: feed.facts.tokens, estimated: true };
-}
-
-export function callerGone(reason: "gone" | "stalled"): GatewayError {
-  const why = reason === "gone" ? "closed the connection" : "stopped reading the answer";
-  return new GatewayError("caller_gone", `The caller ${why}.`);
-}
-
-function succeed({ record, ticket, startedAtMs, services, call }: Run): void {
-  const { usage, firstTokenMs } = record;
-  ticket.succeeded({
-    seconds: (services.clock.now() - startedAtMs) / 1000,
-    outputTokens: usage?.outputTokens ?? 0,
-    tokens: usage ? usage.inputTokens + usage.outputTokens : 0,
-    firstTokenSeconds:
-      firstTokenMs === undefined
-        ? undefined
-        : (call.startedAtMs + firstTokenMs - startedAtMs) / 1000,
-  });
-}
-
-function writeDown(run: Run, outcome: AttemptRecord["outcome"], error?: GatewayError): void {
-  const { deployment, because, record, services, startedAtMs } = run;
-  const durationMs = services.clock.now() - startedAtMs;
-  const { id, candidate: model, provider } = deployment;
-  const of = { deployment: id, model, provider, startedAtMs, durationMs, outcome, because };
-  record.attempts.push(
-    error ? { ...of, status: error.status, error: error.code } : { ...of, status: 200 },
-  );
 }

@@ -3,12 +3,13 @@ import type { Call } from "../domain/call.ts";
 import { type GatewayError, toGatewayError } from "../domain/errors.ts";
 import { beginTrace } from "../telemetry/trace-context.ts";
 import { drainingError } from "./activity.ts";
-import { attempt, callerGone } from "./attempt.ts";
+import { attempt } from "./attempt.ts";
 import { finish } from "./observe.ts";
 import { type Arrival, readCall, readFormCall } from "./read-call.ts";
 import { CallRecord } from "./record.ts";
 import { recover } from "./recover.ts";
 import type { Reply } from "./reply.ts";
+import { callerGone } from "./run.ts";
 import { select } from "./select.ts";
 import type { Services } from "./services.ts";
 

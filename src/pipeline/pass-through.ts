@@ -11,13 +11,13 @@ import { createUsageTap, type UsageTap } from "../providers/usage-tap.ts";
 import { Cancel } from "../std/cancel.ts";
 import { createDeadline } from "../std/deadline.ts";
 import { drainingError } from "./activity.ts";
-import { callerGone } from "./attempt.ts";
 import { begin, CallFailed, fail } from "./handle.ts";
 import { finish } from "./observe.ts";
 import { forwardedHeaders, returnedHeaders } from "./pass-headers.ts";
 import type { Arrival } from "./read-call.ts";
 import { CallRecord } from "./record.ts";
 import type { ReplyStream } from "./reply.ts";
+import { callerGone } from "./run.ts";
 import type { Services } from "./services.ts";
 
 export interface PassArrival

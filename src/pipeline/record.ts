@@ -24,6 +24,8 @@ export class CallRecord implements Abortable {
   queuedMs = 0;
   firstTokenMs: number | undefined = undefined;
   usage: Usage | undefined = undefined;
+  /** What attempts cost whose place another one took. */
+  otherMicroUsd = 0;
   finishReason: string | undefined = undefined;
   outcome: CallOutcome | undefined = undefined;
   error: GatewayError | undefined = undefined;
@@ -55,8 +57,10 @@ export class CallRecord implements Abortable {
 }
 
 export function costOf(record: CallRecord): number | undefined {
-  const { usage, deployment } = record;
-  return usage && deployment ? costMicroUsd(usage, deployment.facts.price) : undefined;
+  const { usage, deployment, otherMicroUsd } = record;
+  const own = usage && deployment ? costMicroUsd(usage, deployment.facts.price) : undefined;
+  if (otherMicroUsd === 0) return own;
+  return (own ?? 0) + otherMicroUsd;
 }
 
 /** Attempts after the first of the group that answered last; fallbacks are counted apart. */

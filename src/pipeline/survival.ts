@@ -10,11 +10,12 @@ import { createMemoryIdempotencyStore } from "../storage/memory/idempotency-stor
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Abortable } from "./activity.ts";
 import { createAdmission, needsAdmission } from "./admission.ts";
+import { createHedging } from "./hedging.ts";
 import type { Services } from "./services.ts";
 
 export interface Survival {
   /** The services that calls find under this configuration. */
-  servicesOf(config: Config): Pick<Services, "admission" | "idempotency">;
+  servicesOf(config: Config): Pick<Services, "admission" | "hedging" | "idempotency">;
   /** Takes its limits into force. */
   follow(config: Config, deployments: readonly Deployment[]): void;
   /** Hears of every call that ends. */
@@ -29,6 +30,7 @@ interface Parts {
 
 export function createSurvival({ routeiq }: Config, { pool, clock, telemetry }: Parts): Survival {
   const admission = createAdmission(routeiq.concurrency, { pool, clock });
+  const hedging = createHedging(routeiq.hedging);
   const idempotency = createMemoryIdempotencyStore(routeiq.idempotency, clock);
   let limited: readonly Deployment[] = [];
   watch();
@@ -55,14 +57,16 @@ export function createSurvival({ routeiq }: Config, { pool, clock, telemetry }: 
 
   return {
     onLeave: admission.left,
-    servicesOf: ({ routeiq: { concurrency, idempotency: keys } }) => ({
+    servicesOf: ({ routeiq: { concurrency, hedging: hedges, idempotency: keys } }) => ({
       ...(needsAdmission(concurrency) ? { admission } : {}),
+      ...(hedges.enabled ? { hedging } : {}),
       ...(keys.enabled ? { idempotency } : {}),
     }),
     follow(config, deployments) {
-      const { concurrency, idempotency: keys } = config.routeiq;
+      const { concurrency, hedging: hedges, idempotency: keys } = config.routeiq;
       pool.limitBy(concurrency.adaptive);
       admission.follow(concurrency);
+      hedging.follow(hedges);
       idempotency.limitTo(keys);
       limited = deployments;
     },

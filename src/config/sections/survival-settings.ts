@@ -68,6 +68,46 @@ export const ConcurrencySettings = Type.Object(
   },
 );
 
+export const HedgingSettings = Type.Object(
+  {
+    enabled: Type.Boolean({
+      default: false,
+      description:
+        "Ask a second deployment beside a first one that is slow to begin. The first answer counts, the other attempt is let go; both are paid for.",
+    }),
+    after_ms: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 3_600_000,
+        description:
+          "How long to wait for the first. Milliseconds. Default: learnt from its last answers.",
+      }),
+    ),
+    quantile: Type.Number({
+      default: 0.95,
+      minimum: 0.5,
+      maximum: 0.999,
+      description: "The learnt wait: within it this share of a deployment's answers begin.",
+    }),
+    min_delay_ms: Type.Integer({
+      default: 100,
+      minimum: 1,
+      maximum: 3_600_000,
+      description: "A learnt wait is never shorter. Milliseconds.",
+    }),
+    budget_share: Type.Number({
+      default: 0.05,
+      minimum: 0,
+      maximum: 1,
+      description: "Hedges per call, over all calls; they count as retries, too.",
+    }),
+  },
+  {
+    default: {},
+    description: "A second attempt beside a slow first one, before its first byte.",
+  },
+);
+
 export const IdempotencySettings = Type.Object(
   {
     enabled: Type.Boolean({

@@ -1,0 +1,122 @@
+/** What an attempt answered, as the reply of the call: whole, or a stream past its commit point. */
+import type { Dialect } from "../dialects/dialect.ts";
+import type { ChatRequest } from "../domain/chat.ts";
+import { costMicroUsd } from "../domain/usage.ts";
+import type { RawReply, StreamReply, UpstreamReply } from "../providers/client.ts";
+import {
+  createOpaqueFeed,
+  createPassingFeed,
+  createTranslatingFeed,
+  type Feed,
+  type FeedOptions,
+} from "./feed.ts";
+import type { Race } from "./hedging.ts";
+import { finish } from "./observe.ts";
+import { contextOf, encodeWhole, type Reply, toAnswer } from "./reply.ts";
+import { callerGone, endsCall, estimate, type Run, siblingsOf, succeed, writeDown } from "./run.ts";
+import { createReplyStream, readToCommit } from "./stream.ts";
+
+export function takeWhole(upstream: UpstreamReply & { kind: "whole" }, run: Run): Reply {
+  const { call, record, services, timers } = run;
+  const body = encodeWhole(upstream, record, run.callerDialect);
+  timers.stop();
+  succeed(run);
+  writeDown(run, "ok");
+  finish(record, { outcome: "success" }, services);
+  // A stream was asked for, and the provider answered whole.
+  return call.stream ? { record, body, contentType: "application/json" } : { record, body };
+}
+
+export function takeRaw({ bytes, contentType, usage }: RawReply, run: Run): Reply {
+  const { record, services, timers } = run;
+  record.usage = usage;
+  timers.stop();
+  succeed(run);
+  writeDown(run, "ok");
+  finish(record, { outcome: "success" }, services);
+  return { record, body: bytes, contentType };
+}
+
+export async function takeStream(
+  upstream: StreamReply,
+  run: Run,
+  race: Race | undefined,
+): Promise<Reply> {
+  const { record, services, timers, cancel } = run;
+  const feed = toFeed(upstream, run);
+  let held: Uint8Array[];
+  try {
+    held = await readToCommit(feed);
+    race?.claim(run);
+  } catch (thrown) {
+    feed.close();
+    throw thrown;
+  }
+  const abort = (reason: "gone" | "stalled") => cancel.cancel(callerGone(reason));
+  const teller = upstream.opaque ? breaksOff : run.callerDialect;
+  const stream = createReplyStream(held, feed, teller, abort, (end) => {
+    timers.stop();
+    record.usage = feed.facts.usage ?? estimate(run, feed.facts.tokens);
+    record.finishReason = feed.facts.finishReason;
+    if (end.outcome === "success") succeed(run);
+    else if (end.error && !endsCall(end.error))
+      run.ticket.failed(end.error, services.config.router, siblingsOf(run.ranking, run.deployment));
+    else run.ticket.released();
+    const attempted =
+      end.outcome === "success" ? "ok" : end.error && !endsCall(end.error) ? "failed" : "cancelled";
+    writeDown(run, attempted, end.error);
+    const gone = end.error?.code === "caller_gone";
+    finish(record, gone ? { outcome: "cancelled" } : end, services);
+  });
+  const { opaque } = upstream;
+  if (!opaque) return { record, body: stream };
+  record.usage = opaque.usage; // known before the end, so that its price is among the headers
+  return { record, body: stream, contentType: opaque.contentType };
+}
+
+/** Bytes have no place for an error's words. */
+const breaksOff: Pick<Dialect, "encodeStreamError"> = {
+  encodeStreamError(error) {
+    throw error;
+  },
+};
+
+function toFeed(upstream: StreamReply, run: Run): Feed {
+  const { call, callerDialect: caller, record, services, timers, deployment } = run;
+  if (upstream.opaque) return createOpaqueFeed(upstream, upstream.opaque.usage);
+  // In every other dialect the end of a stream tells usage unasked.
+  const asksForUsage = call.dialect === "openai-chat" || call.dialect === "openai-completions";
+  const asked = (call.body as ChatRequest).stream_options?.include_usage === true;
+  const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
+  const options: FeedOptions = {
+    withholdUsage: asksForUsage && !asked,
+    ...(withCost && asksForUsage
+      ? {
+          costUsd: (usage) => {
+            const micro = costMicroUsd(usage, deployment.facts.price);
+            return micro === undefined ? undefined : micro / 1e6;
+          },
+        }
+      : {}),
+    heard(token) {
+      if (token && record.firstTokenMs === undefined) {
+        const nowMs = services.clock.now();
+        record.firstTokenMs = nowMs - call.startedAtMs;
+        run.ticket.began((nowMs - run.startedAtMs) / 1000, run.ranking.inputTokens);
+      }
+      timers.heard(token);
+    },
+  };
+  return upstream.passes
+    ? createPassingFeed(upstream, options)
+    : createTranslatingFeed(
+        upstream,
+        {
+          caller,
+          request: caller.decodeRequest(call.body),
+          answer: toAnswer(call),
+          context: contextOf(call, deployment),
+        },
+        options,
+      );
+}
