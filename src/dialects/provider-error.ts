@@ -60,7 +60,9 @@ export function toProviderError(failure: ProviderFailure): GatewayError {
   if (status >= 500 && status < 600) {
     return error("upstream_failed", `The provider failed (${status}): ${text}`, { status });
   }
-  if (status >= 400) return error("upstream_rejected", text, { status, ...wireWords(failure) });
+  if (status >= 400 && status < 500) {
+    return error("upstream_rejected", text, { status, ...wireWords(failure) });
+  }
   return error("upstream_invalid", `The provider answered with status ${status}: ${text}`);
 }
 
