@@ -232,6 +232,11 @@ function httpDoc(): string {
     }),
     [
       "any",
+      "/openai/v1/*`, `/openai/*?api-version=",
+      "Azure's forms of the same: a model that is configured here is answered here; any other, and what has no model, takes the way through to OpenAI where that is open.",
+    ],
+    [
+      "any",
       "/openai/*`, `/anthropic/*`, `/gemini/*`, `/{provider}/*",
       "The provider's own API, with the provider's key for the gateway's. Open where the provider's key (or base) is in the environment, or a model says `use_in_pass_through`.",
     ],

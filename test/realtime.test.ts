@@ -4,6 +4,7 @@ import OpenAI, { AzureOpenAI } from "openai";
 import { OpenAIRealtimeWebSocket } from "openai/realtime/websocket";
 import type { Receipt } from "../src/domain/decision.ts";
 import type { CallEvent } from "../src/domain/event.ts";
+import { createOutbound } from "../src/security/outbound.ts";
 import { createWebSocketOutbound } from "../src/security/web-socket/open.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
 import {
@@ -21,7 +22,11 @@ let base: string;
 beforeAll(async () => {
   upstream = createRealtimeUpstream();
   other = createRealtimeUpstream();
-  keyed = await startTestGateway({ yaml: toYaml(), env: { LITELLM_MASTER_KEY: master } });
+  keyed = await startTestGateway({
+    yaml: toYaml(),
+    env: { LITELLM_MASTER_KEY: master },
+    outbound: createOutbound(),
+  });
   base = keyed.gateway.url.replace("http", "ws");
 });
 afterAll(async () => {
@@ -52,6 +57,8 @@ model_list:
     litellm_params: {model: openai/gpt-realtime-mini, api_base: "${other.url}/v1", api_key: k2, order: 1}
   - model_name: lonely
     litellm_params: {model: openai/gpt-realtime, api_base: "http://127.0.0.1:1/v1", api_key: k3, num_retries: 0}
+  - model_name: lending
+    litellm_params: {model: openai/gpt-realtime, api_base: "${upstream.url}/v1", api_key: sk-lent, use_in_pass_through: true}
   - model_name: claude
     litellm_params: {model: anthropic/claude-x, api_key: k4}
 router_settings:
@@ -569,6 +576,52 @@ describe("back-pressure", () => {
     socket?.resume();
     for (let n = 0; n < 600; n++) expect((await session.next()).length).toBe(100_000);
     session.socket.close();
+  });
+});
+
+describe("keys for browsers", () => {
+  const post = async (path: string, body: object) => {
+    const response = await fetch(keyed.gateway.url + path, {
+      method: "POST",
+      headers: { authorization: `Bearer ${master}`, "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return { status: response.status, body: (await response.json()) as Record<string, never> };
+  };
+  test.each(["/v1/realtime/client_secrets", "/openai/v1/realtime/client_secrets"])(
+    "%s: of a model that lends its key, in the provider's own words",
+    async (path) => {
+      upstream.refuseNext(Response.json({ value: "ek_1", expires_at: 1 }));
+      const session = { type: "realtime", model: "lending", instructions: "ä" };
+      const { status, body } = await post(path, { session, expires_after: { seconds: 60 } });
+      expect([status, body]).toEqual([200, { value: "ek_1", expires_at: 1 } as never]);
+      expect(upstream.seen[0]?.path).toBe("/v1/realtime/client_secrets");
+      expect(upstream.seen[0]?.headers.get("authorization")).toBe("Bearer sk-lent");
+      expect(upstream.bodies.at(-1)).toEqual({
+        session: { ...session, model: "gpt-realtime" },
+        expires_after: { seconds: 60 },
+      });
+    },
+  );
+  test("the older forms, with the model elsewhere", async () => {
+    upstream.refuseNext(Response.json({ id: "sess_1" }), Response.json({ id: "sess_2" }));
+    await post("/v1/realtime/sessions", { model: "lending" });
+    await post("/realtime/transcription_sessions", {
+      input_audio_transcription: { model: "lending" },
+    });
+    expect(upstream.bodies.slice(-2)).toEqual([
+      { model: "gpt-realtime" },
+      { input_audio_transcription: { model: "gpt-realtime" } },
+    ]);
+  });
+  const refusals: readonly (readonly [object, number, string])[] = [
+    [{ session: { model: "voice" } }, 403, "permission_denied"],
+    [{ session: { model: "nope" } }, 400, "model_not_found"],
+    [{}, 400, "invalid_request"],
+  ];
+  test.each(refusals)("%j is refused", async (body, status, code) => {
+    const answer = await post("/v1/realtime/client_secrets", body);
+    expect([answer.status, answer.body["error"]?.["code"]]).toEqual([status, code as never]);
   });
 });
 

@@ -9,6 +9,7 @@ import { errorResponse } from "./errors.ts";
 import { createExchange, readRequestId } from "./exchange.ts";
 import { basicHeaders } from "./headers.ts";
 import { createIdempotentExchange } from "./idempotency.ts";
+import { createAzureForm } from "./openai/azure-form.ts";
 import { isUpgrade, type Realtime, realtimePaths } from "./openai/realtime.ts";
 import { answerPassThrough } from "./pass-through.ts";
 import { createRouteTable, type FoundRoute, pathOf } from "./routes.ts";
@@ -38,6 +39,12 @@ export function createApp(parts: AppParts): FetchHandler {
   const exchange = createIdempotentExchange(createExchange());
   const findRoute = createRouteTable(callRoutes(parts.responses));
   const { cors } = parts;
+  const azureForm = createAzureForm({
+    findRoute,
+    exchange,
+    slowRoutes: parts.slowRoutes,
+    refuse: (request, error, services) => refuse(request, error, undefined, services),
+  });
   const hasGoodOrigin = createOriginCheck();
 
   // No async function of its own: on the hot path each would cost about a microsecond.
@@ -59,6 +66,8 @@ export function createApp(parts: AppParts): FetchHandler {
       if (isUpgrade(request)) return parts.realtime.answer(request, services);
       return (await parts.slowRoutes()).fetch(request);
     }
+    const azure = azureForm(request, services);
+    if (azure) return azure;
     const way = findWay(request, services);
     if (way instanceof Response) return way;
     if (way) return answerPassThrough(request, way, services);

@@ -1,11 +1,9 @@
 /** Counting tokens before a call: Anthropic's and Gemini's routes. An estimate is marked as one. */
 import { dialects } from "../dialects/registry.ts";
-import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import { countTokens, type TokenCount } from "../pipeline/count-tokens.ts";
 import type { Services } from "../pipeline/services.ts";
-import { JsonParseFailed, parseJson } from "../std/json.ts";
-import { readBytes } from "./read-body.ts";
+import { readJsonObject } from "./json-body.ts";
 import type { Route, RouteContext } from "./route.ts";
 
 /** How the number came about: `counted` by the provider, `estimated` by the gateway. */
@@ -43,7 +41,7 @@ const geminiRoutes = ["/v1beta/models/*", "/v1/models/*", "/models/*", "/v1beta1
 export const countRoutes: readonly Route[] = [...anthropicRoutes, ...geminiRoutes];
 
 async function countMessages(request: Request, services: Services): Promise<Response> {
-  const body = await readBody(request, services);
+  const body = await readJsonObject(request, services);
   const dialect = dialects.anthropic;
   // A count needs no limit of output; the rest is checked as for a call.
   const chat = dialect.decodeRequest({ max_tokens: 1, ...body });
@@ -59,7 +57,7 @@ async function countContents(
   request: Request,
   { services, params }: RouteContext,
 ): Promise<Response> {
-  const body = await readBody(request, services);
+  const body = await readJsonObject(request, services);
   const dialect = dialects.gemini;
   // Vertex AI's clients put project, location and publisher before it.
   const model = (params["*"] ?? "")
@@ -82,17 +80,4 @@ function respond(count: TokenCount, toBody: (tokens: number) => JsonObject): Res
     { ...toBody(tokens), estimated: true },
     { headers: { [header]: "estimated", [`${header}-reason`]: printable } },
   );
-}
-
-async function readBody(request: Request, services: Services): Promise<JsonObject> {
-  let body: unknown;
-  try {
-    body = parseJson(await readBytes(request, services));
-  } catch (cause) {
-    if (!(cause instanceof JsonParseFailed)) throw cause;
-    const code = cause.reason === "utf8" ? "invalid_utf8" : "invalid_json";
-    throw new GatewayError(code, `The body cannot be read: ${cause.message}.`, { cause });
-  }
-  if (isObject(body)) return body;
-  throw new GatewayError("invalid_request", "The body must be a JSON object.");
 }

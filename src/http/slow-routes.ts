@@ -23,6 +23,7 @@ import { basicHeaders } from "./headers.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
 import { realtimeRoutes } from "./openai/realtime.ts";
+import { realtimeSecretRoutes } from "./openai/realtime-secrets.ts";
 import { storedResponseRoutes } from "./openai/responses.ts";
 import { docRoutes } from "./openapi/routes.ts";
 import { healthRoutes } from "./ops/health.ts";
@@ -63,6 +64,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...consoleRoutes,
     ...storedResponseRoutes(parts.responses),
     ...realtimeRoutes,
+    ...realtimeSecretRoutes,
     ...feedbackRoutes,
     ...decisionRoutes,
     ...metricRoutes(parts),

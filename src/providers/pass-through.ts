@@ -139,6 +139,20 @@ function ofProvider(
   };
 }
 
+/** The way through by one deployment's own key and base, whatever it is a model of. */
+export function targetOf(deployment: Deployment): PassThroughTarget | undefined {
+  const provider = findProvider(deployment.provider);
+  const { token, apiKey, apiBase: baseUrl } = deployment;
+  if (!provider || !URL.canParse(baseUrl) || baseUrl.includes("{model}")) return undefined;
+  return {
+    deployment: { ...toDeployment(provider.name, baseUrl), ...(token ? { token } : {}) },
+    baseUrl,
+    headers: { ...headersFor(provider, token ? undefined : apiKey), ...deployment.headers },
+    needsKey: true,
+    forwardHeaders: true,
+  };
+}
+
 function ofEndpoint(endpoint: PassThroughEndpoint): PassThroughTarget {
   const { path, target, headers, auth, forwardHeaders, timeoutMs, costPerRequestUsd } = endpoint;
   return {

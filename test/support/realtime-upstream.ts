@@ -15,6 +15,8 @@ export interface RealtimeUpstream {
   readonly seen: readonly Handshake[];
   /** What callers have said: events parsed, binary as its length. */
   readonly heard: readonly unknown[];
+  /** Of requests that are no handshakes. */
+  readonly bodies: readonly unknown[];
   readonly open: readonly ServerWebSocket<undefined>[];
   /** Resolves with code and reason of the next connection that ends. */
   nextEnd(): Promise<readonly [number, string]>;
@@ -41,6 +43,7 @@ export const doneUsage = {
 export function createRealtimeUpstream(): RealtimeUpstream {
   const seen: Handshake[] = [];
   const heard: unknown[] = [];
+  const bodies: unknown[] = [];
   const open: ServerWebSocket<undefined>[] = [];
   const refusals: Response[] = [];
   const greetings: (object | undefined)[] = [];
@@ -48,9 +51,10 @@ export function createRealtimeUpstream(): RealtimeUpstream {
   const server: Server<undefined> = Bun.serve<undefined>({
     port: 0,
     hostname: "127.0.0.1",
-    fetch(request) {
+    async fetch(request) {
       const { pathname, search } = new URL(request.url);
       seen.push({ path: pathname, search, headers: new Headers(request.headers) });
+      if (request.method === "POST") bodies.push(await request.json());
       const refusal = refusals.shift();
       if (refusal) return refusal;
       return server.upgrade(request, { data: undefined }) ? undefined : new Response("no");
@@ -83,6 +87,7 @@ export function createRealtimeUpstream(): RealtimeUpstream {
     url: server.url.origin,
     seen,
     heard,
+    bodies,
     open,
     nextEnd: () => new Promise((resolve) => ends.push(resolve)),
     refuseNext: (...answers) => void refusals.push(...answers),

@@ -2,10 +2,9 @@
 import type { Caller } from "../../domain/call.ts";
 import type { Feedback } from "../../domain/decision.ts";
 import { excerpt, GatewayError } from "../../domain/errors.ts";
-import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { JsonObject } from "../../domain/json.ts";
 import type { Services } from "../../pipeline/services.ts";
-import { JsonParseFailed, parseJson } from "../../std/json.ts";
-import { readBytes } from "../read-body.ts";
+import { readJsonObject } from "../json-body.ts";
 import { callerOf, type Route } from "../route.ts";
 import { findOwnReceipt, settleReceipt, unknownCall } from "./own-receipt.ts";
 
@@ -25,7 +24,7 @@ export const feedbackRoutes: readonly Route[] = [
     docs: { body: "FeedbackRequest", status: "202" },
     async handle(request, { services }) {
       const caller = callerOf(request, services);
-      const body = parseBody(await readBytes(request, services, bodyLimitBytes));
+      const body = await readJsonObject(request, services, bodyLimitBytes);
       const feedback = readFeedback(body, caller, services.clock.now());
       await record(feedback, caller, services);
       return Response.json({ call_id: feedback.callId, status: "recorded" }, { status: 202 });
@@ -38,19 +37,6 @@ async function record(feedback: Feedback, caller: Caller, services: Services): P
     throw unknownCall(feedback.callId);
   await settleReceipt(feedback.callId, services);
   if (!(await services.events.addFeedback(feedback))) throw unknownCall(feedback.callId);
-}
-
-function parseBody(bytes: Uint8Array | ArrayBuffer): JsonObject {
-  let body: unknown;
-  try {
-    body = parseJson(bytes);
-  } catch (cause) {
-    if (!(cause instanceof JsonParseFailed)) throw cause;
-    const code = cause.reason === "utf8" ? "invalid_utf8" : "invalid_json";
-    throw new GatewayError(code, `The body cannot be read: ${cause.message}.`, { cause });
-  }
-  if (isObject(body)) return body;
-  throw new GatewayError("invalid_request", "The body must be a JSON object.");
 }
 
 /** @throws GatewayError invalid_request, permission_denied */

@@ -131,6 +131,11 @@ export const bodies = {
     response_format: Type.Optional(Type.String()),
     language: Type.Optional(Type.String()),
   }),
+  RealtimeSecretRequest: request("OpenAI's; the model stands in `session`, or at the top.", {
+    session: Type.Optional(Type.Object({ model: optionalModel }, open)),
+    model: optionalModel,
+    expires_after: Type.Optional(Type.Object({}, open)),
+  }),
   FeedbackRequest: Type.Object(
     {
       call_id: Type.String({

@@ -149,7 +149,7 @@ function ofPassThrough(): Operation {
     tags: ["pass-through"],
     summary: "The provider's own API, with the provider's key for the gateway's.",
     description:
-      "Open where the provider's key (or base) is in the environment, or a model says `use_in_pass_through`. `path` may hold slashes. The operator's own ways (`general_settings.pass_through_endpoints`) stand above every other path.",
+      "Open where the provider's key (or base) is in the environment, or a model says `use_in_pass_through`. `path` may hold slashes. Under `/openai/v1`, and with `api-version`, a model that is configured here is answered here. The operator's own ways (`general_settings.pass_through_endpoints`) stand above every other path.",
     security: securityOf("caller"),
     parameters: pathParameters(passThroughPath),
     responses: { default: { description: "What the provider answers." } },
