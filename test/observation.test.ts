@@ -6,6 +6,7 @@ import type { Outbound, OutboundRequest } from "../src/security/outbound.ts";
 import { createMetricRegistry } from "../src/telemetry/metrics.ts";
 import { toPrometheus } from "../src/telemetry/prometheus.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
+import { readTraces, type WireSpan } from "./support/otlp.ts";
 
 const yaml = `
 model_list:
@@ -196,23 +197,13 @@ describe("traces and metrics", () => {
   });
 
   test("where spans are on, the upstream continues our span, and ours the caller's", async () => {
-    interface Span {
-      readonly traceId: string;
-      readonly spanId: string;
-      readonly parentSpanId?: string;
-      readonly kind: number;
-    }
-    const spans: Span[] = [];
+    const spans: WireSpan[] = [];
     const collector = Bun.serve({
       port: 0,
       hostname: "127.0.0.1",
       async fetch(request) {
-        const body = (await request.json()) as {
-          resourceSpans?: { scopeSpans: { spans: Span[] }[] }[];
-        };
-        for (const { scopeSpans } of body.resourceSpans ?? []) {
-          spans.push(...scopeSpans.flatMap((scope) => scope.spans));
-        }
+        if (!request.url.endsWith("/v1/traces")) return Response.json({});
+        spans.push(...readTraces(await request.bytes()).spans);
         return Response.json({});
       },
     });

@@ -13,25 +13,7 @@ import { createTelemetry, type GatewayTelemetry } from "../src/telemetry/create.
 import { registerOtelApi } from "../src/telemetry/otel-api.ts";
 import type { BackgroundApi } from "../src/worker.ts";
 import { callEvent, callIdOf } from "./support/events.ts";
-
-interface WireValue {
-  readonly stringValue?: string;
-  readonly intValue?: string;
-  readonly doubleValue?: number;
-  readonly boolValue?: boolean;
-  readonly arrayValue?: { readonly values: readonly WireValue[] };
-}
-type WireAttributes = readonly { readonly key: string; readonly value: WireValue }[];
-interface WireSpan {
-  readonly traceId: string;
-  readonly spanId: string;
-  readonly parentSpanId?: string;
-  readonly name: string;
-  readonly kind: number;
-  readonly attributes: WireAttributes;
-  readonly events: readonly { readonly name: string; readonly attributes: WireAttributes }[];
-  readonly status: { readonly code?: number; readonly message?: string };
-}
+import { readMetrics, readTraces, toPlain, type WireSpan } from "./support/otlp.ts";
 
 /** A collector that keeps what it was sent, decoded. */
 function createCollector() {
@@ -44,34 +26,18 @@ function createCollector() {
     hostname: "127.0.0.1",
     async fetch(request) {
       headers.push(request.headers);
-      const body = (await request.json()) as never as {
-        resourceSpans?: {
-          resource: { attributes: WireAttributes };
-          scopeSpans: { spans: WireSpan[] }[];
-        }[];
-        resourceMetrics?: { scopeMetrics: { metrics: { name: string }[] }[] }[];
-      };
-      for (const { resource, scopeSpans } of body.resourceSpans ?? []) {
-        resources.push(plain(resource.attributes));
-        spans.push(...scopeSpans.flatMap((scope) => scope.spans));
+      const body = await request.bytes();
+      if (request.url.endsWith("/v1/metrics")) {
+        for (const metric of readMetrics(body)) metricNames.set(metric.name, metric);
+        return Response.json({});
       }
-      for (const { scopeMetrics } of body.resourceMetrics ?? []) {
-        for (const metric of scopeMetrics.flatMap((scope) => scope.metrics)) {
-          metricNames.set(metric.name, metric);
-        }
-      }
+      const traces = readTraces(body);
+      resources.push(...traces.resources.map(toPlain));
+      spans.push(...traces.spans);
       return Response.json({});
     },
   });
   return { spans, resources, metricNames, headers, server };
-}
-
-function plain(attributes: WireAttributes): Record<string, unknown> {
-  const toPlain = (value: WireValue): unknown =>
-    value.arrayValue
-      ? value.arrayValue.values.map(toPlain)
-      : (value.stringValue ?? value.doubleValue ?? value.boolValue ?? Number(value.intValue));
-  return Object.fromEntries(attributes.map(({ key, value }) => [key, toPlain(value)]));
 }
 
 let collector: ReturnType<typeof createCollector>;
@@ -145,7 +111,7 @@ describe("to an OTLP collector", () => {
     expect(own.slice(1).map((span) => span.parentSpanId)).toEqual([ids.spanId, ids.spanId]);
     const [call] = own as [WireSpan];
     expect(call).toMatchObject({ spanId: ids.spanId, parentSpanId: ids.parentSpanId, status: {} });
-    expect(plain(call.attributes)).toMatchObject({
+    expect(toPlain(call.attributes)).toMatchObject({
       "gen_ai.operation.name": "chat",
       "gen_ai.request.model": "auto",
       "gen_ai.response.model": "gpt-4o",
@@ -157,7 +123,7 @@ describe("to an OTLP collector", () => {
       "routeiq.call_id": callIdOf(1),
     });
     expect(call.events.map((one) => one.name)).toEqual(["routeiq.router_decision.v1"]);
-    const payload = plain(call.events[0]?.attributes ?? [])["routeiq.router_decision.payload"];
+    const payload = toPlain(call.events[0]?.attributes ?? [])["routeiq.router_decision.payload"];
     expect(JSON.parse(String(payload))).toMatchObject({
       contract_version: "v1",
       trace_id: ids.traceId,
@@ -224,7 +190,7 @@ describe("to an OTLP collector", () => {
       kind: 3,
       status: { code: 2, message: "broke" },
     });
-    expect(plain(inner?.events[0]?.attributes ?? [])).toMatchObject({
+    expect(toPlain(inner?.events[0]?.attributes ?? [])).toMatchObject({
       "exception.type": "TypeError",
       "exception.message": "oh",
     });

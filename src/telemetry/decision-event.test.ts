@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test";
 import { callEvent } from "../../test/support/events.ts";
 import type { Decision, Receipt } from "../domain/decision.ts";
 import type { CallEvent } from "../domain/event.ts";
-import { toDecisionPayload } from "./decision-event.ts";
+import { createFillPayload, toPayloadPieces } from "./decision-event.ts";
 
 /** As the predecessor's program wrote it: reference of names and order. */
 const reference =
@@ -35,9 +35,9 @@ const attempt = {
 function payloadOf(changes: Partial<Receipt> = {}, event: Partial<CallEvent> = {}) {
   const base = callEvent(1, { decision, attempts: [attempt], ...changes });
   const { trace: _, ...rest } = base;
-  return JSON.parse(
-    toDecisionPayload({ ...rest, tenant: "default", queryLength: 42, ...event }, decision, "id"),
-  );
+  const whole = { ...rest, tenant: "default", queryLength: 42, ...event };
+  const pieces = toPayloadPieces(whole, decision);
+  return JSON.parse(createFillPayload()(pieces, whole, decision, "id"));
 }
 
 /** Every key path of a value, in order; lists by their first element. */

@@ -3,7 +3,7 @@
  * its keys in its order, all of them always there, its values what this gateway knows. No text of
  * the query is in it, only its length.
  */
-import type { CandidateScore, Decision, DecisionReason, Receipt } from "../domain/decision.ts";
+import type { Decision, DecisionReason, Receipt } from "../domain/decision.ts";
 import type { CallEvent } from "../domain/event.ts";
 import { withoutPrefix } from "../domain/model.ts";
 
@@ -30,22 +30,28 @@ const apiTypes: Readonly<Record<string, string>> = {
   embedding: "embedding",
 };
 
-/** JSON text of the event. @param eventId a UUID of version 4 */
-export function toDecisionPayload(event: CallEvent, decision: Decision, eventId: string): string {
-  const { receipt, trace } = event;
+/** Stands where a call's own value goes; nobody outside can know it, so nobody can write it. */
+const blank = `blank-${crypto.randomUUID()}`;
+
+/**
+ * The event's text for all calls that are alike, in pieces: between them go the values of the call,
+ * in the order of `FillPayload`. Made once for many calls.
+ */
+export function toPayloadPieces(event: CallEvent, decision: Decision): readonly string[] {
+  const { receipt } = event;
   const apiType = apiTypes[receipt.operation] ?? receipt.operation;
-  return JSON.stringify({
+  const text = JSON.stringify({
     contract_version: "v1",
     contract_name: decisionEventName,
-    event_id: eventId,
-    trace_id: trace?.traceId ?? null,
-    span_id: trace?.spanId ?? null,
-    parent_span_id: trace?.parentSpanId ?? null,
-    timestamp_utc: `${new Date(receipt.atMs).toISOString().slice(0, 19)}.000Z`,
-    timestamp_unix_ms: Math.round(receipt.atMs),
+    event_id: blank,
+    trace_id: blank,
+    span_id: blank,
+    parent_span_id: blank,
+    timestamp_utc: blank,
+    timestamp_unix_ms: blank,
     input: {
       requested_model: receipt.requestedModel,
-      query_length: event.queryLength ?? 0,
+      query_length: blank,
       user_id: receipt.caller === "anonymous" ? null : receipt.caller,
       team_id: event.tenant,
       api_type: apiType,
@@ -53,7 +59,7 @@ export function toDecisionPayload(event: CallEvent, decision: Decision, eventId:
     },
     strategy_name: decision.strategy,
     strategy_version: decision.artifact === "none" ? null : decision.artifact,
-    candidate_deployments: decision.candidates.map((one) => toCandidate(one, receipt)),
+    candidate_deployments: blank,
     selected_deployment: decision.chosen,
     selection_reason: selectionReasons[decision.reason],
     experiment: {
@@ -67,8 +73,8 @@ export function toDecisionPayload(event: CallEvent, decision: Decision, eventId:
       hash_key_type: null,
     },
     timings: {
-      total_ms: decision.decisionUs / 1000,
-      strategy_ms: decision.decisionUs / 1000,
+      total_ms: blank,
+      strategy_ms: blank,
       embedding_ms: null,
       candidate_filter_ms: null,
     },
@@ -76,23 +82,81 @@ export function toDecisionPayload(event: CallEvent, decision: Decision, eventId:
       status: toStatus(receipt),
       error_message: toErrorMessage(receipt),
       error_type: receipt.error ?? null,
-      input_tokens: receipt.usage?.inputTokens ?? null,
-      output_tokens: receipt.usage?.outputTokens ?? null,
-      total_tokens: receipt.usage ? receipt.usage.inputTokens + receipt.usage.outputTokens : null,
+      input_tokens: blank,
+      output_tokens: blank,
+      total_tokens: blank,
       api_type: apiType,
     },
     fallback: toFallback(receipt),
-    custom_attributes: { call_id: receipt.callId, reason: decision.reason },
+    custom_attributes: { call_id: blank, reason: decision.reason },
   });
+  return text.split(`"${blank}"`);
 }
 
-function toCandidate(candidate: CandidateScore, receipt: Receipt) {
-  return {
-    model_name: candidate.model,
-    provider: providerOf(candidate.model, receipt),
-    score: candidate.quality ?? null,
-    available: candidate.filtered === undefined,
+/** Puts a call's own values between the pieces; keeps what one call has in common with the last. */
+export type FillPayload = (
+  pieces: readonly string[],
+  event: CallEvent,
+  decision: Decision,
+  /** A UUID of version 4. */
+  eventId: string,
+) => string;
+
+/** Candidates whose beginning is remembered. */
+const beginningLimit = 1_000;
+
+export function createFillPayload(): FillPayload {
+  const beginnings = new Map<string, string>();
+  let second = Number.NaN;
+  let utc = "";
+
+  /** To the second, as the predecessor wrote it. */
+  function toUtc(ms: number): string {
+    const whole = Math.floor(ms / 1000);
+    if (whole !== second) {
+      second = whole;
+      utc = `${new Date(whole * 1000).toISOString().slice(0, 19)}.000Z`;
+    }
+    return utc;
+  }
+
+  function beginningOf(model: string, receipt: Receipt): string {
+    const provider = providerOf(model, receipt);
+    const key = `${provider}\n${model}`;
+    const known = beginnings.get(key);
+    if (known !== undefined) return known;
+    if (beginnings.size >= beginningLimit) beginnings.clear();
+    const named = JSON.stringify({ model_name: model, provider });
+    const beginning = `${named.slice(0, -1)},"score":`;
+    beginnings.set(key, beginning);
+    return beginning;
+  }
+
+  function candidatesText({ candidates }: Decision, receipt: Receipt): string {
+    let text = "";
+    for (const { model, quality, filtered } of candidates) {
+      const start = text === "" ? "[" : ",";
+      const available = filtered === undefined ? "true}" : "false}";
+      text += `${start}${beginningOf(model, receipt)}${toJson(quality)},"available":${available}`;
+    }
+    return text === "" ? "[]" : `${text}]`;
+  }
+
+  return (pieces, { receipt, trace, queryLength = 0 }, decision, eventId) => {
+    const { usage, atMs } = receipt;
+    const at = (n: number) => pieces[n] as string;
+    const ms = toJson(decision.decisionUs / 1000);
+    // One expression, so that the engine joins it in one go.
+    return `${at(0)}"${eventId}"${at(1)}${quoted(trace?.traceId)}${at(2)}${quoted(trace?.spanId)}${at(3)}${quoted(trace?.parentSpanId)}${at(4)}"${toUtc(atMs)}"${at(5)}${Math.round(atMs)}${at(6)}${queryLength}${at(7)}${candidatesText(decision, receipt)}${at(8)}${ms}${at(9)}${ms}${at(10)}${toJson(usage?.inputTokens)}${at(11)}${toJson(usage?.outputTokens)}${at(12)}${toJson(usage && usage.inputTokens + usage.outputTokens)}${at(13)}${quoted(receipt.callId)}${at(14)}`;
   };
+}
+
+/** An id of ours, in which nothing is to be escaped. */
+const quoted = (id: string | undefined) => (id === undefined ? "null" : `"${id}"`);
+
+/** JSON has neither NaN nor infinities. */
+function toJson(value: number | undefined): string {
+  return value !== undefined && Number.isFinite(value) ? String(value) : "null";
 }
 
 /** The provider an attempt met, else the prefix that names it in `litellm_params.model`. */

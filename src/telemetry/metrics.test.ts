@@ -1,5 +1,6 @@
 /** Counting, its bounds, and how Prometheus and OTLP see it. */
 import { describe, expect, test } from "bun:test";
+import { readMetrics } from "../../test/support/otlp.ts";
 import { createMetricRegistry, otherLabel, seriesLimit, toAttributeLabel } from "./metrics.ts";
 import { encodeMetrics } from "./otlp-encode.ts";
 import { toPrometheus, toPrometheusName } from "./prometheus.ts";
@@ -113,12 +114,9 @@ describe("metrics", () => {
     const { declare, registry } = setUp();
     declare("histogram", ["model"], "s").observe(0.5, "m");
     declare("counter").add(3);
-    const body = JSON.parse(
-      encodeMetrics(registry.snapshot(), source, { startMs: 1_000, atMs: 2_000.5 }),
-    );
-    const [scope] = body.resourceMetrics[0].scopeMetrics;
+    const body = encodeMetrics(registry.snapshot(), source, { startMs: 1_000, atMs: 2_000.5 });
     const times = { startTimeUnixNano: "1000000000", timeUnixNano: "2000500000" };
-    expect(scope.metrics).toEqual([
+    expect(readMetrics(body)).toEqual([
       {
         name: "a.histogram",
         description: "Help.",

@@ -1,5 +1,6 @@
 /** The exporter against an endpoint that fails in every way: what is tried again, what is given up. */
 import { describe, expect, test } from "bun:test";
+import { readTraces } from "../../test/support/otlp.ts";
 import { createVirtualClock } from "../../test/support/virtual-clock.ts";
 import type { OutboundRequest } from "../security/outbound.ts";
 import { createRandom } from "../std/random.ts";
@@ -62,11 +63,10 @@ describe("OTLP exporter", () => {
     expect(requests[0]).toMatchObject({
       url: "http://collector:4318/v1/traces",
       method: "POST",
-      headers: { "x-tenant": "a", "content-type": "application/json" },
+      headers: { "x-tenant": "a", "content-type": "application/x-protobuf" },
       trust: "operator",
     });
-    const body = JSON.parse(String(requests[0]?.body));
-    const [first, second] = body.resourceSpans[0].scopeSpans[0].spans;
+    const [first, second] = readTraces(requests[0]?.body as Uint8Array).spans;
     expect(first).toMatchObject({
       kind: 1,
       startTimeUnixNano: "1000000",

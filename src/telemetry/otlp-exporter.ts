@@ -6,9 +6,10 @@
 import type { Outbound } from "../security/outbound.ts";
 import type { Clock } from "../std/clock.ts";
 import { sleep } from "../std/clock.ts";
+import { createProtoBuffer } from "../std/proto-buffer.ts";
 import type { Random } from "../std/random.ts";
 import type { MetricSnapshot } from "./metrics.ts";
-import { encodeMetrics, encodeSpans, type OtlpSource } from "./otlp-encode.ts";
+import { encodeMetrics, encodeSpans, type OtlpSource, writeSpan } from "./otlp-encode.ts";
 import type { SpanRecord } from "./telemetry.ts";
 
 export interface OtlpExporterOptions {
@@ -24,6 +25,8 @@ export interface OtlpExporterOptions {
 
 export interface OtlpExporter {
   addSpans(spans: readonly SpanRecord[]): void;
+  /** Spans that are encoded already, as fields of their scope; at most `spanBatchLimit` of them. */
+  addEncoded(spans: EncodedSpans): void;
   /** Replaces a snapshot that still waits: the newer one holds its sums. */
   addMetrics(metrics: readonly MetricSnapshot[]): void;
   stats(): OtlpStats;
@@ -31,6 +34,11 @@ export interface OtlpExporter {
   flush(): Promise<void>;
   /** Sends what waits, once, within `closeLimitMs`; then stops. */
   close(): Promise<void>;
+}
+
+export interface EncodedSpans {
+  readonly bytes: Uint8Array;
+  readonly count: number;
 }
 
 export interface OtlpStats {
@@ -58,7 +66,9 @@ export function createOtlpExporter(options: OtlpExporterOptions): OtlpExporter {
   const startMs = clock.now();
   const closing = new AbortController();
   const closed = new AbortController();
-  const queue: SpanRecord[] = [];
+  const queue: EncodedSpans[] = [];
+  let queued = 0;
+  const buffer = createProtoBuffer();
   let metrics: { readonly snapshot: readonly MetricSnapshot[]; readonly atMs: number } | undefined;
   let sending: Promise<void> | undefined;
   let cancelTimer: (() => void) | undefined;
@@ -83,16 +93,47 @@ export function createOtlpExporter(options: OtlpExporterOptions): OtlpExporter {
         metrics = undefined;
         await send("/v1/metrics", encodeMetrics(snapshot, source, { startMs, atMs }));
       } else if (queue.length > 0) {
-        const batch = queue.splice(0, spanBatchLimit);
-        const sent = await send("/v1/traces", encodeSpans(batch, source));
-        if (sent) exportedSpans += batch.length;
-        else droppedSpans += batch.length;
-        if (!sent && closing.signal.aborted) droppedSpans += queue.splice(0).length;
+        const { parts, count } = takeBatch();
+        const sent = await send("/v1/traces", encodeSpans(parts, source));
+        if (sent) exportedSpans += count;
+        else droppedSpans += count;
+        if (!sent && closing.signal.aborted) dropTo(0);
       } else return;
     }
   }
 
-  async function send(path: string, body: string): Promise<boolean> {
+  /** As many of the oldest as one request may hold. */
+  function takeBatch() {
+    const parts: Uint8Array[] = [];
+    let count = 0;
+    do {
+      const { bytes, count: more } = queue.shift() as EncodedSpans;
+      parts.push(bytes);
+      count += more;
+    } while (queue[0] && count + queue[0].count <= spanBatchLimit);
+    queued -= count;
+    return { parts, count };
+  }
+
+  /** Drops the oldest until no more than so many wait. */
+  function dropTo(limit: number): void {
+    while (queued > limit) {
+      const { count } = queue.shift() as EncodedSpans;
+      queued -= count;
+      droppedSpans += count;
+    }
+  }
+
+  function addEncoded(spans: EncodedSpans): void {
+    if (closing.signal.aborted) return;
+    queue.push(spans);
+    queued += spans.count;
+    dropTo(spanQueueLimit);
+    if (queued >= spanBatchLimit) void pump();
+    else if (!sending) cancelTimer ??= clock.after(spanDelayMs, () => void pump());
+  }
+
+  async function send(path: string, body: Uint8Array): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       const result = await post(path, body);
       if (result === "sent") return recovered();
@@ -105,19 +146,20 @@ export function createOtlpExporter(options: OtlpExporterOptions): OtlpExporter {
     }
   }
 
-  async function post(path: string, body: string): Promise<"sent" | Failure> {
+  async function post(path: string, body: Uint8Array): Promise<"sent" | Failure> {
     const timeout = new AbortController();
     const cancel = clock.after(requestTimeoutMs, () => timeout.abort(new Error("timed out")));
     try {
       const response = await options.outbound.fetch({
         url: base + path,
         method: "POST",
-        headers: { ...options.headers, "content-type": "application/json" },
+        headers: { ...options.headers, "content-type": "application/x-protobuf" },
         body,
         signal: AbortSignal.any([timeout.signal, closed.signal]),
         trust: "operator",
       });
-      const text = (await response.text()).slice(0, 200);
+      // A refusal may be a protobuf as well: its words stand in it all the same.
+      const text = (await response.text()).slice(0, 200).replace(/[^ -~]+/g, " ");
       if (response.ok) return "sent";
       const afterMs = retryAfterMs(response.headers.get("retry-after"));
       return {
@@ -147,16 +189,12 @@ export function createOtlpExporter(options: OtlpExporterOptions): OtlpExporter {
 
   return {
     addSpans(spans) {
-      if (closing.signal.aborted) return;
-      queue.push(...spans);
-      const excess = queue.length - spanQueueLimit;
-      if (excess > 0) {
-        queue.splice(0, excess);
-        droppedSpans += excess;
+      for (const span of spans) {
+        writeSpan(buffer, span);
+        addEncoded({ bytes: buffer.take(), count: 1 });
       }
-      if (queue.length >= spanBatchLimit) void pump();
-      else if (!sending) cancelTimer ??= clock.after(spanDelayMs, () => void pump());
     },
+    addEncoded,
     addMetrics(snapshot) {
       if (closing.signal.aborted) return;
       metrics = { snapshot, atMs: clock.now() };

@@ -2,12 +2,18 @@
 import type { CallEvent } from "../domain/event.ts";
 import type { Outbound } from "../security/outbound.ts";
 import { systemClock } from "../std/clock.ts";
+import { createProtoBuffer } from "../std/proto-buffer.ts";
 import { systemRandom } from "../std/random.ts";
 import { decodeBatch } from "../storage/event-batch.ts";
-import { type SpanIds, toSpans } from "./call-span.ts";
+import { createCallSpans } from "./call-span.ts";
 import type { MetricSnapshot } from "./metrics.ts";
 import type { OtlpSource } from "./otlp-encode.ts";
-import { createOtlpExporter, type OtlpExporter, type OtlpStats } from "./otlp-exporter.ts";
+import {
+  createOtlpExporter,
+  type OtlpExporter,
+  type OtlpStats,
+  spanBatchLimit,
+} from "./otlp-exporter.ts";
 import type { SpanRecord } from "./telemetry.ts";
 import { newSpanId } from "./trace-context.ts";
 
@@ -39,15 +45,27 @@ export interface OtlpThreadContext {
   readonly log: (level: "info" | "warn", message: string) => void;
 }
 
+/** Spans after which a part is closed, so that it fits a request with those of one more call. */
+const fullParts = spanBatchLimit - 128;
+
 export function createOtlpThread(context: OtlpThreadContext): OtlpThread {
   let exporter: OtlpExporter | undefined;
-  const ids: SpanIds = {
+  const buffer = createProtoBuffer(256 * 1024);
+  const writeCallSpans = createCallSpans({
     newSpanId: () => newSpanId(systemRandom),
     newEventId: () => crypto.randomUUID(),
-  };
+  });
+
   function addEvents(events: Iterable<CallEvent>): void {
     if (!exporter) return;
-    for (const event of events) exporter.addSpans(toSpans(event, ids));
+    let count = 0;
+    for (const event of events) {
+      count += writeCallSpans(buffer, event);
+      if (count < fullParts) continue;
+      exporter.addEncoded({ bytes: buffer.take(), count });
+      count = 0;
+    }
+    if (count > 0) exporter.addEncoded({ bytes: buffer.take(), count });
   }
 
   return {

@@ -4,11 +4,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CallEvent } from "../../src/domain/event.ts";
 import { systemClock } from "../../src/std/clock.ts";
+import { createProtoBuffer } from "../../src/std/proto-buffer.ts";
 import { createBufferedEventLog } from "../../src/storage/buffered-event-log.ts";
 import { createBatchBuilder, type EventBatch } from "../../src/storage/event-batch.ts";
 import { defaultRetention, type EventSink } from "../../src/storage/event-log.ts";
 import { createSqliteEventSink } from "../../src/storage/sqlite/event-sink.ts";
-import { toSpans } from "../../src/telemetry/call-span.ts";
+import { createCallSpans } from "../../src/telemetry/call-span.ts";
 import { createMetricRegistry } from "../../src/telemetry/metrics.ts";
 import { encodeSpans } from "../../src/telemetry/otlp-encode.ts";
 import { learnedEvent } from "../support/events.ts";
@@ -135,10 +136,10 @@ function spanUs(events: readonly CallEvent[], rounds: number): Promise<number> {
   const traced = events.map((event) => ({ ...event, trace }));
   const source = { resource: {}, scope: { name: "routeiq", version: "0" } };
   const ids = { newSpanId: () => "c".repeat(16), newEventId: () => crypto.randomUUID() };
+  const write = createCallSpans(ids);
+  const out = createProtoBuffer();
   return eachUs(events.length, rounds, () => {
-    encodeSpans(
-      traced.flatMap((event) => toSpans(event, ids)),
-      source,
-    );
+    for (const event of traced) write(out, event);
+    encodeSpans([out.take()], source);
   });
 }

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import type { Receipt } from "../../src/domain/decision.ts";
 import { batchRowLimit } from "../../src/storage/event-batch.ts";
 import { createFolder, type RunningGateway, runBinary, startGateway } from "../support/binary.ts";
+import { readTraces } from "../support/otlp.ts";
 
 const folder = createFolder();
 const data = join(folder.path, ".routeiq");
@@ -16,12 +17,9 @@ const collector = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",
   async fetch(request) {
-    const body = (await request.json()) as {
-      resourceSpans?: { scopeSpans: { spans: { name: string }[] }[] }[];
-    };
-    for (const { scopeSpans } of body.resourceSpans ?? []) {
-      spanNames.push(...scopeSpans.flatMap(({ spans }) => spans.map(({ name }) => name)));
-    }
+    if (!request.url.endsWith("/v1/traces")) return Response.json({});
+    const { spans } = readTraces(await request.bytes());
+    spanNames.push(...spans.map(({ name }) => name));
     return Response.json({});
   },
 });

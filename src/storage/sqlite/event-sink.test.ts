@@ -188,7 +188,7 @@ describe("mishaps", () => {
     const { sink, limit, file } = setUp();
     sink.write(pack(callEvent(0)));
     sink.close();
-    limit.pages = 30;
+    limit.pages = 15;
     const many = pack(...Array.from({ length: 100 }, (_, n) => callEvent(n + 1)));
     const refused = sink.write(many);
     expect(refused).toMatchObject({ stored: false, error: expect.stringContaining("is full") });
