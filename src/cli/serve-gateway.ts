@@ -50,7 +50,12 @@ export async function serve(context: CommandContext): Promise<number> {
     env,
     ...place,
     reusePort: isWorker || workerCount > 1,
-    outbound: createOutbound({ ...wayOut, protocol: config.routeiq.upstreamProtocol }),
+    outbound: createOutbound({
+      ...wayOut,
+      protocol: config.routeiq.upstreamProtocol,
+      client: config.routeiq.httpClient,
+      poolLimits: { idleMs: config.routeiq.upstreamIdleMs },
+    }),
     webSockets: createWebSocketOutbound(wayOut),
     log: toLogOptions(env),
     sync: follower.status,

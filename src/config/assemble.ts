@@ -189,6 +189,8 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
     },
     upstreamProtocol: routeiq.upstream_protocol,
     reload: reloadSettings(routeiq.reload, env),
+    httpClient: routeiq.http_client,
+    upstreamIdleMs: routeiq.upstream_idle_ms,
     mockRequests: routeiq.mock_requests,
     drainMs: Number.isFinite(drain) && drain > 0 ? drain * 1000 : routeiq.drain_ms,
   };

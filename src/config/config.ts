@@ -132,6 +132,8 @@ export interface RouteiqSettings extends SurvivalSettings {
   };
   readonly upstreamProtocol: "http1" | "http2";
   readonly reload: ReloadSettings;
+  readonly httpClient: "own" | "fetch";
+  readonly upstreamIdleMs: number;
   /** Who may ask for `mock_response` and its kin. */
   readonly mockRequests: "anyone" | "admin" | "nobody";
   readonly drainMs: number;

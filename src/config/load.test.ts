@@ -111,6 +111,8 @@ router_settings:
       maxAttempts: 8,
       corsOrigins: [],
       upstreamProtocol: "http1",
+      httpClient: "own",
+      upstreamIdleMs: 30000,
       drainMs: 30000,
       telemetry: {
         storePrompts: false,

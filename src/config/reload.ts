@@ -132,6 +132,8 @@ const readAtStart: Readonly<Record<string, (settings: Config["routeiq"]) => unkn
   outbound: ({ outbound }) => outbound,
   reload: ({ reload }) => reload,
   upstream_protocol: ({ upstreamProtocol }) => upstreamProtocol,
+  http_client: ({ httpClient }) => httpClient,
+  upstream_idle_ms: ({ upstreamIdleMs }) => upstreamIdleMs,
 };
 
 /** A change that a reload cannot take into service is told, not passed over. */

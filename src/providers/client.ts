@@ -8,8 +8,10 @@ import type { Call, Upload } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { CallTrace } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { Deployment, Operation } from "../domain/model.ts";
-import type { Outbound } from "../security/outbound.ts";
+import type { Deployment, Operation, TokenGrant } from "../domain/model.ts";
+import { type Destination, headerLine, toDestination } from "../security/destination.ts";
+import { sendByFetch, toReply } from "../security/fetch-reply.ts";
+import type { Outbound, OutboundReply } from "../security/outbound.ts";
 import type { Cancel } from "../std/cancel.ts";
 import { toTraceparent } from "../telemetry/trace-context.ts";
 import { sendInBatches } from "./embeddings.ts";
@@ -28,6 +30,7 @@ import {
 import {
   clientLimits,
   isEventStream,
+  isOk,
   parseReply,
   readUpTo,
   readWhole,
@@ -36,7 +39,7 @@ import {
   type UpstreamReply,
 } from "./read-reply.ts";
 import { lacksApi, putPath } from "./responses-api.ts";
-import { createSignedWay, type SignedWay } from "./signers/aws.ts";
+import { createSignedWay } from "./signers/aws.ts";
 import type { TokenSource } from "./signers/tokens.ts";
 
 export type { RawReply, StreamReply, UpstreamReply, WholeReply } from "./read-reply.ts";
@@ -124,7 +127,11 @@ interface Prepared {
   readonly countUrl: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
   /** The way out for this deployment: it signs, where requests are signed. */
-  readonly way: SignedWay;
+  readonly way: Outbound;
+  /** The same for the hot path. */
+  readonly send: NonNullable<Outbound["send"]>;
+  /** By URL: what of a request to it is the same for each. */
+  readonly destinations: Map<string, Destination>;
 }
 
 export function createProviderClient(options: ProviderClientOptions): ProviderClient {
@@ -144,6 +151,9 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       );
     }
     const { apiBase, token } = deployment;
+    const way: Outbound = deployment.signs
+      ? createSignedWay(outbound, tokens.aws, deployment.signs)
+      : outbound;
     const fill = (url: string | undefined) => (url ? fillUrl(url, deployment) : undefined);
     const fresh = {
       provider,
@@ -160,10 +170,33 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         ...headersFor(provider, token ? undefined : deployment.apiKey),
         ...deployment.headers,
       },
-      way: deployment.signs ? createSignedWay(outbound, tokens.aws, deployment.signs) : outbound,
+      way,
+      send: way.send ?? ((request) => sendByFetch(way.fetch, request)),
+      destinations: new Map<string, Destination>(),
     };
     prepared.set(deployment, fresh);
     return fresh;
+  }
+
+  function destinationOf(
+    { destinations, headers }: Prepared,
+    { token }: Deployment,
+    url: string,
+  ): Destination {
+    const known = destinations.get(url);
+    if (known) return known;
+    // Those that are said per call are not said here.
+    const own = Object.entries(headers).filter(
+      ([name]) => !isBeta(name) && !(token && /^authorization$/i.test(name)),
+    );
+    const from = { url, method: "POST", headers: Object.fromEntries(own) };
+    const fresh = toDestination({ ...from, trust: "operator" });
+    destinations.set(url, fresh);
+    return fresh;
+  }
+
+  async function authorizationLine(token: TokenGrant, { signal }: Cancel): Promise<string> {
+    return headerLine("authorization", `Bearer ${await tokens.get(token, signal)}`);
   }
 
   async function withToken(
@@ -177,12 +210,12 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
 
   /** A token that was refused is not used again: it may have been withdrawn before its time. */
   async function toRefusal(
-    response: Response,
+    reply: OutboundReply,
     dialect: ProviderDialect,
     { token }: Deployment,
   ): Promise<GatewayError> {
-    if (token && response.status === 401) tokens.forget(token);
-    return toProviderError(response, dialect);
+    if (token && reply.status === 401) tokens.forget(token);
+    return toProviderError(reply, dialect);
   }
 
   // Servers at an operator's own base that call themselves OpenAI and have its chat API alone.
@@ -237,9 +270,9 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
           connectTimeoutMs,
         });
         if (response.ok) return response;
-        throw await toRefusal(response, dialects["openai-responses"], deployment);
+        throw await toRefusal(toReply(response), dialects["openai-responses"], deployment);
       } catch (thrown) {
-        throw toUpstreamError(thrown, signal, deployment);
+        throw toUpstreamError(thrown, stopOf(signal), deployment);
       }
     },
 
@@ -252,52 +285,49 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         const way = deployment.signs ? prepare(deployment).way : outbound;
         return await way.fetch({ ...request, headers, ...sent, trust: "operator" });
       } catch (thrown) {
-        throw toUpstreamError(thrown, request.signal, deployment);
+        throw toUpstreamError(thrown, stopOf(request.signal), deployment);
       }
     },
 
     async send(request) {
-      const { call, callerDialect, deployment, connectTimeoutMs, trace } = request;
-      const { signal } = request.cancel;
-      const { provider, urls, streamUrl, headers, way } = prepare(deployment);
+      const { call, callerDialect, deployment, cancel, connectTimeoutMs, trace } = request;
+      const ready = prepare(deployment);
+      const { provider, urls, streamUrl } = ready;
       const { operation, dialect } = wireFor(request, provider);
       const url = operation === "chat" && call.stream ? streamUrl : urls[operation];
       if (!url) throw noSuchOperation(deployment, call);
-      const signed = deployment.token ? await withToken(headers, deployment, signal) : headers;
       if (call.upload) {
-        const sent = withTrace(signed, call, trace);
-        return sendForm(request, call.upload, { outbound, provider, url, headers: sent });
+        const signed = await withToken(ready.headers, deployment, cancel.signal);
+        const headers = withTrace(signed, call, trace);
+        return sendForm(request, call.upload, { outbound, provider, url, headers });
       }
       const sides = { caller: callerDialect, provider: dialect };
       const { body, passes } = encodeBody(call, deployment, provider, sides);
-      const sent = withTrace(withCallerHeaders(signed, call, provider), call, trace);
-      const ask: Ask = (content) =>
-        way.fetch({
-          url,
-          method: "POST",
-          headers: sent,
-          body: content,
-          signal,
-          trust: "operator",
-          connectTimeoutMs,
-        });
+      const to = destinationOf(ready, deployment, url);
       try {
-        if (!isChat(call.operation)) return await askOther(request, provider, body, ask);
-        const response = await ask(
-          dialect.withMedia ? await fillMedia(body, dialect, outbound, signal) : body,
-        );
-        const replied = { dialect, passes };
-        if (!response.ok) {
-          const error = await toRefusal(response, dialect, deployment);
+        let lines = betaLine(call, ready) + traceLines(call, trace);
+        if (deployment.token) lines += await authorizationLine(deployment.token, cancel);
+        if (!isChat(call.operation)) {
+          const ask: Ask = (content, stop) =>
+            ready.send({ to, lines, body: content, cancel: stop, connectTimeoutMs });
+          return await askOther(request, provider, body, ask);
+        }
+        const content = dialect.withMedia
+          ? await fillMedia(body, dialect, outbound, cancel.signal)
+          : body;
+        const reply = await ready.send({ to, lines, body: content, cancel, connectTimeoutMs });
+        if (!isOk(reply)) {
+          const error = await toRefusal(reply, dialect, deployment);
           if (operation !== "responses" || !lacksApi(error, request, provider)) throw error;
           chatOnly.add(deployment);
           return await client.send(request);
         }
-        return call.stream && isEventStream(response, dialect)
-          ? toStream(response, replied, signal)
-          : await readWhole(response, replied, call);
+        const replied = { dialect, passes };
+        return call.stream && isEventStream(reply, dialect)
+          ? toStream(reply, replied, cancel)
+          : await readWhole(reply, replied, call);
       } catch (thrown) {
-        throw toUpstreamError(thrown, signal, deployment);
+        throw toUpstreamError(thrown, cancel, deployment);
       }
     },
 
@@ -320,10 +350,11 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
           trust: "operator",
           connectTimeoutMs,
         });
-        if (!response.ok) throw await toRefusal(response, provider.dialect, deployment);
-        return parseReply(await readUpTo(response, clientLimits.errorBytes, "refuse"));
+        const reply = toReply(response);
+        if (!isOk(reply)) throw await toRefusal(reply, provider.dialect, deployment);
+        return parseReply(await readUpTo(reply, clientLimits.errorBytes, "refuse"));
       } catch (thrown) {
-        throw toUpstreamError(thrown, signal, deployment);
+        throw toUpstreamError(thrown, stopOf(signal), deployment);
       }
     },
   };
@@ -343,7 +374,7 @@ interface FormTarget {
 }
 
 async function sendForm(
-  { call, deployment, cancel: { signal }, connectTimeoutMs }: UpstreamRequest,
+  { call, deployment, cancel, connectTimeoutMs }: UpstreamRequest,
   upload: Upload,
   { outbound, provider, url, headers }: FormTarget,
 ): Promise<UpstreamReply> {
@@ -354,14 +385,14 @@ async function sendForm(
       method: "POST",
       headers: { ...headers, "content-type": upload.contentType },
       body: content instanceof Uint8Array ? content : toReadable(content),
-      signal,
+      signal: cancel.signal,
       trust: "operator",
       connectTimeoutMs,
     });
-    return await readOther(response, { call, provider, signal });
+    return await readOther(toReply(response), { call, provider, cancel });
   } catch (thrown) {
     // A form that broke off breaks the connection: the form is what is to be told of.
-    throw upload.failure ?? toUpstreamError(thrown, signal, deployment);
+    throw upload.failure ?? toUpstreamError(thrown, cancel, deployment);
   }
 }
 
@@ -379,17 +410,17 @@ function toReadable(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Arra
   });
 }
 
-type Ask = (body: string) => Promise<Response>;
+type Ask = (body: string, cancel: Cancel) => Promise<OutboundReply>;
 
 /** What is no chat has one form that callers and providers share: the body passes, the reply too. */
 async function askOther(
-  { call, cancel: { signal } }: UpstreamRequest,
+  { call, cancel }: UpstreamRequest,
   provider: Provider,
   body: string,
   ask: Ask,
 ): Promise<UpstreamReply> {
-  if (call.operation === "embedding") return sendInBatches(call, body, provider, ask);
-  return readOther(await ask(body), { call, provider, signal });
+  if (call.operation === "embedding") return sendInBatches(call, body, provider, { ask, cancel });
+  return readOther(await ask(body, cancel), { call, provider, cancel });
 }
 
 /** Anthropic's callers choose beta features by header; they reach a provider of that dialect. */
@@ -405,6 +436,27 @@ function withCallerHeaders(
   if (beta === null) return headers;
   const configured = headers["anthropic-beta"];
   return { ...headers, "anthropic-beta": configured ? `${configured},${beta}` : beta };
+}
+
+/** The header of `withCallerHeaders`, as text. */
+function betaLine(call: Call, { headers, provider }: Prepared): string {
+  if (provider.dialect.name !== "anthropic") return "";
+  const configured = Object.entries(headers).find(([name]) => isBeta(name))?.[1];
+  const asked = call.dialect === "anthropic" ? call.headers.get("anthropic-beta") : null;
+  if (configured === undefined && asked === null) return "";
+  const all = [configured, asked].filter((beta) => beta !== undefined && beta !== null);
+  return headerLine("anthropic-beta", all.join(","));
+}
+
+const isBeta = (name: string) => name.toLowerCase() === "anthropic-beta";
+
+/** The headers of `withTrace`, as text. */
+function traceLines(call: Call, trace: CallTrace | undefined): string {
+  const traceparent = trace ? toTraceparent(trace) : call.traceparent;
+  if (traceparent === undefined) return "";
+  const state = call.traceparent === undefined ? null : call.headers.get("tracestate");
+  const line = `traceparent: ${traceparent}\r\n`;
+  return state === null ? line : line + headerLine("tracestate", state);
 }
 
 /** Our span where spans are on, else the caller's own; a `tracestate` belongs to the caller's trace. */
@@ -430,9 +482,16 @@ function noSuchOperation(
   );
 }
 
-/** The signal's own reason where it aborted; a broken connection otherwise. */
-function toUpstreamError(thrown: unknown, signal: AbortSignal, to: Deployment): GatewayError {
-  if (signal.aborted) return toGatewayError(signal.reason);
+/** What stopped an attempt, if anything did. */
+type Stop = Pick<Cancel, "reason">;
+
+const stopOf = (signal: AbortSignal): Stop => ({
+  reason: signal.aborted ? toGatewayError(signal.reason) : undefined,
+});
+
+/** The reason of whoever stopped it; a broken connection otherwise. */
+function toUpstreamError(thrown: unknown, { reason }: Stop, to: Deployment): GatewayError {
+  if (reason) return toGatewayError(reason);
   if (thrown instanceof GatewayError) return thrown;
   return new GatewayError(
     "upstream_unreachable",

@@ -6,8 +6,10 @@
 import type { Call } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
+import type { OutboundReply } from "../security/outbound.ts";
+import { Cancel } from "../std/cancel.ts";
 import type { Provider } from "./provider.ts";
-import { readWhole, toProviderError, type WholeReply } from "./read-reply.ts";
+import { isOk, readWhole, toProviderError, type WholeReply } from "./read-reply.ts";
 
 /** Of one call's parts, so many are asked for at a time. */
 const atOnce = 4;
@@ -17,27 +19,37 @@ export async function sendInBatches(
   call: Call,
   encoded: string,
   provider: Provider,
-  ask: (body: string) => Promise<Response>,
+  { ask, cancel }: Asking,
 ): Promise<WholeReply> {
   const { input } = call.body;
   if (!provider.embedsTokens) assertText(input, provider);
   const bodies = split(input, encoded, provider.embeddingBatch);
-  const read = async (body: string) => {
-    const response = await ask(body);
-    if (!response.ok) throw await toProviderError(response, provider.dialect);
+  const read = async (body: string, stop: Cancel) => {
+    const reply = await ask(body, stop);
+    if (!isOk(reply)) throw await toProviderError(reply, provider.dialect);
     const replied = { dialect: provider.dialect, passes: true };
     const fit = provider.fit?.embedding?.reply;
-    return readWhole(response, replied, call, (reply) =>
-      inForm(fit ? fit(reply) : reply, call.body),
-    );
+    return readWhole(reply, replied, call, (fresh) => inForm(fit ? fit(fresh) : fresh, call.body));
   };
   const [first, ...rest] = bodies;
-  if (first === undefined || rest.length === 0) return read(first ?? encoded);
+  if (first === undefined || rest.length === 0) return read(first ?? encoded, cancel);
   const replies: WholeReply[] = [];
   for (let i = 0; i < bodies.length; i += atOnce) {
-    replies.push(...(await Promise.all(bodies.slice(i, i + atOnce).map(read))));
+    cancel.throwIfCancelled();
+    const parts = bodies.slice(i, i + atOnce).map((body) => ({ body, stop: new Cancel() }));
+    cancel.listen((reason) => {
+      for (const { stop } of parts) stop.cancel(reason);
+    });
+    replies.push(...(await Promise.all(parts.map(({ body, stop }) => read(body, stop)))));
   }
+  cancel.listen(undefined);
   return join(replies);
+}
+
+/** Sends a body; each part of a call has a Cancel of its own, as a Cancel has but one listener. */
+interface Asking {
+  readonly ask: (body: string, cancel: Cancel) => Promise<OutboundReply>;
+  readonly cancel: Cancel;
 }
 
 function split(input: Json | undefined, encoded: string, size: number | undefined): string[] {

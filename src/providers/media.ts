@@ -5,6 +5,7 @@
 import type { FetchedMedia, ProviderDialect } from "../dialects/dialect.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
+import { toReply } from "../security/fetch-reply.ts";
 import type { Outbound } from "../security/outbound.ts";
 import { readUpTo } from "./read-reply.ts";
 
@@ -94,7 +95,7 @@ async function fetchMedia(
 }
 
 async function readMedia(response: Response): Promise<FetchedMedia> {
-  const bytes = await readUpTo(response, mediaLimits.bytes, "refuse");
+  const bytes = await readUpTo(toReply(response), mediaLimits.bytes, "refuse");
   const told = response.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
   const buffer = bytes instanceof ArrayBuffer ? Buffer.from(bytes) : Buffer.from(bytes);
   return { mediaType: sniff(buffer) ?? told, base64: buffer.toString("base64") };

@@ -7,11 +7,14 @@ import { dialects } from "../dialects/registry.ts";
 import type { Call } from "../domain/call.ts";
 import { isObject } from "../domain/json.ts";
 import type { Usage } from "../domain/usage.ts";
+import type { OutboundReply } from "../security/outbound.ts";
+import type { Cancel } from "../std/cancel.ts";
 import type { SseFrame } from "../std/sse.ts";
 import type { Provider } from "./provider.ts";
 import {
   clientLimits,
   isEventStream,
+  isOk,
   readUpTo,
   readWhole,
   toProviderError,
@@ -23,31 +26,31 @@ import { ofSpeech, ofSubtitles, usageOfReply } from "./usage-of-reply.ts";
 interface Asked {
   readonly call: Call;
   readonly provider: Provider;
-  readonly signal: AbortSignal;
+  readonly cancel: Cancel;
 }
 
 /** @throws GatewayError */
 export async function readOther(
-  response: Response,
-  { call, provider, signal }: Asked,
+  reply: OutboundReply,
+  { call, provider, cancel }: Asked,
 ): Promise<UpstreamReply> {
   const dialect = provider.dialect;
-  if (!response.ok) throw await toProviderError(response, dialect);
+  if (!isOk(reply)) throw await toProviderError(reply, dialect);
   const replied = { dialect, passes: true };
-  if (call.stream && isEventStream(response)) {
-    return toStream(response, { ...replied, dialect: eventsOf(call) }, signal);
+  if (call.stream && isEventStream(reply)) {
+    return toStream(reply, { ...replied, dialect: eventsOf(call) }, cancel);
   }
-  const contentType = response.headers.get("content-type") ?? "application/octet-stream";
+  const contentType = reply.header("content-type") ?? "application/octet-stream";
   if (/\bjson\b/.test(contentType) || !call.operation.startsWith("audio_")) {
-    return readWhole(response, replied, call, provider.fit?.[call.operation]?.reply);
+    return readWhole(reply, replied, call, provider.fit?.[call.operation]?.reply);
   }
   if (call.operation === "audio_speech") {
     return {
-      ...toStream(response, replied, signal),
+      ...toStream(reply, replied, cancel),
       opaque: { contentType, usage: ofSpeech(call.body) },
     };
   }
-  const bytes = await readUpTo(response, clientLimits.replyBytes, "refuse");
+  const bytes = await readUpTo(reply, clientLimits.replyBytes, "refuse");
   return { kind: "raw", bytes, contentType, usage: ofSubtitles(new TextDecoder().decode(bytes)) };
 }
 

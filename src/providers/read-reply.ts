@@ -4,6 +4,8 @@ import type { Call } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Usage } from "../domain/usage.ts";
+import { BodyTooLarge, type OutboundReply } from "../security/reply.ts";
+import type { Cancel } from "../std/cancel.ts";
 import { decodeUtf8 } from "../std/json.ts";
 
 export type UpstreamReply = WholeReply | RawReply | StreamReply;
@@ -45,48 +47,44 @@ export const clientLimits = {
   errorBytes: 64 * 1024,
 } as const;
 
+export const isOk = ({ status }: OutboundReply) => status >= 200 && status < 300;
+
 /** Whether an answer streams in its dialect's framing. */
-export function isEventStream(response: Response, dialect?: ProviderDialect): boolean {
-  const type = response.headers.get("content-type") ?? "";
+export function isEventStream(reply: OutboundReply, dialect?: ProviderDialect): boolean {
+  const type = reply.header("content-type") ?? "";
   return type.includes(dialect?.framing?.contentType ?? "event-stream");
 }
 
-export function toStream(response: Response, replied: Replied, signal: AbortSignal): StreamReply {
-  if (!response.body) {
-    throw new GatewayError("upstream_invalid", "The provider answered a stream without a body.");
-  }
-  const reader = response.body.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+export function toStream(reply: OutboundReply, replied: Replied, cancel: Cancel): StreamReply {
   return {
     kind: "stream",
     ...replied,
     async read() {
       try {
-        const { value, done } = await reader.read();
-        return done ? undefined : value;
+        return await reply.read();
       } catch (thrown) {
-        throw toStreamError(thrown, signal);
+        throw toStreamError(thrown, cancel);
       }
     },
-    // A stream that broke is closed already; there is nobody left to tell.
-    close: () => void reader.cancel().catch(() => undefined),
+    close: () => reply.close(),
   };
 }
 
 export async function toProviderError(
-  response: Response,
+  reply: OutboundReply,
   dialect: ProviderDialect,
 ): Promise<GatewayError> {
-  const bytes = await readUpTo(response, clientLimits.errorBytes, "cut");
-  return dialect.decodeError(response.status, new TextDecoder().decode(bytes), response.headers);
+  const bytes = await readUpTo(reply, clientLimits.errorBytes, "cut");
+  return dialect.decodeError(reply.status, new TextDecoder().decode(bytes), reply.headers());
 }
 
 export async function readWhole(
-  response: Response,
+  reply: OutboundReply,
   replied: Replied,
   call: Call,
   fit?: (body: JsonObject) => JsonObject,
 ): Promise<WholeReply> {
-  const sent = await readUpTo(response, clientLimits.replyBytes, "refuse");
+  const sent = await readUpTo(reply, clientLimits.replyBytes, "refuse");
   const parsed = parseReply(sent);
   const body = fit ? fit(parsed) : parsed;
   const bytes = body === parsed ? sent : new TextEncoder().encode(JSON.stringify(body));
@@ -94,7 +92,7 @@ export async function readWhole(
   if (isReply(body, expected, replied.dialect)) return { kind: "whole", bytes, body, ...replied };
   // Some providers answer 200 with an error inside.
   if (isObject(body["error"]) || (expected === undefined && body["error"])) {
-    throw replied.dialect.decodeError(500, new TextDecoder().decode(bytes), response.headers);
+    throw replied.dialect.decodeError(500, new TextDecoder().decode(bytes), reply.headers());
   }
   if (call.operation.startsWith("audio_") && typeof body["text"] === "string") {
     return { kind: "whole", bytes, body, ...replied };
@@ -146,32 +144,24 @@ export function parseReply(bytes: Uint8Array | ArrayBuffer): JsonObject {
 
 /** The body's bytes within a limit; beyond it the rest is cut off, or the reply refused. */
 export async function readUpTo(
-  response: Response,
+  reply: OutboundReply,
   limitBytes: number,
   beyond: "cut" | "refuse",
 ): Promise<Uint8Array | ArrayBuffer> {
-  const declared = Number(response.headers.get("content-length") ?? Number.NaN);
-  const plain = response.headers.get("content-encoding") === null;
-  if (plain && declared <= limitBytes) return response.arrayBuffer();
-  if (!response.body) return new Uint8Array(0);
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of response.body) {
-    length += part.length;
-    parts.push(part);
-    if (length <= limitBytes) continue;
-    if (beyond === "cut") break;
+  try {
+    return await reply.whole(limitBytes, beyond);
+  } catch (thrown) {
+    if (!(thrown instanceof BodyTooLarge)) throw thrown;
     throw new GatewayError(
       "upstream_invalid",
       `The provider's answer is larger than the limit of ${limitBytes} bytes.`,
     );
   }
-  return Buffer.concat(parts);
 }
 
 /** The same mapping for what breaks while a stream is read. */
-function toStreamError(thrown: unknown, signal: AbortSignal): GatewayError {
-  if (signal.aborted) return toGatewayError(signal.reason);
+function toStreamError(thrown: unknown, { reason }: Cancel): GatewayError {
+  if (reason) return toGatewayError(reason);
   if (thrown instanceof GatewayError) return thrown;
   return new GatewayError("stream_truncated", "The provider's stream broke off.", {
     cause: thrown,

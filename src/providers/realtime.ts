@@ -5,6 +5,7 @@
 import { decodeStreamError } from "../dialects/openai-chat/errors.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { isObject } from "../domain/json.ts";
+import { toReply } from "../security/fetch-reply.ts";
 import type { SocketMessage, WebSocketConnection } from "../security/web-socket/connection.ts";
 import type { WebSocketOutbound } from "../security/web-socket/open.ts";
 import type { Clock } from "../std/clock.ts";
@@ -49,7 +50,8 @@ export async function openRealtime(
     answerTimeoutMs,
   });
   if (opened instanceof Response) {
-    if (opened.status >= 400) throw await toProviderError(opened, located.provider.dialect);
+    if (opened.status >= 400)
+      throw await toProviderError(toReply(opened), located.provider.dialect);
     const message = `The provider answered ${opened.status} and opened no WebSocket.`;
     throw new GatewayError("upstream_invalid", message);
   }

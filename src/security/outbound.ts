@@ -2,19 +2,22 @@
  * The only way out: every request that leaves this process passes here, so that one function
  * decides every address (DESIGN §12). Providers, S3, OTLP, webhooks all use it.
  */
-import { GatewayError } from "../domain/errors.ts";
 import { assert } from "../std/assert.ts";
+import type { Cancel } from "../std/cancel.ts";
 import { type Clock, systemClock } from "../std/clock.ts";
-import { version } from "../std/version.ts";
-import { parseAddress } from "./address.ts";
+import { type Destination, defaultHeaders, splitUrl, type Trust } from "./destination.ts";
+import type { Connection } from "./http1/connection.ts";
+import { Exchange } from "./http1/exchange.ts";
+import { defaultPoolLimits, type PoolLimits } from "./http1/pool.ts";
 import { createProbe, type Probe } from "./probe.ts";
+import type { OutboundReply } from "./reply.ts";
 import { createCachedResolve, type Resolve, systemResolve } from "./resolve.ts";
-import { type AllowRules, checkAddress, checkUrl, parseAllowRules, type Target } from "./ssrf.ts";
-import { createWatch, type Watch } from "./watch.ts";
+import { type CheckedAddress, createRoutes, type Route, type Routes } from "./routes.ts";
+import { parseAllowRules } from "./ssrf.ts";
+import { codeOf, isConnectFailure, tooSlow, toUpstreamError } from "./upstream-error.ts";
 
-/** `operator`: the address stands in the configuration, so loopback and private ranges are meant.
- * `strict`: it came by request or out of a remote document. Metadata addresses are refused always. */
-export type Trust = "operator" | "strict";
+export type { Destination, Trust } from "./destination.ts";
+export type { OutboundReply } from "./reply.ts";
 
 export interface OutboundRequest {
   readonly url: string;
@@ -28,6 +31,19 @@ export interface OutboundRequest {
   readonly connectTimeoutMs?: number;
 }
 
+/** A request of the hot path: what differs from call to call, and where it goes. */
+export interface SendRequest {
+  readonly to: Destination;
+  /** Header fields of this request alone, as `headerLine` makes them; "" where there are none. */
+  readonly lines: string;
+  /** Its length is told; empty where the method has none. */
+  readonly body: string | Uint8Array;
+  /** Whoever sends listens to it until the answer is complete. */
+  readonly cancel: Cancel;
+  /** As of OutboundRequest. */
+  readonly connectTimeoutMs?: number;
+}
+
 export interface Outbound {
   /**
    * Resolves, checks every address, connects to the checked address, follows no redirect: a 3xx
@@ -37,6 +53,13 @@ export interface Outbound {
    *         the signal's reason when it aborts.
    */
   fetch(request: OutboundRequest): Promise<Response>;
+  /**
+   * The same for the hot path, over our own HTTP/1.1 connections where that is possible. A request
+   * that a connection lost which had rested, with no byte of an answer, is sent once more. Where
+   * it is missing, `sendByFetch` does as well.
+   * @throws as `fetch`; the cancel's reason when it is cancelled.
+   */
+  readonly send?: (request: SendRequest) => Promise<OutboundReply>;
 }
 
 export interface OutboundOptions {
@@ -47,6 +70,9 @@ export interface OutboundOptions {
   readonly allowHosts?: readonly string[];
   /** "http2" over TLS, where the server speaks it; plain http is HTTP/1.1 always. */
   readonly protocol?: "http1" | "http2";
+  /** What `send` uses for HTTP/1.1: our own client (the default), or the runtime's. */
+  readonly client?: "own" | "fetch";
+  readonly poolLimits?: Partial<PoolLimits>;
   /** A further trusted certificate (PEM). */
   readonly ca?: string;
   readonly clock?: Clock;
@@ -58,61 +84,47 @@ export interface OutboundOptions {
   readonly proxied?: boolean;
 }
 
-/** An origin whose addresses were checked. */
-interface Route {
-  readonly target: Target;
-  readonly addresses: readonly CheckedAddress[];
-  readonly port: number;
-  /** The certificate is checked against the name, though the connection goes to the address. */
-  readonly tls: { readonly serverName?: string; readonly ca?: string } | undefined;
-  readonly madeAtMs: number;
-  renewing: boolean;
-  /** Index of the address that answered last. */
-  preferred: number;
-  /** An answer came before this route's memory ended: no need to doubt the connection early. */
-  warm: boolean;
-  /** The server was found not to speak HTTP/2. */
-  http1Only: boolean;
-}
-
-interface CheckedAddress {
-  /** As `probe` takes it. */
-  readonly text: string;
-  /** `https://203.0.113.7:443`: what to put in front of the path. */
-  readonly base: string;
-  readonly watch: Watch;
-}
-
-const userAgent = `routeiq/${version}`;
 const defaultConnectTimeoutMs = 3_000;
 /** How long an answer may stay away before the connection to a new origin is doubted. */
 const doubtMs = 250;
-/** A route is used as it is for so long; past that, renewed while it serves; past the second, first. */
-const freshMs = 30_000;
-const staleMs = 300_000;
-const routeLimit = 1_000;
 
 export function createOutbound(options: OutboundOptions = {}): Outbound {
   const clock = options.clock ?? systemClock;
-  const context: Context = {
+  const probe = options.proxied ? assumeConnected : (options.probe ?? createProbe(clock));
+  const routes = createRoutes({
     clock,
+    probe,
     allow: parseAllowRules(options.allowCidrs ?? [], options.allowHosts ?? []),
     resolve: createCachedResolve(options.resolve ?? systemResolve, clock),
-    probe: options.proxied ? assumeConnected : (options.probe ?? createProbe(clock)),
-    http2: options.protocol === "http2",
     ca: options.ca,
-    routes: new Map(),
-  };
+    poolLimits: { ...defaultPoolLimits, ...options.poolLimits },
+    reopen: (exchange) => void sendCold(exchange, context),
+  });
+  const context: Context = { clock, probe, routes, http2: options.protocol === "http2" };
+
+  async function fetchOut(request: OutboundRequest): Promise<Response> {
+    request.signal?.throwIfAborted();
+    const limitMs = request.connectTimeoutMs ?? defaultConnectTimeoutMs;
+    const nowMs = clock.now();
+    const { origin, rest } = splitUrl(request.url);
+    const { url, trust, signal } = request;
+    const wanted = { key: `${trust} ${origin}`, url, trust, limitMs, signal };
+    const route = routes.find(wanted, nowMs) ?? (await routes.open(wanted));
+    const attempt = { key: wanted.key, route, untilMs: nowMs + limitMs, limitMs };
+    return attemptAll(request, rest, attempt, context);
+  }
+
+  if (options.proxied || context.http2 || options.client === "fetch") return { fetch: fetchOut };
   return {
-    async fetch(request) {
-      request.signal?.throwIfAborted();
-      const limitMs = request.connectTimeoutMs ?? defaultConnectTimeoutMs;
-      const untilMs = clock.now() + limitMs;
-      const { origin, rest } = splitUrl(request.url);
-      const key = `${request.trust} ${origin}`;
-      const found = routeTo(key, request, limitMs, context);
-      const route = found instanceof Promise ? await found : found;
-      return attemptAll(request, rest, { key, route, untilMs, limitMs }, context);
+    fetch: fetchOut,
+    send({ to, lines, body, cancel, connectTimeoutMs = defaultConnectTimeoutMs }) {
+      const exchange = new Exchange(to, lines, body, cancel, connectTimeoutMs);
+      const nowMs = clock.now();
+      const route = routes.find({ ...to, limitMs: connectTimeoutMs }, nowMs);
+      const connection = route?.addresses[route.preferred]?.pool.take(nowMs);
+      if (connection) connection.run(exchange);
+      else void sendCold(exchange, context);
+      return exchange.wait();
     },
   };
 }
@@ -121,130 +133,62 @@ const assumeConnected: Probe = () => Promise.resolve(true);
 
 interface Context {
   readonly clock: Clock;
-  readonly allow: AllowRules;
-  readonly resolve: Resolve;
   readonly probe: Probe;
+  readonly routes: Routes;
   readonly http2: boolean;
-  readonly ca: string | undefined;
-  readonly routes: Map<string, Route>;
 }
 
-/** Cheap, and only a key; any form but the plainest is taken apart by the URL parser each time. */
-function splitUrl(url: string): { readonly origin: string; readonly rest: string } {
-  const origin = /^https?:\/\/[A-Za-z0-9.:[\]-]+(?=\/)/.exec(url)?.[0];
-  return origin === undefined
-    ? { origin: url, rest: "" }
-    : { origin, rest: url.slice(origin.length) };
-}
-
-/**
- * The route to an origin. While it is fresh this costs a look into a map; when it has aged, it still
- * serves (its addresses were checked) while it is made anew in the background.
- */
-function routeTo(key: string, request: OutboundRequest, limitMs: number, context: Context) {
-  const known = context.routes.get(key);
-  const ageMs = known ? context.clock.now() - known.madeAtMs : Number.POSITIVE_INFINITY;
-  if (known && ageMs < freshMs) return known;
-  if (!known || ageMs > staleMs) return findRoute(key, request, limitMs, context);
-  if (known.renewing) return known;
-  known.renewing = true;
-  const { signal: _, ...unhurried } = request;
-  findRoute(key, unhurried, limitMs, context).catch((thrown: unknown) => {
-    known.renewing = false;
-    // The name leads astray now: the next call is to be told so. A resolver's failure is waited out.
-    if (thrown instanceof GatewayError && thrown.code === "address_refused")
-      context.routes.delete(key);
-  });
-  return known;
-}
-
-async function findRoute(
-  key: string,
-  { url, trust, signal }: OutboundRequest,
-  limitMs: number,
-  context: Context,
-): Promise<Route> {
-  const target = checkUrl(url, trust, context.allow);
-  const texts = target.address
-    ? [target.host]
-    : await checkedAddresses(target.host, { trust, limitMs, signal }, context);
-  const { clock, probe, ca } = context;
-  const secure = target.url.protocol === "https:";
-  const port = Number(target.url.port || (secure ? 443 : 80));
-  const before = context.routes.get(key);
-  const route: Route = {
-    target,
-    addresses: texts.map((text) => ({
-      text,
-      base: `${target.url.protocol}//${text.includes(":") ? `[${text}]` : text}:${port}`,
-      watch: createWatch(clock, (timeoutMs) => probe(text, port, timeoutMs)),
-    })),
-    port,
-    tls: secure
-      ? {
-          ...(target.address ? {} : { serverName: target.host }),
-          ...(ca === undefined ? {} : { ca }),
-        }
-      : undefined,
-    madeAtMs: context.clock.now(),
-    renewing: false,
-    preferred: 0,
-    warm: before?.warm ?? false,
-    http1Only: before?.http1Only ?? false,
-  };
-  context.routes.delete(key);
-  if (context.routes.size >= routeLimit) {
-    context.routes.delete(context.routes.keys().next().value ?? "");
+/** Where no connection rests: finds the way, opens one, sends. The exchange is told how it ends. */
+async function sendCold(exchange: Exchange, context: Context): Promise<void> {
+  const { to, cancel, connectTimeoutMs: limitMs } = exchange;
+  const untilMs = context.clock.now() + limitMs;
+  try {
+    cancel.throwIfCancelled();
+    const wanted = { ...to, limitMs };
+    const route =
+      context.routes.find(wanted, context.clock.now()) ??
+      (await context.routes.open({ ...wanted, signal: cancel.signal }));
+    const connection = await connect(exchange, { key: to.key, route, untilMs, limitMs }, context);
+    connection.run(exchange);
+  } catch (thrown) {
+    exchange.fail(thrown);
   }
-  context.routes.set(key, route);
-  return route;
 }
 
-/** Every address of a name must be in order: one that is not refuses the name. */
-async function checkedAddresses(
-  host: string,
-  how: {
-    readonly trust: Trust;
-    readonly limitMs: number;
-    readonly signal: AbortSignal | undefined;
-  },
-  { resolve, allow, clock }: Context,
-): Promise<string[]> {
-  const found = await resolveInTime(() => resolve(host), host, { ...how, clock });
-  if (found.length === 0) throw unreachable(host, "its name has no address");
-  return found.map((text) => {
-    const bytes = parseAddress(text);
-    if (!bytes) throw unreachable(host, "its name resolves to something that is no address");
-    checkAddress(bytes, { host, trust: how.trust, allow });
-    return text;
-  });
+/** One address after the other, as long as no connection comes about. */
+async function connect(
+  { cancel }: Exchange,
+  { key, route, untilMs, limitMs }: Attempt,
+  { clock, routes }: Context,
+): Promise<Connection> {
+  const { host } = route.target;
+  const count = route.addresses.length;
+  const late = (full: boolean) =>
+    tooSlow(host, full ? "no connection to it was free" : "it took no connection", limitMs);
+  const first = route.preferred;
+  for (let tried = 0; ; tried++) {
+    cancel.throwIfCancelled();
+    const index = (first + tried) % count;
+    const leftMs = Math.max(1, untilMs - clock.now()) / (count - tried);
+    try {
+      const { pool } = addressAt(route, index);
+      const connection = await pool.wait({ limitMs: leftMs, late, cancel });
+      route.preferred = index;
+      return connection;
+    } catch (thrown) {
+      cancel.throwIfCancelled();
+      if (!isConnectFailure(thrown)) throw thrown;
+      if (tried + 1 < count) continue;
+      routes.forget(key); // it may have moved
+      throw thrown;
+    }
+  }
 }
 
-function resolveInTime(
-  resolve: () => Promise<readonly string[]>,
-  host: string,
-  how: {
-    readonly limitMs: number;
-    readonly signal: AbortSignal | undefined;
-    readonly clock: Clock;
-  },
-): Promise<readonly string[]> {
-  return new Promise((settle, reject) => {
-    const cancel = how.clock.after(how.limitMs, () => {
-      finish(() => reject(tooSlow(host, "its name was not resolved", how.limitMs)));
-    });
-    const onAbort = () => finish(() => reject(how.signal?.reason));
-    const finish = (act: () => void) => {
-      cancel();
-      how.signal?.removeEventListener("abort", onAbort);
-      act();
-    };
-    how.signal?.addEventListener("abort", onAbort, { once: true });
-    resolve().then(
-      (found) => finish(() => settle(found)),
-      (cause) => finish(() => reject(unreachable(host, "its name does not resolve", cause))),
-    );
-  });
+function addressAt(route: Route, index: number): CheckedAddress {
+  const address = route.addresses[index];
+  assert(address !== undefined, "the index is taken modulo the number of addresses");
+  return address;
 }
 
 interface Attempt {
@@ -284,7 +228,7 @@ async function attemptAll(
         continue;
       }
       if (tried + 1 < count && isConnectFailure(thrown) && !streams) continue;
-      if (isConnectFailure(thrown)) context.routes.delete(attempt.key); // it may have moved
+      if (isConnectFailure(thrown)) context.routes.forget(attempt.key); // it may have moved
       throw toUpstreamError(thrown, route.target.host);
     }
   }
@@ -307,17 +251,12 @@ function attemptOne(
   context: Context,
 ): Promise<Response> {
   const { route, index, limitMs } = attempt;
-  const address = route.addresses[index];
-  assert(address !== undefined, "the index is taken modulo the number of addresses");
+  const address = addressAt(route, index);
   const { url } = route.target;
   const init: BunFetchRequestInit & { timeout: false } = {
     method: request.method,
-    headers: {
-      "accept-encoding": "identity",
-      "user-agent": userAgent,
-      host: url.host, // an operator's own `host` (a virtual host behind an address) stands above it
-      ...request.headers,
-    },
+    // An operator's own `host` (a virtual host behind an address) stands above the URL's.
+    headers: { ...defaultHeaders(url.host), ...request.headers },
     redirect: "manual",
     // Without it fetch gives up after five minutes of silence; our own timers decide that.
     timeout: false,
@@ -359,47 +298,4 @@ async function fetchCold(
   } finally {
     cancelDoubt();
   }
-}
-
-const connectFailures: ReadonlySet<string> = new Set([
-  "ECONNREFUSED",
-  "ConnectionRefused",
-  "FailedToOpenSocket",
-  "EHOSTUNREACH",
-  "ENETUNREACH",
-  "EADDRNOTAVAIL",
-  "ETIMEDOUT",
-  "ENOTFOUND",
-]);
-
-function isConnectFailure(thrown: unknown): boolean {
-  if (thrown instanceof GatewayError) return thrown.code === "upstream_timeout";
-  return connectFailures.has(codeOf(thrown));
-}
-
-const codeOf = (thrown: unknown): string =>
-  typeof thrown === "object" && thrown !== null && "code" in thrown ? String(thrown.code) : "";
-
-function toUpstreamError(thrown: unknown, host: string): GatewayError {
-  if (thrown instanceof GatewayError) return thrown;
-  const code = codeOf(thrown);
-  if (connectFailures.has(code)) return unreachable(host, "it refuses the connection", thrown);
-  if (/CERT|SELF_SIGNED|UNABLE_TO_|ALTNAME|TLS|SSL/.test(code)) {
-    return unreachable(host, `its TLS certificate is not accepted (${code})`, thrown);
-  }
-  const why = code === "" ? "the connection failed" : `the connection failed (${code})`;
-  return unreachable(host, why, thrown);
-}
-
-function unreachable(host: string, why: string, cause?: unknown): GatewayError {
-  return new GatewayError(
-    "upstream_unreachable",
-    `The server at ${host} cannot be reached: ${why}.`,
-    { cause },
-  );
-}
-
-function tooSlow(host: string, what: string, limitMs: number): GatewayError {
-  const message = `The server at ${host} cannot be reached: ${what} within ${limitMs} ms.`;
-  return new GatewayError("upstream_timeout", message);
 }

@@ -12,7 +12,7 @@ import {
   parseRange,
   type Range,
 } from "./address.ts";
-import type { Trust } from "./outbound.ts";
+import type { Trust } from "./destination.ts";
 
 export interface AllowRules {
   /** Ranges opened to strict trust. */
@@ -126,7 +126,7 @@ function isAllowedHost(host: string, { hosts }: AllowRules): boolean {
 }
 
 /** Lower case, no brackets, no trailing dot. */
-function normalHost(host: string): string {
+export function normalHost(host: string): string {
   return host
     .toLowerCase()
     .replace(/^\[|\]$/g, "")

@@ -232,6 +232,18 @@ export const RouteiqSettings = Type.Object(
       },
       { default: {}, description: "How a changed configuration is noticed. Whole or not at all." },
     ),
+    http_client: Type.Union([Type.Literal("own"), Type.Literal("fetch")], {
+      default: "own",
+      description:
+        "What speaks HTTP/1.1 to providers: the gateway's own client, or the runtime's. The latter also where HTTP/2 is chosen or HTTP_PROXY is set.",
+    }),
+    upstream_idle_ms: Type.Integer({
+      default: 30_000,
+      minimum: 1_000,
+      maximum: 600_000,
+      description:
+        "How long the gateway's own client keeps an idle connection to a provider. A provider's `Keep-Alive: timeout` shortens it. Milliseconds.",
+    }),
     mock_requests: Type.Union(
       [Type.Literal("anyone"), Type.Literal("admin"), Type.Literal("nobody")],
       {
