@@ -56,6 +56,7 @@ export function assembleConfig(parts: Parts): Config {
     litellm: {
       dropParams: sections.litellm.drop_params,
       ...(requestTimeout === undefined ? {} : { requestTimeoutMs: requestTimeout * 1000 }),
+      returnResponseHeaders: sections.litellm.return_response_headers,
       includeCostInStreamingUsage: sections.litellm.include_cost_in_streaming_usage,
       raw: sections.litellmRaw,
     },

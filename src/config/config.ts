@@ -164,6 +164,7 @@ export interface LitellmSettings {
   /** `request_timeout`, ms. */
   readonly requestTimeoutMs?: number;
   readonly includeCostInStreamingUsage: boolean;
+  readonly returnResponseHeaders: boolean;
   readonly raw: JsonObject;
 }
 

@@ -4,6 +4,7 @@ import type { GatewayError } from "../domain/errors.ts";
 import { CallFailed } from "../pipeline/handle.ts";
 import type { Services } from "../pipeline/services.ts";
 import { basicHeaders, callHeaders, type HeaderTable } from "./headers.ts";
+import { moreHeaders, wantsMore } from "./more-headers.ts";
 
 /** The answer to a failed call. */
 export function toErrorResponse(
@@ -14,6 +15,9 @@ export function toErrorResponse(
 ): Response {
   const { error, record } = failure;
   const headers = record ? callHeaders(record, services) : basicHeaders(ids.requestId, ids.id);
+  if (record && wantsMore(services)) {
+    Object.assign(headers, Object.fromEntries(moreHeaders(record, services)));
+  }
   // A client that tries again what was tried several times already only adds to the load.
   if (record && record.attempts.length > 1) headers["x-should-retry"] = "false";
   return errorResponse(error, dialect, headers);

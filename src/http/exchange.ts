@@ -11,6 +11,7 @@ import { toErrorResponse } from "./errors.ts";
 import { openForm } from "./form.ts";
 import { isJsonArray, toJsonArray, withQueryKey } from "./gemini/wire.ts";
 import { createHeaderTemplates, type HeaderTemplates } from "./headers.ts";
+import { moreHeaders, wantsMore } from "./more-headers.ts";
 import { readBytes } from "./read-body.ts";
 import { assertFromHere } from "./route.ts";
 
@@ -141,6 +142,9 @@ function toResponse(
   const content = isWhole(body) ? (body as BodyInit) : toReadable(body, services);
   const response = new Response(content, { headers: templates.of(record, services) });
   if (contentType !== undefined) response.headers.set("content-type", contentType);
+  if (wantsMore(services)) {
+    for (const [name, value] of moreHeaders(record, services)) response.headers.set(name, value);
+  }
   return response;
 }
 

@@ -83,6 +83,7 @@ const names = {
   deployment: "x-routeiq-deployment",
   modelId: "x-litellm-model-id",
   apiBase: "x-litellm-model-api-base",
+  region: "x-litellm-model-region",
   cost: "x-routeiq-cost-usd",
   litellmCost: "x-litellm-response-cost",
 } as const;
@@ -150,6 +151,7 @@ function writeDeployment(deployment: Deployment, put: Put): void {
   put("deployment", toHeaderText(deployment.id));
   put("modelId", toHeaderText(deployment.id));
   put("apiBase", hostOf(deployment.apiBase));
+  if (deployment.region !== undefined) put("region", toHeaderText(deployment.region));
 }
 
 function costInHeader(record: CallRecord): string | undefined {

@@ -30,6 +30,8 @@ export class CallRecord implements Abortable {
   outcome: CallOutcome | undefined = undefined;
   error: GatewayError | undefined = undefined;
   totalMs = 0;
+  /** The provider's, where they are wanted. */
+  upstreamHeaders: Headers | undefined = undefined;
   /** Where spans are on. */
   trace: CallTrace | undefined = undefined;
   /** Why the call must end: the caller left, its deadline passed, the gateway closes. */

@@ -30,6 +30,7 @@ export class Run implements UpstreamRequest {
   readonly timers: AttemptTimers;
   readonly ticket: Ticket;
   readonly startedAtMs: number;
+  readonly tellHeaders: UpstreamRequest["tellHeaders"];
   /** It has its line in the receipt; what comes of it later counts no more. */
   over = false;
   /** Events of the answer that came before it, from an attempt that broke off. */
@@ -58,6 +59,11 @@ export class Run implements UpstreamRequest {
     this.timers = new AttemptTimers(call, timeouts, this.cancel, services);
     this.ticket = pool.open(deployment);
     this.startedAtMs = clock.now();
+    this.tellHeaders = config.litellm.returnResponseHeaders
+      ? (headers) => {
+          record.upstreamHeaders = headers;
+        }
+      : undefined;
     record.hold(this.cancel);
     record.deployment = deployment;
     if (record.attempts.length > 0) return;

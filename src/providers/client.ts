@@ -54,6 +54,8 @@ export interface UpstreamRequest {
   readonly connectTimeoutMs: number;
   /** Where spans are on: what the upstream continues. */
   readonly trace?: CallTrace | undefined;
+  /** Told the answer's headers, where somebody wants them. */
+  readonly tellHeaders?: ((headers: Headers) => void) | undefined;
 }
 
 /** A request about something that the provider keeps, under the path of its Responses API. */
@@ -290,7 +292,8 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     },
 
     async send(request) {
-      const { call, callerDialect, deployment, cancel, connectTimeoutMs, trace } = request;
+      const { call, callerDialect, deployment, cancel, connectTimeoutMs, trace, tellHeaders } =
+        request;
       const ready = prepare(deployment);
       const { provider, urls, streamUrl } = ready;
       const { operation, dialect } = wireFor(request, provider);
@@ -308,14 +311,24 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         let lines = betaLine(call, ready) + traceLines(call, trace);
         if (deployment.token) lines += await authorizationLine(deployment.token, cancel);
         if (!isChat(call.operation)) {
-          const ask: Ask = (content, stop) =>
-            ready.send({ to, lines, body: content, cancel: stop, connectTimeoutMs });
+          const ask: Ask = async (content, stop) => {
+            const reply = await ready.send({
+              to,
+              lines,
+              body: content,
+              cancel: stop,
+              connectTimeoutMs,
+            });
+            tellHeaders?.(reply.headers());
+            return reply;
+          };
           return await askOther(request, provider, body, ask);
         }
         const content = dialect.withMedia
           ? await fillMedia(body, dialect, outbound, cancel.signal)
           : body;
         const reply = await ready.send({ to, lines, body: content, cancel, connectTimeoutMs });
+        tellHeaders?.(reply.headers());
         if (!isOk(reply)) {
           const error = await toRefusal(reply, dialect, deployment);
           if (operation !== "responses" || !lacksApi(error, request, provider)) throw error;

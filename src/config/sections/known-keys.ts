@@ -130,7 +130,7 @@ export const litellmModuleKeys = words(`
   disable_copilot_system_to_assistant disable_add_transform_inline_image_block
   disable_streaming_logging disable_token_counter extra_spend_tag_headers
   add_user_information_to_llm_headers generic_logger_headers global_disable_no_log_param
-  return_response_headers vertex_project vertex_location token credential_list
+  vertex_project vertex_location token credential_list
   anthropic_beta_headers priority_reservation priority_reservation_settings
   public_mcp_servers public_agent_groups team_callbacks langsmith_batch_size langsmith_default_run_name
 `);

@@ -15,6 +15,11 @@ export const LitellmSettings = Type.Object(
         description: "Limit of a whole call. Seconds. Default 6000.",
       }),
     ),
+    return_response_headers: Type.Boolean({
+      default: false,
+      description:
+        "Answer with more headers: `x-litellm-overhead-duration-ms` and other times, the cost in its parts, the provider's own as `llm_provider-…` and its rate limits.",
+    }),
     include_cost_in_streaming_usage: Type.Boolean({
       default: false,
       description: "Add `usage.cost` (USD) to a stream's usage.",
