@@ -163,8 +163,8 @@ describe("failures", () => {
   const told = [
     [404, { error: "model 'x' not found" }, 404],
     [400, { error: '"llama3.2" does not support tools' }, 400],
-    [500, { error: "out of memory" }, 502],
-    [200, { error: "model requires more system memory" }, 502],
+    [500, { error: "out of memory" }, 500],
+    [200, { error: "model requires more system memory" }, 500],
   ] as const;
   test.each(told)("%d %j", async (status, body, ours) => {
     upstream.answerNext(() => Response.json(body, { status }));

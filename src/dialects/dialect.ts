@@ -14,7 +14,7 @@ export type DialectName = "openai-chat" | "openai-responses" | "anthropic" | "ge
 export type NarrowDialectName = "openai-completions";
 
 /** Formats that providers speak and callers do not. */
-export type ProviderDialectName = "bedrock-converse" | "ollama";
+export type ProviderDialectName = "bedrock-converse" | "cohere" | "ollama";
 
 /** What a request's encoder may use beside the request. */
 export interface EncodeOptions {

@@ -1,6 +1,7 @@
 /** Every wire format, by name. */
 import { anthropic } from "./anthropic/dialect.ts";
 import { bedrockConverse } from "./bedrock-converse/dialect.ts";
+import { cohere } from "./cohere/dialect.ts";
 import type {
   Dialect,
   DialectName,
@@ -31,5 +32,6 @@ export const callerDialects: Readonly<Record<DialectName | NarrowDialectName, Di
 /** Those that only providers speak. */
 export const providerDialects: Readonly<Record<ProviderDialectName, ProviderDialect>> = {
   "bedrock-converse": bedrockConverse,
+  cohere,
   ollama,
 };

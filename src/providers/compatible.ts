@@ -9,7 +9,7 @@ import type { Operation } from "../domain/model.ts";
 import { drop, dropInMessages, flattenText, rename } from "./adapt.ts";
 import { allPaths } from "./openai.ts";
 import { defineProvider, type Provider } from "./provider.ts";
-import { cohereRerank, jinaRerank, toCohereReply } from "./rerankers.ts";
+import { jinaRerank } from "./rerankers.ts";
 
 type Row = Pick<
   Provider,
@@ -218,17 +218,6 @@ const rows: readonly Row[] = [
     source: "https://docs.docker.com/ai/model-runner/api-reference",
   },
   {
-    name: "cohere", // Cohere's own endpoint in this dialect
-    aliases: ["cohere_chat"],
-    baseUrl: "https://api.cohere.ai/compatibility/v1",
-    keys: ["COHERE_API_KEY", "CO_API_KEY"],
-    adapt: [oldLimit],
-    also: ["rerank"],
-    fit: { rerank: { ...cohereRerank, reply: toCohereReply } },
-    embeddingBatch: 96,
-    source: "https://docs.cohere.com/docs/compatibility-api",
-  },
-  {
     name: "github",
     baseUrl: "https://models.inference.ai.azure.com",
     keys: ["GITHUB_API_KEY"],
@@ -384,12 +373,7 @@ function mistralToolChoice(body: JsonObject): JsonObject {
   return choice === "required" || isObject(choice) ? { ...body, tool_choice: "any" } : body;
 }
 
-/** Cohere's rerank lies beside the API that speaks OpenAI's dialect. */
-const ownPaths: Readonly<Record<string, Provider["paths"]>> = {
-  cohere: { rerank: (base) => `${base.replace(/\/compatibility\/v1$/, "")}/v2/rerank` },
-};
-
-function pathsOf({ name, embeddings, also = [], completes }: Row): Provider["paths"] {
+function pathsOf({ embeddings, also = [], completes }: Row): Provider["paths"] {
   const paths: Readonly<Record<string, string>> = { ...allPaths, rerank: "/rerank" };
   const served: Operation[] = [
     "chat",
@@ -397,10 +381,7 @@ function pathsOf({ name, embeddings, also = [], completes }: Row): Provider["pat
     ...(embeddings === false ? [] : (["embedding"] as const)),
     ...also,
   ];
-  return {
-    ...Object.fromEntries(served.map((operation) => [operation, paths[operation]])),
-    ...ownPaths[name],
-  };
+  return Object.fromEntries(served.map((operation) => [operation, paths[operation]]));
 }
 
 export const compatible: readonly Provider[] = rows.map((row): Provider => {

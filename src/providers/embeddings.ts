@@ -23,13 +23,17 @@ export async function sendInBatches(
 ): Promise<WholeReply> {
   const { input } = call.body;
   if (!provider.embedsTokens) assertText(input, provider);
+  const { each } = provider.fit?.embedding ?? {};
   const bodies = split(input, encoded, provider.embeddingBatch);
   const read = async (body: string, stop: Cancel) => {
-    const reply = await ask(body, stop);
-    if (!isOk(reply)) throw await toProviderError(reply, provider.dialect);
+    const answer = await ask(each ? JSON.stringify(each(JSON.parse(body))) : body, stop);
+    if (!isOk(answer)) throw await toProviderError(answer, provider.dialect);
     const replied = { dialect: provider.dialect, passes: true };
     const fit = provider.fit?.embedding?.reply;
-    return readWhole(reply, replied, call, (fresh) => inForm(fit ? fit(fresh) : fresh, call.body));
+    const told = fit && answer.headers();
+    return readWhole(answer, replied, call, (reply) =>
+      inForm(fit ? fit(reply, told) : reply, call.body),
+    );
   };
   const [first, ...rest] = bodies;
   if (first === undefined || rest.length === 0) return read(first ?? encoded, cancel);

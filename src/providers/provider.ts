@@ -73,8 +73,10 @@ export interface Provider {
 
 export interface Fit {
   readonly request?: (body: JsonObject) => JsonObject;
+  /** Of embeddings: the same for each part, where more inputs than one request holds are split. */
+  readonly each?: (body: JsonObject) => JsonObject;
   /** The reply as OpenAI's (for rerank, Cohere's) clients read it. */
-  readonly reply?: (body: JsonObject) => JsonObject;
+  readonly reply?: (body: JsonObject, headers?: Headers) => JsonObject;
 }
 
 /** What goes in the words of a dialect of chat; all else has one form that every provider takes. */

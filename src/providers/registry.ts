@@ -2,6 +2,7 @@
 import { anthropic } from "./anthropic.ts";
 import { azure } from "./azure.ts";
 import { bedrock } from "./bedrock.ts";
+import { cohere } from "./cohere.ts";
 import { compatible } from "./compatible.ts";
 import { gemini } from "./gemini.ts";
 import { ollama } from "./ollama.ts";
@@ -22,6 +23,7 @@ export const providers: readonly Provider[] = [
   vertexOpen,
   azure,
   bedrock,
+  cohere,
   ollama,
   ...rerankers,
   ...compatible,

@@ -82,6 +82,7 @@ function translateRequest(body: JsonObject, from: Dialect, models?: readonly str
   const request = from.decodeRequest(body);
   const targets: Readonly<Record<string, readonly string[]>> = {
     ollama: ["gpt-oss:20b"],
+    cohere: ["command-a-reasoning-08-2025"],
     "bedrock-converse": ["us.anthropic.claude-sonnet-4-5-20250929-v1:0", "amazon.nova-pro-v1:0"],
     anthropic: models ?? ["claude-sonnet-4-5"],
     "openai-chat": ["gpt-5-mini", "gpt-4o-mini"],

@@ -19,7 +19,7 @@ const all = Object.values(dialects);
 const written: readonly ProviderDialect[] = [...all, ...Object.values(providerDialects)];
 const models = [
   ...["claude-sonnet-4-5", "claude-3-5-haiku", "gpt-5", "gemini-2.5-pro", "gemini-3-pro"],
-  ...["anthropic.claude-sonnet-4-5", "amazon.nova-2-lite-v1:0"],
+  ...["anthropic.claude-sonnet-4-5", "amazon.nova-2-lite-v1:0", "command-a-reasoning"],
 ];
 const seed = Number(process.env["SEED"] ?? 1);
 const odd: readonly Json[] = [

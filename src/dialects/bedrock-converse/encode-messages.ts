@@ -7,6 +7,7 @@ import type { ChatMessage, ContentPart, ToolCall } from "../../domain/chat.ts";
 import { excerpt, GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { toInput, toToolId } from "../anthropic/encode-messages.ts";
+import { isServerRemains } from "../documents.ts";
 import { toFile, toMedia, urlIn } from "../media.ts";
 import { invalid } from "../read.ts";
 import { type DocumentNames, encodeMedia, toName } from "./encode-media.ts";
@@ -198,8 +199,7 @@ function encodePart(part: ContentPart, path: string, context: Context): readonly
 function otherPart(part: ContentPart, path: string): readonly JsonObject[] {
   const own = ownBlocks.find((key) => isObject(part[key]));
   if (own) return [{ [own]: part[own] }];
-  // What a server tool of Anthropic's left in the history: the text after it holds the answer.
-  if (/tool_use$|tool_result$|^container_upload$|^compaction$/.test(part.type)) return [];
+  if (isServerRemains(part.type)) return [];
   throw new GatewayError(
     "unsupported_capability",
     `'${path}' is of type '${excerpt(part.type)}', which Bedrock does not read. Send text, images, documents or video.`,

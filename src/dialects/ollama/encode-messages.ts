@@ -7,6 +7,7 @@ import { excerpt, GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { toInput } from "../anthropic/encode-messages.ts";
 import type { FetchedMedia } from "../dialect.ts";
+import { isServerRemains, textOfDocument, textOfFile } from "../documents.ts";
 import { type Media, toFile, toMedia, urlIn } from "../media.ts";
 
 interface Content {
@@ -93,19 +94,20 @@ function addPart(part: ContentPart, path: string, { texts, images }: Content): v
       return;
     case "file": {
       const { media, name } = toFile(part["file"], `${path}.file`);
-      if (media.kind === "data" && media.mediaType.startsWith("text/")) {
-        texts.push(named(name, Buffer.from(media.base64, "base64").toString("utf8")));
-      } else images.push(toImage(media, `${path}.file`));
+      const text = textOfFile(media, name);
+      if (text === undefined) images.push(toImage(media, `${path}.file`));
+      else texts.push(text);
       return;
     }
     case "document":
-    case "search_result":
-      texts.push(textOf(part, path));
+    case "search_result": {
+      const text = textOfDocument(part);
+      if (text === undefined) throw unread(path, part.type);
+      texts.push(text);
       return;
+    }
     default:
-      // What a server tool of Anthropic's left in the history: the text after it holds the answer.
-      if (/tool_use$|tool_result$|^container_upload$|^compaction$/.test(part.type)) return;
-      throw unread(path, part.type);
+      if (!isServerRemains(part.type)) throw unread(path, part.type);
   }
 }
 
@@ -113,20 +115,6 @@ function toImage(media: Media, path: string): string {
   if (media.kind === "url") return media.url;
   if (media.kind === "data" && media.mediaType.startsWith("image/")) return media.base64;
   throw unread(path, media.kind === "data" ? media.mediaType : "s3");
-}
-
-const named = (name: string | undefined, text: string) => (name ? `${name}:\n${text}` : text);
-
-/** Anthropic's documents in plain text, and its finds. */
-function textOf(part: ContentPart, path: string): string {
-  const { source, title, content } = part;
-  const name = typeof title === "string" ? title : undefined;
-  if (isObject(source) && source["type"] === "text") return named(name, String(source["data"]));
-  if (Array.isArray(content)) {
-    const texts = content.map((each: Json) => (isObject(each) ? String(each["text"] ?? "") : ""));
-    return named(name, texts.join("\n"));
-  }
-  throw unread(path, part.type);
 }
 
 function unread(path: string, what: string): GatewayError {

@@ -6,10 +6,11 @@
 import type { ChatRequest, ChatTool } from "../../domain/chat.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { EncodeOptions } from "../dialect.ts";
-import { refuseGoogleOnly, withoutGoogleTools } from "../gemini/foreign.ts";
+import { refuseGoogleOnly } from "../gemini/foreign.ts";
 import { requireObject, without } from "../read.ts";
 import { maxTokensOf, refuseParams, stopsOf, type Unsupported } from "../refuse.ts";
 import { wantedThinking } from "../thinking.ts";
+import { chooseTools } from "../tool-choice.ts";
 import { encodeMessages } from "./encode-messages.ts";
 
 const unsupported: Unsupported = {
@@ -96,28 +97,9 @@ function optionsOf(request: ChatRequest, encodeOptions: EncodeOptions): JsonObje
 }
 
 /** Ollama cannot be told to call a tool; it can be told of one only, or of none. */
-function toolsOf({ tools, tool_choice: choice }: ChatRequest): readonly JsonObject[] {
-  if (choice === "none") return [];
-  const offered = (withoutGoogleTools(tools) ?? []).filter((tool) => tool.function !== undefined);
-  const named = namesIn(choice);
-  const kept = named ? offered.filter(({ function: f }) => named.has(f?.name ?? "")) : offered;
-  return kept.map(encodeTool);
-}
-
-function namesIn(choice: Json | undefined): ReadonlySet<string> | undefined {
-  if (!isObject(choice)) return undefined;
-  const { function: one, allowed_tools: some } = choice;
-  if (isObject(one)) return new Set([String(one["name"])]);
-  const tools = isObject(some) && Array.isArray(some["tools"]) ? some["tools"] : undefined;
-  return (
-    tools &&
-    new Set(
-      tools.map((tool: Json) => {
-        const inner = isObject(tool) && isObject(tool["function"]) ? tool["function"] : tool;
-        return isObject(inner) ? String(inner["name"]) : "";
-      }),
-    )
-  );
+function toolsOf(request: ChatRequest): readonly JsonObject[] {
+  const { tools, mode } = chooseTools(request);
+  return mode === "none" ? [] : tools.map(encodeTool);
 }
 
 function encodeTool({ function: described }: ChatTool): JsonObject {
