@@ -213,6 +213,8 @@ function httpDoc(): string {
   };
   const responses = {
     create: unused,
+    compact: unused,
+    countInput: unused,
     retrieve: unused,
     remove: unused,
     cancel: unused,

@@ -91,6 +91,8 @@ describe("who may call what", () => {
     services: () => keyed.gateway.services(),
     responses: {
       create: neverCalled,
+      compact: neverCalled,
+      countInput: neverCalled,
       retrieve: neverCalled,
       remove: neverCalled,
       cancel: neverCalled,

@@ -16,6 +16,7 @@ export const operations = [
   "audio_transcription",
   "audio_translation",
   "realtime",
+  "compaction",
   "pass_through",
 ] as const;
 export type Operation = (typeof operations)[number];
@@ -150,7 +151,7 @@ export interface Deployment {
 
 /** What a model of one kind serves beside that itself. */
 const alsoServes: Readonly<Partial<Record<Operation, readonly Operation[]>>> = {
-  chat: ["completion", "responses", "realtime"],
+  chat: ["completion", "responses", "realtime", "compaction"],
   image_generation: ["image_edit", "image_variation"],
   image_edit: ["image_generation", "image_variation"],
   audio_transcription: ["audio_translation"],

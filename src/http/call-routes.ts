@@ -5,7 +5,7 @@ import { generateRoutes } from "./gemini/generate.ts";
 import { chatRoutes } from "./openai/chat.ts";
 import { embeddingRoutes } from "./openai/embeddings.ts";
 import { familyRoutes } from "./openai/families.ts";
-import { responseRoutes } from "./openai/responses.ts";
+import { compactRoutes, responseRoutes } from "./openai/responses.ts";
 import type { RouteGroup } from "./routes.ts";
 
 export function callRoutes(responses: Responses): readonly RouteGroup[] {
@@ -15,6 +15,7 @@ export function callRoutes(responses: Responses): readonly RouteGroup[] {
     embeddingRoutes,
     ...generateRoutes,
     responseRoutes(responses),
+    compactRoutes(responses),
     ...familyRoutes,
   ];
 }

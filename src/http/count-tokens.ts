@@ -50,7 +50,7 @@ async function countMessages(request: Request, services: Services): Promise<Resp
     { dialect, model: chat.model, body, chat, headers, signal },
     services,
   );
-  return respond(count, (tokens) => ({ input_tokens: tokens }));
+  return respondCount(count, (tokens) => ({ input_tokens: tokens }));
 }
 
 async function countContents(
@@ -67,10 +67,10 @@ async function countContents(
   const chat = dialect.decodeRequest({ ...(isObject(whole) ? whole : body), model });
   const { headers, signal } = request;
   const count = await countTokens({ dialect, model, body, chat, headers, signal }, services);
-  return respond(count, (tokens) => ({ totalTokens: tokens }));
+  return respondCount(count, (tokens) => ({ totalTokens: tokens }));
 }
 
-function respond(count: TokenCount, toBody: (tokens: number) => JsonObject): Response {
+export function respondCount(count: TokenCount, toBody: (tokens: number) => JsonObject): Response {
   if (count.kind === "counted") {
     return Response.json(count.reply, { headers: { [header]: "counted" } });
   }

@@ -19,6 +19,8 @@ export interface TokenCountRequest {
   readonly chat: JsonObject;
   readonly headers: Headers;
   readonly signal: AbortSignal;
+  /** Who alone may count it: who holds what it goes on from. */
+  readonly only?: string;
 }
 
 export type TokenCount =
@@ -39,7 +41,9 @@ export async function countTokens(
   if (!resolution) throw unknownModel(model, { dialect: dialect.name }, services.table);
   let because = "no provider of the model counts in this dialect";
   let asked = 0;
-  for (const deployment of resolution.deployments) {
+  const { only } = request;
+  const able = resolution.deployments.filter(({ id }) => only === undefined || id === only);
+  for (const deployment of able) {
     if (asked === maxAsked) break;
     try {
       const reply = await ask(request, deployment, services);

@@ -20,7 +20,7 @@ export function narrow(
   resolution: Resolution,
   client: Pick<ProviderClient, "hasResponses">,
 ): Narrowed {
-  if (call.operation !== "responses") return { resolution };
+  if (call.operation !== "responses" && call.operation !== "compaction") return { resolution };
   const { deployments } = resolution;
   if (call.pin) return stick(call.pin, resolution);
   if (!needsOpenai(call.body)) return { resolution };

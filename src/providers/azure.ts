@@ -23,11 +23,12 @@ export const azure = defineProvider({
   paths: {
     ...allPaths,
     // The deployment is the body's model there, on the older surface too.
-    responses: (base) => `${base.replace(/\/openai\/deployments\/[^/]+$/, "/openai")}/responses`,
+    responses: (base) => `${resourceOf(base)}/responses`,
+    compaction: (base) => `${resourceOf(base)}/responses/compact`,
     realtime: (base) =>
       /\/openai\/v1$/.test(base)
         ? `${base}/realtime?model={model}`
-        : `${base.replace(/\/openai\/deployments\/[^/]+$/, "/openai")}/realtime?deployment={model}`,
+        : `${resourceOf(base)}/realtime?deployment={model}`,
   },
   // A deployment's name is the operator's; where it is the model's, what OpenAI refuses is mended.
   adapt: [
@@ -38,6 +39,8 @@ export const azure = defineProvider({
   ],
   source: "https://learn.microsoft.com/azure/ai-foundry/openai/reference",
 });
+
+const resourceOf = (base: string) => base.replace(/\/openai\/deployments\/[^/]+$/, "/openai");
 
 function locate({ base, params, env }: Place): Location | Unlocated {
   if (base === undefined) {

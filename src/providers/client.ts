@@ -345,8 +345,14 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     },
 
     async countTokens({ dialect, body, deployment, signal, connectTimeoutMs, ...caller }) {
-      const { provider, countUrl, headers, way } = prepare(deployment);
-      if (!countUrl || provider.dialect.name !== dialect) return undefined;
+      const { provider, urls, headers, way, ...place } = prepare(deployment);
+      const ofResponses = dialect === "openai-responses" && hasResponses(deployment);
+      const countUrl = ofResponses
+        ? putPath(urls.responses ?? "", "/input_tokens")
+        : provider.dialect.name === dialect
+          ? place.countUrl
+          : undefined;
+      if (!countUrl) return undefined;
       const { upstreamModel } = deployment;
       const counted = provider.toCountBody?.(body, upstreamModel) ?? {
         ...body,

@@ -24,7 +24,7 @@ export const openai = defineProvider({
   baseUrl: "https://api.openai.com/v1",
   baseUrlEnv: ["OPENAI_BASE_URL", "OPENAI_API_BASE"],
   auth: { kind: "bearer", env: ["OPENAI_API_KEY"] },
-  paths: { ...allPaths, responses: "/responses" },
+  paths: { ...allPaths, responses: "/responses", compaction: "/responses/compact" },
   // The few of OpenAI's own that do; at other addresses under this prefix nobody knows.
   completes: (model) => /^(gpt-3\.5-turbo-instruct|davinci-002|babbage-002)/.test(model),
   embedsTokens: true,

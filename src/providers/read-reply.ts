@@ -128,6 +128,7 @@ const lists: Readonly<Partial<Record<Call["operation"], string>>> = {
   image_generation: "data",
   image_edit: "data",
   image_variation: "data",
+  compaction: "output",
 };
 
 export function parseReply(bytes: Uint8Array | ArrayBuffer): JsonObject {

@@ -19,7 +19,22 @@ export function usageOfReply(operation: Operation, request: JsonObject, reply: J
   }
   if (operation === "audio_speech")
     return usage ? ofModalTokens(usage, "audio") : ofSpeech(request);
+  if (operation === "compaction") return usage ? ofResponse(usage) : nothing;
   return usage ? ofTokens(usage) : nothing;
+}
+
+function ofResponse(usage: JsonObject): Usage {
+  const details = (side: string) => {
+    const found = usage[`${side}_tokens_details`];
+    return isObject(found) ? found : {};
+  };
+  const cached = count(details("input")["cached_tokens"]);
+  const reasoning = count(details("output")["reasoning_tokens"]);
+  return {
+    ...ofTokens(usage),
+    ...(cached ? { cachedInputTokens: cached } : {}),
+    ...(reasoning ? { reasoningTokens: reasoning } : {}),
+  };
 }
 
 /** Known before the reply comes. */

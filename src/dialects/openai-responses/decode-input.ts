@@ -14,7 +14,7 @@ import {
   wrongType,
   wrongValue,
 } from "../read.ts";
-import { unpackThinking } from "./reasoning.ts";
+import { toldSummary, unpackSummary, unpackThinking } from "./reasoning.ts";
 import { toCustomArguments } from "./tools.ts";
 import { listOf, present, textOf } from "./wire.ts";
 
@@ -116,6 +116,8 @@ function decodeItem(item: JsonObject, path: string): ChatMessage | undefined {
     return decodeOutput(item, path);
   }
   if (typeof type !== "string") throw wrongType(`${path}.type`, "a string", type);
+  const summary = type === "compaction" ? unpackSummary(item) : undefined;
+  if (summary !== undefined) return { role: "user", content: toldSummary(summary) };
   if (leftovers.has(type)) return undefined;
   throw new GatewayError(
     "unsupported_capability",

@@ -35,10 +35,10 @@ export function createAzureForm(parts: AzureFormParts): AzureForm {
     const path = pathOf(url);
     const own = toOwnPath(path, url);
     if (own === undefined) return undefined;
-    // What is remembered here was made here.
-    if (kept.test(own)) return slowRoutes().then((slow) => slow.fetch(at(own, request)));
-    const match = findOpen(path, services);
     const found = findRoute(own);
+    // What is remembered here was made here.
+    if (!found && kept.test(own)) return slowRoutes().then((slow) => slow.fetch(at(own, request)));
+    const match = findOpen(path, services);
     if (!found) {
       const lists = method === "GET" && /^\/v1\/models(\/|$)/.test(own);
       return lists && !match

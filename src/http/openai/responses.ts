@@ -1,7 +1,11 @@
 /** OpenAI's Responses API: creation on the hot path, the rest about what is stored. */
+import { CallFailed } from "../../pipeline/handle.ts";
+import type { Arrival } from "../../pipeline/read-call.ts";
 import type { ReplyStream } from "../../pipeline/reply.ts";
 import type { Asking, Responses } from "../../resources/responses/responses.ts";
+import { respondCount } from "../count-tokens.ts";
 import { toReadable } from "../exchange.ts";
+import { readBytes } from "../read-body.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
 import { events, json, type RouteGroup } from "../routes.ts";
 
@@ -18,6 +22,54 @@ export function responseRoutes(responses: Responses): RouteGroup {
       source: "https://platform.openai.com/docs/api-reference/responses/create",
     },
   };
+}
+
+export function compactRoutes(responses: Responses): RouteGroup {
+  return {
+    route: { operation: "compaction", dialect: "openai-responses", handle: responses.compact },
+    paths: prefixes.map((prefix) => `${prefix}/responses/compact`),
+    docs: {
+      summary: "A conversation made short: by OpenAI's own models, or by any other's summary.",
+      body: "ResponseRequest",
+      replies: [json],
+      source: "https://platform.openai.com/docs/api-reference/responses/compact",
+    },
+  };
+}
+
+/** How many tokens a request has. */
+function countRoutes(responses: Responses): readonly Route[] {
+  return prefixes.map((prefix) => ({
+    method: "POST",
+    path: `${prefix}/responses/input_tokens`,
+    who: "caller",
+    errors: "openai",
+    summary: "OpenAI's count of a response's input; an estimate for other providers' models.",
+    docs: {
+      body: "ResponseRequest",
+      source: "https://platform.openai.com/docs/api-reference/responses/input-tokens",
+    },
+    async handle(request, { services, requestId }) {
+      const arrival: Arrival = {
+        id: Bun.randomUUIDv7(),
+        requestId,
+        operation: "responses",
+        dialect: "openai-responses",
+        headers: request.headers,
+        signal: request.signal,
+        atMs: services.clock.now(),
+        atUs: services.clock.monotonicUs(),
+        bytes: () => readBytes(request, services),
+      };
+      const count = await responses.countInput(arrival, services).catch((thrown: unknown) => {
+        throw thrown instanceof CallFailed ? thrown.error : thrown;
+      });
+      return respondCount(count, (tokens) => ({
+        object: "response.input_tokens",
+        input_tokens: tokens,
+      }));
+    },
+  }));
 }
 
 type Answer = object | ReplyStream | Response;
@@ -41,6 +93,7 @@ export function storedResponseRoutes(responses: Responses): readonly Route[] {
         toResponse(await ask(toAsking(request, context)), context),
     }));
   return [
+    ...countRoutes(responses),
     ...route(
       "GET",
       "",

@@ -2,10 +2,12 @@
  * The Responses API's state, whoever holds it. Responses of providers that have the API rest there
  * and are passed on; those of all others are kept here. Callers see their own.
  */
+import { dialects } from "../../dialects/registry.ts";
 import type { Caller } from "../../domain/call.ts";
 import { excerpt, GatewayError, toGatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Deployment } from "../../domain/model.ts";
+import { countTokens, type TokenCount } from "../../pipeline/count-tokens.ts";
 import { fail, open, run } from "../../pipeline/handle.ts";
 import { narrow } from "../../pipeline/narrow.ts";
 import type { Arrival } from "../../pipeline/read-call.ts";
@@ -13,6 +15,7 @@ import type { Reply, ReplyStream } from "../../pipeline/reply.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { type Clock, sleep } from "../../std/clock.ts";
 import type { KeptResponse, ResponseStore, StoredResponse } from "../../storage/response-store.ts";
+import { compact } from "./compact.ts";
 import { createJobs, type Jobs, leaseMs } from "./jobs.ts";
 import { keepReply } from "./keep.ts";
 import { toPage } from "./page.ts";
@@ -31,6 +34,10 @@ export interface Asking {
 export interface Responses {
   /** @throws CallFailed */
   create(arrival: Arrival, services: Services): Promise<Reply>;
+  /** @throws CallFailed */
+  compact(arrival: Arrival, services: Services): Promise<Reply>;
+  /** How many tokens a request has, with all that it goes on from. @throws CallFailed */
+  countInput(arrival: Arrival, services: Services): Promise<TokenCount>;
   retrieve(asking: Asking): Promise<JsonObject | ReplyStream | Response>;
   remove(asking: Asking): Promise<JsonObject>;
   cancel(asking: Asking): Promise<JsonObject | Response>;
@@ -41,6 +48,8 @@ export function createResponses(store: ResponseStore, clock: Clock): Responses {
   const jobs = createJobs(store, clock);
   return {
     create: (arrival, services) => create(arrival, services, store, jobs),
+    compact: (arrival, services) => compact(arrival, services, store),
+    countInput: (arrival, services) => countInput(arrival, services, store),
     async retrieve(asking) {
       const stored = await findOwn(asking, store);
       if (!stored.kept) return relay("GET", "", stored, asking);
@@ -86,6 +95,26 @@ async function create(
     throw fail(toGatewayError(thrown), arrival, undefined, services);
   }
   return keepReply(await run(turn.call, services), turn, store);
+}
+
+async function countInput(
+  arrival: Arrival,
+  services: Services,
+  store: ResponseStore,
+): Promise<TokenCount> {
+  const call = await open(arrival, services);
+  try {
+    const limit = services.config.routeiq.bodyLimitBytes;
+    const { body, pin } = (await prepareTurn(call, store, limit)).call;
+    const dialect = dialects["openai-responses"];
+    const { requestedModel: model, headers, signal } = call;
+    // What a provider holds is not here to be read.
+    const chat = pin?.only ? {} : dialect.decodeRequest({ input: "", ...body });
+    const only = pin?.only ? { only: pin.deployment } : {};
+    return await countTokens({ dialect, model, body, chat, headers, signal, ...only }, services);
+  } catch (thrown) {
+    throw fail(toGatewayError(thrown), arrival, undefined, services);
+  }
 }
 
 /** A background response that no provider of the model would run itself. */
