@@ -13,6 +13,8 @@ export interface Embedder {
   readonly sync: boolean;
   readonly maxChars: number;
   embed(text: string): Float32Array | Promise<Float32Array>;
+  /** `embed` of a `sync` one without a new array: to `out`, `dimensions` long. */
+  embedInto?(text: string, out: Float32Array): void;
   close(): void;
 }
 

@@ -1,9 +1,10 @@
 /** Raw features of a query: embedding, hashed words, shape. The same code serves and trains. */
-import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
+import { PackedFeatures, type RawFeatures, type RoutingQuery } from "../domain/features.ts";
 import { createKernels } from "../kernels/create.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import type { Embedder, FeatureExtractor } from "./embedder.ts";
 import { toToolText } from "./lexical.ts";
+import { shapeNames } from "./shape.ts";
 import { createTextExtractor } from "./text-features.ts";
 
 /** Number of this set of features, in every artifact: `runtime.feature_schema`. */
@@ -14,21 +15,25 @@ export function createFeatureExtractor(
   embedder: Embedder,
   create: (bytes: number) => Kernels = createKernels,
 ): FeatureExtractor {
-  const extractText = createTextExtractor(create);
+  const { embedding, read } = createTextExtractor(create, embedder.dimensions);
+  const pack = (packed: Uint8Array) =>
+    new PackedFeatures(embedder.id, packed, embedder.dimensions, shapeNames.length);
   return {
     embedder,
     extract(query: RoutingQuery): RawFeatures | Promise<RawFeatures> {
-      const toolText = query.tools.length > 0 ? toToolText(query.tools) : "";
-      const { buckets, counts, shape } = extractText(query.text, query.tools.length, toolText);
-      const finish = (embedding: Float32Array): RawFeatures => ({
-        embedderId: embedder.id,
-        embedding,
-        lexicalBuckets: buckets,
-        lexicalCounts: counts,
-        shape,
-      });
-      const embedding = embedder.embed(query.text);
-      return embedding instanceof Promise ? embedding.then(finish) : finish(embedding);
+      const { text, tools } = query;
+      const toolText = tools.length > 0 ? toToolText(tools) : "";
+      if (embedder.embedInto) {
+        embedder.embedInto(text, embedding);
+        return pack(read(text, tools.length, toolText));
+      }
+      const packed = read(text, tools.length, toolText);
+      const finish = (vector: Float32Array): RawFeatures => {
+        new Float32Array(packed.buffer, 0, vector.length).set(vector);
+        return pack(packed);
+      };
+      const embedded = embedder.embed(text);
+      return embedded instanceof Promise ? embedded.then(finish) : finish(embedded);
     },
   };
 }

@@ -132,6 +132,8 @@ const operator = 5;
 const codeMark = 6;
 const wide = 7;
 
+export const kindOf = { space, lower, upper, digit, operator, codeMark } as const;
+
 /** The kind of each ASCII unit. */
 export const kinds = Uint8Array.from({ length: 128 }, (_, unit) => {
   const character = String.fromCharCode(unit);

@@ -1,21 +1,26 @@
 /** The fast extractor against its definition, on text of every kind. */
 import { describe, expect, test } from "bun:test";
+import { PackedFeatures } from "../domain/features.ts";
 import { createKernels } from "../kernels/create.ts";
 import { createScalarKernels } from "../kernels/scalar.ts";
 import { createRandom, nextInt } from "../std/random.ts";
 import { createLexicalExtractor, toToolText, toWindow } from "./lexical.ts";
-import { toShape } from "./shape.ts";
+import { shapeNames, toShape } from "./shape.ts";
 import { createTextExtractor } from "./text-features.ts";
 
-const fast = createTextExtractor(createKernels);
+const size = 3;
+const fast = createTextExtractor(createKernels, size);
+fast.embedding.set([1, -2, 0.5]);
 const lexical = createLexicalExtractor();
 
 function check(text: string, tools = 0, toolText = ""): void {
   const wanted = lexical(text, toolText);
-  const got = fast(text, tools, toolText);
+  const packed = fast.read(text, tools, toolText);
+  const got = new PackedFeatures("e", packed, size, shapeNames.length);
   const name = JSON.stringify(text.slice(0, 100));
-  expect([...got.buckets], name).toEqual([...wanted.buckets]);
-  expect([...got.counts], name).toEqual([...wanted.counts]);
+  expect([...got.embedding]).toEqual([1, -2, 0.5]);
+  expect([...got.lexicalBuckets], name).toEqual([...wanted.buckets]);
+  expect([...got.lexicalCounts], name).toEqual([...wanted.counts]);
   const shape = toShape(text, toWindow(text), tools, toolText.length);
   expect([...got.shape], name).toEqual([...shape]);
 }
@@ -38,6 +43,10 @@ const texts = [
   `${"a b c ".repeat(250)}${"tail? ".repeat(600)}`,
   "\u0000\u0001\u0002 control\u007f",
   "\ud800 lone surrogate",
+  ...["what", "Who", "WHOM", "whose", "When", "where", "why", "how", "which", "is", "are", "can"],
+  ...["does", "do", " (what's", "whatever", "_what", "what_", "what1", "it is", "whosewhat"],
+  `${" ".repeat(76)}what`,
+  `${" ".repeat(77)}what`,
 ];
 test.each(texts.map((text) => [text.slice(0, 30), text] as const))("%j", (_name, text) => {
   check(text);
@@ -76,6 +85,7 @@ test("random text", () => {
 });
 
 test("without SIMD the definition serves", () => {
-  const scalar = createTextExtractor(createScalarKernels);
-  expect(scalar("What is 12 + 34?", 0, "")).toEqual(fast("What is 12 + 34?", 0, ""));
+  const scalar = createTextExtractor(createScalarKernels, size);
+  scalar.embedding.set(fast.embedding);
+  expect(scalar.read("What is 12 + 34?", 0, "")).toEqual(fast.read("What is 12 + 34?", 0, ""));
 });

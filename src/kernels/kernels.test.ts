@@ -74,12 +74,26 @@ const cases: Record<string, Case> = {
     k.matvecF32(fill(k, seed, n * d), fill(k, seed + 1, d), 0, out, n, d);
     return k.f32(out, n);
   },
+  largestDotF32: (k, seed, n, d) => [
+    k.largestDotF32(fill(k, seed, n * d), fill(k, seed + 1, d), n, d),
+  ],
+  "largestDotF32 of opposites": (k, seed, _n, d) => {
+    const x = fill(k, seed, d);
+    const opposite = k.alloc(d * 4);
+    k.axpyF32(-9, x, opposite, d);
+    return [k.largestDotF32(opposite, x, 1, d)];
+  },
   matvecI8(k, seed, n, d) {
     const q = quantised(k, seed, n, up16(d));
     const bias = fill(k, seed + 3, n);
     const out = k.alloc(n * 4);
     k.matvecI8(q.rows, q.scales, q.rowSums, q.query, q.queryScale, bias, out, n, up16(d));
     return k.f32(out, n);
+  },
+  "normalizeF32 of infinity": (k, seed, _n, d) => {
+    const x = fill(k, seed, d);
+    k.f32(x, d)[0] = Number.POSITIVE_INFINITY;
+    return [k.normalizeF32(x, d), ...k.f32(x, d)];
   },
   reluF32(k, seed, _n, d) {
     const x = fill(k, seed, d);
@@ -166,14 +180,6 @@ const cases: Record<string, Case> = {
   "sumPoolI8 of nothing"(k, seed, n, d) {
     const out = fill(k, seed, up16(d));
     k.sumPoolI8(fillI8(k, seed, n * up16(d)), fill(k, seed + 1, n), 0, 0, 1, up16(d), out);
-    return k.f32(out, up16(d));
-  },
-  projectSparseI8(k, seed, n, d) {
-    const matrix = fillI8(k, seed, n * up16(d));
-    const buckets = fillI32(k, seed + 2, 20, n);
-    const out = fill(k, seed + 3, up16(d));
-    const weights = fill(k, seed + 4, 20);
-    k.projectSparseI8(matrix, fill(k, seed + 1, n), buckets, weights, 20, up16(d), out);
     return k.f32(out, up16(d));
   },
   projectSparseF32(k, seed, n, d) {

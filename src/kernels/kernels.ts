@@ -36,7 +36,9 @@ export interface Kernels {
     rows: number,
     columns: number,
   ): void;
-  /** The same over int8 rows; rows, scales, rowSums and query as in topKI8. */
+  /** The largest of rows (rows×columns, row-major) · x; −1 at least. */
+  largestDotF32(matrix: number, x: number, rows: number, columns: number): number;
+  /** matvecF32 over int8 rows; rows, scales, rowSums and query as in topKI8. */
   matvecI8(
     matrix: number,
     scales: number,
@@ -119,16 +121,6 @@ export interface Kernels {
     d: number,
     out: number,
   ): void;
-  /** out += Σ weights[i]·scales[b]·matrix[b], b = buckets[i] (i32); int8 rows, d a multiple of 16. */
-  projectSparseI8(
-    matrix: number,
-    scales: number,
-    buckets: number,
-    weights: number,
-    count: number,
-    d: number,
-    out: number,
-  ): void;
   /** out += Σ weights[i]·matrix[buckets[i]]; f32 rows. */
   projectSparseF32(
     matrix: number,
@@ -138,6 +130,18 @@ export interface Kernels {
     d: number,
     out: number,
   ): void;
+
+  /**
+   * Raw features to x, in one call; `layout`, made by routing/featurizer.ts, says where things are
+   * (wasm/assembly/featurize.ts lists it). Returns the share of the query's length that was kept.
+   */
+  featurize(layout: number, buckets: number): number;
+  /**
+   * Weighted sums of quality over the rows most like a query; `layout`, made by
+   * routing/strategies/knn.ts, says where things are (wasm/assembly/nearest.ts lists it). Returns
+   * how many of the nearest rows were written for the receipt.
+   */
+  averageNearest(layout: number): number;
 
   /**
    * Makes a vocabulary searchable: its text holds a piece per line, "##" before those that continue
@@ -167,23 +171,19 @@ export interface Kernels {
 
 /** Lexical and shape features of ASCII text; embedding/text-features.ts lays out the memory. */
 export interface TextKernels {
-  /** Writes text as " word word " in UTF-16 units folded by a table of 128; returns how many. */
-  foldAscii(text: number, length: number, fold: number, stream: number): number;
-  /** Counts words and pairs of a folded stream, and the grams of its first `gramLength` units. */
-  countWords(
-    stream: number,
+  /**
+   * Writes the features of a text and its tools' text (their lengths are given) and returns how many
+   * distinct buckets there are; wasm/assembly/text.ts lists the layout. The logarithms are of the
+   * whole text's length, the number of tools, and the whole length of their text.
+   */
+  readText(
+    layout: number,
     length: number,
-    gramLength: number,
-    counts: number,
-    touched: number,
-  ): void;
-  /** Counts the words of the tools' text. */
-  countTools(text: number, length: number, fold: number, counts: number, touched: number): void;
-  /** Takes the counts out (u16 buckets, ascending, and u8 counts) and zeroes them; returns how many. */
-  takeCounts(counts: number, touched: number, outBuckets: number, outCounts: number): number;
-  /** Eleven i32: digits, upper, marks, lines, numbers, words, letters, operators, code marks,
-   * questions, options. Two zero bytes must follow the text. */
-  shapeAscii(text: number, length: number, kinds: number, out: number): void;
+    toolLength: number,
+    logUnits: number,
+    logTools: number,
+    logToolUnits: number,
+  ): number;
 }
 
 /** The functions of Kernels: what a backend implements. */

@@ -4,21 +4,26 @@
  * stores round too), sixteen partial sums as the sixteen SIMD lanes, added in the same order.
  */
 import { type Arithmetic, createArena, type Kernels, toPages } from "./kernels.ts";
+import { createScalarFeatures, type ScalarFeatures } from "./scalar-features.ts";
 import { createPieces, type ScalarPieces } from "./scalar-pieces.ts";
 
 const { fround } = Math;
 
 export function createScalarKernels(bytes: number): Kernels {
   const memory = new ArrayBuffer(toPages(bytes) * 65536);
+  const arithmetic = createArithmetic(memory);
   return {
     backend: "scalar",
     ...createArena(memory, 1024),
-    ...createArithmetic(memory),
+    ...arithmetic,
+    ...createScalarFeatures(memory, arithmetic),
     ...createPieces(memory),
   };
 }
 
-function createArithmetic(memory: ArrayBuffer): Omit<Arithmetic, keyof ScalarPieces> {
+function createArithmetic(
+  memory: ArrayBuffer,
+): Omit<Arithmetic, keyof ScalarPieces | keyof ScalarFeatures> {
   const f = new Float32Array(memory);
   const b = new Int8Array(memory);
   const w = new Int32Array(memory);
@@ -103,6 +108,13 @@ function createArithmetic(memory: ArrayBuffer): Omit<Arithmetic, keyof ScalarPie
         f[(out >> 2) + r] = withBias(dot(matrix + r * columns * 4, x, columns), bias, r);
       }
     },
+    largestDotF32(matrix, x, rows, columns) {
+      let largest = -1;
+      for (let r = 0; r < rows; r++) {
+        largest = Math.max(largest, dot(matrix + r * columns * 4, x, columns));
+      }
+      return largest;
+    },
     matvecI8(matrix, scales, rowSums, query, queryScale, bias, out, rows, columns) {
       const shape = { rows: matrix, scales, rowSums, query, queryScale, d: columns };
       for (let r = 0; r < rows; r++) f[(out >> 2) + r] = withBias(scoreI8(r, shape), bias, r);
@@ -161,13 +173,6 @@ function createArithmetic(memory: ArrayBuffer): Omit<Arithmetic, keyof ScalarPie
       for (let i = 0; i < count; i++) {
         const id = at(w, (ids >> 2) + i);
         addRowI8(table + id * d, fround(at(f, (scales >> 2) + id) * factor), out, d);
-      }
-    },
-    projectSparseI8(matrix, scales, buckets, weights, count, d, out) {
-      for (let i = 0; i < count; i++) {
-        const bucket = at(w, (buckets >> 2) + i);
-        const factor = fround(at(f, (weights >> 2) + i) * at(f, (scales >> 2) + bucket));
-        addRowI8(matrix + bucket * d, factor, out, d);
       }
     },
     projectSparseF32(matrix, buckets, weights, count, d, out) {

@@ -12,7 +12,7 @@ import type { Kernels } from "../kernels/kernels.ts";
 import { quantizeRows } from "../kernels/quantize-rows.ts";
 import { eigenSymmetric, gram, normalMatrix, orthonormalize } from "../std/matrix.ts";
 import type { Random } from "../std/random.ts";
-import { f32, i8, i32, type Tensors, takeF32, takeI8, takeI32 } from "./safetensors.ts";
+import { f32, i8, i32, type Tensors } from "./safetensors.ts";
 
 const shapeSize = shapeNames.length;
 
@@ -31,22 +31,14 @@ export const featurizerDefaults: FeaturizerOptions = {
 };
 
 /** Weight of the shape part beside the projection of unit length. */
-const shapeWeight = 0.5;
+export const shapeWeight = 0.5;
 /** Standard deviations at which a shape feature is cut. */
-const shapeLimit = 3;
+export const shapeLimit = 3;
 
 export interface FitFeaturizer {
   readonly random: Random;
   readonly kernels: (bytes: number) => Kernels;
   readonly progress: (share: number) => void;
-}
-
-/** The featurizer at work; owns its kernels instance. */
-export interface Featurizer {
-  /** Length of x: the projection and the shape part. */
-  readonly dimensions: number;
-  /** Writes x to `out`; returns the share of the query's lexical length that the projection kept. */
-  apply(raw: RawFeatures, out: Float32Array): number;
 }
 
 /** @param raws at least two queries with the same embedder. Cost: O(non-zeros × dimensions × 8). */
@@ -73,60 +65,6 @@ export function fitFeaturizer(
     "features.scales": f32(scales, columns),
     "features.shape_mean": f32(shape.mean, shapeSize),
     "features.shape_scale": f32(shape.scale, shapeSize),
-  };
-}
-
-/** @throws GatewayError artifact_refused when the tensors do not fit each other. */
-export function loadFeaturizer(
-  tensors: Tensors,
-  embeddingSize: number,
-  createKernels: (bytes: number) => Kernels,
-): Featurizer {
-  const buckets = takeI32(tensors, "features.buckets", [-1]);
-  const idf = takeF32(tensors, "features.idf", [buckets.length]);
-  const embeddingMean = takeF32(tensors, "features.embedding_mean", [embeddingSize]);
-  const [embeddingWeight = 0] = takeF32(tensors, "features.embedding_weight", [1]);
-  const columns = buckets.length + embeddingSize;
-  const matrix = takeI8(tensors, "features.matrix", [columns, -1]);
-  const size = columns > 0 ? matrix.length / columns : 16;
-  const scales = takeF32(tensors, "features.scales", [columns]);
-  const shapeMean = takeF32(tensors, "features.shape_mean", [shapeSize]);
-  const shapeScale = takeF32(tensors, "features.shape_scale", [shapeSize]);
-  const weigh = createWeigher(buckets, idf, embeddingMean, { embeddingWeight });
-
-  const kernels = createKernels(matrix.length + columns * 12 + size * 4 + 256);
-  const matrixAt = kernels.alloc(matrix.length);
-  kernels.i8(matrixAt, matrix.length).set(matrix);
-  const scalesAt = kernels.alloc(columns * 4);
-  kernels.f32(scalesAt, columns).set(scales);
-  const idsAt = kernels.alloc(columns * 4);
-  const ids = kernels.i32(idsAt, columns);
-  const weightsAt = kernels.alloc(columns * 4);
-  const weights = kernels.f32(weightsAt, columns);
-  const outAt = kernels.alloc(size * 4);
-  const projected = kernels.f32(outAt, size);
-
-  return {
-    dimensions: size + shapeSize,
-    apply(raw, out) {
-      const { count, length } = weigh.apply(raw, ids, weights);
-      projected.fill(0);
-      kernels.projectSparseI8(matrixAt, scalesAt, idsAt, weightsAt, count, size, outAt);
-      const kept = kernels.normalizeF32(outAt, size);
-      let squares = kept > 0 ? 1 : 0;
-      out.set(projected);
-      for (let i = 0; i < shapeSize; i++) {
-        const standard =
-          ((raw.shape[i] as number) - (shapeMean[i] as number)) * (shapeScale[i] as number);
-        const cut = Math.max(-shapeLimit, Math.min(shapeLimit, standard));
-        const value = (cut * shapeWeight) / Math.sqrt(shapeSize);
-        out[size + i] = value;
-        squares += value * value;
-      }
-      const factor = squares > 0 ? 1 / Math.sqrt(squares) : 0;
-      for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) * factor;
-      return length > 0 ? kept / length : 0;
-    },
   };
 }
 
@@ -159,8 +97,8 @@ function fitVocabulary(raws: readonly RawFeatures[], limit: number) {
 function meanEmbedding(raws: readonly RawFeatures[]): Float32Array {
   const size = raws[0]?.embedding.length ?? 0;
   const mean = new Float64Array(size);
-  for (const raw of raws) {
-    for (let i = 0; i < size; i++) mean[i] = (mean[i] as number) + (raw.embedding[i] ?? 0);
+  for (const { embedding } of raws) {
+    for (let i = 0; i < size; i++) mean[i] = (mean[i] as number) + (embedding[i] ?? 0);
   }
   return Float32Array.from(mean, (sum) => sum / raws.length);
 }
@@ -178,7 +116,8 @@ function fitShape(raws: readonly RawFeatures[]) {
   return { mean, scale };
 }
 
-const logCounts = Float32Array.from({ length: 256 }, (_, count) =>
+/** What a count weighs: sublinear. */
+export const logCounts = Float32Array.from({ length: 256 }, (_, count) =>
   count > 0 ? 1 + Math.log(count) : 0,
 );
 
@@ -197,20 +136,23 @@ function createWeigher(
   return {
     columns: buckets.length + embeddingMean.length,
     /** Writes row numbers and weights; returns how many, and the length of the whole vector. */
-    apply(raw: RawFeatures, ids: Int32Array, weights: Float32Array) {
+    apply(
+      { lexicalBuckets, lexicalCounts, embedding }: RawFeatures,
+      ids: Int32Array,
+      weights: Float32Array,
+    ) {
       let count = 0;
       let at = 0;
       let total = 0;
       for (const end of fieldEnds) {
         const from = count;
         let squares = 0;
-        for (; at < raw.lexicalBuckets.length; at++) {
-          const bucket = raw.lexicalBuckets[at] as number;
+        for (; at < lexicalBuckets.length; at++) {
+          const bucket = lexicalBuckets[at] as number;
           if (bucket >= end) break;
           const row = rowOf[bucket] as number;
           if (row < 0) continue;
-          const weight =
-            (logCounts[raw.lexicalCounts[at] as number] as number) * (idf[row] as number);
+          const weight = (logCounts[lexicalCounts[at] as number] as number) * (idf[row] as number);
           ids[count] = row;
           weights[count++] = weight;
           squares += weight * weight;
@@ -221,8 +163,7 @@ function createWeigher(
         total += 1;
       }
       for (let i = 0; i < embeddingMean.length; i++) {
-        const weight =
-          embeddingWeight * ((raw.embedding[i] as number) - (embeddingMean[i] as number));
+        const weight = embeddingWeight * ((embedding[i] as number) - (embeddingMean[i] as number));
         ids[count] = buckets.length + i;
         weights[count++] = weight;
         total += weight * weight;

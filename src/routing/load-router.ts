@@ -1,11 +1,12 @@
 /** An artifact's files to a router that scores. The files are data from outside: everything is checked. */
 import { GatewayError } from "../domain/errors.ts";
-import type { RawFeatures } from "../domain/features.ts";
+import { PackedFeatures, type RawFeatures } from "../domain/features.ts";
 import type { Embedder } from "../embedding/embedder.ts";
 import { createFeatureExtractor, featureSchema } from "../embedding/features.ts";
+import { lexicalBuckets } from "../embedding/lexical.ts";
 import { shapeNames } from "../embedding/shape.ts";
 import type { Kernels } from "../kernels/kernels.ts";
-import { loadFeaturizer } from "./featurizer.ts";
+import { loadFeaturizer } from "./load-featurizer.ts";
 import { loadOutlook, type Outlook } from "./outlook.ts";
 import { parseRouterFile, type RouterFile, routerPaths } from "./router-format.ts";
 import { decodeSafetensors, type Tensors, takeF32 } from "./safetensors.ts";
@@ -160,11 +161,15 @@ function checkFits(file: RouterFile, embedder: Embedder): void {
 
 /** Features out of a log may be of another embedder or an older schema. */
 function checkFeatures(features: RawFeatures, file: RouterFile): void {
+  const { id, dimensions } = file.embedder;
   const fits =
-    features.embedderId === file.embedder.id &&
-    features.embedding.length === file.embedder.dimensions &&
-    features.shape.length === shapeNames.length &&
-    features.lexicalBuckets.length === features.lexicalCounts.length;
+    features.embedderId === id &&
+    (features instanceof PackedFeatures
+      ? features.dimensions === dimensions && features.shapeSize === shapeNames.length
+      : features.embedding.length === dimensions &&
+        features.shape.length === shapeNames.length &&
+        features.lexicalBuckets.length === features.lexicalCounts.length &&
+        features.lexicalBuckets.length <= lexicalBuckets);
   if (!fits) {
     throw new GatewayError(
       "artifact_refused",

@@ -30,7 +30,7 @@ export function loadOutlook(
   const rows = outlookTargets.length * m;
   const centroids = takeF32(tensors, "novelty.rows", [-1, d]);
   const clusters = centroids.length / d;
-  const kernels = createKernels((centroids.length + clusters + rows * (d + 2) + d) * 4 + 512);
+  const kernels = createKernels((centroids.length + rows * (d + 2) + d) * 4 + 512);
   const wAt = kernels.alloc(rows * d * 4);
   const w = kernels.f32(wAt, rows * d);
   const biasAt = kernels.alloc(rows * 4);
@@ -51,8 +51,6 @@ export function loadOutlook(
   const input = kernels.f32(xAt, d);
   const outAt = kernels.alloc(rows * 4);
   const out = kernels.f32(outAt, rows);
-  const nearAt = kernels.alloc(clusters * 4);
-  const near = kernels.f32(nearAt, clusters);
 
   /** e^(prediction), within what was seen in training. */
   function read(at: number, values: Float32Array): void {
@@ -70,11 +68,7 @@ export function loadOutlook(
   return (x, kept) => {
     input.set(x);
     kernels.matvecF32(wAt, xAt, biasAt, outAt, rows, d);
-    kernels.matvecF32(centroidsAt, xAt, 0, nearAt, clusters, d);
-    let similarity = -1;
-    for (let c = 0; c < clusters; c++) {
-      if ((near[c] as number) > similarity) similarity = near[c] as number;
-    }
+    const similarity = kernels.largestDotF32(centroidsAt, xAt, clusters, d);
     read(0, outputTokens);
     read(1, costUsd);
     read(2, latencyMs);

@@ -103,3 +103,25 @@ export function dotI8(row: usize, query: usize, d: i32): i32 {
   }
   return sumI32(acc);
 }
+
+/** dotI8 of four rows one behind the other: their sums cost one fold instead of four. */
+// @ts-ignore: decorator
+@inline
+export function dot4I8(row: usize, query: usize, d: usize): v128 {
+  let a = i32x4.splat(0);
+  let b = i32x4.splat(0);
+  let c = i32x4.splat(0);
+  let e = i32x4.splat(0);
+  const third = row + (d << 1);
+  for (let i: usize = 0; i < d; i += 16) {
+    const q = v128.load(query + i);
+    a = dotAddI8(v128.load(row + i), q, a);
+    b = dotAddI8(v128.load(row + d + i), q, b);
+    c = dotAddI8(v128.load(third + i), q, c);
+    e = dotAddI8(v128.load(third + d + i), q, e);
+  }
+  // Columns of the four accumulators become rows, and the rows are added.
+  const ab = i32x4.add(i32x4.shuffle(a, b, 0, 4, 1, 5), i32x4.shuffle(a, b, 2, 6, 3, 7));
+  const ce = i32x4.add(i32x4.shuffle(c, e, 0, 4, 1, 5), i32x4.shuffle(c, e, 2, 6, 3, 7));
+  return i32x4.add(i64x2.shuffle(ab, ce, 0, 2), i64x2.shuffle(ab, ce, 1, 3));
+}

@@ -4,12 +4,14 @@
 // give the same bits on every processor. src/kernels/kernels.ts documents each export.
 export { dotF32, cosineF32, squaredDistanceF32 } from "./dot";
 export { topKF32, topKI8, nearestKF32 } from "./top-k";
-export { matvecF32, matvecI8, reluF32, axpyF32, normalizeF32 } from "./dense";
+export { matvecF32, largestDotF32, matvecI8, reluF32, axpyF32, normalizeF32 } from "./dense";
 export { rbfF32 } from "./rbf";
 export { quantizeF32, quantizeQueryF32, rowSumsI8 } from "./quantize";
-export { sumPoolI8, projectSparseI8, projectSparseF32 } from "./pool";
+export { sumPoolI8, projectSparseF32 } from "./pool";
+export { featurize } from "./featurize";
+export { averageNearest } from "./nearest";
 export { indexPieces, wordPieces } from "./pieces";
-export { foldAscii, countWords, countTools, takeCounts, shapeAscii } from "./text";
+export { readText } from "./text";
 
 /** First byte that nothing static uses. */
 export function heapBase(): usize {

@@ -22,6 +22,7 @@ import {
   type Fitted,
   type Scorer,
   type ScorerShape,
+  type Scores,
 } from "./strategy.ts";
 
 /** Weight of the global mean, in training rows. */
@@ -123,115 +124,92 @@ function loadKnn(
   const wanted = Math.max(1, Number(json["n_neighbors"]) || 1);
   const byDistance = json["weights"] !== "uniform";
 
-  const kernels = createKernels(rows.length + n * 24 + n * m * 8 + m * 8 + d * 5 + 1024);
+  const complete = weights.every((value, i) => value === mass[Math.floor(i / m)]);
+  const kernels = createKernels(
+    rows.length + n * 24 + n * m * 8 + m * 8 + d * 5 + binBytes + nearestKept * 8 + 1024,
+  );
+  const floats = (values: Float32Array) => {
+    const at = kernels.alloc(values.byteLength);
+    kernels.f32(at, values.length).set(values);
+    return at;
+  };
   const rowsAt = kernels.alloc(rows.length);
   kernels.i8(rowsAt, rows.length).set(rows);
-  const scalesAt = kernels.alloc(n * 4);
-  kernels.f32(scalesAt, n).set(scales);
   const rowSumsAt = kernels.alloc(n * 4);
   kernels.rowSumsI8(rowsAt, n, d, rowSumsAt);
-  const sumsAt = kernels.alloc(n * m * 4);
-  kernels.f32(sumsAt, n * m).set(sums);
-  const weightsAt = kernels.alloc(n * m * 4);
-  kernels.f32(weightsAt, n * m).set(weights);
   const xAt = kernels.alloc(d * 4);
   const query = kernels.f32(xAt, d);
-  const queryAt = kernels.alloc(d);
-  const similarityAt = kernels.alloc(n * 4);
-  const similarity = kernels.f32(similarityAt, n);
-  const foundAt = kernels.alloc(n * 4);
-  const found = kernels.i32(foundAt, n);
-  const factorAt = kernels.alloc(n * 4);
-  const factor = kernels.f32(factorAt, n);
   const qualityAt = kernels.alloc(m * 4);
   const gathered = kernels.f32(qualityAt, m);
   const usedAt = kernels.alloc(m * 4);
   const used = kernels.f32(usedAt, m);
-  const massOfBin = new Float64Array(bins);
+  const nearestAt = kernels.alloc(nearestKept * 8);
+  const layout = kernels.alloc(96);
+  kernels
+    .i32(layout, 19)
+    .set([
+      rowsAt,
+      floats(scales),
+      rowSumsAt,
+      floats(sums),
+      complete ? 0 : floats(weights),
+      floats(mass),
+      xAt,
+      kernels.alloc(d),
+      kernels.alloc(n * 4 + 12),
+      kernels.alloc(n * 4 + 12),
+      kernels.alloc(n * 4 + 12),
+      qualityAt,
+      usedAt,
+      kernels.alloc(binBytes),
+      nearestAt,
+      n,
+      d,
+      m,
+      byDistance ? 1 : 0,
+    ]);
+  kernels.f64(layout + 80, 1)[0] = wanted;
+  const usedMass = kernels.f64(layout + 88, 1);
+  const prior = mean.map((value) => priorRows * value);
+  const nearestRows = kernels.i32(nearestAt, nearestKept * 2);
+  const nearestShares = kernels.f32(nearestAt, nearestKept * 2);
   const quality = new Float32Array(m);
   const uncertainty = new Float32Array(m);
 
-  /**
-   * The nearest prototypes that together stand for the wanted rows, to `found` and `factor`; those
-   * in the last bin of similarity share what is left. O(n), where a sorted top-k is O(n·k).
-   */
-  function select(): number {
-    massOfBin.fill(0);
-    for (let row = 0; row < n; row++) {
-      const bin = toBin(similarity[row] as number);
-      massOfBin[bin] = (massOfBin[bin] as number) + (mass[row] as number);
-    }
-    let last = bins - 1;
-    let above = 0;
-    while (last > 0 && above + (massOfBin[last] as number) < wanted) {
-      above += massOfBin[last--] as number;
-    }
-    const inLast = massOfBin[last] as number;
-    const share = inLast > 0 ? Math.min(1, (wanted - above) / inLast) : 0;
-    let count = 0;
-    for (let row = 0; row < n; row++) {
-      const near = similarity[row] as number;
-      const bin = toBin(near);
-      if (bin < last) continue;
-      found[count] = row;
-      factor[count++] = (bin === last ? share : 1) * (byDistance ? Math.max(0.01, near) : 1);
-    }
-    return count;
-  }
-
-  /** Every model was observed on every row: one sum of weights serves them all. */
-  const complete = weights.every((value, i) => value === mass[Math.floor(i / m)]);
-  function massOf(count: number): number {
-    let sum = 0;
+  /** The most similar rows, for the receipt. */
+  function nearest(count: number): Neighbour[] {
+    const list: Neighbour[] = [];
     for (let i = 0; i < count; i++) {
-      sum += (factor[i] as number) * (mass[found[i] as number] as number);
+      const row = nearestRows[2 * i] as number;
+      list.push({ row, similarity: nearestShares[2 * i + 1] as number });
     }
-    return sum;
+    return list;
   }
 
   return {
     sync: true,
     score(x) {
       query.set(x);
-      const scale = kernels.quantizeQueryF32(xAt, queryAt, d);
-      kernels.matvecI8(rowsAt, scalesAt, rowSumsAt, queryAt, scale, 0, similarityAt, n, d);
-      const count = select();
-      for (let j = 0; j < m; j++) gathered[j] = priorRows * (mean[j] as number);
+      gathered.set(prior);
       used.fill(priorRows);
-      kernels.projectSparseF32(sumsAt, foundAt, factorAt, count, m, qualityAt);
-      if (complete) used.fill(priorRows + massOf(count));
-      else kernels.projectSparseF32(weightsAt, foundAt, factorAt, count, m, usedAt);
+      const neighbours = nearest(kernels.averageNearest(layout));
+      // Every model was observed on every row: one sum of weights serves them all.
+      if (complete) used.fill(priorRows + (usedMass[0] as number));
       for (let j = 0; j < m; j++) {
         const rowsUsed = used[j] as number;
         const q = clampShare((gathered[j] as number) / rowsUsed);
         quality[j] = q;
         uncertainty[j] = Math.sqrt((q * (1 - q) + 0.01) / rowsUsed);
       }
-      return { quality, uncertainty, neighbours: nearest(similarity, found, count) };
+      return { quality, uncertainty, neighbours };
     },
     close: () => undefined,
   };
 }
 
-const bins = 512;
+type Neighbour = NonNullable<Scores["neighbours"]>[number];
 
-/** The bin of a cosine; what rounding puts outside [−1, 1] belongs to the outermost bins. */
-function toBin(similarity: number): number {
-  const bin = ((similarity + 1) * (bins / 2)) | 0;
-  return Math.max(0, Math.min(bins - 1, bin));
-}
-
-/** The five most similar of the found rows, for the receipt. */
-function nearest(similarity: Float32Array, found: Int32Array, count: number) {
-  const best: { row: number; similarity: number }[] = [];
-  for (let i = 0; i < count; i++) {
-    const row = found[i] as number;
-    const near = similarity[row] as number;
-    if (best.length === 5 && near <= (best[4]?.similarity ?? 0)) continue;
-    let at = best.length;
-    while (at > 0 && (best[at - 1]?.similarity ?? 0) < near) at--;
-    best.splice(at, 0, { row, similarity: near });
-    if (best.length > 5) best.pop();
-  }
-  return best;
-}
+/** Of similarity: 512 sums of mass. */
+const binBytes = 512 * 8;
+/** Rows that a receipt names. */
+const nearestKept = 5;

@@ -1,0 +1,196 @@
+/** The featurizer at work: what featurizer.ts fitted, laid out for one call of the kernels. */
+import { GatewayError } from "../domain/errors.ts";
+import { PackedFeatures, type RawFeatures } from "../domain/features.ts";
+import { lexicalBuckets, lexicalFields } from "../embedding/lexical.ts";
+import { shapeNames } from "../embedding/shape.ts";
+import type { Kernels } from "../kernels/kernels.ts";
+import { logCounts, shapeLimit, shapeWeight } from "./featurizer.ts";
+import { type Tensors, takeF32, takeI8, takeI32 } from "./safetensors.ts";
+
+const shapeSize = shapeNames.length;
+
+/** Owns its kernels instance. */
+export interface Featurizer {
+  /** Length of x: the projection and the shape part. */
+  readonly dimensions: number;
+  /**
+   * Writes x to `out`; returns the share of the query's lexical length that the projection kept.
+   * The features must be of the artifact's embedder. Cost: 20 ns per bucket and dimension.
+   */
+  apply(raw: RawFeatures, out: Float32Array): number;
+}
+
+interface Learnt {
+  /** Known buckets, and their idf. */
+  readonly buckets: Int32Array;
+  readonly idf: Float32Array;
+  readonly embeddingMean: Float32Array;
+  readonly embeddingWeight: number;
+  /** A row per bucket, then per dimension of the embedding; `size` int8 each, and their scales. */
+  readonly matrix: Int8Array;
+  readonly scales: Float32Array;
+  readonly size: number;
+  readonly shapeMean: Float32Array;
+  readonly shapeScale: Float32Array;
+}
+
+/** @throws GatewayError artifact_refused when the tensors do not fit each other. */
+export function loadFeaturizer(
+  tensors: Tensors,
+  embeddingSize: number,
+  createKernels: (bytes: number) => Kernels,
+): Featurizer {
+  const learnt = takeLearnt(tensors, embeddingSize);
+  const { size } = learnt;
+  const rowBytes = rowHead + size;
+  const columns = learnt.buckets.length + embeddingSize;
+  // Features out of a log may be anything; of buckets there are never more than this.
+  const inputBytes = (embeddingSize + shapeSize) * 4 + lexicalBuckets * 3;
+  const most = lexicalBuckets + embeddingSize;
+  const kernels = createKernels(
+    columns * rowBytes + wordBytes + inputBytes + most * 8 + (size + shapeSize * 3 + 256) * 4 + 512,
+  );
+  const floats = (values: ArrayLike<number>) => {
+    const at = kernels.alloc(values.length * 4);
+    kernels.f32(at, values.length).set(values);
+    return at;
+  };
+  const places = rankBuckets(learnt.buckets);
+  const inputAt = kernels.alloc(inputBytes);
+  const outAt = kernels.alloc((size + shapeSize) * 4);
+  const layout = kernels.alloc(80);
+  kernels
+    .i32(layout, 13)
+    .set([
+      inputAt,
+      storeWords(kernels, places),
+      storeRows(kernels, learnt, places),
+      places.length,
+      embeddingSize,
+      size,
+      shapeSize,
+      floats(logCounts),
+      floats(learnt.shapeMean),
+      floats(learnt.shapeScale),
+      kernels.alloc(most * 4),
+      kernels.alloc(most * 4),
+      outAt,
+    ]);
+  kernels.f32(layout + 52, 3).set([learnt.embeddingWeight, shapeWeight, shapeLimit]);
+  kernels.i32(layout + 64, 2).set([lexicalFields.grams.start, lexicalFields.tools.start]);
+  const store = createStore(kernels, inputAt, inputBytes, embeddingSize);
+  const x = kernels.f32(outAt, size + shapeSize);
+  return {
+    dimensions: size + shapeSize,
+    apply(raw, out) {
+      const kept = kernels.featurize(layout, store(raw));
+      out.set(x);
+      return kept;
+    },
+  };
+}
+
+function takeLearnt(tensors: Tensors, embeddingSize: number): Learnt {
+  const buckets = takeI32(tensors, "features.buckets", [-1]);
+  const columns = buckets.length + embeddingSize;
+  const matrix = takeI8(tensors, "features.matrix", [columns, -1]);
+  const size = columns > 0 ? matrix.length / columns : 16;
+  if (size % 16 !== 0) {
+    throw new GatewayError("artifact_refused", "features.matrix: its width is no multiple of 16");
+  }
+  const [embeddingWeight = 0] = takeF32(tensors, "features.embedding_weight", [1]);
+  return {
+    buckets,
+    idf: takeF32(tensors, "features.idf", [buckets.length]),
+    embeddingMean: takeF32(tensors, "features.embedding_mean", [embeddingSize]),
+    embeddingWeight,
+    matrix,
+    scales: takeF32(tensors, "features.scales", [columns]),
+    size,
+    shapeMean: takeF32(tensors, "features.shape_mean", [shapeSize]),
+    shapeScale: takeF32(tensors, "features.shape_scale", [shapeSize]),
+  };
+}
+
+/** Scale, idf or mean, and eight bytes that keep the data at a multiple of sixteen. */
+const rowHead = 16;
+/** Which of 64 buckets have a row, and how many rows are before theirs: 16 bytes. */
+const wordBytes = (lexicalBuckets / 64) * 16;
+
+interface Place {
+  readonly bucket: number;
+  /** Row of the artifact's matrix. */
+  readonly row: number;
+}
+
+/** The known buckets, ascending; of one that stands there twice, the last. */
+function rankBuckets(buckets: Int32Array): Place[] {
+  const rowOf = new Map<number, number>();
+  buckets.forEach((bucket, row) => {
+    rowOf.set(bucket & (lexicalBuckets - 1), row);
+  });
+  return [...rowOf].map(([bucket, row]) => ({ bucket, row })).sort((a, b) => a.bucket - b.bucket);
+}
+
+function storeWords(kernels: Kernels, places: readonly Place[]): number {
+  const at = kernels.alloc(wordBytes);
+  const bits = kernels.u8(at, wordBytes);
+  const ranks = kernels.i32(at, wordBytes / 4);
+  for (const { bucket } of places) {
+    const byte = (bucket >> 6) * 16 + ((bucket >> 3) & 7);
+    bits[byte] = (bits[byte] as number) | (1 << (bucket & 7));
+  }
+  let next = 0;
+  for (let word = 0; word < lexicalBuckets / 64; word++) {
+    ranks[word * 4 + 2] = next;
+    while ((places[next]?.bucket ?? lexicalBuckets) < (word + 1) * 64) next++;
+  }
+  return at;
+}
+
+/** Everything of a row side by side: one or two lines of the cache, where tables apart take four. */
+function storeRows(kernels: Kernels, learnt: Learnt, places: readonly Place[]): number {
+  const { buckets, idf, embeddingMean, matrix, scales, size } = learnt;
+  const stride = rowHead + size;
+  const count = places.length + embeddingMean.length;
+  const at = kernels.alloc(count * stride);
+  const heads = kernels.f32(at, (count * stride) / 4);
+  const data = kernels.i8(at, count * stride);
+  const put = (to: number, row: number, offset: number) => {
+    heads[(to * stride) / 4] = scales[row] as number;
+    heads[(to * stride) / 4 + 1] = offset;
+    data.set(matrix.subarray(row * size, (row + 1) * size), to * stride + rowHead);
+  };
+  places.forEach(({ row }, to) => {
+    put(to, row, idf[row] as number);
+  });
+  embeddingMean.forEach((mean, i) => {
+    put(places.length + i, buckets.length + i, mean);
+  });
+  return at;
+}
+
+/** Puts features where the kernels read them; gives the number of buckets. */
+function createStore(
+  kernels: Kernels,
+  inputAt: number,
+  inputBytes: number,
+  embeddingSize: number,
+): (raw: RawFeatures) => number {
+  const bytes = kernels.u8(inputAt, inputBytes);
+  const floats = kernels.f32(inputAt, embeddingSize + shapeSize);
+  const bucketsAt = (embeddingSize + shapeSize) * 4;
+  const buckets = new Uint16Array(kernels.memory, inputAt + bucketsAt, lexicalBuckets);
+  return (raw) => {
+    if (raw instanceof PackedFeatures) {
+      bytes.set(raw.packed);
+      return raw.buckets;
+    }
+    const count = raw.lexicalBuckets.length;
+    floats.set(raw.embedding);
+    floats.set(raw.shape, embeddingSize);
+    buckets.set(raw.lexicalBuckets);
+    bytes.set(raw.lexicalCounts, bucketsAt + 2 * count);
+    return count;
+  };
+}
