@@ -1,7 +1,7 @@
 /** Events into bytes (event-layout.ts), on the serving thread. */
 import type { AttemptRecord, CandidateScore, Decision, Receipt } from "../domain/decision.ts";
 import type { CallEvent, CallTrace } from "../domain/event.ts";
-import type { RawFeatures } from "../domain/features.ts";
+import { PackedFeatures, type RawFeatures } from "../domain/features.ts";
 import type { Usage } from "../domain/usage.ts";
 import {
   attemptBytes,
@@ -47,7 +47,9 @@ export function roomFor({ receipt, features, unread, ...event }: CallEvent): num
 
 const lengthOf = (text: string | undefined) => text?.length ?? 0;
 
-function sizeOf({ embedding, shape, lexicalBuckets, lexicalCounts }: RawFeatures): number {
+function sizeOf(features: RawFeatures): number {
+  if (features instanceof PackedFeatures) return features.packed.length;
+  const { embedding, shape, lexicalBuckets, lexicalCounts } = features;
   return (
     embedding.byteLength + shape.byteLength + lexicalBuckets.byteLength + lexicalCounts.byteLength
   );
@@ -232,6 +234,15 @@ function writeNeighbours(
 }
 
 function writeFeatures(page: Page, w: number, start: number, features: RawFeatures): number {
+  if (features instanceof PackedFeatures) {
+    const { packed, dimensions, shapeSize, buckets } = features;
+    page.u32[w + word.embedding] = dimensions;
+    page.u32[w + word.shape] = shapeSize;
+    page.u32[w + word.buckets] = buckets;
+    page.u32[w + word.counts] = buckets;
+    page.bytes.set(packed, start); // the order of a record is theirs
+    return start + packed.length;
+  }
   const { embedding, shape, lexicalBuckets, lexicalCounts } = features;
   const { u32 } = page;
   u32[w + word.embedding] = embedding.length;
