@@ -480,3 +480,41 @@ describe("names", () => {
     expect(it.hosts()).toBe("ab");
   });
 });
+
+describe("parameters", () => {
+  const anthropic = (params: string) =>
+    `model_list: [{model_name: m, litellm_params: {model: anthropic/claude-3-5-haiku, api_base: "http://a.test", api_key: k, ${params}}}]\n`;
+
+  test("a row's additional_drop_params, and a request's", async () => {
+    const it = await world(
+      rows('m | a | additional_drop_params: [seed, "tools[*].function.strict"]'),
+    );
+    const tools = [{ type: "function", function: { name: "f", strict: true } }];
+    await it.call(
+      hello("m", { seed: 1, user: "u", top_p: 1, tools, additional_drop_params: ["user"] }),
+    );
+    expect(it.seen[0]?.body).toEqual({
+      ...hello("a", { top_p: 1 }),
+      tools: [{ type: "function", function: { name: "f" } }],
+    });
+  });
+
+  const cases: readonly [string, string, JsonObject, JsonObject | string][] = [
+    ["refused", "timeout: 9", { seed: 1 }, "seed"],
+    ["drop_params", "drop_params: true", { seed: 1 }, {}],
+    ["of the request", "timeout: 9", { seed: 1, drop_params: true }, {}],
+    ["additional_drop_params", "additional_drop_params: [seed]", { seed: 1 }, {}],
+    ["allowed_openai_params", "allowed_openai_params: [seed]", { seed: 1 }, { seed: 1 }],
+    ["of the request", "timeout: 9", { seed: 1, allowed_openai_params: ["seed"] }, { seed: 1 }],
+    ["another is allowed", "allowed_openai_params: [n]", { seed: 1 }, "seed"],
+  ];
+  test.each(cases)("what Anthropic does not know: %s", async (_name, params, body, sent) => {
+    const it = await world(anthropic(params));
+    const { failure } = await it.call(hello("m", body));
+    if (typeof sent === "string") expect(failure?.param).toBe(sent);
+    else {
+      expect(it.seen[0]?.body["seed"]).toEqual(sent["seed"]);
+      expect(it.seen[0]?.body).not.toHaveProperty("allowed_openai_params");
+    }
+  });
+});

@@ -55,6 +55,7 @@ export function assembleConfig(parts: Parts): Config {
     },
     litellm: {
       dropParams: sections.litellm.drop_params,
+      modifyParams: sections.litellm.modify_params,
       ...(requestTimeout === undefined ? {} : { requestTimeoutMs: requestTimeout * 1000 }),
       returnResponseHeaders: sections.litellm.return_response_headers,
       includeCostInStreamingUsage: sections.litellm.include_cost_in_streaming_usage,

@@ -161,6 +161,7 @@ export interface GeneralSettings {
 
 export interface LitellmSettings {
   readonly dropParams: boolean;
+  readonly modifyParams: boolean;
   /** `request_timeout`, ms. */
   readonly requestTimeoutMs?: number;
   readonly includeCostInStreamingUsage: boolean;

@@ -2,7 +2,7 @@
 import type { Dial } from "./decision.ts";
 import type { GatewayError } from "./errors.ts";
 import type { JsonObject } from "./json.ts";
-import type { Mock, Operation } from "./model.ts";
+import type { Mock, Operation, ParamRules } from "./model.ts";
 
 export interface Caller {
   /** "master", "anonymous" (no master key, on loopback), or a key's id. */
@@ -25,6 +25,8 @@ export interface CallOptions {
   readonly mockedFirst?: { readonly numRetries: number | undefined };
   /** `allowed_model_region`: deployments elsewhere, or who knows where, are passed over. */
   readonly region?: string;
+  /** `additional_drop_params`, `allowed_openai_params`. */
+  readonly paramRules?: ParamRules;
   /** `router_settings_override`. */
   readonly router?: RouterOverride;
 }

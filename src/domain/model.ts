@@ -86,6 +86,13 @@ export interface Mock {
   readonly byCaller?: boolean;
 }
 
+/** What of a request's parameters reaches a model: paths left out, names let through, repairs. */
+export interface ParamRules {
+  readonly drop?: readonly string[];
+  readonly allow?: readonly string[];
+  readonly modify?: boolean;
+}
+
 /** When failures take a deployment out of rotation; over the router's rules. */
 export interface CooldownRules {
   readonly allowedFails?: number;
@@ -147,6 +154,7 @@ export interface Deployment {
   readonly speaksResponses?: boolean;
   /** Parameters that the model cannot take are left out instead of refused: `drop_params`. */
   readonly dropParams?: boolean;
+  readonly paramRules?: ParamRules;
 }
 
 /** What a model of one kind serves beside that itself. */

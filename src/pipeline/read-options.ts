@@ -38,6 +38,7 @@ export function readOptions(headers: Source, body: JsonObject): CallOptions {
     ...readFallbacks(body["fallbacks"]),
     ...(body["disable_fallbacks"] === true ? { disableFallbacks: true } : {}),
     ...readRegion(body["allowed_model_region"]),
+    ...readParamRules(body),
     ...readMock(body, whole),
     ...(over ? { router: toOverride(over) } : {}),
   };
@@ -54,6 +55,8 @@ const knobs: ReadonlySet<string> = new Set([
   "disable_fallbacks",
   "router_settings_override",
   "allowed_model_region",
+  "additional_drop_params",
+  "allowed_openai_params",
   "mock_response",
   "mock_tool_calls",
   "mock_timeout",
@@ -105,6 +108,25 @@ function readRegion(value: Json | undefined): Pick<CallOptions, "region"> {
   if (typeof value === "string" && value !== "") return { region: value };
   throw invalid("allowed_model_region", "the name of a region, such as eu");
 }
+
+function readParamRules(body: JsonObject): Pick<CallOptions, "paramRules"> {
+  const drop = readNames("additional_drop_params", body);
+  const allow = readNames("allowed_openai_params", body);
+  if (!drop && !allow) return {};
+  return { paramRules: { ...(drop ? { drop } : {}), ...(allow ? { allow } : {}) } };
+}
+
+function readNames(field: string, body: JsonObject): readonly string[] | undefined {
+  const value = body[field];
+  if (value === undefined || value === null) return undefined;
+  const isName = (each: Json) => typeof each === "string";
+  if (Array.isArray(value) && value.length <= namesLimit && value.every(isName)) {
+    return value as string[];
+  }
+  throw invalid(field, `a list of at most ${namesLimit} names`);
+}
+
+const namesLimit = 100;
 
 function readOverride(value: Json | undefined): JsonObject | undefined {
   if (value === undefined || value === null) return undefined;

@@ -9,6 +9,7 @@ import {
   type Deployment,
   type Mock,
   type ModelFacts,
+  type ParamRules,
   toOperation,
 } from "../domain/model.ts";
 import { sha256Hex } from "../security/hashing.ts";
@@ -79,7 +80,7 @@ function toDeployment(
   { params, info, modelName }: ModelEntry,
   { provider, upstreamModel, apiBase, apiKey, token, signs, query }: ServedModel,
   source: DeploymentSource,
-  { router, litellm: { dropParams } }: Config,
+  { router, litellm }: Config,
 ): Deployment {
   const { name, speaksResponses } = readApi(upstreamModel, info, provider);
   const facts = source.factsOf(...catalogName(info["base_model"], provider.name, name));
@@ -117,8 +118,9 @@ function toDeployment(
     ...present("cooldownRules", cooldownRulesOf(info)),
     ...present("region", regionOf(params)),
     ...present("mock", mockOf(params)),
+    ...present("paramRules", paramRulesOf(params, litellm.modifyParams)),
     ...(Array.isArray(params["tags"]) ? { tags: params["tags"].map(String) } : {}),
-    ...((params["drop_params"] ?? dropParams) === true ? { dropParams: true } : {}),
+    ...((params["drop_params"] ?? litellm.dropParams) === true ? { dropParams: true } : {}),
     ...(Object.keys(info).length > 0 ? { info } : {}),
     ...(params["use_in_pass_through"] === true ? { usedInPassThrough: true } : {}),
     ...(info["simulated"] === true ? { simulated: true } : {}),
@@ -146,6 +148,19 @@ function cooldownRulesOf(info: JsonObject): CooldownRules | undefined {
     ...present("allowedFails", allowedFails),
     ...(isObject(policy) ? { allowedFailsPolicy: policy as Record<string, number> } : {}),
   };
+}
+
+function paramRulesOf(params: JsonObject, modifyParams: boolean): ParamRules | undefined {
+  const names = (key: string) => {
+    const list = params[key];
+    return Array.isArray(list) && list.length > 0 ? list.map(String) : undefined;
+  };
+  const rules = {
+    ...present("drop", names("additional_drop_params")),
+    ...present("allow", names("allowed_openai_params")),
+    ...((params["modify_params"] ?? modifyParams) === true ? { modify: true } : {}),
+  };
+  return Object.keys(rules).length > 0 ? rules : undefined;
 }
 
 const regionKeys = ["region_name", "aws_region_name", "vertex_location", "watsonx_region_name"];

@@ -22,6 +22,7 @@ function call(text: string, more: Partial<Call> = {}): Call {
     signal: new AbortController().signal,
     startedAtMs: 0,
     startedUs: 0,
+    options: {},
     ...more,
   } as Call;
 }

@@ -9,8 +9,9 @@ import type { Call } from "../domain/call.ts";
 import type { ChatRequest } from "../domain/chat.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
-import type { Deployment } from "../domain/model.ts";
+import type { Deployment, ParamRules } from "../domain/model.ts";
 import { type JsonEdit, replaceJsonField, spliceJson } from "../std/json.ts";
+import { encodeAllowing, modified, paramRulesOf, withoutDropped } from "./param-rules.ts";
 import { type AdaptOptions, adaptBody, completesText, isChat, type Provider } from "./provider.ts";
 
 /** What a caller may say to the gateway in the body, LiteLLM's words; a provider would refuse them. */
@@ -77,12 +78,14 @@ export interface Encoded {
 
 /** Costs one shallow copy of the body where the text passes, two serialisations where they do not. */
 export function encodeBody(
-  call: Call,
+  asked: Call,
   deployment: Deployment,
   provider: Provider,
   { caller: callerDialect, provider: dialect }: Sides,
 ): Encoded {
   const model = deployment.upstreamModel;
+  const rules = paramRulesOf(asked, deployment);
+  const call = rules ? withoutDropped(asked, rules) : asked;
   const options = { dropParams: dropsParams(call, deployment), facts: deployment.facts };
   const passes =
     !isChat(call.operation) ||
@@ -91,28 +94,39 @@ export function encodeBody(
   const defaults = hasFields(deployment.body);
   if (passes && !defaults) {
     const named = { ...call.body, model };
-    const asked = needsUsage(call, dialect, named) ? withUsage(named) : named;
-    const isPlain = dialect.name !== "openai-responses" || withoutPacked(asked) === asked;
-    if (isPlain && adaptFor(call, provider, asked, options) === asked) {
+    const whole = needsUsage(call, dialect, named) ? withUsage(named) : named;
+    const isPlain = dialect.name !== "openai-responses" || withoutPacked(whole) === whole;
+    if (isPlain && adaptFor(call, provider, whole, options) === whole) {
       return { body: spliceCall(call, deployment, { provider, dialect }), passes };
     }
   }
   const own = withoutGatewayFields(call);
   let body = passes
     ? withoutPacked({ ...own, model })
-    : dialect.encodeRequest(
+    : encodeRequest(
         // The operator's defaults are in our words, or in the provider's, which travel on.
         {
           ...(deployment.body as Partial<ChatRequest>),
           ...fit(callerDialect.decodeRequest(own), call, deployment),
         },
-        model,
-        options,
+        (request) => dialect.encodeRequest(request, model, options),
+        deployment,
+        rules,
       );
   if (needsUsage(call, dialect, body)) body = withUsage(body);
   if (defaults && passes) body = { ...deployment.body, ...body };
   const adapted = adaptFor(call, provider, body, options);
   return { body: JSON.stringify(withoutFields(adapted, outsideBody(call, provider))), passes };
+}
+
+function encodeRequest(
+  request: ChatRequest,
+  encode: (request: ChatRequest) => JsonObject,
+  { facts }: Deployment,
+  rules: ParamRules | undefined,
+): JsonObject {
+  if (!rules) return encode(request);
+  return encodeAllowing(rules.modify ? modified(request, facts) : request, encode, rules);
 }
 
 /** A conversation whose caller lets its beginning go, cut to the model's window where that is known. */

@@ -105,7 +105,7 @@ export const litellmGeneralKeys = words(`
 `);
 
 export const litellmModuleKeys = words(`
-  modify_params set_verbose json_logs ssl_verify ssl_certificate ssl_security_level ssl_ecdh_curve
+  set_verbose json_logs ssl_verify ssl_certificate ssl_security_level ssl_ecdh_curve
   force_ipv4 http2 callbacks success_callback failure_callback service_callbacks service_callback
   audit_log_callbacks input_callback turn_off_message_logging redact_user_api_key_info
   redact_messages_in_exceptions langfuse_default_tags s3_callback_params gcs_callback_params

@@ -9,6 +9,11 @@ export const LitellmSettings = Type.Object(
       description:
         "Leave out parameters that a provider does not know instead of refusing the call.",
     }),
+    modify_params: Type.Boolean({
+      default: false,
+      description:
+        "Put right what a provider would refuse: a conversation that an assistant begins, tool calls without tools, more tokens of output than the model has.",
+    }),
     request_timeout: Type.Optional(
       Type.Number({
         exclusiveMinimum: 0,

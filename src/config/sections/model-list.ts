@@ -209,6 +209,9 @@ export const LitellmParams = Type.Object(
         description: "Leave out parameters that the provider does not know instead of refusing.",
       }),
     ),
+    modify_params: Type.Optional(
+      Type.Boolean({ description: "As in litellm_settings, for this deployment." }),
+    ),
     headers: texts("Headers sent with every request."),
     extra_headers: texts("Headers sent with every request."),
     extra_body: Type.Optional(
