@@ -102,7 +102,7 @@ describe("a deployment at its limit", () => {
     await it.clock.advance(5_000);
     expect(it.asked()).toEqual(["first", "next"]);
     expect(it.services.activity.count).toBe(0);
-    expect(it.clock.pending).toBe(0);
+    expect(it.clock.pending).toBeLessThanOrEqual(1); // the one that all attempts share
   });
 
   test("draining ends those who wait", async () => {

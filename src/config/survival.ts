@@ -35,6 +35,13 @@ export interface SurvivalSettings {
     /** Hedges per call, over all calls. */
     readonly budgetShare: number;
   };
+  readonly continuation: {
+    readonly enabled: boolean;
+    /** How often one stream may go on. */
+    readonly maxTimes: number;
+    /** A longer beginning is not sent along. */
+    readonly maxTextChars: number;
+  };
   readonly idempotency: IdempotencyLimits & {
     readonly enabled: boolean;
     readonly maxReplyBytes: number;
@@ -50,7 +57,7 @@ interface Sections {
 }
 
 export function survivalSettings(sections: Sections, env: Environment): SurvivalSettings {
-  const { idempotency, hedging } = sections.routeiq;
+  const { continuation, idempotency, hedging } = sections.routeiq;
   return {
     concurrency: concurrencyOf(sections, env),
     hedging: {
@@ -59,6 +66,11 @@ export function survivalSettings(sections: Sections, env: Environment): Survival
       quantile: hedging.quantile,
       minDelayMs: hedging.min_delay_ms,
       budgetShare: hedging.budget_share,
+    },
+    continuation: {
+      enabled: continuation.enabled,
+      maxTimes: continuation.max_times,
+      maxTextChars: continuation.max_text_chars,
     },
     idempotency: {
       enabled: idempotency.enabled,

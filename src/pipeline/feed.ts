@@ -168,19 +168,35 @@ export interface Asked {
   readonly caller: Dialect;
   readonly request: ChatRequest;
   readonly answer: Answer;
-  /** For dialects whose streams do not tell it themselves. */
-  readonly context: ReplyContext;
 }
 
 /** The dialects differ: decode, read the facts off our own events, encode. */
 export function createTranslatingFeed(
   upstream: StreamReply,
-  { caller, request, answer, context }: Asked,
+  asked: Asked,
+  /** For dialects whose streams do not tell it themselves. */
+  context: ReplyContext,
   options: FeedOptions,
 ): Feed {
-  const facts = newFacts();
   const events = upstream.dialect.decodeStream(readFrames(upstream), context);
-  const chunks = watchChunks(events, facts, options);
+  return createChunkFeed(() => events, asked, { ...options, close: upstream.close });
+}
+
+export interface ChunkFeedOptions extends FeedOptions {
+  /** A last change of a chunk, after the facts were read off it. */
+  readonly shape?: (chunk: ChatChunk) => ChatChunk;
+  readonly close: () => void;
+}
+
+/** Our own events, wherever they come from, in the caller's dialect. */
+export function createChunkFeed(
+  source: (facts: FeedFacts) => AsyncIterable<ChatChunk>,
+  { caller, request, answer }: Asked,
+  { shape, close, ...options }: ChunkFeedOptions,
+): Feed {
+  const facts = newFacts();
+  const watched = watchChunks(source(facts), facts, options);
+  const chunks = shape ? shapeChunks(watched, shape) : watched;
   const texts = caller.encodeStream(chunks, request, answer)[Symbol.asyncIterator]();
   return {
     facts,
@@ -193,8 +209,15 @@ export function createTranslatingFeed(
         throw thrown;
       }
     },
-    close: upstream.close,
+    close,
   };
+}
+
+async function* shapeChunks(
+  chunks: AsyncIterable<ChatChunk>,
+  shape: (chunk: ChatChunk) => ChatChunk,
+): AsyncGenerator<ChatChunk> {
+  for await (const chunk of chunks) yield shape(chunk);
 }
 
 async function* watchChunks(
@@ -227,7 +250,8 @@ function hasAnswer(delta: JsonObject): boolean {
   );
 }
 
-async function* readFrames(upstream: StreamReply): AsyncGenerator<SseFrame> {
+/** A stream's bytes as frames. @throws GatewayError upstream_invalid */
+export async function* readFrames(upstream: StreamReply): AsyncGenerator<SseFrame> {
   const { framing } = upstream.dialect;
   const parser = framing ? await framing.createParser() : createSseParser();
   for (;;) {

@@ -83,6 +83,13 @@ export function giveUp(run: Run, thrown: unknown): GatewayError {
   return error;
 }
 
+/** The end of an attempt whose stream broke off in its middle. */
+export function breakOff(run: Run, error: GatewayError): void {
+  run.timers.stop();
+  run.ticket.failed(error, run.services.config.router, siblingsOf(run.ranking, run.deployment));
+  writeDown(run, "failed", error);
+}
+
 /** An attempt whose place another one took. It has been asked, so its input is paid for. */
 export function letGo(run: Run, reason: GatewayError): void {
   const { timers, ticket, deployment, record, ranking, cancel } = run;
@@ -101,8 +108,10 @@ function beforeCommit(error: GatewayError): GatewayError {
   return new GatewayError("upstream_invalid", error.message, { cause: error });
 }
 
-export function succeed({ record, ticket, startedAtMs, services, call }: Run): void {
-  const { usage, firstTokenMs } = record;
+export function succeed({ record, ticket, startedAtMs, services, call, because }: Run): void {
+  const { usage } = record;
+  // Of a stream that went on, the first token was another's.
+  const firstTokenMs = because === "continuation" ? undefined : record.firstTokenMs;
   ticket.succeeded({
     seconds: (services.clock.now() - startedAtMs) / 1000,
     outputTokens: usage?.outputTokens ?? 0,

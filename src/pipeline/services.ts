@@ -18,6 +18,7 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Activity } from "./activity.ts";
 import type { Admission } from "./admission.ts";
 import type { Authenticator } from "./authenticate.ts";
+import type { ContinuationSettings } from "./continuation.ts";
 import type { Hedging } from "./hedging.ts";
 import type { CallMetrics } from "./metrics.ts";
 import type { ReceiptRing } from "./receipts.ts";
@@ -53,6 +54,8 @@ export interface Services {
   readonly idempotency?: IdempotencyStore;
   /** Where calls may have to wait for their turn. */
   readonly admission?: Admission;
+  /** Where streams that break off may go on from another deployment. */
+  readonly continuation?: ContinuationSettings;
   /** Where slow first attempts get a second one beside them. */
   readonly hedging?: Hedging;
   readonly activity: Activity;

@@ -15,7 +15,9 @@ import type { Services } from "./services.ts";
 
 export interface Survival {
   /** The services that calls find under this configuration. */
-  servicesOf(config: Config): Pick<Services, "admission" | "hedging" | "idempotency">;
+  servicesOf(
+    config: Config,
+  ): Pick<Services, "admission" | "continuation" | "hedging" | "idempotency">;
   /** Takes its limits into force. */
   follow(config: Config, deployments: readonly Deployment[]): void;
   /** Hears of every call that ends. */
@@ -57,10 +59,11 @@ export function createSurvival({ routeiq }: Config, { pool, clock, telemetry }: 
 
   return {
     onLeave: admission.left,
-    servicesOf: ({ routeiq: { concurrency, hedging: hedges, idempotency: keys } }) => ({
+    servicesOf: ({ routeiq: { concurrency, continuation, hedging: hedges, ...more } }) => ({
+      ...(continuation.enabled ? { continuation } : {}),
       ...(needsAdmission(concurrency) ? { admission } : {}),
       ...(hedges.enabled ? { hedging } : {}),
-      ...(keys.enabled ? { idempotency } : {}),
+      ...(more.idempotency.enabled ? { idempotency } : {}),
     }),
     follow(config, deployments) {
       const { concurrency, hedging: hedges, idempotency: keys } = config.routeiq;

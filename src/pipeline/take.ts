@@ -3,6 +3,7 @@ import type { Dialect } from "../dialects/dialect.ts";
 import type { ChatRequest } from "../domain/chat.ts";
 import { costMicroUsd } from "../domain/usage.ts";
 import type { RawReply, StreamReply, UpstreamReply } from "../providers/client.ts";
+import { createContinuedFeed, mayContinue } from "./continuation.ts";
 import {
   createOpaqueFeed,
   createPassingFeed,
@@ -13,8 +14,8 @@ import {
 import type { Race } from "./hedging.ts";
 import { finish } from "./observe.ts";
 import { contextOf, encodeWhole, type Reply, toAnswer } from "./reply.ts";
-import { callerGone, endsCall, estimate, type Run, siblingsOf, succeed, writeDown } from "./run.ts";
-import { createReplyStream, readToCommit } from "./stream.ts";
+import { breakOff, callerGone, endsCall, estimate, type Run, succeed, writeDown } from "./run.ts";
+import { createReplyStream, readToCommit, type StreamEnd } from "./stream.ts";
 
 export function takeWhole(upstream: UpstreamReply & { kind: "whole" }, run: Run): Reply {
   const { call, record, services, timers } = run;
@@ -42,8 +43,12 @@ export async function takeStream(
   run: Run,
   race: Race | undefined,
 ): Promise<Reply> {
-  const { record, services, timers, cancel } = run;
-  const feed = toFeed(upstream, run);
+  const { record, services } = run;
+  /** The one that answers: another where a stream broke off and went on. */
+  let current = run;
+  const feed = toFeed(upstream, run, (next) => {
+    current = next;
+  });
   let held: Uint8Array[];
   try {
     held = await readToCommit(feed);
@@ -52,19 +57,12 @@ export async function takeStream(
     feed.close();
     throw thrown;
   }
-  const abort = (reason: "gone" | "stalled") => cancel.cancel(callerGone(reason));
+  const abort = (reason: "gone" | "stalled") => current.cancel.cancel(callerGone(reason));
   const teller = upstream.opaque ? breaksOff : run.callerDialect;
   const stream = createReplyStream(held, feed, teller, abort, (end) => {
-    timers.stop();
-    record.usage = feed.facts.usage ?? estimate(run, feed.facts.tokens);
+    record.usage = feed.facts.usage ?? estimate(current, feed.facts.tokens);
     record.finishReason = feed.facts.finishReason;
-    if (end.outcome === "success") succeed(run);
-    else if (end.error && !endsCall(end.error))
-      run.ticket.failed(end.error, services.config.router, siblingsOf(run.ranking, run.deployment));
-    else run.ticket.released();
-    const attempted =
-      end.outcome === "success" ? "ok" : end.error && !endsCall(end.error) ? "failed" : "cancelled";
-    writeDown(run, attempted, end.error);
+    if (!current.over) settle(current, end);
     const gone = end.error?.code === "caller_gone";
     finish(record, gone ? { outcome: "cancelled" } : end, services);
   });
@@ -74,6 +72,19 @@ export async function takeStream(
   return { record, body: stream, contentType: opaque.contentType };
 }
 
+/** The end of an attempt whose answer was a stream. */
+function settle(run: Run, { outcome, error }: StreamEnd): void {
+  run.timers.stop();
+  if (outcome === "success") {
+    succeed(run);
+    writeDown(run, "ok");
+  } else if (error && !endsCall(error)) breakOff(run, error);
+  else {
+    run.ticket.released();
+    writeDown(run, "cancelled", error);
+  }
+}
+
 /** Bytes have no place for an error's words. */
 const breaksOff: Pick<Dialect, "encodeStreamError"> = {
   encodeStreamError(error) {
@@ -81,14 +92,26 @@ const breaksOff: Pick<Dialect, "encodeStreamError"> = {
   },
 };
 
-function toFeed(upstream: StreamReply, run: Run): Feed {
-  const { call, callerDialect: caller, record, services, timers, deployment } = run;
+function toFeed(upstream: StreamReply, run: Run, onSwitch: (next: Run) => void): Feed {
+  const { call, callerDialect: caller, services, deployment } = run;
   if (upstream.opaque) return createOpaqueFeed(upstream, upstream.opaque.usage);
+  const { continuation: settings } = services;
+  if (settings && mayContinue(call)) {
+    return createContinuedFeed(upstream, run, { options: optionsOf(run), settings, onSwitch });
+  }
+  const options = optionsOf(run);
+  if (upstream.passes) return createPassingFeed(upstream, options);
+  const asked = { caller, request: caller.decodeRequest(call.body), answer: toAnswer(call) };
+  return createTranslatingFeed(upstream, asked, contextOf(call, deployment), options);
+}
+
+function optionsOf(run: Run): FeedOptions {
+  const { call, record, services, timers, deployment } = run;
   // In every other dialect the end of a stream tells usage unasked.
   const asksForUsage = call.dialect === "openai-chat" || call.dialect === "openai-completions";
   const asked = (call.body as ChatRequest).stream_options?.include_usage === true;
   const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
-  const options: FeedOptions = {
+  return {
     withholdUsage: asksForUsage && !asked,
     ...(withCost && asksForUsage
       ? {
@@ -107,16 +130,4 @@ function toFeed(upstream: StreamReply, run: Run): Feed {
       timers.heard(token);
     },
   };
-  return upstream.passes
-    ? createPassingFeed(upstream, options)
-    : createTranslatingFeed(
-        upstream,
-        {
-          caller,
-          request: caller.decodeRequest(call.body),
-          answer: toAnswer(call),
-          context: contextOf(call, deployment),
-        },
-        options,
-      );
 }

@@ -2,7 +2,12 @@
 import { Type } from "@sinclair/typebox";
 import { defaultRetention } from "../../storage/event-log.ts";
 import { defaultResponseLimits } from "../../storage/response-store.ts";
-import { ConcurrencySettings, HedgingSettings, IdempotencySettings } from "./survival-settings.ts";
+import {
+  ConcurrencySettings,
+  ContinuationSettings,
+  HedgingSettings,
+  IdempotencySettings,
+} from "./survival-settings.ts";
 
 const ms = (fallback: number, description: string) =>
   Type.Integer({
@@ -154,6 +159,7 @@ export const RouteiqSettings = Type.Object(
       },
     ),
     concurrency: ConcurrencySettings,
+    continuation: ContinuationSettings,
     hedging: HedgingSettings,
     idempotency: IdempotencySettings,
     embedding: Type.Object(

@@ -108,6 +108,32 @@ export const HedgingSettings = Type.Object(
   },
 );
 
+export const ContinuationSettings = Type.Object(
+  {
+    enabled: Type.Boolean({
+      default: false,
+      description:
+        "Let a stream that breaks off after its first byte go on from another deployment that takes the answer's beginning (`model_info.supports_assistant_prefill` stands above what is known of providers). Text alone: no tool calls, no thinking, no JSON schema. A comment in the stream and the receipt tell of it.",
+    }),
+    max_times: Type.Integer({
+      default: 1,
+      minimum: 1,
+      maximum: 10,
+      description: "How often one stream may go on.",
+    }),
+    max_text_chars: Type.Integer({
+      default: 100_000,
+      minimum: 1,
+      description: "A longer beginning is not sent along: the stream ends with an error then.",
+    }),
+  },
+  {
+    default: {},
+    description:
+      "Failover after the first byte. Streams that may need it are encoded anew instead of passing byte for byte.",
+  },
+);
+
 export const IdempotencySettings = Type.Object(
   {
     enabled: Type.Boolean({
