@@ -13,8 +13,13 @@ import { callerDialects, dialects } from "./dialects/registry.ts";
 import { GatewayError } from "./domain/errors.ts";
 import type { Deployment } from "./domain/model.ts";
 import { createApp, type SlowRoutes } from "./http/app.ts";
+import { callRoutes } from "./http/call-routes.ts";
 import { createCors } from "./http/cors.ts";
+import { internalFailure } from "./http/errors.ts";
+import { createHeadWriter } from "./http/headers.ts";
 import { createRealtime, type SocketData } from "./http/openai/realtime.ts";
+import { createPlainRoutes } from "./http/routes.ts";
+import { type HttpServer, startServer } from "./http/server.ts";
 import { createLearntRouting, type LearntRouting } from "./learnt-routing.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
@@ -23,7 +28,7 @@ import { createCallMetrics } from "./pipeline/metrics.ts";
 import { createReceiptRing } from "./pipeline/receipts.ts";
 import { createRetryBudget } from "./pipeline/retry-budget.ts";
 import { createCallRules } from "./pipeline/rules.ts";
-import type { Services } from "./pipeline/services.ts";
+import type { Connections, Services } from "./pipeline/services.ts";
 import { createSpend } from "./pipeline/spend.ts";
 import { createSurvival } from "./pipeline/survival.ts";
 import { loadCatalog } from "./providers/catalog.ts";
@@ -174,7 +179,7 @@ function assemble(
   let slow: Promise<SlowRoutes> | undefined;
   const realtime = createRealtime({
     webSockets: options.webSockets,
-    server: () => server,
+    server: () => server.runtime,
     maxMessageBytes: options.config.routeiq.realtime.maxMessageBytes,
   });
   const fetch = createApp({
@@ -187,28 +192,29 @@ function assemble(
       return slow;
     },
   });
-  const server: Bun.Server<SocketData> = Bun.serve<SocketData>({
+  const server: HttpServer<SocketData> = startServer<SocketData>({
     hostname: options.host,
     port: options.port,
     reusePort: options.reusePort ?? false,
-    // Until a request has come; then it is held, or a slow first token would be cut off by this.
-    idleTimeout: toIdleSeconds(options.config.routeiq.timeouts.receiveMs),
-    // Beyond our own limit, so that the answer to a body too large is ours as well.
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    development: false,
-    fetch,
-    websocket: realtime.handlers,
-    error(thrown) {
-      services.onInternalFailure(thrown);
-      const error = new GatewayError(
-        "internal",
-        "The gateway failed on this call; its log says why.",
-      );
-      return Response.json(dialects["openai-chat"].encodeError(error), { status: error.status });
+    services: inner.services,
+    findRoute: createPlainRoutes(callRoutes(inner.responses)),
+    writeHead: createHeadWriter(),
+    onInternalFailure: (cause) => services.onInternalFailure(cause),
+    runtime: {
+      // Until a request has come; then it is held, or a slow first token would be cut off by this.
+      idleTimeout: toIdleSeconds(options.config.routeiq.timeouts.receiveMs),
+      // Beyond our own limit, so that the answer to a body too large is ours as well.
+      maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+      fetch,
+      websocket: realtime.handlers,
+      error(thrown) {
+        services.onInternalFailure(thrown);
+        return internalFailure(dialects["openai-chat"]);
+      },
     },
   });
-  connections.hold = (request) => server.timeout(request, 0);
-  return { url: server.url.origin, port: server.port ?? options.port, ...inner };
+  connections.hold = server.hold;
+  return { url: server.url, port: server.port, ...inner };
 }
 
 interface Seen {
@@ -253,7 +259,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
     sessions: createSessions(),
     activity,
     // Replaced by the server's, as soon as there is one.
-    connections: { hold: (_request: Request): void => undefined },
+    connections: { hold: undefined } as Connections,
     expiry: new ExpiryQueue(clock),
     receipts: createReceiptRing(),
     retryBudget: createRetryBudget(clock),
@@ -383,14 +389,14 @@ const flushMs = 1_000;
 
 /** Lets what was written leave before connections are closed: a stream's last event, say. */
 async function stopListening(
-  server: { stop(closeActive?: boolean): Promise<void> },
+  server: Pick<HttpServer<never>, "stop" | "terminate">,
   clock: Clock,
 ): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<void>();
   const cancel = clock.after(flushMs, resolve);
   await Promise.race([server.stop(), late]);
   cancel();
-  await server.stop(true);
+  await server.terminate();
 }
 
 async function drain(activity: Activity, clock: Clock, limitMs: number): Promise<void> {

@@ -78,6 +78,15 @@ export interface Pin {
   readonly only: boolean;
 }
 
+/** What a call reads of its request's header fields: of a `Headers` what it can afford to be. */
+export type RequestHeaders = Pick<Headers, "get" | "has">;
+
+/** Tells when the caller hangs up; an AbortSignal, or what costs less. One listener at a time. */
+export interface HangUp {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void): void;
+}
+
 export interface Call {
   /** Ours, a UUIDv7; the receipt's key. */
   readonly id: string;
@@ -101,9 +110,8 @@ export interface Call {
   readonly upload?: Upload;
   /** The body in our own form, for routing, where the caller's dialect has no `messages`. */
   readonly chat?: JsonObject;
-  readonly headers: Headers;
-  /** Aborts when the caller hangs up. */
-  readonly signal: AbortSignal;
+  readonly headers: RequestHeaders;
+  readonly signal: HangUp;
   readonly startedAtMs: number;
   readonly startedUs: number;
   /** Milliseconds since the epoch, from a deadline header. */

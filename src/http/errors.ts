@@ -1,6 +1,6 @@
 /** Failures as answers: in the caller's dialect, with Retry-After, and nothing of our insides. */
 import type { Dialect } from "../dialects/dialect.ts";
-import type { GatewayError } from "../domain/errors.ts";
+import { GatewayError } from "../domain/errors.ts";
 import { CallFailed } from "../pipeline/handle.ts";
 import type { Services } from "../pipeline/services.ts";
 import { basicHeaders, callHeaders, type HeaderTable } from "./headers.ts";
@@ -36,6 +36,12 @@ export function errorResponse(
     status: error.status,
     headers,
   });
+}
+
+/** What a caller is told of a failure of ours; the log says the rest. */
+export function internalFailure(dialect: Dialect): Response {
+  const error = new GatewayError("internal", "The gateway failed on this call; its log says why.");
+  return Response.json(dialect.encodeError(error), { status: error.status });
 }
 
 export { CallFailed };

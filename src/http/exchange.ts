@@ -1,4 +1,5 @@
 /** Between HTTP and the pipeline: a request in, as an Arrival; a reply out, as a Response. */
+import type { RequestHeaders } from "../domain/call.ts";
 import { toGatewayError } from "../domain/errors.ts";
 import { isFor } from "../domain/model.ts";
 import { CallFailed, handle } from "../pipeline/handle.ts";
@@ -114,12 +115,12 @@ class HttpArrival implements Arrival {
   }
 }
 
-function isMultipart(headers: Headers): boolean {
+function isMultipart(headers: RequestHeaders): boolean {
   return /^multipart\//i.test(headers.get("content-type") ?? "");
 }
 
 /** OpenAI has a default of its own for these; ours is the first model that is meant for it. */
-const mayOmitModel: ReadonlySet<Arrival["operation"]> = new Set([
+export const mayOmitModel: ReadonlySet<Arrival["operation"]> = new Set([
   ...(["moderation", "image_generation", "image_edit", "image_variation"] as const),
 ]);
 
@@ -129,7 +130,7 @@ function firstFor(operation: Arrival["operation"], { deployments }: Services["ta
 }
 
 /** A caller's own id is kept where it is printable and short; header injection needs neither. */
-export function readRequestId(headers: Headers): string | undefined {
+export function readRequestId(headers: RequestHeaders): string | undefined {
   const id = headers.get("x-request-id");
   return id !== null && /^[\x21-\x7e]{1,128}$/.test(id) ? id : undefined;
 }

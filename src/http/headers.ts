@@ -4,6 +4,7 @@
  */
 import type { Deployment } from "../domain/model.ts";
 import { type CallRecord, costOf, retriesOf } from "../pipeline/record.ts";
+import type { Reply } from "../pipeline/reply.ts";
 import type { Services } from "../pipeline/services.ts";
 import { version } from "../std/version.ts";
 
@@ -58,6 +59,62 @@ export function createHeaderTemplates(): HeaderTemplates {
   };
 }
 
+/** A head up to its last field; what frames the body follows, and the empty line. */
+export type HeadWriter = (reply: Reply, services: Services, close: boolean) => string;
+
+/** Heads of answers as text, for a connection that is written to without the runtime's server. */
+export function createHeadWriter(): HeadWriter {
+  const fixed = new WeakMap<Deployment, string>();
+  const date = createDateField();
+
+  function fixedOf(deployment: Deployment): string {
+    const known = fixed.get(deployment);
+    if (known !== undefined) return known;
+    const lines = new FieldLines();
+    writeDeployment(deployment, lines.put);
+    fixed.set(deployment, lines.text);
+    return lines.text;
+  }
+
+  return ({ record, contentType }, services, close) => {
+    const { call, deployment } = record;
+    const lines = new FieldLines();
+    lines.text = call.stream ? streamStart : wholeStart;
+    lines.text += date(services.clock.now());
+    lines.text += `content-type: ${contentType ?? (call.stream ? eventType : jsonType)}\r\n`;
+    if (deployment) lines.text += fixedOf(deployment);
+    writeCall(record, services, lines.put);
+    if (close) lines.text += "connection: close\r\n";
+    return lines.text;
+  };
+}
+
+class FieldLines {
+  text = "";
+  readonly put: Put = (name, value) => {
+    if (value !== undefined) this.text += `${names[name]}: ${value}\r\n`;
+  };
+}
+
+const jsonType = "application/json";
+const eventType = "text/event-stream; charset=utf-8";
+/** nginx would hold events back. */
+const wholeStart = `HTTP/1.1 200 OK\r\nx-litellm-version: ${version}\r\n`;
+const streamStart = `${wholeStart}cache-control: no-cache\r\nx-accel-buffering: no\r\n`;
+
+/** `Date` (RFC 9110 §6.6.1), made anew once a second. */
+function createDateField(): (nowMs: number) => string {
+  let second = -1;
+  let line = "";
+  return (nowMs) => {
+    const at = Math.floor(nowMs / 1000);
+    if (at === second) return line;
+    second = at;
+    line = `date: ${new Date(nowMs).toUTCString()}\r\n`;
+    return line;
+  };
+}
+
 interface Template {
   readonly headers: Headers;
   readonly put: Put;
@@ -94,7 +151,7 @@ type Put = (name: keyof typeof names, value: string | undefined) => void;
 function createTemplate(stream: boolean, deployment: Deployment | undefined): Template {
   const headers = new Headers({
     "x-litellm-version": version,
-    "content-type": stream ? "text/event-stream; charset=utf-8" : "application/json",
+    "content-type": stream ? eventType : jsonType,
   });
   if (stream) {
     headers.set("cache-control", "no-cache");

@@ -65,7 +65,7 @@ async function readBody(request: Request, services: Services): ReturnType<PassAr
   const limitBytes = services.config.routeiq.bodyLimitBytes;
   const { headers, method } = request;
   if (method === "GET" || method === "HEAD" || !request.body) {
-    services.connections?.hold(request);
+    services.connections?.hold?.(request);
     return undefined;
   }
   const length = Number(headers.get("content-length") ?? Number.NaN);

@@ -3,6 +3,7 @@
  * own limit (`idleTimeout`, which also ends heads that never end): a timer per call would cost more
  * than the reading. What is bigger has a deadline of ours, and an answer when it passes.
  */
+import type { RequestHeaders } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
 import { createDeadline } from "../std/deadline.ts";
@@ -37,7 +38,8 @@ export async function readAny(
 ): Promise<Uint8Array | ArrayBuffer> {
   const length = request.headers.get("content-length");
   if (length !== null && Number(length) > limitBytes) throw tooLarge(limitBytes);
-  if (length === null || Number(length) > receiveLimits.smallBytes) {
+  const isSmall = length !== null && Number(length) <= receiveLimits.smallBytes;
+  if (!isSmall || !reception.connections?.hold) {
     const pieces = await Array.fromAsync(readPieces(request, reception, limitBytes));
     return Buffer.concat(pieces);
   }
@@ -47,7 +49,7 @@ export async function readAny(
   } catch (cause) {
     throw brokeOff(cause);
   }
-  reception.connections?.hold(request);
+  reception.connections.hold(request);
   return bytes;
 }
 
@@ -61,7 +63,7 @@ export async function* readPieces(
   { clock, config, connections }: Reception,
   limitBytes: number,
 ): AsyncGenerator<Uint8Array> {
-  connections?.hold(request);
+  connections?.hold?.(request);
   const reader: Reader | undefined = request.body?.getReader();
   if (!reader) return;
   const { receiveMs } = config.routeiq.timeouts;
@@ -126,7 +128,7 @@ export function tooLarge(limitBytes: number): GatewayError {
 }
 
 /** JSON in UTF-8, not compressed. A page of another site cannot send that without asking first. */
-function assertMediaType(headers: Headers): void {
+export function assertMediaType(headers: RequestHeaders): void {
   const encoding = headers.get("content-encoding");
   if (encoding !== null && encoding !== "" && encoding !== "identity") {
     throw new GatewayError(

@@ -1,5 +1,5 @@
 /** The hot routes: found by a map, run on the raw request, past every framework. */
-import type { CallRoute } from "./exchange.ts";
+import { type CallRoute, mayOmitModel } from "./exchange.ts";
 import type { BodyName } from "./openapi/bodies.ts";
 
 export interface RouteGroup {
@@ -52,6 +52,17 @@ export function createRouteTable(groups: readonly RouteGroup[]) {
     }
     return undefined;
   };
+}
+
+/** The routes whose calls are plain: a JSON body, its model in it, and the pipeline alone at work. */
+export function createPlainRoutes(groups: readonly RouteGroup[]) {
+  const plain = new Map<string, CallRoute>();
+  for (const { route, paths } of groups) {
+    if (route.form || route.handle || route.stream !== undefined) continue;
+    if (mayOmitModel.has(route.operation)) continue;
+    for (const path of paths) plain.set(path, route);
+  }
+  return (path: string): CallRoute | undefined => plain.get(path);
 }
 
 function decodeModel(text: string): string {

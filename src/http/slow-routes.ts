@@ -111,7 +111,7 @@ async function run(
   try {
     assertLetIn(route.who, route.errors === "gemini" ? keyed(request) : request, services);
     // The reading of a body does this at its end.
-    if (route.who !== "anyone" && !hasBody(request)) services.connections?.hold(request);
+    if (route.who !== "anyone" && !hasBody(request)) services.connections?.hold?.(request);
     const context = { services, requestId, params: decodeParams(params) };
     const response = await route.handle(request, context);
     for (const [name, value] of Object.entries(basicHeaders(requestId, id))) {

@@ -1,12 +1,12 @@
 /** Who calls. Where a key may stand is LiteLLM's list, so that every client's own header works. */
 import { timingSafeEqual } from "node:crypto";
-import type { Caller } from "../domain/call.ts";
+import type { Caller, RequestHeaders } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { sha256 } from "../security/hashing.ts";
 
 export interface Authenticator {
   /** @throws GatewayError missing_api_key, invalid_api_key */
-  authenticate(headers: Headers): Caller;
+  authenticate(headers: RequestHeaders): Caller;
 }
 
 const anonymous: Caller = { id: "anonymous", tenant: "default", admin: true };
@@ -40,7 +40,7 @@ const keyHeaders = [
 ] as const;
 
 /** The key that a request carries, "Bearer" taken off. */
-export function readKey(headers: Headers): string | undefined {
+export function readKey(headers: RequestHeaders): string | undefined {
   for (const name of keyHeaders) {
     const value = headers.get(name);
     if (value === null) continue;

@@ -2,7 +2,9 @@
  * How many tokens a request has: the provider's own count where one of the model's deployments
  * counts in the caller's dialect, else our estimate, which is marked as one.
  */
+
 import type { WideDialect } from "../dialects/dialect.ts";
+import type { RequestHeaders } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
@@ -17,7 +19,7 @@ export interface TokenCountRequest {
   readonly body: JsonObject;
   /** The same as a chat request, checked. */
   readonly chat: JsonObject;
-  readonly headers: Headers;
+  readonly headers: RequestHeaders;
   readonly signal: AbortSignal;
   /** Who alone may count it: who holds what it goes on from. */
   readonly only?: string;

@@ -22,6 +22,8 @@ import type { Services } from "./services.ts";
 
 export interface PassArrival
   extends Pick<Arrival, "id" | "requestId" | "headers" | "signal" | "atMs" | "atUs"> {
+  /** All of them: they are sent on. */
+  readonly headers: Headers;
   readonly method: string;
   /** With its "?", or empty. */
   readonly search: string;

@@ -1,6 +1,6 @@
 /** From what arrived to a Call: bytes parsed once, the little that the gateway relies on checked. */
 import type { Dialect, DialectName } from "../dialects/dialect.ts";
-import type { Call, Caller } from "../domain/call.ts";
+import type { Call, Caller, HangUp, RequestHeaders } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import type { Operation } from "../domain/model.ts";
@@ -18,8 +18,8 @@ export interface Arrival {
   readonly requestId: string;
   readonly operation: Operation;
   readonly dialect: Call["dialect"];
-  readonly headers: Headers;
-  readonly signal: AbortSignal;
+  readonly headers: RequestHeaders;
+  readonly signal: HangUp;
   readonly atMs: number;
   readonly atUs: number;
   /** From `/engines/{model}/…` and `/openai/deployments/{model}/…`; wins over the body's. */
@@ -31,7 +31,7 @@ export interface Arrival {
   /** From the path of a dialect that says there whether to stream. */
   readonly pathStream?: boolean | undefined;
   /** @throws GatewayError body_too_large, unsupported_media_type */
-  bytes(): Promise<Uint8Array | ArrayBuffer>;
+  bytes(): Uint8Array | ArrayBuffer | Promise<Uint8Array | ArrayBuffer>;
 }
 
 /** The same of a form. What it misses the provider will say, as most of it has not come yet. */
@@ -252,7 +252,7 @@ function wrongType(param: string, what: string): GatewayError {
 }
 
 /** `x-routeiq-deadline-ms`: how long the caller will wait, from now. */
-function readDeadline(headers: Headers, nowMs: number): number | undefined {
+function readDeadline(headers: RequestHeaders, nowMs: number): number | undefined {
   const text = headers.get("x-routeiq-deadline-ms");
   if (text === null) return undefined;
   const waitMs = Number(text);
@@ -266,7 +266,7 @@ function readDeadline(headers: Headers, nowMs: number): number | undefined {
 
 const sessionLimit = 256;
 
-function readSession(headers: Headers, body: JsonObject): string | undefined {
+function readSession(headers: RequestHeaders, body: JsonObject): string | undefined {
   const named =
     headers.get("x-routeiq-session-id") ??
     headers.get("x-litellm-session-id") ??

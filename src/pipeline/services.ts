@@ -28,8 +28,11 @@ import type { Spend } from "./spend.ts";
 
 /** The server's connections, as far as a call has a say in them. */
 export interface Connections {
-  /** Its request has come: from here on it may wait for its answer. Costs 70 ns. */
-  hold(request: Request): void;
+  /**
+   * Its request has come: from here on it may wait for its answer. Costs 70 ns. Undefined where the
+   * runtime has no limit of its own for requests that come slowly.
+   */
+  hold: ((request: Request) => void) | undefined;
 }
 
 export interface Services {

@@ -4,7 +4,7 @@
  */
 import type { Dialect, DialectName, ProviderDialect } from "../dialects/dialect.ts";
 import { dialects } from "../dialects/registry.ts";
-import type { Call, Upload } from "../domain/call.ts";
+import type { Call, RequestHeaders, Upload } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { CallTrace } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
@@ -108,7 +108,7 @@ export interface CountRequest {
   readonly dialect: DialectName;
   readonly body: JsonObject;
   /** The caller's. */
-  readonly headers: Headers;
+  readonly headers: RequestHeaders;
   readonly deployment: Deployment;
   readonly signal: AbortSignal;
   readonly connectTimeoutMs: number;

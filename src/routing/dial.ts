@@ -1,4 +1,5 @@
 /** The dial as callers and operators write it: a trade-off in [0, 1], or a floor `0.95@model`. */
+import type { RequestHeaders } from "../domain/call.ts";
 import type { Dial } from "../domain/decision.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 
@@ -34,7 +35,7 @@ export function parseFloorSetting(text: string): NonNullable<Dial["floor"]> {
 }
 
 /** `x-routeiq-tradeoff` and `x-routeiq-floor`; undefined where neither is sent. */
-export function readDial(headers: Headers): Partial<Dial> | undefined {
+export function readDial(headers: RequestHeaders): Partial<Dial> | undefined {
   const tradeoff = headers.get("x-routeiq-tradeoff");
   const floor = headers.get("x-routeiq-floor");
   if (tradeoff === null && floor === null) return undefined;

@@ -84,7 +84,7 @@ export function createRealtime({ webSockets, server, maxMessageBytes }: Realtime
       const gone = new AbortController();
       const leave = () => gone.abort();
       request.signal.addEventListener("abort", leave, { once: true });
-      services.connections?.hold(request); // a provider may take its time
+      services.connections?.hold?.(request); // a provider may take its time
       const arrival = toArrival(request, gone.signal, services);
       try {
         if (services.config.general.masterKey === undefined) assertNoStrangePage(request, services);

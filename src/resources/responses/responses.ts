@@ -3,7 +3,7 @@
  * and are passed on; those of all others are kept here. Callers see their own.
  */
 import { dialects } from "../../dialects/registry.ts";
-import type { Caller } from "../../domain/call.ts";
+import type { Caller, HangUp } from "../../domain/call.ts";
 import { excerpt, GatewayError, toGatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Deployment } from "../../domain/model.ts";
@@ -107,7 +107,8 @@ async function countInput(
     const limit = services.config.routeiq.bodyLimitBytes;
     const { body, pin } = (await prepareTurn(call, store, limit)).call;
     const dialect = dialects["openai-responses"];
-    const { requestedModel: model, headers, signal } = call;
+    const { requestedModel: model, headers } = call;
+    const { signal } = toAbortController(call.signal);
     // What a provider holds is not here to be read.
     const chat = pin?.only ? {} : dialect.decodeRequest({ input: "", ...body });
     const only = pin?.only ? { only: pin.deployment } : {};
@@ -115,6 +116,13 @@ async function countInput(
   } catch (thrown) {
     throw fail(toGatewayError(thrown), arrival, undefined, services);
   }
+}
+
+function toAbortController(hangUp: HangUp): AbortController {
+  const controller = new AbortController();
+  if (hangUp.aborted) controller.abort();
+  else hangUp.addEventListener("abort", () => controller.abort());
+  return controller;
 }
 
 /** A background response that no provider of the model would run itself. */
