@@ -67,7 +67,8 @@ export const flattenText: Adaptation = eachMessage((message) => {
 
 const isText = (part: unknown) => isObject(part) && part["type"] === "text";
 
-function eachMessage(change: (message: JsonObject) => JsonObject): Adaptation {
+/** A change to every message; the body itself where none changes. */
+export function eachMessage(change: (message: JsonObject) => JsonObject): Adaptation {
   return (body) => {
     const { messages } = body;
     if (!Array.isArray(messages)) return body;

@@ -20,6 +20,7 @@ import { fillMedia } from "./media.ts";
 import { readOther } from "./other-replies.ts";
 import {
   completesText,
+  type Fit,
   fillUrl,
   headersFor,
   isChat,
@@ -39,6 +40,7 @@ import {
   type UpstreamReply,
 } from "./read-reply.ts";
 import { lacksApi, putPath } from "./responses-api.ts";
+import { rewriteStream } from "./rewrite.ts";
 import { createSignedWay } from "./signers/aws.ts";
 import type { TokenSource } from "./signers/tokens.ts";
 
@@ -128,6 +130,8 @@ interface Prepared {
   readonly streamUrl: string | undefined;
   readonly countUrl: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
+  /** What is put right of its answers, of chat and of text completions. */
+  readonly fits: Readonly<Partial<Record<Operation, Fit>>> | undefined;
   /** The way out for this deployment: it signs, where requests are signed. */
   readonly way: Outbound;
   /** The same for the hot path. */
@@ -172,6 +176,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         ...headersFor(provider, token ? undefined : deployment.apiKey),
         ...deployment.headers,
       },
+      fits: fitsOf(provider, deployment),
       way,
       send: way.send ?? ((request) => sendByFetch(way.fetch, request)),
       destinations: new Map<string, Destination>(),
@@ -336,9 +341,12 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
           return await client.send(request);
         }
         const replied = { dialect, passes };
-        return call.stream && isEventStream(reply, dialect)
-          ? toStream(reply, replied, cancel)
-          : await readWhole(reply, replied, call);
+        const fit = ready.fits?.[operation];
+        if (!(call.stream && isEventStream(reply, dialect))) {
+          return await readWhole(reply, replied, call, fit?.reply);
+        }
+        const stream = toStream(reply, replied, cancel);
+        return fit?.frame ? rewriteStream(stream, fit.frame) : stream;
       } catch (thrown) {
         throw toUpstreamError(thrown, cancel, deployment);
       }
@@ -378,6 +386,14 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     },
   };
   return client;
+}
+
+/** What is put right of a deployment's answers: decided by its model, once. */
+function fitsOf({ fit }: Provider, { upstreamModel }: Deployment): Prepared["fits"] {
+  const { chat, completion } = fit ?? {};
+  const applies = chat && (chat.applies?.(upstreamModel) ?? true);
+  if (!(applies || completion)) return undefined;
+  return { ...(applies ? { chat } : {}), ...(completion ? { completion } : {}) };
 }
 
 interface Wire {

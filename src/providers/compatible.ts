@@ -4,9 +4,8 @@
  * configuration works; each row's `source` is the service's own page.
  */
 import { dialects } from "../dialects/registry.ts";
-import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Operation } from "../domain/model.ts";
-import { drop, dropInMessages, flattenText, rename } from "./adapt.ts";
+import { dropInMessages, flattenText, rename } from "./adapt.ts";
 import { allPaths } from "./openai.ts";
 import { defineProvider, type Provider } from "./provider.ts";
 import { jinaRerank } from "./rerankers.ts";
@@ -107,24 +106,6 @@ const rows: readonly Row[] = [
     adapt: [oldLimit, flattenText],
     completes: true,
     source: "https://api-docs.deepseek.com/api/create-chat-completion",
-  },
-  {
-    name: "mistral",
-    baseUrl: "https://api.mistral.ai/v1",
-    baseUrlEnv: ["MISTRAL_API_BASE", "MISTRAL_AZURE_API_BASE"],
-    keys: ["MISTRAL_API_KEY", "MISTRAL_AZURE_API_KEY"],
-    // Mistral answers 422 to a field that it does not know, so what it lacks must go. It sends the
-    // usage of a stream unasked.
-    adapt: [
-      oldLimit,
-      rename("seed", "random_seed"),
-      drop("logit_bias", "logprobs", "top_logprobs", "user", "stream_options", "store"),
-      dropInMessages("name", "tool"),
-      dropInMessages("reasoning_content"),
-      mistralToolChoice,
-    ],
-    also: ["moderation", "audio_transcription"],
-    source: "https://docs.mistral.ai/api/endpoint/chat",
   },
   {
     name: "openrouter",
@@ -366,12 +347,6 @@ const rows: readonly Row[] = [
     source: "https://docs.litellm.ai/docs/providers/openai_compatible",
   },
 ];
-
-/** Mistral has "any" for "required", and cannot be told which tool. */
-function mistralToolChoice(body: JsonObject): JsonObject {
-  const choice = body["tool_choice"];
-  return choice === "required" || isObject(choice) ? { ...body, tool_choice: "any" } : body;
-}
 
 function pathsOf({ embeddings, also = [], completes }: Row): Provider["paths"] {
   const paths: Readonly<Record<string, string>> = { ...allPaths, rerank: "/rerank" };

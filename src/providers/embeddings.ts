@@ -24,7 +24,9 @@ export async function sendInBatches(
   const { input } = call.body;
   if (!provider.embedsTokens) assertText(input, provider);
   const { each } = provider.fit?.embedding ?? {};
-  const bodies = split(input, encoded, provider.embeddingBatch);
+  const { embeddingBatch: batch } = provider;
+  const size = typeof batch === "function" ? batch(String(modelIn(encoded))) : batch;
+  const bodies = split(input, encoded, size);
   const read = async (body: string, stop: Cancel) => {
     const answer = await ask(each ? JSON.stringify(each(JSON.parse(body))) : body, stop);
     if (!isOk(answer)) throw await toProviderError(answer, provider.dialect);
@@ -55,6 +57,9 @@ interface Asking {
   readonly ask: (body: string, cancel: Cancel) => Promise<OutboundReply>;
   readonly cancel: Cancel;
 }
+
+/** The provider's own name of the model. */
+const modelIn = (encoded: string) => (JSON.parse(encoded) as JsonObject)["model"];
 
 function split(input: Json | undefined, encoded: string, size: number | undefined): string[] {
   // A list of numbers is one input.

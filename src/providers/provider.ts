@@ -59,10 +59,10 @@ export interface Provider {
    * those that are meant for nothing else.
    */
   readonly completes?: (model: string) => boolean;
-  /** What differs of operations other than chat, both ways. */
+  /** What differs of operations other than chat, both ways; of chat's answers, where they do. */
   readonly fit?: Readonly<Partial<Record<Operation, Fit>>>;
   /** The most inputs that one request for embeddings may hold; more are asked for in turns. */
-  readonly embeddingBatch?: number;
+  readonly embeddingBatch?: number | ((model: string) => number);
   /** It takes tokens of OpenAI's own in place of text to embed. */
   readonly embedsTokens?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
@@ -72,11 +72,15 @@ export interface Provider {
 }
 
 export interface Fit {
+  /** Of chat: for which models. Missing: for all. */
+  readonly applies?: (model: string) => boolean;
   readonly request?: (body: JsonObject) => JsonObject;
   /** Of embeddings: the same for each part, where more inputs than one request holds are split. */
   readonly each?: (body: JsonObject) => JsonObject;
   /** The reply as OpenAI's (for rerank, Cohere's) clients read it. */
   readonly reply?: (body: JsonObject, headers?: Headers) => JsonObject;
+  /** The same for each event of a stream; the body itself (===) where it is right already. */
+  readonly frame?: (body: JsonObject) => JsonObject;
 }
 
 /** What goes in the words of a dialect of chat; all else has one form that every provider takes. */

@@ -5,6 +5,7 @@ import { bedrock } from "./bedrock.ts";
 import { cohere } from "./cohere.ts";
 import { compatible } from "./compatible.ts";
 import { gemini } from "./gemini.ts";
+import { codestral, mistral } from "./mistral.ts";
 import { ollama } from "./ollama.ts";
 import { openai, textCompletionOpenai } from "./openai.ts";
 import { openaiLike } from "./openai-like.ts";
@@ -24,6 +25,8 @@ export const providers: readonly Provider[] = [
   azure,
   bedrock,
   cohere,
+  mistral,
+  codestral,
   ollama,
   ...rerankers,
   ...compatible,
@@ -62,12 +65,12 @@ export const notServedYet: ReadonlySet<string> = new Set([
     "chatgpt",
     "clarifai",
   ],
-  ...["cloudflare", "codestral", "cometapi", "compactifai", "databricks", "datarobot", "deepgram"],
+  ...["cloudflare", "cometapi", "compactifai", "databricks", "datarobot", "deepgram"],
   ...["elevenlabs", "empower", "exa_ai", "fal_ai", "firecrawl", "galadriel"],
   ...["gigachat", "github_copilot", "gradient_ai", "heroku", "inception"],
   ...["langgraph", "lemonade", "maritalk", "milvus", "nlp_cloud"],
   ...["oci", "oobabooga", "opencode_go", "palm", "petals", "predibase"],
   ...["ragflow", "recraft", "replicate", "runwayml", "sagemaker", "sagemaker_chat", "sap"],
   ...["sarvam", "searxng", "snowflake", "soniox", "stability", "tavily", "tencent", "topaz"],
-  ...["text-completion-codestral", "triton", "watsonx", "watsonx_text", "xinference"],
+  ...["triton", "watsonx", "watsonx_text", "xinference"],
 ]);
