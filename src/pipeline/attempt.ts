@@ -50,7 +50,7 @@ async function attemptHedged(
   const failed = new Set<string>();
   const other = () => {
     // Where calls wait for a slot, none is taken twice.
-    if (!mayGoOn(record, services) || services.admission?.waiting) return undefined;
+    if (!mayGoOn(record, services, 1) || services.admission?.waiting) return undefined;
     const picked = pickOther(options, new Set([first.id]), ranking, call, services);
     return picked && hedging.take() && services.retryBudget.take() ? picked : undefined;
   };

@@ -22,8 +22,9 @@ export function pickOther(
   return undefined;
 }
 
-export function mayGoOn(record: CallRecord, { config }: Services): boolean {
+/** `underWay`: attempts of the call that run. */
+export function mayGoOn(record: CallRecord, { config }: Services, underWay = 0): boolean {
   // A form that was sent on as it came is gone.
   if (record.call.upload?.spent) return false;
-  return !record.aborted && record.attempts.length < config.routeiq.maxAttempts;
+  return !record.aborted && record.attempts.length + underWay < config.routeiq.maxAttempts;
 }
