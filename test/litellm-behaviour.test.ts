@@ -4,6 +4,7 @@ import { isObject, type JsonObject } from "../src/domain/json.ts";
 import { CallFailed, handle } from "../src/pipeline/handle.ts";
 import { findReceipt } from "../src/pipeline/receipts.ts";
 import { isWhole, type Reply } from "../src/pipeline/reply.ts";
+import type { Outbound } from "../src/security/outbound.ts";
 import { arrivalOf, configOf, createTestServices, hello } from "./support/services.ts";
 import { type Behaviour, createUpstreams } from "./support/upstreams.ts";
 import { createVirtualClock } from "./support/virtual-clock.ts";
@@ -25,7 +26,14 @@ async function world(yaml: string, scripts: Readonly<Record<string, readonly Beh
     clock,
     ({ host }) => left.get(host.replace(".test", ""))?.shift() ?? { kind: "answer" },
   );
-  const services = createTestServices(await configOf(yaml), { clock, outbound });
+  const trusts: string[] = [];
+  const watched: Outbound = {
+    fetch(request) {
+      trusts.push(request.trust);
+      return outbound.fetch(request);
+    },
+  };
+  const services = createTestServices(await configOf(yaml), { clock, outbound: watched });
 
   async function call(body: JsonObject, more: Parameters<typeof arrivalOf>[2] = {}) {
     const arrival = arrivalOf(body, clock, more);
@@ -44,7 +52,7 @@ async function world(yaml: string, scripts: Readonly<Record<string, readonly Beh
     return { id: arrival.id, reply: outcome as Reply, failure, code: failure?.code ?? "answered" };
   }
   const hosts = () => seen.map(({ host }) => host.replace(".test", "")).join("");
-  return { clock, services, seen, hosts, call };
+  return { clock, services, seen, hosts, call, trusts: () => trusts };
 }
 
 const status = (code: number, message?: string): Behaviour => ({
@@ -516,5 +524,51 @@ describe("parameters", () => {
       expect(it.seen[0]?.body["seed"]).toEqual(sent["seed"]);
       expect(it.seen[0]?.body).not.toHaveProperty("allowed_openai_params");
     }
+  });
+});
+
+describe("a caller's own key and address", () => {
+  const allows = (what: string) =>
+    rows(
+      `m | a | configurable_clientside_auth_params: ${what}, extra_headers: {x-operator: secret}`,
+    );
+  const own = { api_key: "own-key", api_base: "https://b.test/v1" };
+
+  const cases: readonly [string, string, JsonObject, string][] = [
+    ["nothing is let in", rows("m | a"), { api_key: "x" }, "api_key"],
+    ["a key", allows("[api_key]"), { api_key: "own-key" }, "a Bearer own-key"],
+    ["a key, but no address", allows("[api_key]"), own, "api_base"],
+    ["both", allows("[api_key, api_base]"), own, "b Bearer own-key"],
+    ["the other name", allows("[api_key, api_base]"), { base_url: "https://b.test/v1/" }, "b none"],
+    ["by pattern", allows("[api_key, {api_base: 'https://b[.]test/.*'}]"), own, "b Bearer own-key"],
+    ["another", allows("[api_key, {api_base: 'https://b[.]test'}]"), own, "api_base"],
+    ["no text", allows("[api_key]"), { api_key: 7 }, "api_key"],
+  ];
+  test.each(cases)("%s", async (_name, yaml, body, expected) => {
+    const it = await world(yaml);
+    const { failure } = await it.call(hello("m", body));
+    const [seen] = it.seen;
+    const sent =
+      seen && `${seen.host.replace(".test", "")} ${seen.headers["authorization"] ?? "none"}`;
+    expect(failure?.param ?? sent).toBe(expected);
+    // The operator's headers may hold secrets as well.
+    if (seen?.host === "b.test") expect(seen.headers).not.toHaveProperty("x-operator");
+    if (seen) expect(Object.keys(seen.body).sort()).toEqual(["messages", "model"]);
+  });
+
+  test("the address has the strict rule, and a failure says nothing of the row", async () => {
+    const it = await world(
+      `${rows(
+        "m | a | configurable_clientside_auth_params: [api_key, api_base]",
+        "m | b | configurable_clientside_auth_params: [api_key, api_base]",
+      )}router_settings: {num_retries: 0}\n`,
+      { c: Array.from({ length: 9 }, () => status(401)) },
+    );
+    for (let i = 0; i < 9; i++) await it.call(hello("m", { ...own, api_base: "https://c.test" }));
+    expect(it.hosts()).toBe("ccccccccc");
+    expect(new Set(it.trusts())).toEqual(new Set(["strict"]));
+    expect(["id-a", "id-b"].some((id) => it.services.pool.isEjected(id))).toBe(false);
+    await it.call(hello("m"));
+    expect(it.trusts().at(-1)).toBe("operator");
   });
 });

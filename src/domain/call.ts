@@ -25,6 +25,8 @@ export interface CallOptions {
   readonly mockedFirst?: { readonly numRetries: number | undefined };
   /** `allowed_model_region`: deployments elsewhere, or who knows where, are passed over. */
   readonly region?: string;
+  /** A key and an address of the caller's own, where the row lets them in. */
+  readonly ownAccess?: { readonly apiKey?: string; readonly apiBase?: string };
   /** `additional_drop_params`, `allowed_openai_params`. */
   readonly paramRules?: ParamRules;
   /** `router_settings_override`. */

@@ -82,8 +82,6 @@ export interface Mock {
   /** No answer comes: the call's own timers end it. */
   readonly hangs?: boolean;
   readonly delayMs?: number;
-  /** A request asked for it, so it says nothing of the deployment's health. */
-  readonly byCaller?: boolean;
 }
 
 /** What of a request's parameters reaches a model: paths left out, names let through, repairs. */
@@ -91,6 +89,12 @@ export interface ParamRules {
   readonly drop?: readonly string[];
   readonly allow?: readonly string[];
   readonly modify?: boolean;
+}
+
+/** What of its access a row lets callers set: its key, its address (all, or by pattern). */
+export interface OwnAccessRule {
+  readonly key: boolean;
+  readonly base: boolean | RegExp;
 }
 
 /** When failures take a deployment out of rotation; over the router's rules. */
@@ -155,6 +159,11 @@ export interface Deployment {
   /** Parameters that the model cannot take are left out instead of refused: `drop_params`. */
   readonly dropParams?: boolean;
   readonly paramRules?: ParamRules;
+  readonly ownAccess?: OwnAccessRule;
+  /** Its address came by request: the strict rule of addresses holds. */
+  readonly strict?: boolean;
+  /** As one call sees it (mocked, or by the caller's own key): says nothing of the row's health. */
+  readonly uncounted?: boolean;
 }
 
 /** What a model of one kind serves beside that itself. */

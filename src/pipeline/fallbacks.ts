@@ -4,7 +4,7 @@ import type { Call, CallOptions, FallbackList, FallbackTarget } from "../domain/
 import type { ErrorCode, GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import { withoutPrefix } from "../domain/model.ts";
-import { gatewayFields, refusedFields } from "../providers/encode.ts";
+import { gatewayFields } from "../providers/encode.ts";
 
 /**
  * Groups to try after an error, in order, the failed one left out. A list for context windows or
@@ -70,9 +70,7 @@ export function toTarget(item: unknown): FallbackTarget | undefined {
   if (typeof item === "string") return { group: item };
   if (!isObject(item) || typeof item["model"] !== "string") return undefined;
   const { model, ...rest } = item as JsonObject & { model: string };
-  const fields = Object.entries(rest).filter(
-    ([name]) => !gatewayFields.has(name) && !refusedFields.includes(name),
-  );
+  const fields = Object.entries(rest).filter(([name]) => !gatewayFields.has(name));
   return fields.length === 0
     ? { group: model }
     : { group: model, params: Object.fromEntries(fields) };

@@ -4,7 +4,6 @@ import type { Call, Caller, HangUp, RequestHeaders } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import type { Operation } from "../domain/model.ts";
-import { assertNoDestination } from "../providers/encode.ts";
 import { readDial } from "../routing/dial.ts";
 import { decodeUtf8, JsonParseFailed, parseJsonText } from "../std/json.ts";
 import { parseTraceparent } from "../telemetry/trace-context.ts";
@@ -55,12 +54,10 @@ export function readCall(
   const parsed = parseBody(bytes);
   if (arrival.dialect === "gemini") {
     const body = withPath(parsed.body, arrival);
-    assertNoDestination(body);
     const call = toCall(arrival, caller, { text: parsed.text, body });
     return { ...call, chat: getDialect("gemini").decodeRequest(body) };
   }
   checkFields(parsed.body, arrival.operation);
-  assertNoDestination(parsed.body);
   return toCall(arrival, caller, parsed);
 }
 

@@ -7,7 +7,8 @@ import type { Upload } from "../domain/call.ts";
 import { excerpt, GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Json, JsonObject } from "../domain/json.ts";
 import type { Operation } from "../domain/model.ts";
-import { assertNoDestination, gatewayFields } from "../providers/encode.ts";
+import { gatewayFields } from "../providers/encode.ts";
+import { assertNoDestination } from "../providers/own-access.ts";
 import { type FormEvent, FormInvalid, parseForm } from "../std/multipart.ts";
 
 export interface FormSource {

@@ -6,7 +6,7 @@ import type { CallOptions, FallbackList, FallbackTarget, RouterOverride } from "
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import type { Mock } from "../domain/model.ts";
-import { assertNoDestination } from "../providers/encode.ts";
+import { assertNoDestination, readOwnAccess } from "../providers/own-access.ts";
 import { toTarget } from "./fallbacks.ts";
 
 type Source = Pick<Headers, "get">;
@@ -38,6 +38,7 @@ export function readOptions(headers: Source, body: JsonObject): CallOptions {
     ...readFallbacks(body["fallbacks"]),
     ...(body["disable_fallbacks"] === true ? { disableFallbacks: true } : {}),
     ...readRegion(body["allowed_model_region"]),
+    ...readAccess(body),
     ...readParamRules(body),
     ...readMock(body, whole),
     ...(over ? { router: toOverride(over) } : {}),
@@ -55,6 +56,9 @@ const knobs: ReadonlySet<string> = new Set([
   "disable_fallbacks",
   "router_settings_override",
   "allowed_model_region",
+  "api_base",
+  "api_key",
+  "base_url",
   "additional_drop_params",
   "allowed_openai_params",
   "mock_response",
@@ -107,6 +111,11 @@ function readRegion(value: Json | undefined): Pick<CallOptions, "region"> {
   if (value === undefined || value === null) return {};
   if (typeof value === "string" && value !== "") return { region: value };
   throw invalid("allowed_model_region", "the name of a region, such as eu");
+}
+
+function readAccess(body: JsonObject): Pick<CallOptions, "ownAccess"> {
+  const ownAccess = readOwnAccess(body);
+  return ownAccess ? { ownAccess } : {};
 }
 
 function readParamRules(body: JsonObject): Pick<CallOptions, "paramRules"> {
@@ -193,12 +202,12 @@ function readMock(
 ): Pick<CallOptions, "mock" | "mockedFirst" | "numRetries"> {
   const failing = failures.find(([field]) => body[field] === true);
   if (failing) {
-    const mock: Mock = { response: failing[1], byCaller: true };
+    const mock: Mock = { response: failing[1] };
     // As in LiteLLM the failure is not tried again; the fallbacks have the call's own number.
     return { mock, mockedFirst: { numRetries }, numRetries: 0 };
   }
   if (body["mock_testing_rate_limit_error"] === true) {
-    const mock: Mock = { response: "litellm.RateLimitError", byCaller: true };
+    const mock: Mock = { response: "litellm.RateLimitError" };
     return { mock, mockedFirst: { numRetries } };
   }
   const response = body["mock_response"] ?? undefined;
@@ -214,7 +223,6 @@ function readMock(
       ...(content === undefined ? {} : { response: content }),
       ...(hangs ? { hangs } : {}),
       ...(delayMs === undefined ? {} : { delayMs: delayMs * 1000 }),
-      byCaller: true,
     },
   };
 }

@@ -7,6 +7,7 @@ import type { Call, CallOptions, RouterOverride } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isObject, type Json } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
+import { withOwnAccess } from "../providers/own-access.ts";
 import type { Balancer } from "../routing/balancers/balancer.ts";
 import { balancers, findBalancer } from "../routing/balancers/registry.ts";
 import { reasonAgainst, toNeeds } from "../routing/candidates.ts";
@@ -43,11 +44,12 @@ interface Checks {
 /** @throws GatewayError where none is left, saying which rule it was. */
 export function applyRules(call: Call, found: Resolution, checks: Checks): Resolution {
   const { rules, pool, config } = checks;
-  const { region, mock } = call.options;
+  const { region, mock, ownAccess } = call.options;
   let able = found.deployments;
   if (region !== undefined) able = inRegion(able, region, found.group);
   if (rules?.checksFacts || rules?.checksRates) able = withinLimits(able, call, found, rules, pool);
   if (rules?.tags) able = byTags(able, tagsOf(call), rules.tags.matchAny, pool);
+  if (ownAccess) able = withOwnAccess(able, ownAccess);
   if (mock) able = mocked(able, call, mock, config);
   return able === found.deployments ? found : { ...found, deployments: able };
 }
@@ -154,7 +156,12 @@ function mocked(
     );
   }
   const price = { inputUsdPerToken: 0, outputUsdPerToken: 0 };
-  return deployments.map((each) => ({ ...each, mock, facts: { ...each.facts, price } }));
+  return deployments.map((each) => ({
+    ...each,
+    mock,
+    uncounted: true,
+    facts: { ...each.facts, price },
+  }));
 }
 
 /** The balancer of `router_settings_override.routing_strategy`. @throws GatewayError invalid_request */

@@ -36,7 +36,9 @@ export function toRankRequest(call: Call, group: string, services: Services): Ra
   const served = call.operation === "chat" ? found : whereServed(found, call, client);
   const { stream, operation, dial, options } = call;
   const ruled =
-    rules || options.mock || options.region ? applyRules(call, served, services) : served;
+    rules || options.mock || options.region || options.ownAccess
+      ? applyRules(call, served, services)
+      : served;
   const { resolution, pinned } = narrow(call, ruled, client);
   const balancer = options.router && toBalancer(options.router, config);
   const session = resolution.deployments.length > 1 ? toSession(call) : undefined;

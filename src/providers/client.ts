@@ -187,7 +187,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
 
   function destinationOf(
     { destinations, headers }: Prepared,
-    { token }: Deployment,
+    { token, strict }: Deployment,
     url: string,
   ): Destination {
     const known = destinations.get(url);
@@ -197,7 +197,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       ([name]) => !isBeta(name) && !(token && /^authorization$/i.test(name)),
     );
     const from = { url, method: "POST", headers: Object.fromEntries(own) };
-    const fresh = toDestination({ ...from, trust: "operator" });
+    const fresh = toDestination({ ...from, trust: strict ? "strict" : "operator" });
     destinations.set(url, fresh);
     return fresh;
   }

@@ -14,6 +14,7 @@ import {
 } from "../domain/model.ts";
 import { sha256Hex } from "../security/hashing.ts";
 import { isPriceKey, priceOfEntry } from "./litellm-prices.ts";
+import { toOwnAccessRule } from "./own-access.ts";
 import type { Provider } from "./provider.ts";
 import { findProvider } from "./registry.ts";
 import { type Environment, resolveProvider, type ServedModel } from "./resolve.ts";
@@ -118,6 +119,7 @@ function toDeployment(
     ...present("cooldownRules", cooldownRulesOf(info)),
     ...present("region", regionOf(params)),
     ...present("mock", mockOf(params)),
+    ...present("ownAccess", toOwnAccessRule(params["configurable_clientside_auth_params"])),
     ...present("paramRules", paramRulesOf(params, litellm.modifyParams)),
     ...(Array.isArray(params["tags"]) ? { tags: params["tags"].map(String) } : {}),
     ...((params["drop_params"] ?? litellm.dropParams) === true ? { dropParams: true } : {}),

@@ -7,7 +7,6 @@ import { withoutPacked } from "../dialects/openai-responses/reasoning.ts";
 import { truncateToFit } from "../dialects/openai-responses/truncate.ts";
 import type { Call } from "../domain/call.ts";
 import type { ChatRequest } from "../domain/chat.ts";
-import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Deployment, ParamRules } from "../domain/model.ts";
 import { type JsonEdit, replaceJsonField, spliceJson } from "../std/json.ts";
@@ -19,6 +18,9 @@ export const gatewayFields: ReadonlySet<string> = new Set([
   "additional_drop_params",
   "allowed_model_region",
   "allowed_openai_params",
+  "api_base",
+  "api_key",
+  "base_url",
   "cache",
   "context_window_fallback_dict",
   "disable_fallbacks",
@@ -48,21 +50,6 @@ export const gatewayFields: ReadonlySet<string> = new Set([
   "tags",
   "timeout",
 ]);
-
-/** Fields that would send the call, or a key, somewhere that the operator did not choose. */
-export const refusedFields: readonly string[] = ["api_key", "api_base", "base_url"];
-
-/** @throws GatewayError invalid_request where the body names a destination or a key of its own. */
-export function assertNoDestination(body: JsonObject): void {
-  for (const field of refusedFields) {
-    if (body[field] === undefined) continue;
-    throw new GatewayError(
-      "invalid_request",
-      `"${field}" cannot be set by a request. The gateway's configuration says where calls go; leave it out.`,
-      { param: field },
-    );
-  }
-}
 
 /** The dialects that a call is asked in and sent in. */
 export interface Sides {

@@ -251,7 +251,7 @@ export function createPool(clock: Clock, random: Random, events: PoolEvents = {}
       return Math.max(1, Math.ceil((Math.min(...untilMs) - nowMs) / 1000));
     },
     open(deployment) {
-      if (deployment.mock?.byCaller) return uncounted;
+      if (deployment.uncounted) return uncounted;
       const state = inMinute(deployment.id);
       state.inFlight++;
       state.minuteRequests++;

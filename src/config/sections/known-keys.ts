@@ -14,7 +14,7 @@ export const litellmTopLevelKeys = words(`
 /** None of these may reach a provider's body. */
 export const litellmParamKeys = words(`
   api_version max_retries ttft_timeout stream_idle_timeout max_budget budget_duration
-    configurable_clientside_auth_params use_litellm_proxy
+    use_litellm_proxy
   merge_reasoning_content_in_choices
   vertex_project vertex_location vertex_credentials vertex_ai_project vertex_ai_location
   vertex_ai_credentials

@@ -168,6 +168,19 @@ export const LitellmParams = Type.Object(
         description: "An entry of `credential_list`, whose values stand where the row has none.",
       }),
     ),
+    configurable_clientside_auth_params: Type.Optional(
+      Type.Union(
+        [
+          Type.Array(Type.Union([Type.String(), Type.Record(Type.String(), Type.String())])),
+          Type.Record(Type.String(), Type.String()),
+        ],
+        {
+          expected: "a list such as [api_key, api_base]",
+          description:
+            "What a request may set of `api_key` and `api_base`; `{api_base: '^https://…'}` by pattern. The operator's key never goes to a caller's address.",
+        },
+      ),
+    ),
     mock_response: Type.Optional(
       Type.Union(
         [Type.String(), Type.Record(Type.String(), Type.Unknown()), Type.Array(Type.Number())],
