@@ -296,7 +296,7 @@ describe("what Gemini's callers say in the URL", () => {
     const count = "/v1beta/models/studio:countTokens";
     expect(await statusOf(count)).toEqual([401, "UNAUTHENTICATED"]);
     expect((await ask(`${count}?key=${key}`)).status).toBe(200);
-    expect((await ask(`/v1beta/models/studio:embedContent?key=${key}`)).status).toBe(405);
+    expect((await ask(`/v1beta/models/studio:tuneModel?key=${key}`)).status).toBe(405);
   });
 });
 

@@ -77,6 +77,9 @@ const sellsAs: Readonly<Record<string, string>> = {
   vertex_ai: "gemini",
   vertex_ai_anthropic: "anthropic",
   vertex_ai_endpoint: "gemini",
+  vertex_ai_embedding: "vertex_ai",
+  vertex_ai_gemini_embedding: "vertex_ai",
+  vertex_ai_content_embedding: "gemini",
   azure: "openai",
 };
 

@@ -34,7 +34,7 @@ export async function sendInBatches(
     const fit = provider.fit?.embedding?.reply;
     const told = fit && answer.headers();
     return readWhole(answer, replied, call, (reply) =>
-      inForm(fit ? fit(reply, told) : reply, call.body),
+      inForm(complete(fit ? fit(reply, told) : reply, body, call), call.body),
     );
   };
   const [first, ...rest] = bodies;
@@ -75,7 +75,7 @@ function split(input: Json | undefined, encoded: string, size: number | undefine
 function join(replies: readonly WholeReply[]): WholeReply {
   const [first] = replies as readonly [WholeReply];
   const data: Json[] = [];
-  const usage: Record<string, number> = {};
+  const usage: Record<string, number | boolean> = {};
   for (const { body } of replies) {
     const from = data.length;
     const rows = body["data"] as readonly Json[]; // readWhole has seen that it is a list
@@ -83,11 +83,33 @@ function join(replies: readonly WholeReply[]): WholeReply {
       data.push(isObject(row) ? { ...row, index: from + indexOf(row, i) } : row);
     }
     for (const [key, value] of Object.entries(isObject(body["usage"]) ? body["usage"] : {})) {
-      if (typeof value === "number") usage[key] = (usage[key] ?? 0) + value;
+      if (typeof value === "number") usage[key] = Number(usage[key] ?? 0) + value;
+      else if (value === true) usage[key] = true;
     }
   }
   const body = { ...first.body, data, usage };
   return { ...first, body, bytes: new TextEncoder().encode(JSON.stringify(body)) };
+}
+
+/** What every client reads, where the provider does not say it: of tokens an estimate, marked so. */
+function complete(reply: JsonObject, sent: string, { requestedModel }: Call): JsonObject {
+  const { data, model, usage } = reply;
+  if (!Array.isArray(data) || (typeof model === "string" && isObject(usage))) return reply;
+  const tokens = isObject(usage) ? undefined : estimateTokens(sent);
+  return {
+    ...reply,
+    ...(typeof model === "string" ? {} : { model: requestedModel }),
+    ...(tokens === undefined
+      ? {}
+      : { usage: { prompt_tokens: tokens, total_tokens: tokens, estimated: true } }),
+  };
+}
+
+/** Four characters to a token. */
+function estimateTokens(sent: string): number {
+  const { input } = JSON.parse(sent) as JsonObject;
+  const texts: readonly Json[] = Array.isArray(input) ? input : [input ?? ""];
+  return Math.ceil(texts.reduce<number>((sum, each) => sum + String(each).length, 0) / 4);
 }
 
 const indexOf = (row: JsonObject, i: number) =>

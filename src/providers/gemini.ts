@@ -3,6 +3,7 @@ import { signsCalls } from "../dialects/gemini/models.ts";
 import { fitSignatures } from "../dialects/gemini/signatures.ts";
 import { dialects } from "../dialects/registry.ts";
 import { isObject } from "../domain/json.ts";
+import { studioEmbedding } from "./google-embeddings.ts";
 import { type Adaptation, defineProvider } from "./provider.ts";
 
 /** A conversation that another model began, or whose client lost what Gemini signed. */
@@ -20,10 +21,11 @@ export const gemini = defineProvider({
   auth: { kind: "header", header: "x-goog-api-key", env: ["GEMINI_API_KEY", "GOOGLE_API_KEY"] },
   paths: {
     chat: "/models/{model}:generateContent",
+    embedding: "/models/{model}:batchEmbedContents",
     // In OpenAI's form, as our callers send them.
-    embedding: "/openai/embeddings",
     image_generation: "/openai/images/generations",
   },
+  fit: { embedding: studioEmbedding },
   embeddingBatch: 100,
   streamPath: "/models/{model}:streamGenerateContent?alt=sse",
   countPath: "/models/{model}:countTokens",

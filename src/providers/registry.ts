@@ -11,7 +11,15 @@ import { openai, textCompletionOpenai } from "./openai.ts";
 import { openaiLike } from "./openai-like.ts";
 import type { Provider } from "./provider.ts";
 import { rerankers } from "./rerankers.ts";
-import { vertex, vertexAnthropic, vertexEndpoint, vertexOpen } from "./vertex.ts";
+import {
+  vertex,
+  vertexAnthropic,
+  vertexContentEmbedding,
+  vertexEmbedding,
+  vertexEndpoint,
+  vertexGeminiEmbedding,
+  vertexOpen,
+} from "./vertex.ts";
 
 export const providers: readonly Provider[] = [
   openai,
@@ -22,6 +30,9 @@ export const providers: readonly Provider[] = [
   vertexAnthropic,
   vertexEndpoint,
   vertexOpen,
+  vertexEmbedding,
+  vertexGeminiEmbedding,
+  vertexContentEmbedding,
   azure,
   bedrock,
   cohere,

@@ -20,7 +20,8 @@ export function usageOfReply(operation: Operation, request: JsonObject, reply: J
   if (operation === "audio_speech")
     return usage ? ofModalTokens(usage, "audio") : ofSpeech(request);
   if (operation === "compaction") return usage ? ofResponse(usage) : nothing;
-  return usage ? ofTokens(usage) : nothing;
+  if (!usage) return nothing;
+  return usage["estimated"] === true ? { ...ofTokens(usage), estimated: true } : ofTokens(usage);
 }
 
 function ofResponse(usage: JsonObject): Usage {

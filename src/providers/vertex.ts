@@ -9,6 +9,7 @@ import { objectOr } from "../dialects/gemini/wire.ts";
 import { dialects } from "../dialects/registry.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import { fitToGemini, saidByUrl } from "./gemini.ts";
+import { contentEmbedding, predictedEmbedding } from "./google-embeddings.ts";
 import {
   type Adaptation,
   type Auth,
@@ -72,6 +73,45 @@ export const vertexEndpoint: Provider = defineProvider({
   source,
 });
 
+/** Google's models that embed text by prediction, many texts a request. */
+export const vertexEmbedding: Provider = defineProvider({
+  name: "vertex_ai_embedding",
+  aliases: ["vertex_ai-embedding-models"],
+  dialect: dialects.gemini,
+  auth,
+  locate: (place) => locate(place, "v1"),
+  paths: { embedding: "/publishers/google/models/{model}:predict" },
+  fit: { embedding: predictedEmbedding },
+  embeddingBatch: 250,
+  source,
+});
+
+/** The first of Gemini's: by prediction too, one text a request. */
+export const vertexGeminiEmbedding: Provider = defineProvider({
+  ...vertexEmbedding,
+  name: "vertex_ai_gemini_embedding",
+  aliases: [],
+  embeddingBatch: 1,
+});
+
+/** Those after it. */
+export const vertexContentEmbedding: Provider = defineProvider({
+  ...vertexGeminiEmbedding,
+  name: "vertex_ai_content_embedding",
+  locate: (place) => locate(place, "v1beta1"),
+  paths: { embedding: "/publishers/google/models/{model}:embedContent" },
+  fit: { embedding: contentEmbedding },
+});
+
+/** Which of Vertex AI's ways embeds, for the models that do. */
+function embedderOf(model: string): Provider | undefined {
+  if (/^gemini-embedding-001/.test(model)) return vertexGeminiEmbedding;
+  if (/^gemini-embedding/.test(model)) return vertexContentEmbedding;
+  return /^(text(-multilingual)?-embedding|textembedding-gecko)/.test(model)
+    ? vertexEmbedding
+    : undefined;
+}
+
 export const vertex: Provider = defineProvider({
   name: "vertex_ai",
   aliases: ["vertex_ai_beta", "vertex_ai-language-models"],
@@ -88,6 +128,8 @@ export const vertex: Provider = defineProvider({
   adapt: [fitToGemini],
   variantOf: (model) => {
     if (/^(gemini\/)?\d+$/.test(model)) return vertexEndpoint;
+    const embedder = embedderOf(model);
+    if (embedder) return embedder;
     if (/^(gemini|google)\//.test(model)) return undefined;
     if (/claude/.test(model)) return vertexAnthropic;
     return model.includes("/") ? vertexOpen : undefined;

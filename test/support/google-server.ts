@@ -96,7 +96,43 @@ function answer(path: string, body: Record<string, unknown>): Response {
     });
   }
   if (path.endsWith(":streamRawPredict")) return claudeStream();
+  const embedded = embed(path, body);
+  if (embedded) return Response.json(embedded);
   return openai(body);
+}
+
+/** The vector of a text says how long it is. */
+const vectorOf = (text: unknown) => [String(text).length, 0.5];
+type Listed = readonly Record<string, unknown>[];
+
+function embed(path: string, body: Record<string, unknown>): object | undefined {
+  const textIn = (content: unknown) => (content as { parts: { text: string }[] }).parts[0]?.text;
+  if (path.endsWith(":embedContent")) {
+    const values = vectorOf(textIn(body["content"]));
+    return { embedding: { values }, usageMetadata: { promptTokenCount: 3 } };
+  }
+  if (path.endsWith(":batchEmbedContents")) {
+    const requests = body["requests"] as Listed;
+    return { embeddings: requests.map(({ content }) => ({ values: vectorOf(textIn(content)) })) };
+  }
+  if (path.endsWith(":predict")) {
+    const instances = body["instances"] as Listed;
+    return {
+      predictions: instances.map(({ content }) => ({
+        embeddings: {
+          values: vectorOf(content),
+          statistics: { token_count: 4, truncated: false },
+        },
+      })),
+    };
+  }
+  if (!path.endsWith("/embeddings")) return undefined;
+  const data = (body["input"] as readonly string[]).map((text, index) => ({
+    object: "embedding",
+    index,
+    embedding: vectorOf(text),
+  }));
+  return { object: "list", data, model: "e", usage: { prompt_tokens: 9, total_tokens: 9 } };
 }
 
 const facts = { modelVersion: "gemini-x", responseId: "resp1" };

@@ -1,5 +1,6 @@
-/** Gemini's generateContent, at the paths of AI Studio's clients, of Vertex AI's and of LiteLLM's. */
+/** Gemini's generateContent and embeddings, at the paths of AI Studio's clients, of Vertex AI's and of LiteLLM's. */
 import { events, json, type RouteGroup } from "../routes.ts";
+import { embedIn } from "./embed.ts";
 
 // A name may hold slashes: `gemini/gemini-2.5-flash`.
 const models =
@@ -10,6 +11,12 @@ const templatesOf = (method: string) =>
   ["/v1beta", "/v1", "/v1alpha", ""].map((version) => `${version}/models/{model}:${method}`);
 const vertexOf = (method: string) =>
   `/v1beta1/projects/{project}/locations/{location}/publishers/google/models/{model}:${method}`;
+
+const embeddingBodies = {
+  embedContent: "EmbedContentRequest",
+  batchEmbedContents: "BatchEmbedRequest",
+  predict: "PredictRequest",
+} as const;
 
 export const generateRoutes: readonly RouteGroup[] = [
   {
@@ -36,4 +43,18 @@ export const generateRoutes: readonly RouteGroup[] = [
       source,
     },
   },
+  ...(["embedContent", "batchEmbedContents", "predict"] as const).map(
+    (method): RouteGroup => ({
+      route: { operation: "embedding", dialect: "gemini", stream: false, handle: embedIn(method) },
+      paths: [],
+      pattern: new RegExp(`${models}:${method}$`),
+      docs: {
+        summary: "Google's embeddings, by whatever model.",
+        templates: method === "predict" ? [vertexOf(method)] : templatesOf(method),
+        body: embeddingBodies[method],
+        replies: [json],
+        source: "https://ai.google.dev/api/embeddings",
+      },
+    }),
+  ),
 ];

@@ -32,12 +32,14 @@ export const geminiModelRoutes: readonly Route[] = [
 ];
 
 function describe(name: string, { table }: Services) {
-  const facts = table.find(name)?.deployments[0]?.facts;
+  const first = table.find(name)?.deployments[0];
+  const facts = first?.facts;
+  const generates = ["generateContent", "streamGenerateContent", "countTokens"];
   return {
     name: `models/${name}`,
     displayName: name,
     ...(facts?.maxInputTokens ? { inputTokenLimit: facts.maxInputTokens } : {}),
     ...(facts?.maxOutputTokens ? { outputTokenLimit: facts.maxOutputTokens } : {}),
-    supportedGenerationMethods: ["generateContent", "streamGenerateContent", "countTokens"],
+    supportedGenerationMethods: first?.operation === "embedding" ? ["embedContent"] : generates,
   };
 }

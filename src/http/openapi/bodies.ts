@@ -72,6 +72,19 @@ export const bodies = {
     generationConfig: Type.Optional(Type.Object({}, open)),
     tools: Type.Optional(Type.Array(Type.Unknown())),
   }),
+  EmbedContentRequest: request("One text to embed.", {
+    content: Type.Object({ parts: Type.Array(Type.Object({ text: Type.String() }, open)) }, open),
+    taskType: Type.Optional(text("What for; models that are not Google's do not know it.")),
+    title: Type.Optional(Type.String()),
+    outputDimensionality: Type.Optional(Type.Integer({ minimum: 1 })),
+  }),
+  BatchEmbedRequest: request("Texts to embed, each as one for `embedContent`.", {
+    requests: Type.Array(Type.Object({}, open), { minItems: 1 }),
+  }),
+  PredictRequest: request("Texts to embed, in Vertex AI's form.", {
+    instances: Type.Array(Type.Object({ content: Type.String() }, open), { minItems: 1 }),
+    parameters: Type.Optional(Type.Object({}, open)),
+  }),
   TokenCountRequest: request("Gemini's contents, or a whole request, to be counted.", {
     contents: Type.Optional(Type.Array(Type.Object({}, open))),
     generateContentRequest: Type.Optional(Type.Object({}, open)),
