@@ -129,7 +129,13 @@ const responses: JsonObject = {
     { type: "reasoning", id: "rs_1", summary: [{ type: "summary_text", text: "hm" }] },
     { type: "function_call", call_id: "call_1", name: "weather", arguments: '{"city":"x"}' },
     { type: "function_call_output", call_id: "call_1", output: "rain" },
-    { type: "message", role: "assistant", content: [{ type: "output_text", text: "rain" }] },
+    {
+      type: "message",
+      id: "msg_1",
+      status: "completed",
+      role: "assistant",
+      content: [{ type: "output_text", text: "rain", annotations: [], logprobs: [] }],
+    },
     { role: "user", content: "and?" },
   ],
 };
