@@ -15,7 +15,7 @@ import type { CallRoute } from "../exchange.ts";
 import type { HeadWriter } from "../headers.ts";
 import { receiveLimits } from "../read-body.ts";
 import { PlainArrival } from "./arrival.ts";
-import { type Head, readHead } from "./head.ts";
+import { type Head, HeadReader } from "./head.ts";
 import { type Pipe, Tunnel } from "./tunnel.ts";
 
 /** As much of a socket as a connection needs; what Bun's are. */
@@ -46,6 +46,7 @@ export class Connection implements Expiring {
   /** Received and not used yet. */
   #pending: Buffer | undefined;
   #paused = false;
+  readonly #heads = new HeadReader();
   #head: Head | undefined;
   #route: CallRoute | undefined;
   #pieces: Buffer[] = [];
@@ -130,24 +131,24 @@ export class Connection implements Expiring {
       return;
     }
     const isHead = end >= 0 && end <= headLimitBytes;
-    const head = isHead ? readHead(bytes.toString("latin1", 0, end)) : undefined;
+    const head = isHead ? this.#heads.read(bytes.toString("latin1", 0, end)) : undefined;
     const services = this.#parts.services();
     const route = head && this.#parts.findRoute(head.path);
     if (!route || !isPlain(head, services)) this.#handOver(bytes);
-    else this.#receive(head, route, bytes.subarray(end + 4));
+    else this.#receive(head, route, bytes, end + 4);
   }
 
-  #receive(head: Head, route: CallRoute, bytes: Buffer): void {
+  #receive(head: Head, route: CallRoute, bytes: Buffer, from: number): void {
     this.#head = head;
     this.#route = route;
-    if (bytes.length >= head.bodyLength) {
-      this.#run(bytes);
+    if (bytes.length - from >= head.bodyLength) {
+      this.#run(bytes, from);
       return;
     }
     this.#state = "body";
     this.#bodyFromMs = this.#services.clock.now();
     this.#received = 0;
-    this.#takeBody(bytes);
+    this.#takeBody(bytes.subarray(from));
   }
 
   #takeBody(bytes: Buffer): void {
@@ -157,7 +158,7 @@ export class Connection implements Expiring {
     if (this.#received >= length) {
       const whole = Buffer.concat(this.#pieces);
       this.#pieces = [];
-      this.#run(whole);
+      this.#run(whole, 0);
       return;
     }
     // A deadline that grows with what has come: the rate that a body must keep.
@@ -165,17 +166,17 @@ export class Connection implements Expiring {
     this.#expireIn(this.#bodyFromMs + allowedMs - this.#services.clock.now());
   }
 
-  /** A request is whole: its body, and perhaps the beginning of the next one. */
-  #run(bytes: Buffer): void {
+  /** A request is whole: its body from there on, and perhaps the beginning of the next one. */
+  #run(bytes: Buffer, from: number): void {
     const head = this.#head;
     const route = this.#route;
     if (!head || !route) return;
-    const { bodyLength } = head;
+    const end = from + head.bodyLength;
     this.#state = "busy";
     this.dueMs = Number.POSITIVE_INFINITY;
-    if (bytes.length > bodyLength) this.#hold(bytes.subarray(bodyLength));
+    if (bytes.length > end) this.#hold(bytes.subarray(end));
     if (head.close) this.#closing = true;
-    const body = bytes.length === bodyLength ? bytes : bytes.subarray(0, bodyLength);
+    const body = new Uint8Array(bytes.buffer, bytes.byteOffset + from, head.bodyLength);
     const arrival = new PlainArrival(head, body, route, this.#parts.services(), this.#hangUp);
     this.#answer(arrival, route).catch((thrown: unknown) => {
       this.#services.onInternalFailure(thrown);

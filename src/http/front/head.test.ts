@@ -1,6 +1,6 @@
 /** Which heads are read here, and which are left to the runtime's server: everything unusual. */
 import { describe, expect, test } from "bun:test";
-import { readHead } from "./head.ts";
+import { HeadReader, readHead } from "./head.ts";
 
 const line = "POST /v1/chat/completions HTTP/1.1";
 const host = "Host: api.example.com:4000";
@@ -38,6 +38,43 @@ describe("a plain call", () => {
 
   test.each(["localhost", "127.0.0.1:4000", "[::1]:4000", "a_b.internal"])("host %s", (name) => {
     expect(readHead(head(line, `host: ${name}`, length))).toBeDefined();
+  });
+});
+
+describe("the heads of a connection", () => {
+  const other = "authorization: Bearer a";
+  test("those alike but for the length are read by comparison, to the same", () => {
+    const heads = new HeadReader();
+    for (const digits of ["57", "1", "0", "1234567890", "57"]) {
+      const text = head(line, host, `Content-Length: ${digits}`, other);
+      const read = heads.read(text);
+      expect(read?.bodyLength).toBe(Number(digits));
+      expect(read?.headers.get("content-length")).toBe(digits);
+      expect(read?.headers.get("authorization")).toBe("Bearer a");
+      expect(read?.path).toBe("/v1/chat/completions");
+    }
+  });
+
+  const after = (text: string) => {
+    const heads = new HeadReader();
+    heads.read(head(line, host, length, other));
+    return heads.read(text);
+  };
+  test.each([
+    ["another length that is none", head(line, host, "Content-Length: 5x", other)],
+    ["a sign", head(line, host, "Content-Length: -5", other)],
+    ["eleven digits", head(line, host, "Content-Length: 12345678901", other)],
+    ["no digits", head(line, host, "Content-Length: ", other)],
+    [
+      "a second length behind it",
+      head(line, host, "Content-Length: 5\r\nContent-Length: 57", other),
+    ],
+  ])("%s is not taken for the same", (_, text) => expect(after(text)).toBeUndefined());
+
+  test("another key is another head", () => {
+    expect(
+      after(head(line, host, length, "authorization: Bearer b"))?.headers.get("authorization"),
+    ).toBe("Bearer b");
   });
 });
 

@@ -19,6 +19,10 @@ class FieldList implements RequestHeaders {
   readonly names: string[] = [];
   readonly values: string[] = [];
 
+  replace(name: string, value: string): void {
+    this.values[this.names.indexOf(name)] = value;
+  }
+
   get(name: string): string | null {
     const at = this.names.indexOf(name);
     if (at < 0) return null;
@@ -52,8 +56,53 @@ const unplain: readonly string[] = [
 ];
 
 /**
+ * Reads the heads of one connection. A client says the same in each but for the length of the body:
+ * such a head costs a comparison instead of being taken apart.
+ */
+export class HeadReader {
+  #last: Head | undefined;
+  /** The last head up to the digits of its length, and after them. */
+  #before = "";
+  #after = "";
+
+  /** As `readHead`; the fields that it answers are those of this head until the next is read. */
+  read(text: string): Head | undefined {
+    const length = this.#lengthOf(text);
+    if (this.#last && length !== undefined) {
+      (this.#last.headers as FieldList).replace("content-length", length);
+      this.#last = { ...this.#last, bodyLength: Number(length) };
+      return this.#last;
+    }
+    this.#last = readHead(text);
+    if (this.#last) this.#remember(text, String(this.#last.headers.get("content-length")));
+    return this.#last;
+  }
+
+  /** The digits, where all else is as in the last head. */
+  #lengthOf(text: string): string | undefined {
+    const from = this.#before.length;
+    const to = text.length - this.#after.length;
+    if (from === 0 || to <= from || to > from + 10) return undefined;
+    if (!text.startsWith(this.#before) || !text.endsWith(this.#after)) return undefined;
+    const digits = text.slice(from, to);
+    return allDigits.test(digits) ? digits : undefined;
+  }
+
+  #remember(text: string, digits: string): void {
+    this.#before = "";
+    const field = /\r\ncontent-length:[ \t]*/i.exec(text);
+    const from = field ? field.index + field[0].length : -1;
+    if (!text.startsWith(digits, from)) return;
+    this.#before = text.slice(0, from);
+    this.#after = text.slice(from + digits.length);
+  }
+}
+
+const allDigits = /^\d{1,10}$/;
+
+/**
  * Reads a head of latin1 text, its final empty line taken off. Undefined: it is not a plain one.
- * Costs about a microsecond.
+ * Costs a few microseconds.
  */
 export function readHead(text: string): Head | undefined {
   if (!text.startsWith(start)) return undefined;
@@ -66,7 +115,7 @@ export function readHead(text: string): Head | undefined {
   const host = headers.get("host");
   const length = headers.get("content-length");
   // Said twice, either reads as "a, b" here, which is no host and no number.
-  if (host === null || length === null || !hostName.test(host) || !/^\d{1,10}$/.test(length)) {
+  if (host === null || length === null || !hostName.test(host) || !allDigits.test(length)) {
     return undefined;
   }
   const connection = headers.get("connection")?.toLowerCase();
