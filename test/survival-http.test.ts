@@ -1,7 +1,13 @@
 /** Overload and repetition as a client sees them: statuses, headers and bodies on the wire. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { systemClock } from "../src/std/clock.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
-import { anthropicReply, openaiReply } from "./support/upstreams.ts";
+import {
+  anthropicReply,
+  type Behaviour,
+  createUpstreams,
+  openaiReply,
+} from "./support/upstreams.ts";
 
 let it: TestGateway;
 /** Requests that the upstream has got, each answered when it is let go. */
@@ -103,6 +109,41 @@ test("the same idempotency key: one call, one answer, and no other body", async 
   const other = await ask("/v1/chat/completions", { temperature: 1 }, init);
   expect(other.status).toBe(422);
   expect(await other.json()).toMatchObject({ error: { code: "idempotency_key_reused" } });
+});
+
+test("a stream that goes on elsewhere: announced by a header, marked by a comment", async () => {
+  const script: Behaviour[] = [{ kind: "cut", tokens: 2, how: "end" }];
+  const { outbound } = createUpstreams(systemClock, () => script.shift() ?? { kind: "answer" });
+  const other = await startTestGateway({
+    yaml: `
+model_list:
+  - {model_name: one, litellm_params: {model: groq/a, api_base: "http://a.test/v1", api_key: k}}
+  - {model_name: one, litellm_params: {model: groq/b, api_base: "http://b.test/v1", api_key: k}}
+routeiq_settings: {continuation: {enabled: true}}
+`,
+    outbound,
+  });
+  try {
+    for (const [more, possible] of [
+      [{}, "possible"],
+      [{ n: 2 }, null],
+    ] as const) {
+      const response = await fetch(`${other.gateway.url}/v1/chat/completions`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: JSON.stringify({
+          ...{ model: "one", stream: true, ...more },
+          messages: [{ role: "user", content: "hi" }],
+        }),
+      });
+      expect(response.headers.get("x-routeiq-continuation")).toBe(possible);
+      const text = await response.text();
+      expect(text).toContain("[DONE]");
+      expect(text.includes("\n: x-routeiq-continued: ")).toBe(possible !== null);
+    }
+  } finally {
+    await other.gateway.close();
+  }
 });
 
 test("metrics tell of the queue", async () => {

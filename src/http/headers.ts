@@ -3,6 +3,7 @@
  * 0.7 µs to make from an object, a template's copy 0.06 µs: so most are made once per deployment.
  */
 import type { Deployment } from "../domain/model.ts";
+import { mayContinue } from "../pipeline/continuation.ts";
 import { type CallRecord, costOf, retriesOf } from "../pipeline/record.ts";
 import type { Reply } from "../pipeline/reply.ts";
 import type { Services } from "../pipeline/services.ts";
@@ -141,6 +142,7 @@ const names = {
   modelId: "x-litellm-model-id",
   apiBase: "x-litellm-model-api-base",
   region: "x-litellm-model-region",
+  continuation: "x-routeiq-continuation",
   cost: "x-routeiq-cost-usd",
   litellmCost: "x-litellm-response-cost",
 } as const;
@@ -192,6 +194,9 @@ function writeCall(record: CallRecord, services: Services, put: Put): void {
     put("strategy", strategy);
     put("artifact", artifact);
     put("decisionUs", String(Math.round(decisionUs)));
+  }
+  if (services.continuation) {
+    put("continuation", call.stream && mayContinue(call) ? "possible" : undefined);
   }
   const cost = costInHeader(record);
   put("cost", cost);
