@@ -5,15 +5,15 @@ import { isFor } from "../domain/model.ts";
 import { CallFailed, handle } from "../pipeline/handle.ts";
 import type { Arrival } from "../pipeline/read-call.ts";
 import { noForm } from "../pipeline/read-form.ts";
-import { isWhole, type Reply, type ReplyStream } from "../pipeline/reply.ts";
+import { isWhole, type Reply } from "../pipeline/reply.ts";
 import type { Services } from "../pipeline/services.ts";
-import { createDeadline } from "../std/deadline.ts";
 import { toErrorResponse } from "./errors.ts";
 import { openForm } from "./form.ts";
 import { isJsonArray, toJsonArray, withQueryKey } from "./gemini/wire.ts";
 import { createHeaderTemplates, type HeaderTemplates } from "./headers.ts";
 import { moreHeaders, wantsMore } from "./more-headers.ts";
 import { readBytes } from "./read-body.ts";
+import { toReadable } from "./reply-body.ts";
 import { assertFromHere } from "./route.ts";
 
 /** A route that carries a call: what it is for, and which dialect its caller speaks. */
@@ -147,37 +147,4 @@ function toResponse(
     for (const [name, value] of moreHeaders(record, services)) response.headers.set(name, value);
   }
   return response;
-}
-
-/**
- * Pulled, never pushed, so that a slow reader stops the upstream. A reader that takes nothing for
- * `write_stall_ms` while bytes wait for it is let go.
- */
-export function toReadable(
-  stream: ReplyStream,
-  { clock, config }: Services,
-): ReadableStream<Uint8Array> {
-  const { writeStallMs } = config.routeiq.timeouts;
-  let controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  const stall = createDeadline(clock, () => {
-    stream.cancel("stalled");
-    controller?.error(new Error("the caller stopped reading"));
-  });
-  return new ReadableStream<Uint8Array>({
-    async pull(sink) {
-      controller = sink;
-      stall.clear();
-      const bytes = await stream.next();
-      if (!bytes) {
-        sink.close();
-        return;
-      }
-      sink.enqueue(bytes);
-      stall.set(writeStallMs);
-    },
-    cancel() {
-      stall.clear();
-      stream.cancel("gone");
-    },
-  });
 }

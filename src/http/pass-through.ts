@@ -9,9 +9,10 @@ import {
 import type { Services } from "../pipeline/services.ts";
 import type { PassThroughMatch } from "../providers/pass-through.ts";
 import { toErrorResponse } from "./errors.ts";
-import { readRequestId, toReadable } from "./exchange.ts";
+import { readRequestId } from "./exchange.ts";
 import { callHeaders } from "./headers.ts";
 import { readAny, readPieces, tooLarge } from "./read-body.ts";
+import { toReadable } from "./reply-body.ts";
 import { assertFromHere } from "./route.ts";
 
 const methods = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);

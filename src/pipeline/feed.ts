@@ -19,8 +19,8 @@ import { assert } from "../std/assert.ts";
 import { createSseParser, encodeSse, type SseFrame, SseFrameTooLarge } from "../std/sse.ts";
 
 export interface Feed {
-  /** The next bytes for the caller; undefined at the end. @throws GatewayError */
-  next(): Promise<Uint8Array | undefined>;
+  /** The next bytes for the caller, at once where they are there; undefined at the end. @throws GatewayError */
+  next(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   /** What the stream has told so far. */
   readonly facts: FeedFacts;
   close(): void;
@@ -55,66 +55,93 @@ function newFacts(): FeedFacts {
 
 /** Both sides speak the same dialect. A chunk whose frames all pass is handed on as it came. */
 export function createPassingFeed(upstream: StreamReply, options: FeedOptions): Feed {
-  const { heard, withholdUsage, costUsd } = options;
-  const facts = newFacts();
-  const parser = createSseParser();
-  const watch = watchOf(upstream);
-  let ended = false;
-  let failure: GatewayError | undefined;
+  return new PassingFeed(upstream, options);
+}
 
-  function conclude(): void {
-    const end = watch.end();
-    facts.finishReason = end.finishReason;
-    facts.usage = end.usage ?? facts.usage;
-    if (!end.complete) failure ??= truncated();
-    ended = true;
+class PassingFeed implements Feed {
+  readonly facts = newFacts();
+  readonly #upstream: StreamReply;
+  readonly #options: FeedOptions;
+  readonly #parser = createSseParser();
+  readonly #watch: StreamWatch;
+  #ended = false;
+  #failure: GatewayError | undefined;
+  /** One for the stream's life: no closure per event. */
+  readonly #onPiece = (bytes: Uint8Array | undefined) => this.#take(bytes) ?? this.next();
+
+  constructor(upstream: StreamReply, options: FeedOptions) {
+    this.#upstream = upstream;
+    this.#options = options;
+    this.#watch = watchOf(upstream);
   }
 
-  /** What of these frames goes to the caller; stops at the terminator and at an error. */
-  function admit(frames: readonly SseFrame[]): Uint8Array[] {
-    const out: Uint8Array[] = [];
-    for (const frame of frames) {
-      const seen = watch.see(frame);
-      if (seen.error) {
-        failure = seen.error;
-        facts.told = facts.started && upstream.dialect.tellsStreamErrors === true;
-        if (facts.told) out.push(frame.raw);
-        return out;
-      }
-      if (seen.done) {
-        conclude();
-        if (!failure) out.push(frame.raw);
-        return out;
-      }
-      if (seen.event) {
-        facts.started = true;
-        if (seen.token) facts.tokens++;
-        heard(seen.token);
-      }
-      if (seen.usageOnly && withholdUsage) continue;
-      out.push(costUsd ? withCost(frame, costUsd) : frame.raw);
+  next(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+    while (!this.#ended && !this.#failure) {
+      const bytes = this.#upstream.read();
+      if (bytes instanceof Promise) return bytes.then(this.#onPiece);
+      const out = this.#take(bytes);
+      if (out) return out;
     }
+    this.facts.usage ??= this.#watch.end().usage;
+    if (this.#failure) throw this.#failure;
+    return undefined;
+  }
+
+  close(): void {
+    this.#upstream.close();
+  }
+
+  /** What of these bytes goes to the caller; undefined where nothing does. */
+  #take(bytes: Uint8Array | undefined): Uint8Array | undefined {
+    const frames = bytes ? pushFrames(this.#parser, bytes) : this.#parser.end();
+    const [first] = frames;
+    const out =
+      frames.length === 1 && first && bytes ? this.#admit(first) : this.#admitAll(frames, bytes);
+    if (!bytes && !this.#ended && !this.#failure) this.#conclude();
     return out;
   }
 
-  return {
-    facts,
-    async next() {
-      while (!ended && !failure) {
-        const bytes = await upstream.read();
-        const frames = bytes ? pushFrames(parser, bytes) : parser.end();
-        const out = admit(frames);
-        if (!bytes && !ended && !failure) conclude();
-        if (out.length === 0) continue;
-        if (bytes && isWhole(bytes, out)) return bytes;
-        return out.length === 1 ? out[0] : Buffer.concat(out);
-      }
-      facts.usage ??= watch.end().usage;
-      if (failure) throw failure;
-      return undefined;
-    },
-    close: upstream.close,
-  };
+  /** Stops at the terminator and at an error. */
+  #admitAll(frames: readonly SseFrame[], bytes: Uint8Array | undefined): Uint8Array | undefined {
+    const out: Uint8Array[] = [];
+    for (const frame of frames) {
+      const admitted = this.#admit(frame);
+      if (admitted) out.push(admitted);
+      if (this.#ended || this.#failure) break;
+    }
+    if (out.length <= 1) return out[0];
+    return bytes && isWhole(bytes, out) ? bytes : Buffer.concat(out);
+  }
+
+  #admit(frame: SseFrame): Uint8Array | undefined {
+    const { facts } = this;
+    const { heard, withholdUsage, costUsd } = this.#options;
+    const seen = this.#watch.see(frame);
+    if (seen.error) {
+      this.#failure = seen.error;
+      facts.told = facts.started && this.#upstream.dialect.tellsStreamErrors === true;
+      return facts.told ? frame.raw : undefined;
+    }
+    if (seen.done) {
+      this.#conclude();
+      return this.#failure ? undefined : frame.raw;
+    }
+    if (seen.event) {
+      facts.started = true;
+      if (seen.token) facts.tokens++;
+      heard(seen.token);
+    }
+    if (seen.usageOnly && withholdUsage) return undefined;
+    return costUsd ? withCost(frame, costUsd) : frame.raw;
+  }
+
+  #conclude(): void {
+    const end = this.#watch.end();
+    this.facts.finishReason = end.finishReason;
+    this.facts.usage = end.usage ?? this.facts.usage;
+    if (!end.complete) this.#failure ??= truncated();
+    this.#ended = true;
+  }
 }
 
 function watchOf({ dialect }: StreamReply): StreamWatch {

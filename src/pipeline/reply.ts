@@ -27,8 +27,8 @@ export function isWhole(body: Reply["body"]): body is WholeBody {
  * the whole.
  */
 export interface ReplyStream {
-  /** The next bytes in the caller's dialect; undefined at the end. */
-  next(): Promise<Uint8Array | undefined>;
+  /** The next bytes in the caller's dialect, at once where they are there; undefined at the end. */
+  next(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
   /** The caller is gone, or does not read: the upstream is let go. */
   cancel(reason: "gone" | "stalled"): void;
 }

@@ -55,18 +55,23 @@ export function createReplyStream(
     return feed.facts.told ? undefined : encoder.encode(caller.encodeStreamError(error));
   }
 
+  const hand = (bytes: Uint8Array | undefined) => {
+    if (!bytes && !ended) end({ outcome: "success" });
+    return bytes;
+  };
+  const refuse = (thrown: unknown) => (ended ? undefined : fail(thrown));
+
   return {
-    async next() {
+    // Not an async function: of each event, every promise counts.
+    next() {
       const first = held.shift();
       if (first) return first;
       if (ended) return undefined;
       try {
-        const bytes = await feed.next();
-        if (bytes || ended) return bytes;
-        end({ outcome: "success" });
-        return undefined;
+        const bytes = feed.next();
+        return bytes instanceof Promise ? bytes.then(hand, refuse) : hand(bytes);
       } catch (thrown) {
-        return ended ? undefined : fail(thrown);
+        return refuse(thrown);
       }
     },
     cancel(reason) {

@@ -4,7 +4,7 @@ import type { Call } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Usage } from "../domain/usage.ts";
-import { BodyTooLarge, type OutboundReply } from "../security/reply.ts";
+import { BodyTooLarge, type OutboundReply, type Piece } from "../security/reply.ts";
 import type { Cancel } from "../std/cancel.ts";
 import { decodeUtf8 } from "../std/json.ts";
 
@@ -34,8 +34,11 @@ export interface StreamReply extends Replied {
   readonly kind: "stream";
   /** Where it is set, the stream is no events but bytes of this type, such as sound. */
   readonly opaque?: { readonly contentType: string; readonly usage: Usage };
-  /** The next bytes; undefined at the end. @throws GatewayError stream_truncated, or the signal's. */
-  read(): Promise<Uint8Array | undefined>;
+  /**
+   * The next bytes, at once where they are there; undefined at the end.
+   * @throws GatewayError stream_truncated, or the cancel's
+   */
+  read(): Piece | Promise<Piece>;
   /** Lets the connection go: back to its pool where the stream is at its end, closed otherwise. */
   close(): void;
 }
@@ -56,16 +59,11 @@ export function isEventStream(reply: OutboundReply, dialect?: ProviderDialect): 
 }
 
 export function toStream(reply: OutboundReply, replied: Replied, cancel: Cancel): StreamReply {
+  const explain = (thrown: unknown) => toStreamError(thrown, cancel);
   return {
     kind: "stream",
     ...replied,
-    async read() {
-      try {
-        return await reply.read();
-      } catch (thrown) {
-        throw toStreamError(thrown, cancel);
-      }
-    },
+    read: () => reply.read(explain),
     close: () => reply.close(),
   };
 }

@@ -32,11 +32,15 @@ export function toReply(response: Response): OutboundReply {
     header: (name) => headers.get(name) ?? undefined,
     headers: () => headers,
     whole: (limitBytes, beyond) => readUpTo(response, limitBytes, beyond),
-    async read() {
-      for (;;) {
-        const result = await openReader()?.read();
-        if (!result || result.done) return undefined;
-        if (result.value.length > 0) return result.value;
+    async read(explain) {
+      try {
+        for (;;) {
+          const result = await openReader()?.read();
+          if (!result || result.done) return undefined;
+          if (result.value.length > 0) return result.value;
+        }
+      } catch (thrown) {
+        throw explain ? explain(thrown) : thrown;
       }
     },
     // A stream that broke is closed already; there is nobody left to tell.

@@ -13,14 +13,19 @@ export interface OutboundReply {
   /**
    * The next bytes, at once where they have come already; undefined at the end. One read at a time.
    * Who does not read stops the server: no more than `unreadLimitBytes` are held.
+   * @param explain makes of a failure what is thrown: here, so that it costs no promise
    * @throws the reason of the cancel; otherwise any error, when the body broke off
    */
-  read(): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  read(explain?: Explain): Piece | Promise<Piece>;
   /** Lets go of what was not read: a connection in the middle of a body is closed. */
   close(): void;
 }
 
 export type Bytes = Uint8Array | ArrayBuffer;
+
+/** Undefined: the end. */
+export type Piece = Uint8Array | undefined;
+export type Explain = (thrown: unknown) => unknown;
 
 export class BodyTooLarge extends Error {
   constructor(limitBytes: number) {

@@ -148,7 +148,10 @@ export function createSseParser(limitBytes: number = maxSseFrameBytes): SseParse
     push(chunk) {
       const frames: SseFrame[] = [];
       if (chunk.length === 0) return frames;
-      if (heldLength === 0) {
+      if (heldLength === 0 && isOneData(chunk) && chunk.length <= limitBytes) {
+        started = true;
+        frames.push({ event: "", data: decoder.decode(chunk).slice(6, -2), raw: chunk });
+      } else if (heldLength === 0) {
         const consumed = scan(chunk, true, frames);
         if (consumed < chunk.length) hold(chunk.subarray(consumed));
       } else {
@@ -192,6 +195,14 @@ export function encodeSse(frame: { readonly event?: string; readonly data: strin
 
 const dataName = new Uint8Array([100, 97, 116, 97]);
 const eventName = new Uint8Array([101, 118, 101, 110, 116]);
+
+/** Nearly every chunk is one event of one line, `data: …` and a blank line: told by a look. */
+function isOneData(chunk: Uint8Array): boolean {
+  const end = chunk.length - 2;
+  if (end < 6 || chunk[end] !== lf || chunk[end + 1] !== lf) return false;
+  if (chunk[4] !== colon || chunk[5] !== space || !startsWith(chunk, 0, 4, dataName)) return false;
+  return chunk.indexOf(lf) === end && !chunk.includes(cr);
+}
 
 function startsWith(bytes: Uint8Array, start: number, end: number, name: Uint8Array): boolean {
   if (end - start < name.length) return false;

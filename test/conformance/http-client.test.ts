@@ -14,6 +14,7 @@ import {
   type OutboundReply,
 } from "../../src/security/outbound.ts";
 import { Cancel } from "../../src/std/cancel.ts";
+import { systemClock } from "../../src/std/clock.ts";
 import { type Peer, type RawUpstream, startRawUpstream } from "../support/raw-upstream.ts";
 import { type Answer, cutShort, refused, understood } from "./http1-answers.ts";
 
@@ -267,12 +268,31 @@ describe.each(members)("$name", ({ own }) => {
           await peer.request();
           peer[how]();
         });
-        const client = createClient(own);
+        let skewMs = 0;
+        const clock = { ...systemClock, now: () => systemClock.now() + skewMs };
+        const client = createClient(own, { clock });
         await Promise.all([client(port).then(whole), client(port).then(whole)]);
+        skewMs = 2000;
         // Both rest and are about to die; the request goes out once more, on a connection of its own.
         for (let i = 0; i < 4; i++) expect(await whole(await client(port))).toBe("ok");
         expect(peers.length).toBe(3);
       }
+    });
+
+    test("one that dies in the middle of its work is told, and the call is not sent again", async () => {
+      let requests = 0;
+      const { port } = await upstream(async (peer) => {
+        for (; ; requests++) {
+          if ((await peer.request()) === undefined) return;
+          if (requests > 0) return peer.reset();
+          await peer.say(ok);
+        }
+      });
+      const client = createClient(own);
+      await whole(await client(port));
+      const thrown = await failureOf(client(port));
+      expect((thrown as GatewayError).code).toBe("upstream_unreachable");
+      expect(requests).toBe(1);
     });
 
     test("one that the server closed at rest is not used", async () => {

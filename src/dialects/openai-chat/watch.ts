@@ -16,16 +16,16 @@ const plain: FrameFacts = { ...nothing, event: true };
 const token: FrameFacts = { ...plain, token: true };
 const usageOnly: FrameFacts = { ...plain, usageOnly: true };
 
-/** Where a delta carries something of the answer: the key, then a value that is not empty. */
+/** Where a delta carries something of the answer: the key, how its value begins, and one that is empty. */
 const answers = [
-  ['"content":', '"'],
-  ['"text":', '"'], // of a text completion
-  ['"tool_calls":', "["],
-  ['"reasoning_content":', '"'],
-  ['"reasoning":', '"'],
-  ['"refusal":', '"'],
-  ['"function_call":', "{"],
-  ['"audio":', "{"],
+  ['"content":', '"', '""'],
+  ['"text":', '"', '""'], // of a text completion
+  ['"tool_calls":', "[", "[]"],
+  ['"reasoning_content":', '"', '""'],
+  ['"reasoning":', '"', '""'],
+  ['"refusal":', '"', '""'],
+  ['"function_call":', "{", "{}"],
+  ['"audio":', "{", "{}"],
 ] as const;
 
 const failures = [
@@ -46,7 +46,7 @@ export function createStreamWatch(): StreamWatch {
     if (data === "[DONE]") return done;
     const hasUsage = opens(data, '"usage":', "{");
     const hasFinish = opens(data, '"finish_reason":', '"');
-    const mayFail = event === "error" || failures.some(([key, first]) => opens(data, key, first));
+    const mayFail = event === "error" || (data.includes("error") && looksFailed(data));
     // The first one is read whole: after it, the stream is the caller's.
     if (!seen || hasUsage || hasFinish || mayFail) return read(data, event);
     assertClosed(data);
@@ -82,12 +82,17 @@ export function createStreamWatch(): StreamWatch {
   };
 }
 
-const isAnswer = (data: string) =>
-  answers.some(
-    ([key, first]) => opens(data, key, first) && !opens(data, key, `${first}${closing(first)}`),
-  );
+function looksFailed(data: string): boolean {
+  for (const [key, first] of failures) if (opens(data, key, first)) return true;
+  return false;
+}
 
-const closing = (first: string) => (first === '"' ? '"' : first === "[" ? "]" : "}");
+function isAnswer(data: string): boolean {
+  for (const [key, first, nothing] of answers) {
+    if (opens(data, key, first) && !opens(data, key, nothing)) return true;
+  }
+  return false;
+}
 
 /** Whether a key's value begins so, with or without a space after the colon. */
 function opens(data: string, key: string, value: string): boolean {

@@ -4,8 +4,8 @@ import type { Arrival } from "../../pipeline/read-call.ts";
 import type { ReplyStream } from "../../pipeline/reply.ts";
 import type { Asking, Responses } from "../../resources/responses/responses.ts";
 import { respondCount } from "../count-tokens.ts";
-import { toReadable } from "../exchange.ts";
 import { readBytes } from "../read-body.ts";
+import { toReadable } from "../reply-body.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
 import { events, json, type RouteGroup } from "../routes.ts";
 

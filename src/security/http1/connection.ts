@@ -7,6 +7,11 @@ import type { Pool } from "./pool.ts";
 /** A body up to here is joined to its head, so that both leave in one write. */
 const joinedBytes = 64 * 1024;
 
+/** A connection that has rested for less is not one that a server would have closed for it … */
+const restMs = 1_000;
+/** … and one that it has closed says so within a round trip. */
+const showsMs = 1_000;
+
 export class Connection {
   exchange: Exchange | undefined;
   /** Exchanges that it has carried. */
@@ -17,6 +22,8 @@ export class Connection {
   /** Since when it rests, and for how long at most. Milliseconds. */
   idleSinceMs = 0;
   idleLimitMs = 0;
+  /** When it was taken from its rest. */
+  takenAtMs = 0;
   readonly #pool: Pool;
   #socket: Socket<Connection> | undefined;
   /** What the kernel has not taken yet of a request. */
@@ -115,11 +122,13 @@ export class Connection {
 
   /**
    * A connection that rested may have died meanwhile. Where nothing of an answer has come, the
-   * request goes out once more; otherwise the exchange has failed.
+   * request goes out once more; otherwise the exchange has failed. Servers close what has rested for
+   * seconds, and that shows at once: anything else is a failure like any other, for the pipeline to
+   * judge, so that a server in trouble is not asked twice behind its back.
    */
   #lose(error: Error): void {
     const { exchange } = this;
-    const again = exchange && !exchange.answered && !exchange.retried && this.served > 0;
+    const again = exchange && !exchange.answered && !exchange.retried && this.#wasStale();
     if (!again) {
       if (exchange) exchange.fail(error);
       else this.destroy();
@@ -130,6 +139,11 @@ export class Connection {
     exchange.retried = true;
     this.destroy();
     this.#pool.reopen(exchange);
+  }
+
+  #wasStale(): boolean {
+    const { takenAtMs, idleSinceMs } = this;
+    return takenAtMs - idleSinceMs >= restMs && this.#pool.nowMs() - takenAtMs < showsMs;
   }
 
   /** Its exchange is over and all is well: it may carry another. */

@@ -5,7 +5,13 @@
 import { assert } from "../../std/assert.ts";
 import type { Cancel } from "../../std/cancel.ts";
 import type { Destination } from "../destination.ts";
-import { BodyTooLarge, type OutboundReply, unreadLimitBytes } from "../reply.ts";
+import {
+  BodyTooLarge,
+  type Explain,
+  type OutboundReply,
+  type Piece,
+  unreadLimitBytes,
+} from "../reply.ts";
 import { toUpstreamError } from "../upstream-error.ts";
 import { ChunkedDecoder } from "./chunked.ts";
 import type { Connection } from "./connection.ts";
@@ -61,7 +67,16 @@ export class Exchange implements OutboundReply {
   #more: Uint8Array[] | undefined;
   #unreadBytes = 0;
   #paused = false;
-  /** Somebody waits for the next piece, or for all of them. */
+  /** Somebody waits for the next piece … */
+  #hand: ((piece: Piece) => void) | undefined;
+  #refuseRead: ((thrown: unknown) => void) | undefined;
+  #explain: Explain | undefined;
+  /** One for all reads of a stream: no closure per event. */
+  readonly #await = (resolve: (piece: Piece) => void, reject: (thrown: unknown) => void) => {
+    this.#hand = resolve;
+    this.#refuseRead = reject;
+  };
+  /** … or for all of them. */
   #wake: (() => void) | undefined;
   #collects = false;
 
@@ -100,21 +115,30 @@ export class Exchange implements OutboundReply {
     return this.#head ? toHeaders(this.#head) : new Headers();
   }
 
-  read(): Uint8Array | undefined | Promise<Uint8Array | undefined> {
+  read(explain?: Explain): Piece | Promise<Piece> {
     const piece = this.#shift();
     if (piece) return piece;
-    if (this.#failed) throw this.#failure;
+    if (this.#failed) throw explain ? explain(this.#failure) : this.#failure;
     if (this.#complete) return undefined;
-    assert(this.#wake === undefined, "one read at a time");
-    return new Promise((resolve, reject) => {
-      this.#wake = () => {
-        const next = this.#shift();
-        if (!next && !this.#complete && !this.#failed) return; // half a head of a chunk, say
-        this.#wake = undefined;
-        if (next || this.#complete) resolve(next);
-        else reject(this.#failure);
-      };
-    });
+    assert(this.#hand === undefined && !this.#wake, "one read at a time");
+    this.#explain = explain;
+    return new Promise(this.#await);
+  }
+
+  /** To whoever waits in `read`. */
+  #deliver(): void {
+    const hand = this.#hand;
+    if (!hand) {
+      this.#wake?.();
+      return;
+    }
+    const piece = this.#shift();
+    if (!piece && !this.#complete && !this.#failed) return; // half a head of a chunk, say
+    const refuse = this.#refuseRead;
+    this.#hand = undefined;
+    this.#refuseRead = undefined;
+    if (piece || this.#complete) hand(piece);
+    else refuse?.(this.#explain ? this.#explain(this.#failure) : this.#failure);
   }
 
   whole(limitBytes: number, beyond: "cut" | "refuse"): Uint8Array | Promise<Uint8Array> {
@@ -177,7 +201,7 @@ export class Exchange implements OutboundReply {
       this.fail(thrown);
       return;
     }
-    this.#wake?.();
+    this.#deliver();
   }
 
   #takeHead(piece: Uint8Array): void {
@@ -292,7 +316,7 @@ export class Exchange implements OutboundReply {
   end(): void {
     if (this.#framing === framing.close && this.#head) {
       this.#finish(false);
-      this.#wake?.();
+      this.#deliver();
     } else this.fail(new ConnectionFailed("ECONNRESET", "the server closed the connection"));
   }
 
@@ -303,7 +327,7 @@ export class Exchange implements OutboundReply {
     this.#failure = thrown;
     this.#letGo()?.destroy();
     if (!this.settled) this.#refuse();
-    this.#wake?.();
+    this.#deliver();
   }
 
   #refuse(): void {

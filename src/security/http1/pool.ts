@@ -72,6 +72,10 @@ export class Pool {
     return this.#open;
   }
 
+  nowMs(): number {
+    return this.#clock.now();
+  }
+
   /** A connection that rests; undefined where there is none. */
   take(nowMs: number): Connection | undefined {
     for (;;) {
@@ -79,6 +83,7 @@ export class Pool {
       if (!connection) return undefined;
       if (connection.closed) continue;
       if (nowMs - connection.idleSinceMs < connection.idleLimitMs) {
+        connection.takenAtMs = nowMs;
         connection.wake();
         return connection;
       }
@@ -164,6 +169,7 @@ export class Pool {
 
   #offer(connection: Connection): void {
     for (const waiting of this.#waiting) {
+      connection.takenAtMs = connection.idleSinceMs; // it did not rest
       waiting.take(connection);
       return;
     }

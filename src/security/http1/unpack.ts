@@ -3,7 +3,7 @@
  * past the reader's limit. Source: RFC 9110 §8.4.
  */
 import type { Transform } from "node:stream";
-import { BodyTooLarge, type OutboundReply } from "../reply.ts";
+import { BodyTooLarge, type Explain, type OutboundReply, type Piece } from "../reply.ts";
 
 /** As its codings say; the reply itself where one of them is not known, as `fetch` hands it on too. */
 export function unpack(packed: OutboundReply): OutboundReply {
@@ -43,10 +43,14 @@ function unpackBody(packed: OutboundReply, codings: readonly string[]) {
     return chunks[Symbol.asyncIterator]();
   };
   return {
-    async read(): Promise<Uint8Array | undefined> {
+    async read(explain?: Explain): Promise<Piece> {
       iterator ??= open();
-      const { value, done } = await iterator.next();
-      return done ? undefined : value;
+      try {
+        const { value, done } = await iterator.next();
+        return done ? undefined : value;
+      } catch (thrown) {
+        throw explain ? explain(thrown) : thrown;
+      }
     },
     close(): void {
       packed.close();
