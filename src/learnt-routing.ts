@@ -11,6 +11,7 @@ import type { Observation } from "./observation.ts";
 import { findBalancer } from "./routing/balancers/registry.ts";
 import type { ArtifactStatus, SwappableSlot } from "./routing/slot.ts";
 import { type Clock, sleep } from "./std/clock.ts";
+import { createPause } from "./std/pause.ts";
 import { type Random, systemRandom } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
 
@@ -56,8 +57,8 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     env,
     openSource: (config) => createRemoteSource(observation.background.service("artifacts"), config),
     async build(candidate) {
-      const { buildRouter, embedder, kernels, openOnnx } = await parts();
-      return await buildRouter(candidate, { embedder, kernels, clock, openOnnx });
+      const { buildRouter, ...built } = await parts();
+      return await buildRouter(candidate, { ...built, clock, pause: createPause(clock) });
     },
     clock,
     random,
@@ -95,6 +96,8 @@ async function loadParts(onnxPath: string | undefined, clock: Clock) {
     ],
   );
   const { createKernels } = await import("./kernels/create.ts");
+  const { createKernelStore } = await import("./kernels/store.ts");
+  const store = createKernelStore(createKernels);
   const { buildRouter } = await import("./learning/artifacts/build-router.ts");
   let runtime: ReturnType<typeof createOnnxRuntime> | undefined;
   const open = () => {
@@ -108,7 +111,8 @@ async function loadParts(onnxPath: string | undefined, clock: Clock) {
   return {
     embedder,
     extractor: createFeatureExtractor(embedder),
-    kernels: createKernels,
+    kernels: store.take,
+    release: store.give,
     openOnnx: (bytes: Uint8Array) => open().openModel(bytes),
     buildRouter,
     close() {

@@ -26,6 +26,8 @@ export const lexicalLimits = {
 } as const;
 
 export const lexicalBuckets = 65536;
+/** More than a window and its tools can have: a word and a pair per two units, a gram per unit. */
+export const mostBuckets = 16_384;
 /** Where each field's buckets begin and how many bits number them. */
 export const lexicalFields = {
   words: { start: 0, bits: 15, seed: 0x811c9dc5 },

@@ -3,7 +3,7 @@
  * a runtime without SIMD) by lexical.ts and shape.ts, which define both. The answers are the same.
  */
 import type { Kernels, TextKernels } from "../kernels/kernels.ts";
-import { createLexicalExtractor, folded, lexicalLimits, toWindow } from "./lexical.ts";
+import { createLexicalExtractor, folded, lexicalLimits, mostBuckets, toWindow } from "./lexical.ts";
 import { kindOf, kinds, shapeNames, toShape } from "./shape.ts";
 
 /** Features of a text and its tools, packed (domain/features.ts). */
@@ -18,8 +18,6 @@ const windowUnits = lexicalLimits.headUnits + lexicalLimits.tailUnits + 1;
 /** UTF-8 of so many UTF-16 units, and the zeroes that must follow. */
 const windowBytes = windowUnits * 3 + 16;
 const toolBytes = (lexicalLimits.toolUnits + 256) * 3 + 16;
-/** More than a window and its tools can have: a word and a pair per two units, a gram per unit. */
-const mostBuckets = 16_384;
 const shapeBytes = shapeNames.length * 4;
 
 /**

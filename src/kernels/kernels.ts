@@ -14,6 +14,8 @@ export interface Kernels {
   /** Reserves bytes (16-aligned) for good; views stay valid, because memory is reserved up front.
    * @throws RangeError when the instance was created too small. */
   alloc(bytes: number): number;
+  /** Takes everything back: memory is zero again, and pointers that were given out mean nothing. */
+  reset(): void;
   /** Views. They cost an object each: make them once, at load, not per query. */
   f32(pointer: number, length: number): Float32Array;
   i8(pointer: number, length: number): Int8Array;
@@ -189,7 +191,7 @@ export interface TextKernels {
 /** The functions of Kernels: what a backend implements. */
 export type Arithmetic = Omit<
   Kernels,
-  "backend" | "memory" | "text" | "alloc" | "f32" | "i8" | "u8" | "i32" | "f64"
+  "backend" | "memory" | "text" | "alloc" | "reset" | "f32" | "i8" | "u8" | "i32" | "f64"
 >;
 
 const pageBytes = 65536;
@@ -203,8 +205,9 @@ export function toPages(bytes: number): number {
 export function createArena(
   memory: ArrayBuffer,
   start: number,
-): Pick<Kernels, "memory" | "alloc" | "f32" | "i8" | "u8" | "i32" | "f64"> {
-  let next = (start + 15) & ~15;
+): Pick<Kernels, "memory" | "alloc" | "reset" | "f32" | "i8" | "u8" | "i32" | "f64"> {
+  const first = (start + 15) & ~15;
+  let next = first;
   return {
     memory,
     alloc(bytes) {
@@ -216,6 +219,10 @@ export function createArena(
       }
       next = (at + bytes + 15) & ~15;
       return at;
+    },
+    reset() {
+      new Uint8Array(memory, first, next - first).fill(0);
+      next = first;
     },
     f32: (pointer, length) => new Float32Array(memory, pointer, length),
     i8: (pointer, length) => new Int8Array(memory, pointer, length),

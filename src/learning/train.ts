@@ -233,7 +233,7 @@ async function featurize(table: Table, { seed, kernels, progress, embedder }: Tr
     kernels,
     progress: (share) => progress?.("features", share),
   });
-  const featurizer = loadFeaturizer(tensors, embedder.dimensions, kernels);
+  const featurizer = await loadFeaturizer(tensors, embedder.dimensions, kernels);
   const { n, labels } = table;
   const d = featurizer.dimensions;
   const x = new Float32Array(n * d);

@@ -1,9 +1,10 @@
 /** The featurizer at work: what featurizer.ts fitted, laid out for one call of the kernels. */
 import { GatewayError } from "../domain/errors.ts";
 import { PackedFeatures, type RawFeatures } from "../domain/features.ts";
-import { lexicalBuckets, lexicalFields } from "../embedding/lexical.ts";
+import { lexicalBuckets, lexicalFields, mostBuckets } from "../embedding/lexical.ts";
 import { shapeNames } from "../embedding/shape.ts";
 import type { Kernels } from "../kernels/kernels.ts";
+import { noPause, type Pause } from "../std/pause.ts";
 import { logCounts, shapeLimit, shapeWeight } from "./featurizer.ts";
 import { type Tensors, takeF32, takeI8, takeI32 } from "./safetensors.ts";
 
@@ -35,18 +36,18 @@ interface Learnt {
 }
 
 /** @throws GatewayError artifact_refused when the tensors do not fit each other. */
-export function loadFeaturizer(
+export async function loadFeaturizer(
   tensors: Tensors,
   embeddingSize: number,
   createKernels: (bytes: number) => Kernels,
-): Featurizer {
+  pause: Pause = noPause,
+): Promise<Featurizer> {
   const learnt = takeLearnt(tensors, embeddingSize);
   const { size } = learnt;
   const rowBytes = rowHead + size;
   const columns = learnt.buckets.length + embeddingSize;
-  // Features out of a log may be anything; of buckets there are never more than this.
-  const inputBytes = (embeddingSize + shapeSize) * 4 + lexicalBuckets * 3;
-  const most = lexicalBuckets + embeddingSize;
+  const inputBytes = (embeddingSize + shapeSize) * 4 + mostBuckets * 3;
+  const most = mostBuckets + embeddingSize;
   const kernels = createKernels(
     columns * rowBytes + wordBytes + inputBytes + most * 8 + (size + shapeSize * 3 + 256) * 4 + 512,
   );
@@ -55,7 +56,11 @@ export function loadFeaturizer(
     kernels.f32(at, values.length).set(values);
     return at;
   };
-  const places = rankBuckets(learnt.buckets);
+  const order = rankBuckets(learnt.buckets);
+  await pause();
+  const wordsAt = storeWords(kernels, learnt.buckets, order);
+  await pause();
+  const rowsAt = await storeRows(kernels, learnt, order, pause);
   const inputAt = kernels.alloc(inputBytes);
   const outAt = kernels.alloc((size + shapeSize) * 4);
   const layout = kernels.alloc(80);
@@ -63,9 +68,9 @@ export function loadFeaturizer(
     .i32(layout, 13)
     .set([
       inputAt,
-      storeWords(kernels, places),
-      storeRows(kernels, learnt, places),
-      places.length,
+      wordsAt,
+      rowsAt,
+      order.length,
       embeddingSize,
       size,
       shapeSize,
@@ -117,56 +122,59 @@ const rowHead = 16;
 /** Which of 64 buckets have a row, and how many rows are before theirs: 16 bytes. */
 const wordBytes = (lexicalBuckets / 64) * 16;
 
-interface Place {
-  readonly bucket: number;
-  /** Row of the artifact's matrix. */
-  readonly row: number;
-}
-
-/** The known buckets, ascending; of one that stands there twice, the last. */
-function rankBuckets(buckets: Int32Array): Place[] {
+/** Rows of the artifact's matrix by ascending bucket; of a bucket that stands there twice, the last. */
+function rankBuckets(buckets: Int32Array): Int32Array {
+  const inOrder = buckets.every((bucket, i) => {
+    return bucket < lexicalBuckets && bucket > (i === 0 ? -1 : (buckets[i - 1] as number));
+  });
+  if (inOrder) return Int32Array.from(buckets, (_, row) => row);
   const rowOf = new Map<number, number>();
   buckets.forEach((bucket, row) => {
-    rowOf.set(bucket & (lexicalBuckets - 1), row);
+    rowOf.set(toBucket(bucket), row);
   });
-  return [...rowOf].map(([bucket, row]) => ({ bucket, row })).sort((a, b) => a.bucket - b.bucket);
+  return Int32Array.from([...rowOf].sort(([a], [b]) => a - b).map(([, row]) => row));
 }
 
-function storeWords(kernels: Kernels, places: readonly Place[]): number {
+const toBucket = (number: number) => number & (lexicalBuckets - 1);
+
+function storeWords(kernels: Kernels, buckets: Int32Array, order: Int32Array): number {
   const at = kernels.alloc(wordBytes);
   const bits = kernels.u8(at, wordBytes);
   const ranks = kernels.i32(at, wordBytes / 4);
-  for (const { bucket } of places) {
+  let word = 0;
+  order.forEach((row, rank) => {
+    const bucket = toBucket(buckets[row] as number);
+    for (; word <= bucket >> 6; word++) ranks[word * 4 + 2] = rank;
     const byte = (bucket >> 6) * 16 + ((bucket >> 3) & 7);
     bits[byte] = (bits[byte] as number) | (1 << (bucket & 7));
-  }
-  let next = 0;
-  for (let word = 0; word < lexicalBuckets / 64; word++) {
-    ranks[word * 4 + 2] = next;
-    while ((places[next]?.bucket ?? lexicalBuckets) < (word + 1) * 64) next++;
-  }
+  });
   return at;
 }
 
 /** Everything of a row side by side: one or two lines of the cache, where tables apart take four. */
-function storeRows(kernels: Kernels, learnt: Learnt, places: readonly Place[]): number {
-  const { buckets, idf, embeddingMean, matrix, scales, size } = learnt;
+async function storeRows(
+  kernels: Kernels,
+  { buckets, idf, embeddingMean, matrix, scales, size }: Learnt,
+  order: Int32Array,
+  pause: Pause,
+): Promise<number> {
   const stride = rowHead + size;
-  const count = places.length + embeddingMean.length;
+  const count = order.length + embeddingMean.length;
   const at = kernels.alloc(count * stride);
   const heads = kernels.f32(at, (count * stride) / 4);
-  const data = kernels.i8(at, count * stride);
-  const put = (to: number, row: number, offset: number) => {
-    heads[(to * stride) / 4] = scales[row] as number;
-    heads[(to * stride) / 4 + 1] = offset;
-    data.set(matrix.subarray(row * size, (row + 1) * size), to * stride + rowHead);
-  };
-  places.forEach(({ row }, to) => {
-    put(to, row, idf[row] as number);
-  });
-  embeddingMean.forEach((mean, i) => {
-    put(places.length + i, buckets.length + i, mean);
-  });
+  const data = kernels.i32(at, (count * stride) / 4);
+  const from = new Int32Array(matrix.buffer, matrix.byteOffset, matrix.length / 4);
+  for (let to = 0; to < count; to++) {
+    const known = to < order.length;
+    const row = known ? (order[to] as number) : buckets.length + to - order.length;
+    const offset = known ? idf[row] : embeddingMean[to - order.length];
+    let head = (to * stride) / 4;
+    heads[head] = scales[row] as number;
+    heads[head + 1] = offset as number;
+    head += rowHead / 4;
+    for (let i = 0; i < size / 4; i++) data[head + i] = from[(row * size) / 4 + i] as number;
+    if (to % 64 === 0) await pause();
+  }
   return at;
 }
 
@@ -180,7 +188,7 @@ function createStore(
   const bytes = kernels.u8(inputAt, inputBytes);
   const floats = kernels.f32(inputAt, embeddingSize + shapeSize);
   const bucketsAt = (embeddingSize + shapeSize) * 4;
-  const buckets = new Uint16Array(kernels.memory, inputAt + bucketsAt, lexicalBuckets);
+  const buckets = new Uint16Array(kernels.memory, inputAt + bucketsAt, mostBuckets);
   return (raw) => {
     if (raw instanceof PackedFeatures) {
       bytes.set(raw.packed);

@@ -1,11 +1,13 @@
 /** An artifact's files to a router that scores. The files are data from outside: everything is checked. */
 import { GatewayError } from "../domain/errors.ts";
 import { PackedFeatures, type RawFeatures } from "../domain/features.ts";
-import type { Embedder } from "../embedding/embedder.ts";
+import type { Embedder, FeatureExtractor } from "../embedding/embedder.ts";
 import { createFeatureExtractor, featureSchema } from "../embedding/features.ts";
-import { lexicalBuckets } from "../embedding/lexical.ts";
+import { mostBuckets } from "../embedding/lexical.ts";
 import { shapeNames } from "../embedding/shape.ts";
 import type { Kernels } from "../kernels/kernels.ts";
+import { shareKernels } from "../kernels/store.ts";
+import { noPause, type Pause } from "../std/pause.ts";
 import { loadFeaturizer } from "./load-featurizer.ts";
 import { loadOutlook, type Outlook } from "./outlook.ts";
 import { parseRouterFile, type RouterFile, routerPaths } from "./router-format.ts";
@@ -24,8 +26,14 @@ export interface LoadRouterOptions {
   /** The embedder in force; another one than the artifact's is a refusal. */
   readonly embedder: Embedder;
   readonly kernels: (bytes: number) => Kernels;
+  /** Told of an instance that the router has done with. */
+  readonly release?: (kernels: Kernels) => void;
+  /** Of that embedder, where there is one already. */
+  readonly extractor?: FeatureExtractor;
   /** For networks that our kernels do not run; without it they are refused. */
   readonly openOnnx?: OpenOnnx;
+  /** Where others share the thread: a router is some ten milliseconds of work. */
+  readonly pause?: Pause;
 }
 
 /**
@@ -36,24 +44,69 @@ export async function loadRouter(
   files: ArtifactFiles,
   options: LoadRouterOptions,
 ): Promise<TrainedRouter> {
+  const { create, shared } = shareKernels(options.kernels, roomFor(files));
+  const release = once(() => {
+    const kernels = shared();
+    if (kernels) options.release?.(kernels);
+  });
+  try {
+    const router = await load(files, { ...options, kernels: create });
+    return {
+      ...router,
+      close() {
+        router.close();
+        release();
+      },
+    };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Bytes for all of a router's parts: what they learnt, laid out, and room to work in. */
+function roomFor(files: ArtifactFiles): number {
+  let bytes = 512 * 1024;
+  for (const { length } of files.values()) bytes += length * 1.25;
+  return Math.ceil(bytes);
+}
+
+function once(work: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) work();
+    done = true;
+  };
+}
+
+async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<TrainedRouter> {
   const file = parseRouterFile(getFile(files, routerPaths.router));
   checkFits(file, options.embedder);
-  const tensors = decodeSafetensors(getFile(files, routerPaths.weights), routerPaths.weights);
-  const featurizer = loadFeaturizer(tensors, file.embedder.dimensions, options.kernels);
+  const { kernels, pause = noPause } = options;
+  await pause();
+  const weights = getFile(files, routerPaths.weights);
+  const tensors = await decodeSafetensors(weights, routerPaths.weights, pause);
+  const featurizer = await loadFeaturizer(tensors, file.embedder.dimensions, kernels, pause);
+  await pause();
   const m = file.labels.length;
   const shape = { d: featurizer.dimensions, m };
   const strategy = findStrategy(file.strategy);
   if (!strategy) throw unknownStrategy(file.strategy);
   const fitted = { tensors, json: file.learned, files: Object.fromEntries(files) };
-  const scorer = await strategy.load(fitted, shape, options.kernels, options.openOnnx);
-  const outlook = loadOutlook(tensors, shape, file.novelty, options.kernels);
+  const scorer = await strategy.load(fitted, shape, kernels, options.openOnnx, pause);
+  await pause();
+  const outlook = loadOutlook(tensors, shape, file.novelty, kernels);
+  await pause();
   const labelQuality = takeF32(tensors, "router.quality", [m]);
-  const extractor = createFeatureExtractor(options.embedder);
+  const extractor = options.extractor ?? createFeatureExtractor(options.embedder);
   const x = new Float32Array(shape.d);
   const tempered = new Float32Array(m);
+  let closed = false;
   const sync = scorer.sync && options.embedder.sync;
 
   function scoreFeatures(features: RawFeatures): QueryScores | Promise<QueryScores> {
+    // An embedding may come later than anybody waited for it; the memory is another router's by then.
+    if (closed) throw new Error("the router has been closed");
     checkFeatures(features, file);
     const predicted = outlook(x, featurizer.apply(features, x));
     const scores = scorer.score(x);
@@ -118,7 +171,10 @@ export async function loadRouter(
       return features instanceof Promise ? features.then(scoreFeatures) : scoreFeatures(features);
     },
     scoreFeatures,
-    close: () => scorer.close(),
+    close() {
+      closed = true;
+      scorer.close();
+    },
   };
 }
 
@@ -169,7 +225,7 @@ function checkFeatures(features: RawFeatures, file: RouterFile): void {
       : features.embedding.length === dimensions &&
         features.shape.length === shapeNames.length &&
         features.lexicalBuckets.length === features.lexicalCounts.length &&
-        features.lexicalBuckets.length <= lexicalBuckets);
+        features.lexicalBuckets.length <= mostBuckets);
   if (!fits) {
     throw new GatewayError(
       "artifact_refused",

@@ -5,6 +5,7 @@
  */
 import { GatewayError } from "../domain/errors.ts";
 import { isObject } from "../domain/json.ts";
+import { noPause, type Pause } from "../std/pause.ts";
 import type { Tensor } from "./strategies/strategy.ts";
 
 export type Tensors = Readonly<Record<string, Tensor>>;
@@ -43,7 +44,11 @@ export function encodeSafetensors(tensors: Tensors): Uint8Array {
 }
 
 /** @throws GatewayError artifact_refused for anything that is not whole, dense and finite. */
-export function decodeSafetensors(bytes: Uint8Array, path: string): Tensors {
+export async function decodeSafetensors(
+  bytes: Uint8Array,
+  path: string,
+  pause: Pause = noPause,
+): Promise<Tensors> {
   const fail = (why: string): never => {
     throw new GatewayError("artifact_refused", `${path}: ${why}`);
   };
@@ -62,11 +67,13 @@ export function decodeSafetensors(bytes: Uint8Array, path: string): Tensors {
   for (const [name, entry] of entries) {
     const { dtype, shape, from, to } = parseEntry(name, entry, bytes.length - start, fail);
     spans.push([from, to]);
-    if (!name.endsWith(".pad")) {
-      tensors[name] = readTensor(dtype, shape, bytes.slice(start + from, start + to), () =>
-        fail(`tensor ${name} holds a number that is not finite`),
-      );
+    if (name.endsWith(".pad")) continue;
+    const tensor = toTensor(dtype, shape, bytes.slice(start + from, start + to));
+    await pause();
+    if (tensor.dtype === "F32" && !(await allFinite(tensor.values, pause))) {
+      fail(`tensor ${name} holds a number that is not finite`);
     }
+    tensors[name] = tensor;
   }
   let end = 0;
   for (const [from, to] of spans.sort((a, b) => a[0] - b[0] || a[1] - b[1])) {
@@ -110,17 +117,30 @@ function parseEntry(name: string, entry: unknown, length: number, fail: Fail) {
   return { dtype, shape: shape as number[], from, to } as const;
 }
 
-function readTensor(
+function toTensor(
   dtype: "F32" | "I8" | "I32",
   shape: readonly number[],
-  bytes: Uint8Array,
-  notFinite: () => never,
+  { buffer }: Uint8Array,
 ): Tensor {
-  if (dtype === "I8") return { dtype, shape, values: new Int8Array(bytes.buffer) };
-  if (dtype === "I32") return { dtype, shape, values: new Int32Array(bytes.buffer) };
-  const values = new Float32Array(bytes.buffer);
-  for (const value of values) if (!Number.isFinite(value)) notFinite();
-  return { dtype, shape, values };
+  if (dtype === "I8") return { dtype, shape, values: new Int8Array(buffer) };
+  if (dtype === "I32") return { dtype, shape, values: new Int32Array(buffer) };
+  return { dtype, shape, values: new Float32Array(buffer) };
+}
+
+/** Numbers that are looked at without a pause. */
+const block = 16_384;
+
+/** By their bits: neither an infinity nor no number at all. */
+async function allFinite(values: Float32Array, pause: Pause): Promise<boolean> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  for (let from = 0; from < bits.length; from += block) {
+    const to = Math.min(from + block, bits.length);
+    for (let i = from; i < to; i++) {
+      if (((bits[i] as number) & 0x7f800000) === 0x7f800000) return false;
+    }
+    await pause();
+  }
+  return true;
 }
 
 /** A tensor of a kind and shape. @throws GatewayError artifact_refused */

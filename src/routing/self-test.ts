@@ -6,6 +6,7 @@ import { GatewayError } from "../domain/errors.ts";
 import type { RoutingQuery } from "../domain/features.ts";
 import { isObject } from "../domain/json.ts";
 import type { Clock } from "../std/clock.ts";
+import { noPause, type Pause } from "../std/pause.ts";
 import { parseJson, routerPaths } from "./router-format.ts";
 import type { ArtifactFiles, TrainedRouter } from "./trained-router.ts";
 
@@ -64,6 +65,7 @@ export async function runSelfTest(
   router: TrainedRouter,
   files: ArtifactFiles,
   clock: Clock,
+  pause: Pause = noPause,
 ): Promise<void> {
   const queries = readQueries(read(files, routerPaths.queries));
   const expected = read(files, routerPaths.scores);
@@ -74,6 +76,7 @@ export async function runSelfTest(
   const first = router.score(queries[0] as RoutingQuery);
   const budgetUs = selfTestBudgetUs[first instanceof Promise ? "inWorker" : "here"];
   await first;
+  await pause();
   for (const [at, query] of queries.entries()) {
     const startedUs = clock.monotonicUs();
     const scores = await scoreOf(router, query);
@@ -81,6 +84,7 @@ export async function runSelfTest(
     const wanted: unknown = expected[at];
     if (!isObject(wanted)) refuse(`${routerPaths.scores}: entry ${at} is not an object`);
     for (const [name, values] of Object.entries(scores)) compare(values, wanted[name], name, at);
+    await pause();
   }
   const median = timesUs.sort((a, b) => a - b)[timesUs.length >> 1] ?? 0;
   if (median > budgetUs) {

@@ -1,5 +1,5 @@
 /** A verified candidate to a router that may serve: load, then the self-test. Beside the old one. */
-import type { Embedder } from "../../embedding/embedder.ts";
+import type { Embedder, FeatureExtractor } from "../../embedding/embedder.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { loadRouter } from "../../routing/load-router.ts";
 import { parseRouterFile, routerPaths } from "../../routing/router-format.ts";
@@ -8,6 +8,7 @@ import { strategyNames } from "../../routing/strategies/registry.ts";
 import type { OpenOnnx } from "../../routing/strategies/strategy.ts";
 import type { TrainedRouter } from "../../routing/trained-router.ts";
 import type { Clock } from "../../std/clock.ts";
+import { noPause, type Pause } from "../../std/pause.ts";
 import { sha256Hex } from "./canonical.ts";
 import { artifactRuntime } from "./format.ts";
 import { messageOf } from "./poll-report.ts";
@@ -17,9 +18,15 @@ import type { Candidate } from "./source.ts";
 export interface BuildParts {
   readonly embedder: Embedder;
   readonly kernels: (bytes: number) => Kernels;
+  /** Told of an instance that a router has done with. */
+  readonly release?: (kernels: Kernels) => void;
   readonly clock: Clock;
   /** For a network that is more than our kernels run; without it such a router is refused. */
   readonly openOnnx?: OpenOnnx;
+  /** Of that embedder, where there is one already. */
+  readonly extractor?: FeatureExtractor;
+  /** Where calls are served meanwhile. */
+  readonly pause?: Pause;
 }
 
 /**
@@ -29,13 +36,16 @@ export interface BuildParts {
 export async function buildRouter(candidate: Candidate, parts: BuildParts): Promise<TrainedRouter> {
   const files = new Map(candidate.files);
   const { identity } = candidate;
+  const { pause = noPause } = parts;
   checkRuntime(files, parts.embedder);
+  await pause();
   const options = { identity, ...parts };
   const router = await loadRouter(files, options).catch((error: unknown) =>
     refuse("format", messageOf(error), error),
   );
   try {
-    await test(router, candidate, parts.clock);
+    await pause();
+    await test(router, candidate, parts.clock, pause);
     return router;
   } catch (error) {
     router.close();
@@ -64,15 +74,22 @@ function checkRuntime(files: ReadonlyMap<string, Uint8Array>, embedder: Embedder
   }
 }
 
-async function test(router: TrainedRouter, candidate: Candidate, clock: Clock): Promise<void> {
-  const { selfTest } = candidate;
+async function test(
+  router: TrainedRouter,
+  { selfTest, files }: Candidate,
+  clock: Clock,
+  pause: Pause,
+): Promise<void> {
   if (!selfTest) refuse("self_test", "there is no self-test");
+  // It is small: the weights, which are not, need no digest here.
+  const bySize = [...files].sort(([, a], [, b]) => a.length - b.length);
   const find = (sha256: string) =>
-    candidate.files.find(([, bytes]) => sha256Hex(bytes) === sha256)?.[1] ??
+    bySize.find(([, bytes]) => sha256Hex(bytes) === sha256)?.[1] ??
     refuse("self_test", "a file of the self-test is missing");
-  const files = new Map([
+  const golden = new Map([
     [routerPaths.queries, find(selfTest.inputSha256)],
     [routerPaths.scores, find(selfTest.outputSha256)],
   ]);
-  await runSelfTest(router, files, clock);
+  await pause();
+  await runSelfTest(router, golden, clock, pause);
 }

@@ -8,6 +8,7 @@
 import { Type } from "@sinclair/typebox";
 import { GatewayError } from "../../domain/errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
+import { noPause } from "../../std/pause.ts";
 import { f32, takeF32 } from "../safetensors.ts";
 import { findClusters } from "./clusters.ts";
 import { meanQuality } from "./examples.ts";
@@ -67,12 +68,12 @@ export const ensemble = defineStrategy({
       json: { ...neighbours.json, ...line.json, ...network.json },
     };
   },
-  async load(fitted, shape, kernels) {
-    const members = await Promise.all([
-      knn.load(fitted, shape, kernels),
-      linear.load(fitted, shape, kernels),
-      mlp.load(fitted, shape, kernels),
-    ]);
+  async load(fitted, shape, kernels, _openOnnx, pause = noPause) {
+    const members: Scorer[] = [];
+    for (const { load } of [knn, linear, mlp]) {
+      members.push(await load(fitted, shape, kernels, undefined, pause));
+      await pause();
+    }
     const tables = [
       loadTable(fitted, "table.fine", shape, kernels),
       loadTable(fitted, "table.coarse", shape, kernels),

@@ -12,6 +12,7 @@ import { Type } from "@sinclair/typebox";
 import { GatewayError } from "../../domain/errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { quantizeRows } from "../../kernels/quantize-rows.ts";
+import { noPause, type Pause } from "../../std/pause.ts";
 import { f32, i8, takeF32, takeI8 } from "../safetensors.ts";
 import { findClusters } from "./clusters.ts";
 import { clampShare, meanQuality } from "./examples.ts";
@@ -20,6 +21,7 @@ import {
   type Examples,
   type FitContext,
   type Fitted,
+  type OpenOnnx,
   type Scorer,
   type ScorerShape,
   type Scores,
@@ -108,11 +110,13 @@ function fitPrototypes(examples: Examples, options: KnnOptions, context: FitCont
   };
 }
 
-function loadKnn(
+async function loadKnn(
   { tensors, json }: Fitted,
   { d, m }: ScorerShape,
   createKernels: (bytes: number) => Kernels,
-): Scorer {
+  _openOnnx?: OpenOnnx,
+  pause: Pause = noPause,
+): Promise<Scorer> {
   const mean = takeF32(tensors, "knn.mean", [m]);
   const mass = takeF32(tensors, "knn.mass", [-1]);
   const n = mass.length;
@@ -124,7 +128,7 @@ function loadKnn(
   const wanted = Math.max(1, Number(json["n_neighbors"]) || 1);
   const byDistance = json["weights"] !== "uniform";
 
-  const complete = weights.every((value, i) => value === mass[Math.floor(i / m)]);
+  const complete = await isMass(weights, mass, pause);
   const kernels = createKernels(
     rows.length + n * 24 + n * m * 8 + m * 8 + d * 5 + binBytes + nearestKept * 8 + 1024,
   );
@@ -136,7 +140,9 @@ function loadKnn(
   const rowsAt = kernels.alloc(rows.length);
   kernels.i8(rowsAt, rows.length).set(rows);
   const rowSumsAt = kernels.alloc(n * 4);
+  await pause();
   kernels.rowSumsI8(rowsAt, n, d, rowSumsAt);
+  await pause();
   const xAt = kernels.alloc(d * 4);
   const query = kernels.f32(xAt, d);
   const qualityAt = kernels.alloc(m * 4);
@@ -205,6 +211,16 @@ function loadKnn(
     },
     close: () => undefined,
   };
+}
+
+/** Whether the weight of every model on every row is the row's mass. */
+async function isMass(weights: Float32Array, mass: Float32Array, pause: Pause): Promise<boolean> {
+  const m = weights.length / mass.length;
+  for (let row = 0; row < mass.length; row++) {
+    for (let j = 0; j < m; j++) if (weights[row * m + j] !== mass[row]) return false;
+    if (row % 512 === 0) await pause();
+  }
+  return true;
 }
 
 type Neighbour = NonNullable<Scores["neighbours"]>[number];

@@ -4,6 +4,7 @@
  */
 import type { Static, TObject } from "@sinclair/typebox";
 import type { Kernels } from "../../kernels/kernels.ts";
+import type { Pause } from "../../std/pause.ts";
 import type { Random } from "../../std/random.ts";
 
 /** Rows to learn from. NaN in `quality` means: not observed. */
@@ -93,6 +94,7 @@ export interface Strategy<Options extends TObject = TObject> {
     shape: ScorerShape,
     kernels: (bytes: number) => Kernels,
     openOnnx?: OpenOnnx,
+    pause?: Pause,
   ): Scorer | Promise<Scorer>;
 }
 
