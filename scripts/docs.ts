@@ -119,6 +119,10 @@ const environmentRows: readonly (readonly [string, string])[] = [
     "OpenTelemetry's own, where `routeiq_settings.telemetry` says nothing. OTLP over HTTP.",
   ],
   [
+    "`GCE_METADATA_HOST`",
+    "Vertex AI: another address of Google's metadata service, as Google's own libraries read it.",
+  ],
+  [
     "`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`",
     "A proxy for what goes out. Addresses are checked all the same, but it is the proxy that resolves and connects.",
   ],

@@ -87,6 +87,15 @@ describe("what stays in one place", () => {
     expect(found.map((s) => s.path)).toEqual([]);
   });
 
+  test("who may ask a metadata service", () => {
+    const found = sources.filter((s) => /"instance"/.test(code(s.text)));
+    expect(found.map((s) => s.path).sort()).toEqual([
+      "providers/signers/google.ts",
+      "security/destination.ts",
+      "security/ssrf.ts",
+    ]);
+  });
+
   test("domain and dialects do no I/O", () => {
     const found = sources.filter(
       (s) =>

@@ -25,7 +25,12 @@ export type Operation = (typeof operations)[number];
 export type TokenGrant =
   | { readonly kind: "fixed"; readonly token: string }
   /** Credentials as Google's tools write them: the JSON itself, or the path of its file. */
-  | { readonly kind: "google"; readonly credentials: string }
+  | {
+      readonly kind: "google";
+      readonly credentials: string;
+      /** Where the machine's own account is asked for, if there are no credentials. */
+      readonly metadataHost?: string;
+    }
   | {
       readonly kind: "entra";
       readonly tokenUrl: string;

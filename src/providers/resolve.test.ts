@@ -218,6 +218,7 @@ describe("served at an address of the operator's own", () => {
         {
           kind: "google",
           credentials: "/home/u/.config/gcloud/application_default_credentials.json",
+          metadataHost: "metadata.google.internal",
         },
       ],
     ],

@@ -8,6 +8,8 @@ import { fitToModel } from "../dialects/anthropic/fit.ts";
 import { objectOr } from "../dialects/gemini/wire.ts";
 import { dialects } from "../dialects/registry.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
+import type { TokenGrant } from "../domain/model.ts";
+import { instanceHost } from "../security/ssrf.ts";
 import { fitToGemini, saidByUrl } from "./gemini.ts";
 import { contentEmbedding, predictedEmbedding } from "./google-embeddings.ts";
 import {
@@ -147,10 +149,10 @@ function locate({ base, params, env }: Place, version: string): Location | Unloc
   const pick = (names: readonly string[], variables: readonly string[]) =>
     names.map((name) => textOf(params[name])).find((value) => value !== undefined) ??
     variables.map((name) => textOf(env[name])).find((value) => value !== undefined);
-  const credentials = credentialsOf(params, env);
+  const token = grantOf(params, env);
   const project =
     pick(["vertex_project", "vertex_ai_project"], ["VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT"]) ??
-    projectIn(credentials);
+    projectIn(token.credentials);
   const location =
     pick(
       ["vertex_location", "vertex_ai_location"],
@@ -174,7 +176,7 @@ function locate({ base, params, env }: Place, version: string): Location | Unloc
   const root = base ?? hostOf(location);
   return {
     base: `${root}/${version}/projects/${project}/locations/${location}`,
-    token: { kind: "google", credentials },
+    token,
   };
 }
 
@@ -186,16 +188,23 @@ function hostOf(location: string): string {
   return `https://${location}-aiplatform.googleapis.com`;
 }
 
-/** JSON or a path, in LiteLLM's order; last the file where `gcloud` leaves a login. */
-function credentialsOf(params: JsonObject, env: Place["env"]): string {
+type GoogleGrant = TokenGrant & { readonly kind: "google" };
+
+/**
+ * JSON or a path, in LiteLLM's order; then, as Google's own tools look, the file where `gcloud`
+ * leaves a login, and the account that the machine runs as: that alone where `metadata` is written.
+ */
+function grantOf(params: JsonObject, env: Place["env"]): GoogleGrant {
+  const metadataHost = textOf(env["GCE_METADATA_HOST"]) ?? instanceHost;
   const told = params["vertex_credentials"] ?? params["vertex_ai_credentials"];
-  if (isObject(told)) return JSON.stringify(told);
+  if (isObject(told)) return { kind: "google", credentials: JSON.stringify(told) };
+  if (told === "metadata") return { kind: "google", credentials: "", metadataHost };
+  const named =
+    textOf(told) ?? auth.env.map((name) => textOf(env[name])).find((value) => value !== undefined);
+  if (named !== undefined) return { kind: "google", credentials: named };
   const home = textOf(env["CLOUDSDK_CONFIG"]) ?? `${env["HOME"] ?? ""}/.config/gcloud`;
-  return (
-    textOf(told) ??
-    auth.env.map((name) => textOf(env[name])).find((value) => value !== undefined) ??
-    `${home}/application_default_credentials.json`
-  );
+  const credentials = `${home}/application_default_credentials.json`;
+  return { kind: "google", credentials, metadataHost };
 }
 
 function projectIn(credentials: string): string | undefined {

@@ -1,9 +1,9 @@
 /** Verdicts on addresses: the predecessor's table, its holes, and the forms that hide an address. */
 import { describe, expect, test } from "bun:test";
 import { GatewayError } from "../domain/errors.ts";
-import { type AddressKind, classifyAddress } from "./address.ts";
+import { type AddressKind, classifyAddress, parseAddress } from "./address.ts";
 import type { Trust } from "./outbound.ts";
-import { checkUrl, parseAllowRules } from "./ssrf.ts";
+import { checkAddress, checkUrl, parseAllowRules } from "./ssrf.ts";
 
 describe("kinds of addresses", () => {
   const kinds: Readonly<Partial<Record<AddressKind, readonly string[]>>> = {
@@ -194,5 +194,36 @@ describe("what an operator opens by name", () => {
   test("a range that is none is refused", () => {
     expect(() => parseAllowRules(["10.0.0.0/40"], [])).toThrow("is no address range");
     expect(() => parseAllowRules(["ten"], [])).toThrow("is no address range");
+  });
+});
+
+describe("instance trust", () => {
+  const allow = parseAllowRules(["0.0.0.0/0"], [".internal"]);
+  const url = "http://metadata.google.internal/computeMetadata/v1/";
+  const decide = (text: string, address: string) => {
+    const { host } = checkUrl(text, "instance", allow);
+    const bytes = parseAddress(address);
+    if (!bytes) throw new Error("no address");
+    checkAddress(bytes, { host, trust: "instance", allow });
+  };
+  test.each(["169.254.169.254", "fd20:ce::254"])(
+    "opens Google's metadata service at %s",
+    (address) => {
+      expect(() => decide(url, address)).not.toThrow();
+    },
+  );
+  const refusals = [
+    [url, "127.0.0.1"], // a name that was bound anew
+    [url, "8.8.8.8"],
+    [url, "169.254.170.2"],
+    [url, "fd00:ec2::254"],
+    ["http://169.254.169.254/", "169.254.169.254"], // by its name alone
+    ["http://metadata/", "169.254.169.254"],
+    ["http://api.openai.com/", "169.254.169.254"],
+    ["http://user@metadata.google.internal/", "169.254.169.254"],
+    ["file://metadata.google.internal/", "169.254.169.254"],
+  ] as const;
+  test.each(refusals)("and nothing else: %s at %s", (text, address) => {
+    expect(() => decide(text, address)).toThrow("is refused");
   });
 });

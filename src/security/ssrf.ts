@@ -32,6 +32,10 @@ export function parseAllowRules(cidrs: readonly string[], hosts: readonly string
   return { ranges, hosts: hosts.map((host) => normalHost(host.replace(/^\*\./, "."))) };
 }
 
+/** The one name, and what it may lead to, that `instance` trust opens. */
+export const instanceHost = "metadata.google.internal";
+const instanceAddresses = ["169.254.169.254", "fd20:ce::254"].map((text) => parseAddress(text));
+
 const metadataHosts: ReadonlySet<string> = new Set([
   "metadata",
   "computemetadata",
@@ -75,6 +79,10 @@ export function checkUrl(text: string, trust: Trust, allow: AllowRules): Target 
     throw refused(host, "credentials do not belong into a URL; use a header or api_key");
   }
   if (host === "") throw refused(url.protocol, "it names no host");
+  if (trust === "instance") {
+    if (host === instanceHost) return { url, host, address: undefined };
+    throw refused(host, "it is not Google's metadata service");
+  }
   if (metadataHosts.has(host)) throw refused(host, "it is a metadata service");
   const address = parseAddress(host);
   if (address) checkAddress(address, { host, trust, allow });
@@ -93,6 +101,10 @@ export function checkAddress(
   context: { readonly host: string; readonly trust: Trust; readonly allow: AllowRules },
 ): void {
   const { host, trust, allow } = context;
+  if (trust === "instance") {
+    if (instanceAddresses.some((each) => each && Buffer.from(each).equals(bytes))) return;
+    throw refused(host, "it does not lead to Google's metadata service");
+  }
   const kind = classifyBytes(bytes);
   if (kind === "public") return;
   if (kind === "metadata") throw refused(host, "it is a metadata service");

@@ -65,7 +65,8 @@ export const LitellmParams = Type.Object(
         expected: "Google's credentials as JSON, or the path of their file",
         description:
           "Vertex AI: a service account's key or a gcloud login, as JSON or as the path of its " +
-          "file. Default: GOOGLE_APPLICATION_CREDENTIALS, else gcloud's own file.",
+          "file; `metadata` for the account that the machine itself runs as on Google's clouds. " +
+          "Default: GOOGLE_APPLICATION_CREDENTIALS, else gcloud's own file, else `metadata`.",
       }),
     ),
     aws_region_name: Type.Optional(

@@ -1,23 +1,85 @@
 /**
  * Google's access tokens: a service account by a JWT that its own key signs, a person's login (as
- * `gcloud auth application-default login` leaves it) by its refresh token.
+ * `gcloud auth application-default login` leaves it) by its refresh token, a machine's own account by
+ * the metadata service.
  * Source: https://developers.google.com/identity/protocols/oauth2/service-account
  */
 import { createSign } from "node:crypto";
+import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
-import { askForToken, type FreshToken, refused, type TokenSourceOptions } from "./tokens.ts";
+import type { TokenGrant } from "../../domain/model.ts";
+import { instanceHost } from "../../security/ssrf.ts";
+import {
+  askForToken,
+  type FreshToken,
+  readToken,
+  refused,
+  type TokenSourceOptions,
+} from "./tokens.ts";
 
 const scope = "https://www.googleapis.com/auth/cloud-platform";
 const defaultTokenUrl = "https://oauth2.googleapis.com/token";
 const lifeS = 3600;
 
-/** @param credentials JSON as Google's tools write it, or the path of its file */
 export async function fetchGoogleToken(
-  credentials: string,
+  { credentials, metadataHost }: TokenGrant & { readonly kind: "google" },
   options: TokenSourceOptions,
   signal: AbortSignal,
 ): Promise<FreshToken> {
-  const account = parse(await read(credentials, options));
+  if (metadataHost === undefined)
+    return ofAccount(await read(credentials, options), options, signal);
+  const text =
+    credentials === "" ? undefined : await options.readText(credentials).catch(() => undefined);
+  return text === undefined
+    ? ofInstance(metadataHost, options, signal)
+    : ofAccount(text, options, signal);
+}
+
+/**
+ * The token of the service account that the machine runs as, on Google's clouds (Compute Engine, GKE
+ * with workload identity, Cloud Run). The address is a constant, or the operator's GCE_METADATA_HOST.
+ * Source: https://cloud.google.com/compute/docs/access/authenticate-workloads
+ */
+async function ofInstance(
+  host: string,
+  { outbound }: TokenSourceOptions,
+  signal: AbortSignal,
+): Promise<FreshToken> {
+  const response = await outbound
+    .fetch({
+      url: `http://${host}/computeMetadata/v1/instance/service-accounts/default/token`,
+      method: "GET",
+      headers: { "metadata-flavor": "Google" },
+      signal,
+      trust: host === instanceHost ? "instance" : "operator",
+      connectTimeoutMs: metadataLimitMs,
+    })
+    .catch((cause: unknown) => {
+      throw nowhere(cause instanceof GatewayError ? cause.message : "it did not answer", cause);
+    });
+  // What answers without it is somebody else's service at the same address.
+  if (response.headers.get("metadata-flavor") !== "Google") {
+    throw nowhere("what answers there is not Google's metadata service");
+  }
+  return readToken(response, host);
+}
+
+/** It is next door: where it does not answer at once it is not there. */
+const metadataLimitMs = 2_000;
+
+function nowhere(why: string, cause?: unknown): GatewayError {
+  return refused(
+    `there are no credentials of Google's here, and the machine has no service account to ask for (${why}). Set vertex_credentials, or GOOGLE_APPLICATION_CREDENTIALS.`,
+    cause,
+  );
+}
+
+async function ofAccount(
+  text: string,
+  options: TokenSourceOptions,
+  signal: AbortSignal,
+): Promise<FreshToken> {
+  const account = parse(text);
   const tokenUrl = textIn(account, "token_uri", defaultTokenUrl);
   if (account["type"] === "service_account") {
     const assertion = signJwt(account, tokenUrl, options.clock.now());

@@ -176,3 +176,56 @@ describe("a refusal says why, and nothing secret", () => {
     expect(error.message).not.toContain("hush");
   });
 });
+
+describe("the account that a machine runs as", () => {
+  const host = "metadata.google.internal";
+  const flavor = { headers: { "metadata-flavor": "Google" } };
+  const grant = (credentials: string, metadataHost = host): TokenGrant => ({
+    kind: "google",
+    credentials,
+    metadataHost,
+  });
+  const token = { access_token: "ya29.m", expires_in: 3599, token_type: "Bearer" };
+
+  test("is asked where no file is, at the one address that is open for it", async () => {
+    const { seen, source } = world(() => Response.json(token, flavor));
+    expect(await source.get(grant("/no/such.json"), never)).toBe("ya29.m");
+    expect(seen).toMatchObject([
+      {
+        url: `http://${host}/computeMetadata/v1/instance/service-accounts/default/token`,
+        method: "GET",
+        trust: "instance",
+        headers: { "metadata-flavor": "Google" },
+      },
+    ]);
+  });
+
+  test("a file stands above it; another host is an address like every other", async () => {
+    const file = world(give);
+    expect(await file.source.get(grant("/key.json"), never)).toBe("t1");
+    expect(file.seen[0]?.url).toBe("https://oauth2.test/token");
+    const emulated = world(() => Response.json(token, flavor));
+    await emulated.source.get(grant("", "localhost:8080"), never);
+    expect(emulated.seen[0]?.trust).toBe("operator");
+  });
+
+  const failures: readonly (readonly [string, () => Response, string])[] = [
+    ["somebody else's service", () => Response.json(token), "not Google's metadata service"],
+    ["no account", () => new Response("not found", { status: 404, ...flavor }), "answered 404"],
+    [
+      "nobody there",
+      () => {
+        throw new Error("refused");
+      },
+      "Set vertex_credentials",
+    ],
+  ];
+  test.each(failures)("%s", async (_name, answer, words) => {
+    const { source } = world(answer);
+    const thrown = await source.get(grant(""), never).catch((error) => error);
+    expect([thrown.code, thrown.message]).toEqual([
+      "upstream_auth",
+      expect.stringContaining(words),
+    ]);
+  });
+});

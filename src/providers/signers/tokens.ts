@@ -58,7 +58,7 @@ export function createTokenSource(options: TokenSourceOptions): TokenSource {
     const signal = AbortSignal.timeout(limitMs);
     const fresh =
       grant.kind === "google"
-        ? await fetchGoogleToken(grant.credentials, options, signal)
+        ? await fetchGoogleToken(grant, options, signal)
         : await fetchEntraToken(grant as TokenGrant & { kind: "entra" }, options, signal);
     const now = clock.now();
     const lifeMs = fresh.lifeS * 1000;
@@ -131,11 +131,16 @@ export async function askForToken(
       const why = cause instanceof GatewayError ? cause.message : "no answer in time";
       throw refused(`${hostOf(url)} could not be reached: ${why}`, cause);
     });
+  return readToken(response, hostOf(url));
+}
+
+/** @throws GatewayError upstream_auth */
+export async function readToken(response: Response, host: string): Promise<FreshToken> {
   const body = await readAnswer(response);
   const token = body["access_token"];
   if (!response.ok || typeof token !== "string" || token === "") {
     const why = body["error_description"] ?? body["error"] ?? "no reason given";
-    throw refused(`${hostOf(url)} answered ${response.status}: ${String(why).slice(0, 300)}`);
+    throw refused(`${host} answered ${response.status}: ${String(why).slice(0, 300)}`);
   }
   const life = Number(body["expires_in"]);
   return { token, lifeS: Number.isFinite(life) && life > 0 ? life : 3600 };
