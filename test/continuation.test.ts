@@ -169,6 +169,31 @@ describe("a caller of Anthropic's dialect", () => {
   });
 });
 
+test.each([{}, { contents: "thinks" }])(
+  "a caller of Gemini's dialect %p",
+  async ({ contents }: { contents?: string }) => {
+    const it = await world({ a: [{ kind: "cut", tokens: 2, how: "end" }] });
+    const { text } = await it.call(
+      {
+        contents: [{ role: "user", parts: [{ text: "hello" }] }],
+        generationConfig: contents ? { thinkingConfig: { thinkingBudget: 100 } } : { topP: 0.5 },
+      },
+      { dialect: "gemini", pathModel: "main", pathStream: true },
+    );
+    if (contents) {
+      expect(it.hosts()).toBe("a");
+      expect(text).toContain('"error"');
+      return;
+    }
+    expect(it.hosts()).toBe("ab");
+    const parts = chunksOf(text).flatMap(({ candidates }) => candidates?.[0]?.content?.parts ?? []);
+    expect(parts.map(({ text }) => text).join("")).toBe("t0 t1 t0 t1 t2 ");
+    expect(text.match(/"finishReason"/g)?.length).toBe(1);
+    const sent = it.seen[1]?.body as { messages: JsonObject[] } | undefined;
+    expect(sent?.messages.at(-1)).toMatchObject({ role: "assistant" });
+  },
+);
+
 describe("not", () => {
   const cut: Behaviour = { kind: "cut", tokens: 2, how: "reset" };
   test.each([

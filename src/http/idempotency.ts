@@ -13,12 +13,14 @@ import type { IdempotencyStore, KeptReply } from "../storage/idempotency-store.t
 import { toErrorResponse } from "./errors.ts";
 import { type CallRoute, type Exchange, readRequestId } from "./exchange.ts";
 import { readBytes } from "./read-body.ts";
-import { type SharedReply, shareReply } from "./shared-reply.ts";
+import { Allowance, type SharedReply, shareReply } from "./shared-reply.ts";
 
 export const idempotencyHeader = "idempotency-key";
 /** Says that a reply is that of an earlier request. Stripe's name. */
 const replayedHeader = "idempotent-replayed";
 const keyCharLimit = 255;
+/** Of all replies that run, until each is kept or let go. */
+const runningByteLimit = 64 * 1024 * 1024;
 
 /** A run and those who wait for it. */
 interface Run {
@@ -40,6 +42,7 @@ interface Head {
 /** Costs one header's lookup where a request has no key. */
 export function createIdempotentExchange(exchange: Exchange): Exchange {
   const runs = new Map<string, Run>();
+  const allowance = new Allowance(runningByteLimit);
   return (request, route, services, pathModel) => {
     const { idempotency } = services;
     if (!idempotency) return exchange(request, route, services, pathModel);
@@ -49,7 +52,7 @@ export function createIdempotentExchange(exchange: Exchange): Exchange {
       return exchange(request, route, services, pathModel);
     }
     const asked = { request, route, services, pathModel };
-    return answer(asked, key, { exchange, runs, store: idempotency });
+    return answer(asked, key, { exchange, runs, allowance, store: idempotency });
   };
 }
 
@@ -68,6 +71,7 @@ interface Parts {
   readonly exchange: Exchange;
   readonly runs: Map<string, Run>;
   readonly store: IdempotencyStore;
+  readonly allowance: Allowance;
 }
 
 async function answer(asked: Asked, key: string, parts: Parts): Promise<Response> {
@@ -162,7 +166,7 @@ function runsElsewhere(): GatewayError {
 function start(
   { request, route, services, pathModel }: Asked,
   { scope, body, fingerprint }: Keyed & { readonly fingerprint: string },
-  { exchange, runs, store }: Parts,
+  { exchange, runs, store, allowance }: Parts,
   kept: boolean,
 ): Run {
   const controller = new AbortController();
@@ -220,7 +224,7 @@ function start(
     response: exchange(inner, watched, services, pathModel).then(
       async (response) => {
         const { maxReplyBytes } = services.config.routeiq.idempotency;
-        run.shared = shareReply(response.body, maxReplyBytes, (complete) => {
+        run.shared = shareReply(response.body, maxReplyBytes, allowance, (complete) => {
           finish(complete, response).catch(services.onInternalFailure);
         });
         // What is whole already is drawn at once: a failure frees its key before anybody reads it.

@@ -1,6 +1,7 @@
 /**
  * One reply for several callers: recorded while it comes, told from its beginning to each who joins.
- * The fastest reader draws it; nobody reading, nobody draws. Memory is bounded by `limitBytes`.
+ * The fastest reader draws it; nobody reading, nobody draws. Memory is bounded: for each by `limitBytes`, for all
+ * by an allowance. Beyond that a reply loses its beginning, and nobody can join any more.
  */
 
 export interface SharedReply {
@@ -16,10 +17,32 @@ export interface SharedReply {
   bytes(): Uint8Array | undefined;
 }
 
+/** Bytes that all shared replies together may hold. */
+export class Allowance {
+  #left: number;
+
+  constructor(bytes: number) {
+    this.#left = bytes;
+  }
+
+  get left(): number {
+    return this.#left;
+  }
+
+  take(bytes: number): void {
+    this.#left -= bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#left += bytes;
+  }
+}
+
 /** `onEnd` is told once: whether the source ended by itself. */
 export function shareReply(
   source: ReadableStream<Uint8Array> | null,
   limitBytes: number,
+  allowance: Allowance,
   onEnd: (complete: boolean) => void,
 ): SharedReply {
   const reader = source?.getReader();
@@ -36,13 +59,17 @@ export function shareReply(
     over = how;
     failure = cause;
     onEnd(how === "complete");
+    allowance.giveBack(heldBytes); // what is kept of it is counted by who keeps it
   }
 
   function add(chunk: Uint8Array): void {
     chunks.push(chunk);
     heldBytes += chunk.length;
-    while (heldBytes > limitBytes && chunks.length > 1) {
-      heldBytes -= chunks.shift()?.length ?? 0;
+    allowance.take(chunk.length);
+    while ((heldBytes > limitBytes || allowance.left < 0) && chunks.length > 1) {
+      const bytes = chunks.shift()?.length ?? 0;
+      heldBytes -= bytes;
+      allowance.giveBack(bytes);
       dropped++;
     }
   }

@@ -34,11 +34,11 @@ const unfit: readonly string[] = [
 ];
 
 /** Whether a stream of this call may go on elsewhere, should it break off. */
-export function mayContinue({ operation, dialect, body, pin }: Call): boolean {
-  if (operation !== "chat" || pin?.only) return false;
-  if (dialect !== "openai-chat" && dialect !== "anthropic") return false;
-  if (typeof body["n"] === "number" && body["n"] > 1) return false;
-  return unfit.every((field) => body[field] === undefined || body[field] === null);
+export function mayContinue({ operation, dialect, body, chat, pin }: Call): boolean {
+  if (operation !== "chat" || dialect === "openai-responses" || pin?.only) return false;
+  const request = chat ?? body;
+  if (typeof request["n"] === "number" && request["n"] > 1) return false;
+  return unfit.every((field) => request[field] === undefined || request[field] === null);
 }
 
 interface Parts {
@@ -275,17 +275,18 @@ function toCall(
 ): Call {
   if (text.beginning === "") return call;
   const { message, body: fields }: Prefill = prefillOf(deployment) ?? {};
-  // What the provider wants to be told has no place in another dialect than its own.
+  // What the provider wants to be told has no place in another dialect than OpenAI's.
   const plain = message === undefined && fields === undefined;
-  const request: JsonObject & Pick<ChatRequest, "messages"> =
-    plain || call.dialect === "openai-chat"
-      ? (call.body as ChatRequest)
-      : services.getDialect(call.dialect).decodeRequest(call.body);
+  const kept = call.dialect === "openai-chat" || (call.dialect === "anthropic" && plain);
+  const request: JsonObject & Pick<ChatRequest, "messages"> = kept
+    ? (call.body as ChatRequest)
+    : services.getDialect(call.dialect).decodeRequest(call.body);
   const beginning = { role: "assistant", content: text.beginning, ...message };
   const messages = [...request.messages, beginning] as unknown as JsonObject[];
   const body = { ...request, stream: true, messages, ...fields, ...lessTokens(request, tokens) };
-  const dialect = plain ? call.dialect : "openai-chat";
-  return { ...call, dialect, body, text: JSON.stringify(body) };
+  const { chat: _, ...asked } = call;
+  const dialect = kept ? call.dialect : "openai-chat";
+  return { ...asked, dialect, body, text: JSON.stringify(body) };
 }
 
 /** What is left of the caller's limits; one at least. */
