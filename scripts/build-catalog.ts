@@ -75,6 +75,9 @@ const map: Record<string, MapEntry> = await Bun.file(
 for (const [name, entry] of Object.entries(map)) {
   const provider = findProvider((entry.litellm_provider ?? "").replace(/-embedding-models$/, ""));
   if (!provider || !toOperation(entry.mode)) continue;
+  // What Bedrock draws and ranks goes by other paths, which we do not call.
+  const isChatOrEmbedding = entry.mode === "chat" || entry.mode === "embedding";
+  if (provider.name === "bedrock" && (!isChatOrEmbedding || /commitment/.test(name))) continue;
   const prefixes = [provider.name, ...(provider.aliases ?? [])];
   const prefix = prefixes.find((each) => name.startsWith(`${each}/`));
   const model = prefix ? name.slice(prefix.length + 1) : name;

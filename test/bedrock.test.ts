@@ -35,6 +35,13 @@ beforeAll(async () => {
       ...own,
       aws_bedrock_runtime_endpoint: upstream.url,
     },
+    titan: { model: "bedrock/amazon.titan-embed-text-v2:0", ...own, ...there },
+    embed: { model: "bedrock/cohere.embed-v4:0", ...own, ...there },
+    "nova-embed": {
+      model: "bedrock/amazon.nova-2-multimodal-embeddings-v1:0",
+      api_key: awsKeys.bearer,
+      ...there,
+    },
     wrong: { model: "bedrock/amazon.nova-pro-v1:0", ...own, aws_secret_access_key: "x", ...there },
   };
   running = await startTestGateway({
@@ -160,6 +167,48 @@ describe("Anthropic's client", () => {
     });
     expect((last().body["messages"] as { content: unknown[] }[])[1]?.content[0]).toEqual({
       reasoningContent: { reasoningText: { text: "Hm.", signature: "c2ln" } },
+    });
+  });
+});
+
+describe("embeddings", () => {
+  const embed = (model: string, input: string[]) =>
+    openai().embeddings.create({ model, input, dimensions: 256, encoding_format: "float" });
+
+  test("Titan takes one text at a time", async () => {
+    const before = upstream.seen.length;
+    const reply = await embed("titan", ["1", "2", "3"]);
+    expect(reply.data.map(({ embedding }) => embedding[0])).toEqual([1, 2, 3]);
+    expect(reply.usage).toEqual({ prompt_tokens: 9, total_tokens: 9 });
+    const parts = upstream.seen.slice(before);
+    expect(parts.map(({ body }) => body)).toContainEqual({ inputText: "2", dimensions: 256 });
+    expect(parts[0]?.path).toBe("/model/amazon.titan-embed-text-v2%3A0/invoke");
+  });
+
+  test("Cohere takes many, and is counted in a header", async () => {
+    const reply = await openai().embeddings.create({ model: "embed", input: ["1", "2"] });
+    expect(reply.data.map(({ embedding }) => [...embedding])).toEqual([
+      [1, 0.5],
+      [2, 0.5],
+    ]);
+    expect(reply.usage.prompt_tokens).toBe(4);
+    expect(last().body).toEqual({
+      texts: ["1", "2"],
+      input_type: "search_document",
+      embedding_types: ["float"],
+    });
+  });
+
+  test("Nova wraps the text", async () => {
+    const reply = await embed("nova-embed", ["1"]);
+    expect(reply.data[0]?.embedding).toEqual([1, 0.5]);
+    expect(last().body).toEqual({
+      taskType: "SINGLE_EMBEDDING",
+      singleEmbeddingParams: {
+        embeddingPurpose: "GENERIC_INDEX",
+        embeddingDimension: 256,
+        text: { truncationMode: "END", value: "1" },
+      },
     });
   });
 });

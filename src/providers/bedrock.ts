@@ -6,6 +6,7 @@
 import { providerDialects } from "../dialects/registry.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { AwsGrant } from "../domain/model.ts";
+import { bedrockEmbedding, embeddingBatch } from "./bedrock-embeddings.ts";
 import { defineProvider, type Location, type Place, type Unlocated } from "./provider.ts";
 import { domainOf } from "./signers/aws.ts";
 
@@ -20,9 +21,11 @@ export const bedrock = defineProvider({
   auth: { kind: "bearer", env: keyEnv },
   locate,
   toModel,
-  paths: { chat: "/converse" },
+  paths: { chat: "/converse", embedding: "/invoke" },
   streamPath: "/converse-stream",
   outsideBody: ["model", "stream"],
+  fit: { embedding: bedrockEmbedding },
+  embeddingBatch,
   source: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
 });
 

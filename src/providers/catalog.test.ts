@@ -101,6 +101,10 @@ describe("the catalog", () => {
     ["vertex_ai_anthropic", "claude-sonnet-4-5@20250929"],
     ["azure", "gpt-4o-mini-2024-07-18"],
     ["openai", "text-embedding-3-small"],
+    ["bedrock", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"],
+    ["bedrock", "sa.amazon.nova-pro-v1:0"], // regions that the list does not have
+    ["bedrock", "arn:aws:bedrock:us-east-1:1:inference-profile/us.amazon.nova-lite-v1:0"],
+    ["codestral", "codestral-latest"],
   ])("prices %s %s", (provider, model) => {
     expect(catalog.factsOf(provider, model).price).toBeDefined();
   });

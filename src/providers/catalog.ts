@@ -65,10 +65,14 @@ export function loadCatalog(): Catalog {
 }
 
 /** A name, and what it may be listed as: without its date, as the latest, in the other punctuation. */
-function namesOf(model: string): readonly string[] {
+function namesOf(written: string): readonly string[] {
+  // Bedrock's ARNs end in the model's own name.
+  const model = written.startsWith("arn:") ? (written.split("/").at(-1) ?? written) : written;
   const undated = model.replace(/[-@](\d{8}|\d{4}-\d{2}-\d{2})$/, "").replace(/-latest$/, "");
   const untagged = undated.replace(/:[\w-]+$/, "");
-  const names = [model, undated, `${undated}-latest`, untagged];
+  // A profile that spans regions has the name of its model behind that of the regions.
+  const homeless = model.replace(/^[a-z]{2,6}(-gov)?\.(?=[a-z0-9]+\.)/, "");
+  const names = [model, undated, `${undated}-latest`, untagged, homeless];
   return [...new Set([...names, ...names.map((name) => name.replaceAll(".", "-"))])];
 }
 
@@ -81,6 +85,7 @@ const sellsAs: Readonly<Record<string, string>> = {
   vertex_ai_gemini_embedding: "vertex_ai",
   vertex_ai_content_embedding: "gemini",
   azure: "openai",
+  codestral: "mistral",
 };
 
 /** Services that pass a maker's price on name the model `maker/model`. */

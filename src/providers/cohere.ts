@@ -7,8 +7,7 @@ import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import { defineProvider, type Fit } from "./provider.ts";
 import { cohereRerank, toCohereReply } from "./rerankers.ts";
 
-/** Also Cohere's embedding models elsewhere: the fields are the same. */
-export const cohereEmbedding: Fit = { each: toEmbed, reply: fromEmbed };
+const cohereEmbedding: Fit = { each: toEmbed, reply: fromEmbed };
 
 export const cohere = defineProvider({
   name: "cohere",
@@ -26,7 +25,7 @@ export const cohere = defineProvider({
 });
 
 /** Cohere insists on a purpose; LiteLLM's default is a document to be found. */
-function toEmbed(body: JsonObject): JsonObject {
+export function toEmbed(body: JsonObject): JsonObject {
   const {
     input,
     encoding_format: format,
@@ -44,7 +43,8 @@ function toEmbed(body: JsonObject): JsonObject {
   };
 }
 
-function fromEmbed(reply: JsonObject, headers?: Headers): JsonObject {
+/** Also of Cohere's models elsewhere: the fields are the same. */
+export function fromEmbed(reply: JsonObject, headers?: Headers): JsonObject {
   const { embeddings, meta, model } = reply;
   const vectors = vectorsIn(embeddings);
   if (!vectors) return reply;

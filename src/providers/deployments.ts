@@ -84,7 +84,8 @@ function toDeployment(
   { router, litellm }: Config,
 ): Deployment {
   const { name, speaksResponses } = readApi(upstreamModel, info, provider);
-  const facts = source.factsOf(...catalogName(info["base_model"], provider.name, name));
+  const [seller, sold] = catalogName(info["base_model"], provider.name, name);
+  const facts = factsAt(signs?.region, seller, sold, source);
   const timeoutS = number(params["timeout"]) ?? number(params["request_timeout"]);
   return {
     id: text(info["id"]) ?? idOf(params, modelName),
@@ -177,6 +178,18 @@ function mockOf(params: JsonObject): Mock | undefined {
   const delayMs = ms(number(params["mock_delay"]));
   if (response === undefined && !hangs) return undefined;
   return { ...present("response", response), hangs, ...present("delayMs", delayMs) };
+}
+
+/** Some models cost otherwise in some regions. */
+function factsAt(
+  region: string | undefined,
+  seller: string,
+  sold: string,
+  { factsOf }: DeploymentSource,
+): ModelFacts {
+  const facts = factsOf(seller, sold);
+  const { price } = region === undefined ? {} : factsOf(seller, `${region}/${sold}`);
+  return price ? { ...facts, price } : facts;
 }
 
 /** `model_info.mode` above the catalog's; a mode that has no API of its own here counts as unsaid. */

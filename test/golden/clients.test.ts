@@ -10,23 +10,28 @@ import Anthropic from "@anthropic-ai/sdk";
 import { GoogleGenAI } from "@google/genai";
 import { generateText, jsonSchema, streamText, type ToolSet, tool } from "ai";
 import OpenAI from "openai";
-import type { Dialect, DialectName, WideDialect } from "../../src/dialects/dialect.ts";
+import type {
+  Dialect,
+  DialectName,
+  ProviderDialect,
+  ProviderDialectName,
+} from "../../src/dialects/dialect.ts";
 import { dialects } from "../../src/dialects/registry.ts";
 import { GatewayError } from "../../src/domain/errors.ts";
 import type { JsonObject } from "../../src/domain/json.ts";
-import { createSseParser, type SseFrame } from "../../src/std/sse.ts";
+import type { SseFrame } from "../../src/std/sse.ts";
+import { bytesOf, dialectOf, framesIn, type StreamWire } from "../support/fixtures.ts";
 
 const fixtures = join(import.meta.dir, "..", "fixtures");
 
-async function wireOf(name: string): Promise<JsonObject | readonly string[]> {
+async function wireOf(name: string): Promise<JsonObject | StreamWire> {
   return (await Bun.file(join(fixtures, `${name}.json`)).json()).wire;
 }
 
-const byFolder: Readonly<Record<string, WideDialect>> = {
-  anthropic: dialects.anthropic,
-  gemini: dialects.gemini,
-};
-const models: Readonly<Record<DialectName, string>> = {
+const models: Readonly<Record<DialectName | ProviderDialectName, string>> = {
+  "bedrock-converse": "anthropic.claude-sonnet-4-5-20250929-v1:0",
+  cohere: "command-a-reasoning-08-2025",
+  ollama: "gpt-oss:20b",
   "openai-responses": "gpt-5-mini",
   anthropic: "claude-sonnet-4-5",
   gemini: "gemini-3-pro-preview",
@@ -35,32 +40,30 @@ const models: Readonly<Record<DialectName, string>> = {
 
 /** A gateway in a function: the caller's request is decoded, the provider's answer is a fixture. */
 function gateway(fixture: string, caller: Dialect, seen: JsonObject[] = []): typeof fetch {
-  const upstream = byFolder[fixture.split("/")[0] ?? ""] ?? dialects["openai-chat"];
+  const upstream = dialectOf(fixture);
   const answer = async (_url: unknown, init?: RequestInit): Promise<Response> => {
     const request = caller.decodeRequest(JSON.parse(String(init?.body)));
-    const model = models[upstream.name];
+    const model = models[upstream.name as DialectName];
     seen.push(upstream.encodeRequest(request, model, { dropParams: true }));
     const wire = await wireOf(fixture);
     if (!Array.isArray(wire)) {
       return Response.json(caller.encodeReply(upstream.decodeReply(wire as JsonObject)));
     }
-    const text = await encode(wire as readonly string[], upstream, caller, request);
+    const text = await encode(wire as StreamWire, upstream, caller, request);
     return new Response(text, { headers: { "content-type": "text/event-stream" } });
   };
   return answer as typeof fetch;
 }
 
 async function encode(
-  lines: readonly string[],
-  upstream: Dialect,
+  wire: StreamWire,
+  upstream: ProviderDialect,
   caller: Dialect,
   request: ReturnType<Dialect["decodeRequest"]>,
 ): Promise<string> {
-  const parser = createSseParser();
-  const bytes = new TextEncoder().encode(`${lines.join("\n")}\n`);
+  const all = await framesIn(bytesOf(wire), upstream, 1 << 20);
   async function* frames(): AsyncGenerator<SseFrame> {
-    yield* parser.push(bytes);
-    yield* parser.end();
+    yield* all;
   }
   let text = "";
   try {
@@ -207,6 +210,63 @@ const outcomes: readonly (readonly [string, Outcome])[] = [
       tokens: [10, 25],
     },
   ],
+  [
+    "bedrock-converse/stream-text",
+    { text: 'Hel"lo, wörld €\n', calls: [], finish: stopped, tokens: [9, 12] },
+  ],
+  [
+    "bedrock-converse/stream-tools-parallel",
+    {
+      text: "Let me look.",
+      calls: [
+        ["get_weather", { location: "SF" }],
+        ["get_time", {}],
+      ],
+      finish: called,
+      tokens: [9, 12],
+    },
+  ],
+  [
+    "bedrock-converse/stream-thinking",
+    { text: "Done", calls: [], reasoning: "Let me think.", finish: stopped, tokens: [10, 20] },
+  ],
+  [
+    "bedrock-converse/reply-reasoning",
+    { text: "Done", calls: [], reasoning: "Let me think.", finish: stopped, tokens: [1110, 20] },
+  ],
+  [
+    "cohere/stream-tools-parallel",
+    {
+      text: "",
+      reasoning: "I will look.",
+      calls: [
+        ["get_weather", { location: "SF" }],
+        ["get_time", {}],
+      ],
+      finish: called,
+      tokens: [9, 12],
+    },
+  ],
+  [
+    "cohere/stream-thinking",
+    { text: "Done", calls: [], reasoning: "Let me think.", finish: stopped, tokens: [10, 20] },
+  ],
+  [
+    "ollama/stream-tools-parallel",
+    {
+      text: "Let me look.",
+      calls: [
+        ["get_weather", { location: "SF" }],
+        ["get_time", {}],
+      ],
+      finish: called,
+      tokens: [9, 12],
+    },
+  ],
+  [
+    "ollama/stream-thinking",
+    { text: "Done", calls: [], reasoning: "Let me think.", finish: stopped, tokens: [10, 20] },
+  ],
   ["groq/stream-text", { text: "Hi", calls: [], finish: stopped, tokens: [9, 12] }],
 ];
 
@@ -305,6 +365,10 @@ describe("errors within a stream reach the client as errors", () => {
     "anthropic/stream-truncated",
     "openai/stream-error",
     "openrouter/stream-comments-and-error",
+    "bedrock-converse/stream-error",
+    "bedrock-converse/stream-truncated",
+    "cohere/stream-error",
+    "ollama/stream-error",
   ])("%s", async (fixture) => {
     const ofOpenai = openai(fixture).chat.completions.stream({ ...ask, stream: true });
     expect(

@@ -152,6 +152,7 @@ const at = (contentBlockIndex: number, more: object = {}) => ({ contentBlockInde
 
 function answer(path: string, body: Record<string, unknown>): Response {
   if (path.endsWith("/converse-stream")) return streamOf(events(body));
+  if (path.endsWith("/invoke")) return invoke(path, body);
   if (!path.endsWith("/converse")) return awsError(404, "UnknownOperationException", "no such");
   const said = { reasoningContent: { reasoningText: { text: "Hm.", signature: "c2ln" } } };
   const content = calls(body)
@@ -166,6 +167,27 @@ function answer(path: string, body: Record<string, unknown>): Response {
     stopReason: calls(body) ? "tool_use" : "end_turn",
     usage,
     metrics: { latencyMs: 12 },
+  });
+}
+
+/** Each maker's form: https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters.html */
+function invoke(path: string, body: Record<string, unknown>): Response {
+  const headers = { "x-amzn-bedrock-input-token-count": "4" };
+  if (path.includes("cohere")) {
+    const texts = body["texts"] as string[];
+    const float = texts.map((text) => [Number(text), 0.5]);
+    const reply = { id: "e", texts, response_type: "embeddings_by_type", embeddings: { float } };
+    return Response.json(reply, { headers });
+  }
+  if (path.includes("nova")) {
+    const embeddings = [{ embeddingType: "TEXT", embedding: [1, 0.5] }];
+    return Response.json({ embeddings }, { headers });
+  }
+  const embedding = [Number(body["inputText"]), 0.5];
+  return Response.json({
+    embedding,
+    inputTextTokenCount: 3,
+    embeddingsByType: { float: embedding },
   });
 }
 

@@ -8,7 +8,8 @@
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { AwsGrant, AwsKeys } from "../../domain/model.ts";
-import type { Outbound } from "../../security/outbound.ts";
+import { headerLine } from "../../security/destination.ts";
+import type { Outbound, OutboundReply, SendRequest } from "../../security/outbound.ts";
 import { createTransport } from "../../storage/s3/transport.ts";
 import { readAnswer, type TokenSourceOptions, unless } from "./tokens.ts";
 
@@ -99,10 +100,32 @@ export function createAwsSigner(options: TokenSourceOptions): AwsSigner {
   };
 }
 
-export type SignedWay = Pick<Outbound, "fetch">;
-
 /** The guarded way out, with every request signed. */
-export function createSignedWay(outbound: SignedWay, aws: AwsSigner, grant: AwsGrant): SignedWay {
+export function createSignedWay(outbound: Outbound, aws: AwsSigner, grant: AwsGrant): Outbound {
+  const { send } = outbound;
+  const isAtHand = grant.keys !== undefined && grant.role === undefined;
+  const see = (status: number, refusal: string | null | undefined) => {
+    if (status === 403 && staleKeys.test(refusal ?? "")) aws.forget(grant);
+  };
+
+  async function sendSigned(request: SendRequest): Promise<OutboundReply> {
+    const { to, body, cancel, lines } = request;
+    const { url, method } = to;
+    // What the signature holds is what AWS insists on: the rest may differ on the way.
+    const held = Object.entries(to.headers).filter(([name]) => /^(host|content-type)$/i.test(name));
+    const signable = { url, method, headers: Object.fromEntries(held), body };
+    const signed = await aws.sign(grant, signable, isAtHand ? undefined : cancel.signal);
+    cancel.throwIfCancelled();
+    let more = lines;
+    for (const name of signedFields) {
+      const value = signed[name];
+      if (value !== undefined) more += headerLine(name, value);
+    }
+    const reply = await (send as NonNullable<typeof send>)({ ...request, lines: more });
+    see(reply.status, reply.header("x-amzn-errortype"));
+    return reply;
+  }
+
   return {
     fetch: async (request) => {
       const { body, signal } = request;
@@ -113,13 +136,14 @@ export function createSignedWay(outbound: SignedWay, aws: AwsSigner, grant: AwsG
       const signable = { ...request, ...(body === undefined ? {} : { body }) };
       const headers = await aws.sign(grant, signable as Signable, signal);
       const response = await outbound.fetch({ ...request, headers });
-      const refusal = response.headers.get("x-amzn-errortype") ?? "";
-      if (response.status === 403 && staleKeys.test(refusal)) aws.forget(grant);
+      see(response.status, response.headers.get("x-amzn-errortype"));
       return response;
     },
+    ...(send ? { send: sendSigned } : {}),
   };
 }
 
+const signedFields = ["authorization", "x-amz-date", "x-amz-security-token"];
 const staleKeys = /^(ExpiredToken|UnrecognizedClient|InvalidSignature|InvalidClientTokenId)/;
 
 async function signWith(
@@ -144,7 +168,7 @@ async function signWith(
       method,
       path: pathname,
       query: Object.fromEntries(searchParams),
-      headers: { ...headers, host },
+      headers: { host, ...headers },
       ...(body === undefined ? {} : { body }),
     },
     { signingDate: new Date(nowMs) },
@@ -176,6 +200,10 @@ async function fetchKeys(
   return assume(grant, { Action: "AssumeRole" }, options, sign);
 }
 
+/** The library would write to the console by itself; what fails is told by whoever asked. */
+const nothing = () => undefined;
+const silent = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing };
+
 /** Profile, environment, container, instance: in the AWS libraries' order. */
 async function fromChain(
   { profile, region }: AwsGrant,
@@ -184,7 +212,8 @@ async function fromChain(
   const { defaultProvider } = await import("./aws-chain.ts");
   const clientConfig = { region, requestHandler: createTransport(outbound, clock) as never };
   try {
-    const provide = defaultProvider({ clientConfig, ...(profile ? { profile } : {}) });
+    const named = profile ? { profile } : {};
+    const provide = defaultProvider({ clientConfig, logger: silent, ...named });
     const { accessKeyId, secretAccessKey, sessionToken, expiration } = await provide();
     return {
       keys: { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) },
