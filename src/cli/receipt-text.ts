@@ -141,10 +141,12 @@ function showAttempts(attempts: readonly AttemptRecord[]): string[] {
     `${one.status}`,
     one.error === undefined ? one.outcome : `${one.outcome}: ${clean(one.error)}`,
     ms(one.durationMs),
+    // Its own where another attempt took its place; the rest is the call's.
+    one.costMicroUsd === undefined ? "–" : usd(one.costMicroUsd / 1e6),
     clean(one.deployment),
   ]);
-  const attemptHeads = ["", "model", "because", "status", "outcome", "took", "deployment"];
-  return showTable([attemptHeads, ...rows], "lllrlrl");
+  const attemptHeads = ["", "model", "because", "status", "outcome", "took", "cost", "deployment"];
+  return showTable([attemptHeads, ...rows], "lllrlrrl");
 }
 
 function showTimings({ timings, attempts }: Receipt): string {

@@ -3,7 +3,7 @@
  * Label values are names of the operator's, never a caller's text, so that series stay few.
  */
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { type CallRecord, costOf, retriesOf } from "./record.ts";
+import { type CallRecord, costOf } from "./record.ts";
 
 export interface CallMetrics {
   finished(record: CallRecord): void;
@@ -70,9 +70,10 @@ export function createCallMetrics(telemetry: Telemetry, active: () => number): C
       metrics.overhead.observe(record.overheadUs / 1e6);
       if (firstTokenMs !== undefined) metrics.firstToken.observe(firstTokenMs / 1000, ...labels);
       countUsage(record, labels, deployment.candidate);
-      const retries = retriesOf(record);
-      if (retries > 0) metrics.retries.add(retries, "retry");
-      if (record.fallbacks > 0) metrics.retries.add(record.fallbacks, "fallback");
+      if (record.attempts.length < 2) return;
+      for (const { because } of record.attempts) {
+        if (because !== "first") metrics.retries.add(1, because);
+      }
     },
   };
 }
