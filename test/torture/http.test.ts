@@ -113,7 +113,7 @@ const refused: readonly (readonly [string, string, readonly number[]])[] = [
   ["bare line feeds", `${line}${plain}${length}\r\n`.replaceAll("\r\n", "\n") + body, [400, 505]],
   ["a giant header", `${line}${plain}X-Big: ${"a".repeat(100_000)}\r\n${length}\r\n${body}`, [431]],
   ["a header of two megabytes", `${line}${plain}X-Big: ${"a".repeat(2_000_000)}\r\n\r\n`, [431]],
-  ["300 headers", `${line}${plain}${flood(300)}${length}\r\n${body}`, [431]],
+  ["3 000 headers", `${line}${plain}${flood(3_000)}${length}\r\n${body}`, [431]],
   ["30 000 headers", `${line}${plain}${flood(30_000)}${length}\r\n${body}`, [431]],
   [
     "a path of a hundred thousand",

@@ -15,7 +15,7 @@ import type { CallRoute } from "../exchange.ts";
 import type { HeadWriter } from "../headers.ts";
 import { receiveLimits } from "../read-body.ts";
 import { PlainArrival } from "./arrival.ts";
-import { type Head, HeadReader } from "./head.ts";
+import { type Head, HeadReader, mayBecomePlain } from "./head.ts";
 import { type Pipe, Tunnel } from "./tunnel.ts";
 
 /** As much of a socket as a connection needs; what Bun's are. */
@@ -124,7 +124,7 @@ export class Connection implements Expiring {
   #begin(bytes: Buffer): void {
     this.#pending = undefined;
     const end = bytes.indexOf("\r\n\r\n");
-    if (end < 0 && bytes[0] === letterP && bytes.length <= headLimitBytes) {
+    if (end < 0 && bytes.length <= headLimitBytes && mayBecomePlain(bytes)) {
       if (this.#state === "idle") this.#expireIn(this.#receiveMs);
       this.#state = "head";
       this.#pending = bytes;
@@ -349,8 +349,6 @@ export class Connection implements Expiring {
     this.dueMs = Number.POSITIVE_INFINITY;
   }
 }
-
-const letterP = 80;
 
 /** What the operator has put before a path, and a body over the limit, are the other server's. */
 function isPlain({ path, bodyLength }: Head, { config, passThrough }: Services): boolean {

@@ -40,7 +40,9 @@ const start = "POST /";
 const version = " HTTP/1.1";
 /** Field lines in their strict form: a token, a colon, visible characters, blanks and obs-text. */
 const fieldLines = /^(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)+$/;
-const hostName = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+/** With a port of up to 65535. */
+const hostName =
+  /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(?:\d{1,4}|[1-5]\d{4}|6(?:[0-4]\d{3}|5(?:[0-4]\d\d|5(?:[0-2]\d|3[0-5])))))?$/;
 const plainTarget = /^\/[\x21-\x7e]*$/;
 
 /** What asks the server for something of its own, or could make two servers read two requests. */
@@ -129,6 +131,19 @@ export function readHead(text: string): Head | undefined {
     bodyLength: Number(length),
     close: connection === "close",
   };
+}
+
+const letterP = 80;
+const cr = 13;
+const lf = 10;
+
+/** Of a head that has not ended. One with bare line feeds never would; the other server says so. */
+export function mayBecomePlain(bytes: Uint8Array): boolean {
+  if (bytes[0] !== letterP) return false;
+  for (let at = bytes.indexOf(lf); at >= 0; at = bytes.indexOf(lf, at + 1)) {
+    if (bytes[at - 1] !== cr) return false;
+  }
+  return true;
 }
 
 function readFields(text: string, from: number): FieldList {
