@@ -323,6 +323,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
           outbound: options.outbound,
           clock,
           readText: (path) => Bun.file(path).text(),
+          env: { ...env, ...config.environment },
         }),
       }),
       clock,

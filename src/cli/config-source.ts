@@ -13,7 +13,7 @@ import {
 } from "../config/remote.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { toS3Settings } from "../learning/artifacts/open-repository.ts";
-import { createTokenSource } from "../providers/signers/tokens.ts";
+import { createTokenSource, readIdentityToken } from "../providers/signers/tokens.ts";
 import { knownNames } from "../routing/known-names.ts";
 import { createOutbound, type Outbound } from "../security/outbound.ts";
 import { systemClock } from "../std/clock.ts";
@@ -55,6 +55,13 @@ export function createConfigSource(
         cwd: process.cwd(),
         env,
         readText: (path) => (isRemote(path) ? remote.read(path) : readTextFile(path)),
+        readOidc: (reference, of) =>
+          readIdentityToken(reference, {
+            env: of,
+            outbound: createOutbound({}),
+            clock: systemClock,
+            readText: (path) => Bun.file(path).text(),
+          }),
       });
       ({ reads } = loaded);
       if (remote.news > news) syncedAtMs = systemClock.now();

@@ -40,6 +40,23 @@ const model = `model_list:
     litellm_params: {model: openai/gpt-4o, api_key: sk-upstream-key}
 `;
 
+test("identities are resolved as they are read, but for those that soon end", async () => {
+  const row = (key: string) =>
+    `model_list: [{model_name: m, litellm_params: {model: azure/m, ${key}: oidc/env/CI}}]\n`;
+  const env = { CI: "token" };
+  const read = async (key: string) => {
+    const { config, told } = await check(row(key), env);
+    return [config?.models[0]?.params[key], told];
+  };
+  expect(await read("api_key")).toEqual(["token", []]);
+  expect(await read("azure_ad_token")).toEqual(["oidc/env/CI", []]);
+  expect(await read("aws_web_identity_token")).toEqual(["oidc/env/CI", []]);
+  const { told } = await check(row("api_key"));
+  expect(told).toEqual([
+    "warning 1 model_list[0].litellm_params.api_key: oidc/env/CI cannot be resolved: the environment variable CI is not set",
+  ]);
+});
+
 describe("what starts", () => {
   test("the seed example, unchanged, says how to get a router", async () => {
     const { config, findings } = await load({

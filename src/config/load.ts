@@ -16,7 +16,7 @@ import {
 } from "./files.ts";
 import { type Merged, mergeFiles, type Sourced } from "./merge.ts";
 import { readPriceFile } from "./price-file.ts";
-import { resolveReferences } from "./references.ts";
+import { type ReadOidc, type ResolveOptions, resolveReferences } from "./references.ts";
 import { createReport, type Report } from "./report.ts";
 import { type RowDefaults, readRowDefaults } from "./row-defaults.ts";
 import { GeneralSettings } from "./sections/general-settings.ts";
@@ -41,6 +41,7 @@ export interface LoadOptions {
   readonly cwd: string;
   readonly env: Environment;
   readonly readText?: ReadText;
+  readonly readOidc?: ReadOidc;
 }
 
 export interface Loaded {
@@ -83,7 +84,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
 
   const environment = await readEnvironmentVariables(merged, { ...options, readText, report });
   const env = { ...options.env, ...environment };
-  const resolve = { env, readText, report };
+  const resolve = { env, readText, report, readOidc: options.readOidc };
   const defaults = await readRowDefaults(merged, resolve);
   const rows = merged.rows.map((row) => decodeRow(row, defaults, resolve));
   const sections = await decodeSections(merged, resolve);
@@ -136,11 +137,7 @@ function locate(merged: Merged, path: Path): Spot {
   return { source: emptySource(merged.files[0] ?? "environment"), path };
 }
 
-interface Resolve {
-  readonly env: Environment;
-  readonly readText: ReadText;
-  readonly report: Report;
-}
+type Resolve = ResolveOptions;
 
 async function readEnvironmentVariables(merged: Merged, resolve: Resolve) {
   const section = merged.sections.get("environment_variables");

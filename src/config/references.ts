@@ -1,12 +1,17 @@
 /** Replaces `os.environ/NAME` and secret files by what they refer to; what is missing is told. */
 import { isObject, type Json } from "../domain/json.ts";
+import { readOidcToken } from "../security/oidc.ts";
 import { isSecretName } from "../security/redact.ts";
 import { parseReference } from "../security/secrets.ts";
 import type { Environment, ReadText } from "./files.ts";
 import type { Report } from "./report.ts";
 import type { Spot } from "./yaml.ts";
 
+/** An identity token by its reference, where the network may be asked. */
+export type ReadOidc = (reference: string, env: Environment) => Promise<string>;
+
 export interface ResolveOptions {
+  readonly readOidc?: ReadOidc | undefined;
   readonly env: Environment;
   readonly readText: ReadText;
   readonly report: Report;
@@ -50,14 +55,27 @@ async function resolveText(text: string, spot: Spot, options: ResolveOptions) {
     });
     return undefined;
   }
-  if (reference.kind === "unsupported") {
-    const message = `references of the form ${reference.scheme}/… are known to LiteLLM, not resolved by RouteIQ yet`;
-    options.report.refuse(spot, message, "Use os.environ/NAME or file:///path.");
-    return undefined;
+  if (reference.kind === "oidc") {
+    return shortLived.has(name) ? text : readIdentity(reference.reference, spot, options);
   }
   // Elsewhere a file URL is a place, not a secret: `model_path: file:///models`.
   if (!isSecretName(name)) return text;
   return readSecretFile(reference.path, spot, options);
+}
+
+/** Such a token soon ends: whoever needs it resolves it anew each time. */
+const shortLived: ReadonlySet<string> = new Set(["azure_ad_token", "aws_web_identity_token"]);
+
+async function readIdentity(reference: string, spot: Spot, options: ResolveOptions) {
+  const { env, readText, report, readOidc } = options;
+  try {
+    return await (readOidc?.(reference, env) ?? readOidcToken(reference, { env, readText }));
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    const fatal = spot.path.at(-1) === "master_key";
+    tellMissing(spot, why, report, { remedy: "See https://docs.litellm.ai/docs/oidc.", fatal });
+    return undefined;
+  }
 }
 
 async function readSecretFile(path: string, spot: Spot, { readText, report }: ResolveOptions) {

@@ -35,7 +35,9 @@ export type TokenGrant =
       readonly kind: "entra";
       readonly tokenUrl: string;
       readonly clientId: string;
-      readonly clientSecret: string;
+      /** One of the two: a secret, or an identity by its reference (`oidc/github/…`). */
+      readonly clientSecret?: string;
+      readonly identity?: string;
       readonly scope: string;
     };
 

@@ -5,6 +5,7 @@
 import { isOpenaiReasoner } from "../dialects/openai-chat/models.ts";
 import { dialects } from "../dialects/registry.ts";
 import type { TokenGrant } from "../domain/model.ts";
+import { isOidcReference } from "../security/oidc.ts";
 import { dropGoogleExtras, dropInMessages, dropUnlessOne, rename, when } from "./adapt.ts";
 import { allPaths } from "./openai.ts";
 import { defineProvider, type Location, type Place, type Unlocated } from "./provider.ts";
@@ -71,11 +72,16 @@ function locate({ base, params, env }: Place): Location | Unlocated {
 function tokenOf(params: Place["params"], env: Place["env"]): TokenGrant | undefined {
   if (textOf(params["api_key"]) !== undefined) return undefined;
   const fixed = textOf(params["azure_ad_token"]);
-  if (fixed !== undefined) return { kind: "fixed", token: fixed };
+  if (fixed !== undefined) {
+    if (!isOidcReference(fixed)) return { kind: "fixed", token: fixed };
+    const tenant = textOf(params["tenant_id"]) ?? textOf(env["AZURE_TENANT_ID"]);
+    const client = textOf(params["client_id"]) ?? textOf(env["AZURE_CLIENT_ID"]);
+    return principal(tenant, client, { identity: fixed }, params, env);
+  }
   const own = principal(
     textOf(params["tenant_id"]),
     textOf(params["client_id"]),
-    textOf(params["client_secret"]),
+    secretOf(params["client_secret"]),
     params,
     env,
   );
@@ -87,28 +93,34 @@ function tokenOf(params: Place["params"], env: Place["env"]): TokenGrant | undef
   return principal(
     textOf(env["AZURE_TENANT_ID"]),
     textOf(env["AZURE_CLIENT_ID"]),
-    textOf(env["AZURE_CLIENT_SECRET"]),
+    secretOf(env["AZURE_CLIENT_SECRET"]),
     params,
     env,
   );
 }
 
+type Proof = { readonly clientSecret: string } | { readonly identity: string };
+
+function secretOf(value: unknown): Proof | undefined {
+  const clientSecret = textOf(value);
+  return clientSecret === undefined ? undefined : { clientSecret };
+}
+
 function principal(
   tenant: string | undefined,
   clientId: string | undefined,
-  clientSecret: string | undefined,
+  proof: Proof | undefined,
   params: Place["params"],
   env: Place["env"],
 ): TokenGrant | undefined {
-  if (tenant === undefined || clientId === undefined || clientSecret === undefined)
-    return undefined;
+  if (tenant === undefined || clientId === undefined || proof === undefined) return undefined;
   const authority = textOf(env["AZURE_AUTHORITY_HOST"]) ?? "https://login.microsoftonline.com";
   const root = authority.replace(/\/+$/, "");
   return {
     kind: "entra",
     tokenUrl: `${root}/${encodeURIComponent(tenant)}/oauth2/v2.0/token`,
     clientId,
-    clientSecret,
+    ...proof,
     scope: textOf(params["azure_scope"]) ?? textOf(env["AZURE_SCOPE"]) ?? defaultScope,
   };
 }

@@ -17,7 +17,10 @@ test("a reference is the whole text", () => {
     kind: "file",
     path: "/run/secrets/a b",
   });
-  expect(parseReference("oidc/google/x")).toEqual({ kind: "unsupported", scheme: "oidc" });
+  expect(parseReference("oidc/google/x")).toEqual({
+    kind: "oidc",
+    reference: "oidc/google/x",
+  });
   expect(parseReference("prefix os.environ/KEY")).toBeUndefined();
   expect(parseReference("sk-plain")).toBeUndefined();
 });

@@ -1,6 +1,7 @@
 /** Secrets: compared in constant time, and read from where a reference points. */
 import { timingSafeEqual } from "node:crypto";
 import { sha256 } from "./hashing.ts";
+import { isOidcReference } from "./oidc.ts";
 
 /**
  * Whether two secrets are equal, in a time that tells neither where they differ nor how long the
@@ -20,7 +21,8 @@ export function isOneOf(given: string, expected: readonly string[]): boolean {
 export type SecretReference =
   | { readonly kind: "environment"; readonly name: string }
   | { readonly kind: "file"; readonly path: string }
-  | { readonly kind: "unsupported"; readonly scheme: string };
+  /** `oidc/github/…`: see `oidc.ts`. */
+  | { readonly kind: "oidc"; readonly reference: string };
 
 /**
  * What a text refers to; undefined for a plain value. The whole text must be the reference, as in
@@ -33,8 +35,7 @@ export function parseReference(text: string): SecretReference | undefined {
   if (text.startsWith("file:///")) {
     return { kind: "file", path: decodePath(text.slice("file://".length)) };
   }
-  const [, scheme] = /^(oidc)\//.exec(text) ?? [];
-  return scheme ? { kind: "unsupported", scheme } : undefined;
+  return isOidcReference(text) ? { kind: "oidc", reference: text } : undefined;
 }
 
 function decodePath(path: string): string {

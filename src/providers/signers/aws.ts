@@ -9,9 +9,10 @@ import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { AwsGrant, AwsKeys } from "../../domain/model.ts";
 import { headerLine } from "../../security/destination.ts";
+import { isOidcReference } from "../../security/oidc.ts";
 import type { Outbound, OutboundReply, SendRequest } from "../../security/outbound.ts";
 import { createTransport } from "../../storage/s3/transport.ts";
-import { readAnswer, type TokenSourceOptions, unless } from "./tokens.ts";
+import { readAnswer, readIdentityToken, type TokenSourceOptions, unless } from "./tokens.ts";
 
 export interface Signable {
   readonly url: string;
@@ -285,11 +286,11 @@ function readAssumed(body: JsonObject, action: string): Held | undefined {
 }
 
 /** LiteLLM's forms of a web identity: the token itself, its file, or a place that is named. */
-async function readIdentity(written: string, { readText }: TokenSourceOptions): Promise<string> {
+async function readIdentity(written: string, options: TokenSourceOptions): Promise<string> {
   if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(written)) return written;
-  const path = written.replace(/^oidc\/file\//, "");
+  if (isOidcReference(written)) return readIdentityToken(written, options);
   try {
-    return (await readText(path)).trim();
+    return (await options.readText(written)).trim();
   } catch (cause) {
     throw refused("the file of aws_web_identity_token cannot be read.", cause);
   }

@@ -101,6 +101,24 @@ async function ofAccount(
   );
 }
 
+/** A service account's identity for an audience: what `oidc/google/<audience>` means. */
+export async function fetchGoogleIdToken(
+  credentials: string,
+  audience: string,
+  options: TokenSourceOptions,
+  signal: AbortSignal,
+): Promise<string> {
+  const account = parse(await read(credentials, options));
+  if (account["type"] !== "service_account") {
+    throw refused("an identity for another service takes a service account's key.");
+  }
+  const tokenUrl = textIn(account, "token_uri", defaultTokenUrl);
+  const claims = { target_audience: audience };
+  const assertion = signJwt(account, tokenUrl, options.clock.now(), claims);
+  const form = { grant_type: "urn:ietf:params:oauth:grant-type:jwt-bearer", assertion };
+  return (await askForToken(tokenUrl, form, options.outbound, signal, "id_token")).token;
+}
+
 async function read(credentials: string, { readText }: TokenSourceOptions): Promise<string> {
   if (credentials.trimStart().startsWith("{")) return credentials;
   try {
@@ -129,13 +147,18 @@ function textIn(account: JsonObject, name: string, fallback?: string): string {
   throw refused(`Google's credentials have no "${name}".`);
 }
 
-function signJwt(account: JsonObject, audience: string, nowMs: number): string {
+function signJwt(
+  account: JsonObject,
+  audience: string,
+  nowMs: number,
+  wanted: Readonly<Record<string, string>> = { scope },
+): string {
   const issuedAt = Math.floor(nowMs / 1000);
   const keyId = account["private_key_id"];
   const header = { alg: "RS256", typ: "JWT", ...(typeof keyId === "string" ? { kid: keyId } : {}) };
   const claims = {
     iss: textIn(account, "client_email"),
-    scope,
+    ...wanted,
     aud: audience,
     iat: issuedAt,
     exp: issuedAt + lifeS,

@@ -4,7 +4,7 @@ import { generateKeyPairSync } from "node:crypto";
 import { createVirtualClock } from "../../../test/support/virtual-clock.ts";
 import type { TokenGrant } from "../../domain/model.ts";
 import type { OutboundRequest } from "../../security/outbound.ts";
-import { createTokenSource } from "./tokens.ts";
+import { createTokenSource, readIdentityToken } from "./tokens.ts";
 
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const account = {
@@ -39,7 +39,9 @@ function world(answer: (request: OutboundRequest, n: number) => Response | Promi
     if (path === "/key.json") return JSON.stringify(account);
     throw new Error(`no such file: ${path}`);
   };
-  return { clock, seen, source: createTokenSource({ outbound, clock, readText }) };
+  const env = { CI_TOKEN: "a.b.c", GOOGLE_APPLICATION_CREDENTIALS: "/key.json" };
+  const options = { outbound, clock, readText, env };
+  return { clock, seen, options, source: createTokenSource(options) };
 }
 
 const give = (_: OutboundRequest, n: number) =>
@@ -227,5 +229,30 @@ describe("the account that a machine runs as", () => {
       "upstream_auth",
       expect.stringContaining(words),
     ]);
+  });
+});
+
+describe("identities", () => {
+  test("Entra ID takes one of another issuer in place of a secret", async () => {
+    const { seen, source } = world(give);
+    const { clientSecret: _, ...open } = entra as TokenGrant & { kind: "entra" };
+    await source.get({ ...open, identity: "oidc/env/CI_TOKEN" }, never);
+    const form = Object.fromEntries(new URLSearchParams(String(seen[0]?.body)));
+    expect(form).toMatchObject({
+      client_assertion: "a.b.c",
+      client_assertion_type: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+    });
+    expect(form).not.toHaveProperty("client_secret");
+    const lost = source.get({ ...open, identity: "oidc/env/NOBODY" }, never);
+    await expect(lost).rejects.toMatchObject({ code: "upstream_auth" });
+  });
+
+  test("Google's is a service account's, for an audience", async () => {
+    const { seen, options } = world(() => Response.json({ id_token: "id.t.k" }));
+    expect(await readIdentityToken("oidc/google/https://aud.test", options)).toBe("id.t.k");
+    const assertion = new URLSearchParams(String(seen[0]?.body)).get("assertion") ?? "";
+    const claims = JSON.parse(Buffer.from(assertion.split(".")[1] ?? "", "base64url").toString());
+    expect(claims).toMatchObject({ target_audience: "https://aud.test" });
+    expect(claims).not.toHaveProperty("scope");
   });
 });

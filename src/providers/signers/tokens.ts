@@ -6,11 +6,12 @@ import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { TokenGrant } from "../../domain/model.ts";
 import { sha256Hex } from "../../security/hashing.ts";
+import { readOidcToken } from "../../security/oidc.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
 import { type AwsSigner, createAwsSigner } from "./aws.ts";
 import { fetchEntraToken } from "./entra.ts";
-import { fetchGoogleToken } from "./google.ts";
+import { fetchGoogleIdToken, fetchGoogleToken } from "./google.ts";
 
 export interface TokenSource {
   /** @throws GatewayError upstream_auth where it is refused; the signal's reason when it aborts. */
@@ -26,6 +27,8 @@ export interface TokenSourceOptions {
   readonly clock: Clock;
   /** Reads a file of credentials; rejects where there is none. */
   readonly readText: (path: string) => Promise<string>;
+  /** Where identities lie (`oidc/env/…`). Missing: an empty one. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface FreshToken {
@@ -117,6 +120,7 @@ export async function askForToken(
   form: Readonly<Record<string, string>>,
   outbound: Outbound,
   signal: AbortSignal,
+  field: "access_token" | "id_token" = "access_token",
 ): Promise<FreshToken> {
   const response = await outbound
     .fetch({
@@ -137,7 +141,7 @@ export async function askForToken(
 /** @throws GatewayError upstream_auth */
 export async function readToken(response: Response, host: string): Promise<FreshToken> {
   const body = await readAnswer(response);
-  const token = body["access_token"];
+  const token = body[field];
   if (!response.ok || typeof token !== "string" || token === "") {
     const why = body["error_description"] ?? body["error"] ?? "no reason given";
     throw refused(`${host} answered ${response.status}: ${String(why).slice(0, 300)}`);
@@ -174,4 +178,23 @@ export function refused(why: string, cause?: unknown): GatewayError {
     `The gateway got no token for the provider: ${why}`,
     cause === undefined ? {} : { cause },
   );
+}
+
+/** An identity token by LiteLLM's reference, got anew each time. @throws GatewayError upstream_auth */
+export async function readIdentityToken(
+  reference: string,
+  { env = {}, readText, outbound, clock }: TokenSourceOptions,
+): Promise<string> {
+  const googleIdToken = (audience: string) =>
+    fetchGoogleIdToken(
+      env["GOOGLE_APPLICATION_CREDENTIALS"] ?? "",
+      audience,
+      { readText, outbound, clock },
+      AbortSignal.timeout(limitMs),
+    );
+  try {
+    return await readOidcToken(reference, { env, readText, outbound, googleIdToken });
+  } catch (thrown) {
+    throw refused(thrown instanceof Error ? thrown.message : String(thrown), thrown);
+  }
 }
