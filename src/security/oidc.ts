@@ -13,7 +13,7 @@ export interface OidcSources {
   readonly readText: (path: string) => Promise<string | undefined>;
   /** For GitHub, whose tokens are asked for. */
   readonly outbound?: Outbound;
-  /** A token of a service account's for an audience; Google's metadata service is never asked. */
+  /** A token of a service account's for an audience. */
   readonly googleIdToken?: (audience: string) => Promise<string>;
 }
 

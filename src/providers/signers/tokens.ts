@@ -135,11 +135,15 @@ export async function askForToken(
       const why = cause instanceof GatewayError ? cause.message : "no answer in time";
       throw refused(`${hostOf(url)} could not be reached: ${why}`, cause);
     });
-  return readToken(response, hostOf(url));
+  return readToken(response, hostOf(url), field);
 }
 
 /** @throws GatewayError upstream_auth */
-export async function readToken(response: Response, host: string): Promise<FreshToken> {
+export async function readToken(
+  response: Response,
+  host: string,
+  field: "access_token" | "id_token" = "access_token",
+): Promise<FreshToken> {
   const body = await readAnswer(response);
   const token = body[field];
   if (!response.ok || typeof token !== "string" || token === "") {
