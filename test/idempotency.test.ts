@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { messageRoutes } from "../src/http/anthropic/messages.ts";
 import { createExchange } from "../src/http/exchange.ts";
+import { generateRoutes } from "../src/http/gemini/generate.ts";
 import { createIdempotentExchange } from "../src/http/idempotency.ts";
 import { chatRoutes } from "../src/http/openai/chat.ts";
 import {
@@ -160,6 +161,30 @@ describe("refusals", () => {
     const it = await world([]);
     expect((await it.ask(key)).status).toBe(400);
     expect(it.seen.length).toBe(0);
+  });
+
+  test("a page of another site, as without a key", async () => {
+    const it = await world([]);
+    await (await it.ask("k1")).text();
+    const other = await it.ask("k1", hello("one"), { headers: { origin: "https://evil.example" } });
+    expect(other.status).toBe(403);
+  });
+
+  test("Gemini's key in the query lets in", async () => {
+    const it = await world([], "general_settings: {master_key: sk-master-0123456789}");
+    const path = "http://gateway.test/v1beta/models/one:generateContent?key=sk-master-0123456789";
+    for (let i = 0; i < 2; i++) {
+      const request = new Request(path, {
+        method: "POST",
+        body: JSON.stringify({ contents: [{ role: "user", parts: [{ text: "hi" }] }] }),
+        headers: { "content-type": "application/json", "idempotency-key": "k" },
+      });
+      const route = generateRoutes.find((group) => group.route.stream === false)?.route;
+      if (!route) throw new Error("there is such a route");
+      const response = await it.exchange(request, route, it.services, "one");
+      expect(response.status).toBe(200);
+    }
+    expect(it.seen.length).toBe(1);
   });
 
   test("turned off, a key means nothing", async () => {

@@ -57,7 +57,7 @@ export function createExchange(): Exchange {
 }
 
 /** Browsers name the page that sends; without a master key, only pages of this machine may. */
-function assertNoStrangePage(request: Request, services: Services): void {
+export function assertNoStrangePage(request: Request, services: Services): void {
   if (services.config.general.masterKey !== undefined || !request.headers.has("origin")) return;
   try {
     assertFromHere(request, services);

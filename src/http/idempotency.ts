@@ -11,7 +11,8 @@ import type { Services } from "../pipeline/services.ts";
 import { sha256Hex } from "../security/hashing.ts";
 import type { IdempotencyStore, KeptReply } from "../storage/idempotency-store.ts";
 import { toErrorResponse } from "./errors.ts";
-import { type CallRoute, type Exchange, readRequestId } from "./exchange.ts";
+import { assertNoStrangePage, type CallRoute, type Exchange, readRequestId } from "./exchange.ts";
+import { withQueryKey } from "./gemini/wire.ts";
 import { readBytes } from "./read-body.ts";
 import { Allowance, type SharedReply, shareReply } from "./shared-reply.ts";
 
@@ -75,15 +76,19 @@ interface Parts {
 }
 
 async function answer(asked: Asked, key: string, parts: Parts): Promise<Response> {
-  const { request, services } = asked;
+  const { request, route, services } = asked;
   try {
-    const caller = services.authenticator.authenticate(request.headers);
+    assertNoStrangePage(request, services);
+    const headers = route.stream === undefined ? request.headers : withQueryKey(request);
+    const caller = services.authenticator.authenticate(headers);
     assertKey(key);
     const body = await readBytes(request, services);
     const scope = sha256Hex(`${caller.id}\n${key}`);
     return await answerOnce(asked, { scope, body }, parts);
   } catch (thrown) {
-    return refuse(asked, toGatewayError(thrown));
+    const error = thrown instanceof CallFailed ? thrown.error : toGatewayError(thrown);
+    if (error.code === "internal") services.onInternalFailure(error.cause);
+    return refuse(asked, error);
   }
 }
 
