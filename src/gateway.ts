@@ -178,7 +178,6 @@ function assemble(
   };
   let slow: Promise<SlowRoutes> | undefined;
   const realtime = createRealtime({
-    webSockets: options.webSockets,
     server: () => server.runtime,
     maxMessageBytes: options.config.routeiq.realtime.maxMessageBytes,
   });
@@ -312,6 +311,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       onRouterFailure: (error) =>
         telemetry.log("error", "the trained router failed; routing was static", { error }),
     }),
+    ...(options.webSockets ? { webSockets: options.webSockets } : {}),
     passThrough: createPassThroughTable({ config, deployments, env }),
     factsOf,
     rules: createCallRules(config),

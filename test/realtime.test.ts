@@ -556,7 +556,7 @@ describe("back-pressure", () => {
     await session.next();
     session.socket.pause();
     const ended = upstream.nextEnd();
-    for (let n = 0; n < 400; n++) upstream.open.at(-1)?.send("y".repeat(100_000));
+    for (let n = 0; n < 400; n++) upstream.open.at(-1)?.send(JSON.stringify("y".repeat(100_000)));
     await ended;
     await gateway.gateway.close();
   });
@@ -577,6 +577,20 @@ describe("back-pressure", () => {
     for (let n = 0; n < 600; n++) expect((await session.next()).length).toBe(100_000);
     session.socket.close();
   });
+});
+
+test("GET /health opens a session with each, and closes it", async () => {
+  upstream.refuseNext(Response.json({ error: { message: "no key" } }, { status: 401 }));
+  const ended = upstream.nextEnd();
+  const ask = async (model: string) => {
+    const headers = { authorization: `Bearer ${master}` };
+    const response = await fetch(`${keyed.gateway.url}/health?model=${model}`, { headers });
+    return (await response.json()) as { healthy_count: number; unhealthy_endpoints: object[] };
+  };
+  const ill = await ask("azure-voice");
+  expect(ill.unhealthy_endpoints).toMatchObject([{ error_code: "upstream_auth" }]);
+  expect((await ask("azure-voice")).healthy_count).toBe(1);
+  expect((await ended)[0]).toBe(1000);
 });
 
 describe("keys for browsers", () => {

@@ -9,6 +9,7 @@ import type { Deployment, Operation } from "../domain/model.ts";
 import { headersFor } from "../providers/provider.ts";
 import { findProvider } from "../providers/registry.ts";
 import { Cancel } from "../std/cancel.ts";
+import { openAt } from "./realtime/session.ts";
 import type { Services } from "./services.ts";
 
 export interface ProbeResult {
@@ -72,6 +73,7 @@ async function ask(deployment: Deployment, services: Services, cancel: Cancel): 
   const named = deployment.info?.["health_check_model"];
   const model =
     typeof named === "string" ? named.replace(/^[^/]+\//, "") : deployment.upstreamModel;
+  if (deployment.operation === "realtime") return askForSession(deployment, services, signal);
   const body = bodies[deployment.operation];
   if (!body || model.includes("*")) return askForModels(deployment, services, signal);
   const call = toCall(deployment.operation, { model, ...body }, services, signal);
@@ -84,6 +86,18 @@ async function ask(deployment: Deployment, services: Services, cancel: Cancel): 
     cancel,
     connectTimeoutMs: services.config.routeiq.timeouts.connectMs,
   });
+}
+
+/** A session is opened and closed again: it costs nothing before something is said in it. */
+async function askForSession(
+  deployment: Deployment,
+  services: Services,
+  signal: AbortSignal,
+): Promise<void> {
+  const { connectMs } = services.config.routeiq.timeouts;
+  const how = { deployment, signal, connectTimeoutMs: connectMs, headers: {}, intent: undefined };
+  const { connection } = await openAt(how, services);
+  connection.close(1000);
 }
 
 /** Some models refuse to be asked for fewer tokens. */

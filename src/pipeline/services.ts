@@ -9,6 +9,7 @@ import type { PassThroughTable } from "../providers/pass-through.ts";
 import type { Pool } from "../routing/pool.ts";
 import type { ResolveTable } from "../routing/resolve.ts";
 import type { Router } from "../routing/router.ts";
+import type { WebSocketOutbound } from "../security/web-socket/open.ts";
 import type { Clock } from "../std/clock.ts";
 import type { ExpiryQueue } from "../std/expiry.ts";
 import type { Random } from "../std/random.ts";
@@ -48,6 +49,8 @@ export interface Services {
   readonly router: Router;
   readonly pool: Pool;
   readonly client: ProviderClient;
+  /** For realtime sessions; without it there are none. */
+  readonly webSockets?: WebSocketOutbound;
   readonly passThrough: PassThroughTable;
   /** The catalog's facts of a provider's model; empty where it knows nothing. */
   readonly factsOf: (provider: string, model: string) => ModelFacts;

@@ -14,7 +14,6 @@ import {
   type RealtimeSession,
 } from "../../pipeline/realtime/session.ts";
 import type { Services } from "../../pipeline/services.ts";
-import type { WebSocketOutbound } from "../../security/web-socket/open.ts";
 import { createDeadline } from "../../std/deadline.ts";
 import { toErrorResponse } from "../errors.ts";
 import { readRequestId } from "../exchange.ts";
@@ -62,7 +61,6 @@ export interface SocketData {
 }
 
 export interface RealtimeParts {
-  readonly webSockets: WebSocketOutbound | undefined;
   readonly server: () => Pick<Server<SocketData>, "upgrade">;
   /** Bytes of one message. */
   readonly maxMessageBytes: number;
@@ -77,7 +75,7 @@ export interface Realtime {
 /** A caller that answers no ping for so long is gone. Seconds; the runtime sends the pings. */
 const pingLimitS = 120;
 
-export function createRealtime({ webSockets, server, maxMessageBytes }: RealtimeParts): Realtime {
+export function createRealtime({ server, maxMessageBytes }: RealtimeParts): Realtime {
   return {
     async answer(request, services) {
       // Of the request alone: the runtime aborts its signal when the connection ends as well.
@@ -88,7 +86,7 @@ export function createRealtime({ webSockets, server, maxMessageBytes }: Realtime
       const arrival = toArrival(request, gone.signal, services);
       try {
         if (services.config.general.masterKey === undefined) assertNoStrangePage(request, services);
-        const session = await openSession(arrival, webSockets, services);
+        const session = await openSession(arrival, services);
         const talk = new Talk(session, services);
         const headers = upgradeHeaders(request, session, services);
         request.signal.removeEventListener("abort", leave);

@@ -9,9 +9,8 @@ import { GatewayError, toGatewayError } from "../../domain/errors.ts";
 import type { Deployment } from "../../domain/model.ts";
 import type { Usage } from "../../domain/usage.ts";
 import type { StreamReply, UpstreamRequest } from "../../providers/client.ts";
-import { openRealtime } from "../../providers/realtime.ts";
+import { type OpenedSession, openRealtime } from "../../providers/realtime.ts";
 import type { SocketMessage, WebSocketConnection } from "../../security/web-socket/connection.ts";
-import type { WebSocketOutbound } from "../../security/web-socket/open.ts";
 import { createDeadline } from "../../std/deadline.ts";
 import { drainingError } from "../activity.ts";
 import { fail, run } from "../handle.ts";
@@ -47,11 +46,10 @@ export interface RealtimeSession {
 /** @throws CallFailed */
 export async function openSession(
   arrival: RealtimeArrival,
-  webSockets: WebSocketOutbound | undefined,
   services: Services,
 ): Promise<RealtimeSession> {
   const call = readArrival(arrival, services);
-  const line = new Line(arrival, call, webSockets, services);
+  const line = new Line(arrival, call, services);
   const client = { ...services.client, send: line.open };
   const reply = await run(call, { ...services, client });
   return line.toSession(reply);
@@ -106,7 +104,6 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** Between a session and the attempt that opened it. Mutable; one per session. */
 class Line {
   readonly #arrival: RealtimeArrival;
-  readonly #webSockets: WebSocketOutbound | undefined;
   readonly #call: Call;
   readonly #services: Services;
   readonly #meter: RealtimeMeter;
@@ -117,15 +114,9 @@ class Line {
   #closing = { code: 1000, reason: "" };
   #endedHere = false;
 
-  constructor(
-    arrival: RealtimeArrival,
-    call: Call,
-    webSockets: WebSocketOutbound | undefined,
-    services: Services,
-  ) {
+  constructor(arrival: RealtimeArrival, call: Call, services: Services) {
     this.#arrival = arrival;
     this.#call = call;
-    this.#webSockets = webSockets;
     this.#services = services;
     this.#meter = createRealtimeMeter(arrival.intent === "transcription");
   }
@@ -133,24 +124,9 @@ class Line {
   /** Stands in for the provider client's `send`: the retry loop opens sessions as it sends calls. */
   readonly open = async (request: UpstreamRequest): Promise<StreamReply> => {
     const { deployment, cancel, connectTimeoutMs } = request;
-    const { client, config, clock } = this.#services;
-    if (!this.#webSockets) {
-      throw new GatewayError("unsupported_capability", "This gateway opens no WebSockets.");
-    }
-    const located = await client.locate(deployment, "realtime", cancel.signal);
     const { intent, sent } = this.#arrival;
-    const opened = await openRealtime(
-      {
-        located,
-        headers: sent,
-        ...(intent === undefined ? {} : { intent }),
-        limitBytes: config.routeiq.realtime.maxMessageBytes,
-        signal: cancel.signal,
-        connectTimeoutMs,
-        answerTimeoutMs: answerLimit(deployment, this.#services),
-      },
-      { webSockets: this.#webSockets, clock },
-    );
+    const how = { deployment, signal: cancel.signal, connectTimeoutMs, headers: sent, intent };
+    const opened = await openAt(how, this.#services);
     this.#connection = opened.connection;
     this.#deployment = deployment;
     let reason: Error | undefined;
@@ -278,6 +254,34 @@ class Line {
     };
     return connection.send({ text: true, bytes: Buffer.from(admitEvent(message, model)) });
   }
+}
+
+export interface Opening {
+  readonly deployment: Deployment;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly intent: string | undefined;
+  readonly signal: AbortSignal;
+  readonly connectTimeoutMs: number;
+}
+
+/** A session at one deployment. @throws GatewayError */
+export async function openAt(
+  { deployment, intent, ...how }: Opening,
+  services: Services,
+): Promise<OpenedSession> {
+  const { client, config, clock, webSockets } = services;
+  if (!webSockets) {
+    throw new GatewayError("unsupported_capability", "This gateway opens no WebSockets.");
+  }
+  const located = await client.locate(deployment, "realtime", how.signal);
+  const request = {
+    ...how,
+    located,
+    ...(intent === undefined ? {} : { intent }),
+    limitBytes: config.routeiq.realtime.maxMessageBytes,
+    answerTimeoutMs: answerLimit(deployment, services),
+  };
+  return openRealtime(request, { webSockets, clock });
 }
 
 /** LiteLLM's `timeout` of a model bounds the opening; nobody means to cut conversations with it. */
