@@ -1,4 +1,4 @@
-/** The documents that come from code: configuration, errors, command line, HTTP routes. */
+/** The documents that come from code: configuration, errors, command line, HTTP routes, providers. */
 import { Kind, type TObject, type TSchema } from "@sinclair/typebox";
 import type { Command } from "../src/cli/command.ts";
 import { flagForm } from "../src/cli/help.ts";
@@ -22,6 +22,7 @@ import { RouterSettings } from "../src/config/sections/router-settings.ts";
 import { type ErrorRow, errorTable } from "../src/domain/errors.ts";
 import { callRoutes } from "../src/http/call-routes.ts";
 import { slowRouteTable } from "../src/http/slow-routes.ts";
+import { notServedYet, providers } from "../src/providers/registry.ts";
 import { knownNames } from "../src/routing/known-names.ts";
 
 /** Path below the root → text. */
@@ -32,6 +33,7 @@ export async function generateDocs(): Promise<Readonly<Record<string, string>>> 
     "docs/errors.md": errorsDoc(),
     "docs/cli.md": cliDoc(loaded),
     "docs/http.md": httpDoc(),
+    "docs/providers.md": providersDoc(),
   };
 }
 
@@ -90,6 +92,44 @@ function configurationDoc(): string {
 }
 
 const code = (words: Iterable<string>) => [...words].map((word) => `\`${word}\``).join(", ");
+
+/** How a dialect is called in prose. */
+const spoken: Readonly<Record<string, string>> = {
+  "openai-chat": "OpenAI's chat",
+  "openai-completions": "OpenAI's completions",
+  "openai-responses": "OpenAI's Responses",
+  anthropic: "Anthropic's Messages",
+  gemini: "Gemini's generateContent",
+  "bedrock-converse": "Bedrock's Converse",
+  cohere: "Cohere's v2",
+  ollama: "Ollama's own",
+};
+
+const otherKeys: Readonly<Record<string, string>> = { bedrock: ", or AWS credentials" };
+
+function providersDoc(): string {
+  const rows = providers.map(
+    ({ name, aliases = [], dialect, auth, baseUrl, baseUrlEnv = [], paths, source, locate }) => [
+      code([name, ...aliases]),
+      spoken[dialect.name] ?? dialect.name,
+      Object.keys(paths).join(", "),
+      (auth.kind === "none" ? "" : code(auth.env) + (otherKeys[name] ?? "")) || "–",
+      [baseUrl, code(baseUrlEnv)].filter(Boolean).join(" or ") ||
+        (locate ? "the region's own" : "`api_base`"),
+      source,
+    ],
+  );
+  return page(
+    "Providers",
+    "What stands before the `/` of `litellm_params.model`. A caller of any dialect reaches any of " +
+      "them: where both sides speak the same, bytes pass; where they do not, requests, answers and " +
+      "streams are translated. Responses and text completions are carried over chat where a provider " +
+      "has no API for them.",
+    table(["prefix", "speaks", "serves", "key", "address", "source"], rows),
+    "## Known to LiteLLM, not served yet",
+    `A deployment that names one of these is off, with a warning: ${code(notServedYet)}.`,
+  );
+}
 
 const environmentRows: readonly (readonly [string, string])[] = [
   [

@@ -22,7 +22,12 @@ beforeAll(async () => {
   const own = { aws_access_key_id: awsKeys.id, aws_secret_access_key: awsKeys.secret };
   const there = { aws_bedrock_runtime_endpoint: upstream.url, aws_region_name: "us-east-1" };
   const rows = {
-    claude: { model: "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0", ...own, ...there },
+    claude: {
+      model: "bedrock/us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+      use_in_pass_through: true,
+      ...own,
+      ...there,
+    },
     nova: {
       model: "bedrock/converse/eu-west-1/amazon.nova-pro-v1:0",
       ...own,
@@ -169,6 +174,30 @@ describe("Anthropic's client", () => {
       reasoningContent: { reasoningText: { text: "Hm.", signature: "c2ln" } },
     });
   });
+});
+
+test("beta features that Bedrock knows go into the body", async () => {
+  const asking = { ...ask("claude"), max_tokens: 50 };
+  const beta = "context-1m-2025-08-07, claude-code-20250219,interleaved-thinking-2025-05-14";
+  await anthropic().messages.create(asking, { headers: { "anthropic-beta": beta } });
+  expect(last().body["additionalModelRequestFields"]).toEqual({
+    anthropic_beta: ["context-1m-2025-08-07", "interleaved-thinking-2025-05-14"],
+  });
+});
+
+test("the way through to Bedrock's own API, signed", async () => {
+  const path = "/model/amazon.nova-micro-v1%3A0/converse";
+  const response = await fetch(`${base}/bedrock${path}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    body: JSON.stringify({ messages: [{ role: "user", content: [{ text: "hi" }] }] }),
+  });
+  expect(((await response.json()) as { stopReason: string }).stopReason).toBe("end_turn");
+  expect(last()).toMatchObject({
+    path,
+    body: { messages: [{ role: "user", content: [{ text: "hi" }] }] },
+  });
+  expect(last().headers.get("authorization")).toContain("/bedrock/aws4_request");
 });
 
 describe("embeddings", () => {

@@ -26,6 +26,8 @@ export interface EncodeOptions {
   readonly dropParams?: boolean;
   /** What is known of the model: its output limit, whether it reasons. */
   readonly facts?: ModelFacts;
+  /** Anthropic's beta features that caller or operator name by header, for Claude in other dialects. */
+  readonly betas?: readonly string[];
 }
 
 /** What a reply's decoder cannot read off the reply. */

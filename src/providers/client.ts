@@ -284,8 +284,14 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     },
 
     async pass({ body, deployment, ...request }) {
-      const content = body && !(body instanceof Uint8Array) ? toReadable(body) : body;
+      const isStreamed = body && !(body instanceof Uint8Array);
       try {
+        // A signature holds the whole body.
+        const content = isStreamed
+          ? deployment.signs
+            ? await collect(body)
+            : toReadable(body)
+          : body;
         const headers = await withToken(request.headers, deployment, request.signal);
         const sent = content === undefined ? {} : { body: content };
         // The operator's own paths have no provider of ours.
@@ -429,6 +435,20 @@ async function sendForm(
     // A form that broke off breaks the connection: the form is what is to be told of.
     throw upload.failure ?? toUpstreamError(thrown, cancel, deployment);
   }
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  let length = 0;
+  for await (const part of chunks) {
+    length += part.length;
+    if (length > clientLimits.signedBytes) {
+      const message = `A body that is signed for AWS holds ${clientLimits.signedBytes} bytes at the most.`;
+      throw new GatewayError("body_too_large", message);
+    }
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }
 
 /** Pulled as fast as the provider takes it. */

@@ -96,7 +96,8 @@ export function encodeBody(
           ...(deployment.body as Partial<ChatRequest>),
           ...fit(callerDialect.decodeRequest(own), call, deployment),
         },
-        (request) => dialect.encodeRequest(request, model, options),
+        (request) =>
+          dialect.encodeRequest(request, model, { ...options, ...betasOf(call, deployment) }),
         deployment,
         rules,
       );
@@ -105,6 +106,17 @@ export function encodeBody(
   const adapted = adaptFor(call, provider, body, options);
   return { body: JSON.stringify(withoutFields(adapted, outsideBody(call, provider))), passes };
 }
+
+/** Anthropic's header, its words apart. */
+function betasOf({ dialect, headers }: Call, deployment: Deployment): AskedBetas {
+  const asked = dialect === "anthropic" ? headers.get("anthropic-beta") : null;
+  const told = deployment.headers["anthropic-beta"];
+  if (asked === null && told === undefined) return {};
+  const words = `${told ?? ""},${asked ?? ""}`.split(",").map((word) => word.trim());
+  return { betas: [...new Set(words.filter((word) => word !== ""))] };
+}
+
+type AskedBetas = { readonly betas?: readonly string[] };
 
 function encodeRequest(
   request: ChatRequest,

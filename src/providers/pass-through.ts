@@ -104,6 +104,7 @@ const ownApis: Readonly<Record<string, { readonly base?: string; readonly strip:
   // A model's place is in the path of these, and callers write it themselves.
   azure: { strip: /\/openai(\/.*)?$/ },
   vertex_ai: { strip: /\/v1(beta1)?(\/.*)?$/ },
+  bedrock: { strip: /\/model\/.*$/ },
 };
 
 /** LiteLLM's other spelling. */
@@ -129,11 +130,12 @@ function ofProvider(
   if (base === undefined) return undefined;
   const baseUrl = api ? base.replace(api.strip, "") : base;
   if (!URL.canParse(baseUrl)) return undefined;
-  const { token } = opened ?? {};
+  const { token, signs } = opened ?? {};
+  const wayIn = { ...(token ? { token } : {}), ...(signs ? { signs } : {}) };
   return {
-    deployment: { ...toDeployment(provider.name, baseUrl), ...(token ? { token } : {}) },
+    deployment: { ...toDeployment(provider.name, baseUrl), ...wayIn },
     baseUrl,
-    headers: { ...headersFor(provider, token ? undefined : key), ...opened?.headers },
+    headers: { ...headersFor(provider, token || signs ? undefined : key), ...opened?.headers },
     needsKey: true,
     forwardHeaders: true,
   };

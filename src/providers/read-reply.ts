@@ -48,6 +48,8 @@ export const clientLimits = {
   replyBytes: 64 * 1024 * 1024,
   /** Of an error answer, no more than this is read. */
   errorBytes: 64 * 1024,
+  /** Of a request's body that passes through and must be signed as a whole. */
+  signedBytes: 32 * 1024 * 1024,
 } as const;
 
 export const isOk = ({ status }: OutboundReply) => status >= 200 && status < 300;

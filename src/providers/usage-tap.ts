@@ -1,6 +1,6 @@
 /**
  * Reads what a call has used off an answer that passes by, in whichever dialect it is: OpenAI's chat
- * and Responses, Anthropic's, Gemini's. It looks and never holds anything up; what is too large to be
+ * and Responses, Anthropic's, Gemini's, Bedrock's. It looks and never holds anything up; what is too large to be
  * looked at is let go, and the call counts as one of unknown cost.
  */
 import { fromWireUsage, type WireUsage } from "../domain/chat.ts";
@@ -95,6 +95,7 @@ class Facts {
     const usage = isObject(inner["usage"]) ? inner["usage"] : body["usage"];
     if (!isObject(usage)) return;
     if (usage["prompt_tokens"] !== undefined) this.#usage = fromWireUsage(usage as WireUsage);
+    else if (usage["inputTokens"] !== undefined) this.#usage = ofConverse(usage);
     else if (body["object"] === "response" || isObject(body["response"])) {
       this.#usage = ofResponses(usage);
     } else if (isAnthropic(body)) {
@@ -124,6 +125,17 @@ function ofAnthropic(usage: JsonObject): Usage {
   return {
     inputTokens: count(usage["input_tokens"]) + cached + written,
     outputTokens: count(usage["output_tokens"]),
+    ...(cached ? { cachedInputTokens: cached } : {}),
+    ...(written ? { cacheWriteTokens: written } : {}),
+  };
+}
+
+function ofConverse(usage: JsonObject): Usage {
+  const cached = count(usage["cacheReadInputTokens"]);
+  const written = count(usage["cacheWriteInputTokens"]);
+  return {
+    inputTokens: count(usage["inputTokens"]) + cached + written,
+    outputTokens: count(usage["outputTokens"]),
     ...(cached ? { cachedInputTokens: cached } : {}),
     ...(written ? { cacheWriteTokens: written } : {}),
   };

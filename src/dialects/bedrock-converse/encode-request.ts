@@ -202,12 +202,38 @@ function ofClaude(
   const { top_k: k, ...others } = additional;
   return {
     config: present({ maxTokens, ...takes }),
-    additional: traits.sampling && k !== undefined ? { ...others, top_k: k } : others,
+    additional: {
+      ...others,
+      ...(traits.sampling && k !== undefined ? { top_k: k } : {}),
+      ...betasFor(request, model, toldConfig, options),
+    },
   };
 }
 
 /** Said by Converse's own `outputConfig`. */
 const formatKey: ReadonlySet<string> = new Set(["format"]);
+
+/**
+ * Of Anthropic's beta features those that Bedrock knows; it refuses the rest. Source:
+ * https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-request-response.html
+ */
+const knownBetas =
+  /^(computer-use|token-efficient-tools|interleaved-thinking|output-128k|dev-full-thinking|context-1m|context-management|effort|tool-search-tool|tool-examples)-\d{4}-\d{2}-\d{2}$/;
+
+function betasFor(
+  request: ChatRequest,
+  model: string,
+  config: JsonObject,
+  { betas = [] }: EncodeOptions,
+): JsonObject {
+  const own: Json | undefined = request["anthropic_beta"];
+  const named = Array.isArray(own) ? own.map(String) : []; // the operator's own words stand
+  const asked = betas.filter((beta) => knownBetas.test(beta));
+  // On the one older model that takes an effort it is a beta feature still.
+  if (config["effort"] !== undefined && /opus-4-5/.test(model)) asked.push("effort-2025-11-24");
+  const all = [...new Set([...named, ...asked])];
+  return all.length > 0 ? { anthropic_beta: all } : {};
+}
 
 /** What Anthropic's clients send for Anthropic's own API, and what only that runs. */
 const notForBedrock: ReadonlySet<string> = new Set([
