@@ -13,6 +13,7 @@ import type { Expiring } from "../../std/expiry.ts";
 import { internalFailure, toErrorResponse } from "../errors.ts";
 import type { CallRoute } from "../exchange.ts";
 import type { HeadWriter } from "../headers.ts";
+import { wantsMore } from "../more-headers.ts";
 import { receiveLimits } from "../read-body.ts";
 import { PlainArrival } from "./arrival.ts";
 import { type Head, HeadReader, mayBecomePlain } from "./head.ts";
@@ -351,8 +352,10 @@ export class Connection implements Expiring {
 }
 
 /** What the operator has put before a path, and a body over the limit, are the other server's. */
-function isPlain({ path, bodyLength }: Head, { config, passThrough }: Services): boolean {
+function isPlain({ path, bodyLength }: Head, services: Services): boolean {
+  const { config, passThrough } = services;
   if (bodyLength === 0 || bodyLength > config.routeiq.bodyLimitBytes) return false;
+  if (wantsMore(services)) return false; // those headers are not written here
   return passThrough.findEndpoint?.(path) === undefined;
 }
 
