@@ -2,7 +2,8 @@
  * What a call counts and measures. Names: the predecessor's and OpenTelemetry's gen_ai ones.
  * Label values are names of the operator's, never a caller's text, so that series stay few.
  */
-import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Deployment } from "../domain/model.ts";
+import type { CounterSeries, HistogramSeries, Telemetry } from "../telemetry/telemetry.ts";
 import { type CallRecord, costOf } from "./record.ts";
 
 export interface CallMetrics {
@@ -30,23 +31,47 @@ export function createCallMetrics(telemetry: Telemetry, active: () => number): C
   const inFlight = telemetry.gauge("gateway.request.active", "Calls in flight.");
   telemetry.onCollect(() => inFlight.set(active()));
 
-  function countUsage(record: CallRecord, labels: readonly string[], model: string): void {
+  const ofOperation = new Map<string, CounterSeries>();
+  const ofDeployment = new WeakMap<Deployment, Map<string, DeploymentSeries>>();
+  const ofStrategy = new Map<string, HistogramSeries>();
+  const tokens = { input: metrics.tokens.of("input"), output: metrics.tokens.of("output") };
+  const [overhead, perRequest] = [metrics.overhead.of(), metrics.perRequest.of()];
+
+  function seriesOf(deployment: Deployment, operation: string): DeploymentSeries {
+    const held = ofDeployment.get(deployment) ?? new Map<string, DeploymentSeries>();
+    const known = held.get(operation);
+    if (known) return known;
+    const labels = [operation, deployment.candidate, deployment.provider];
+    const series = {
+      duration: metrics.duration.of(...labels),
+      firstToken: metrics.firstToken.of(...labels),
+      input: metrics.usage.of(...labels, "input"),
+      output: metrics.usage.of(...labels, "output"),
+      speed: metrics.speed.of(...labels),
+      cost: metrics.cost.of(deployment.candidate),
+      unpriced: metrics.unpriced.of(deployment.candidate),
+    };
+    ofDeployment.set(deployment, held.set(operation, series));
+    return series;
+  }
+
+  function countUsage(record: CallRecord, series: DeploymentSeries): void {
     if (!record.usage) return;
     const { inputTokens, outputTokens } = record.usage;
-    metrics.usage.observe(inputTokens, ...labels, "input");
-    metrics.usage.observe(outputTokens, ...labels, "output");
-    metrics.tokens.add(inputTokens, "input");
-    metrics.tokens.add(outputTokens, "output");
+    series.input.observe(inputTokens);
+    series.output.observe(outputTokens);
+    tokens.input.add(inputTokens);
+    tokens.output.add(outputTokens);
     if (record.totalMs > 0 && outputTokens > 0) {
-      metrics.speed.observe((outputTokens * 1000) / record.totalMs, ...labels);
+      series.speed.observe((outputTokens * 1000) / record.totalMs);
     }
     const micro = costOf(record);
     if (micro === undefined) {
-      metrics.unpriced.add(1, model);
+      series.unpriced.add(1);
       return;
     }
-    metrics.cost.add(micro / 1e6, model);
-    metrics.perRequest.observe(micro / 1e6);
+    series.cost.add(micro / 1e6);
+    perRequest.observe(micro / 1e6);
   }
 
   return {
@@ -56,26 +81,50 @@ export function createCallMetrics(telemetry: Telemetry, active: () => number): C
     },
     finished(record) {
       const { operation } = record.call;
-      metrics.total.add(1, operation, record.outcome ?? "failure");
+      if (record.outcome === "success") {
+        remembered(ofOperation, operation, () => metrics.total.of(operation, "success")).add(1);
+      } else metrics.total.add(1, operation, record.outcome ?? "failure");
       if (record.error) metrics.errors.add(1, operation, record.error.code);
       if (record.ranking) {
         const { strategy, reason, decisionUs } = record.ranking.decision;
-        metrics.decision.observe(decisionUs / 1e6, strategy);
+        remembered(ofStrategy, strategy, () => metrics.decision.of(strategy)).observe(
+          decisionUs / 1e6,
+        );
         metrics.strategies.add(1, strategy, reason);
       }
       const { deployment, firstTokenMs } = record;
       if (!deployment) return;
-      const labels = [operation, deployment.candidate, deployment.provider];
-      metrics.duration.observe(record.totalMs / 1000, ...labels);
-      metrics.overhead.observe(record.overheadUs / 1e6);
-      if (firstTokenMs !== undefined) metrics.firstToken.observe(firstTokenMs / 1000, ...labels);
-      countUsage(record, labels, deployment.candidate);
+      const series = seriesOf(deployment, operation);
+      series.duration.observe(record.totalMs / 1000);
+      overhead.observe(record.overheadUs / 1e6);
+      if (firstTokenMs !== undefined) series.firstToken.observe(firstTokenMs / 1000);
+      countUsage(record, series);
       if (record.attempts.length < 2) return;
       for (const { because } of record.attempts) {
         if (because !== "first") metrics.retries.add(1, because);
       }
     },
   };
+}
+
+/** What a deployment counts per operation; gone with the deployment. */
+interface DeploymentSeries {
+  readonly duration: HistogramSeries;
+  readonly firstToken: HistogramSeries;
+  readonly input: HistogramSeries;
+  readonly output: HistogramSeries;
+  readonly speed: HistogramSeries;
+  readonly cost: CounterSeries;
+  readonly unpriced: CounterSeries;
+}
+
+/** Keys are names of the operator's or of ours, so few. */
+function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const held = known.get(key);
+  if (held) return held;
+  const made = make();
+  known.set(key, made);
+  return made;
 }
 
 function declare({ counter, histogram }: Telemetry) {

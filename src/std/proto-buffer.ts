@@ -32,8 +32,9 @@ export interface ProtoBuffer {
   patchText(at: number, value: string): void;
   /** All that was written, copied; the buffer is empty after it. */
   take(): Uint8Array<ArrayBuffer>;
-  /** The same without a copy; the buffer is not to be used again. */
-  finish(): Uint8Array<ArrayBuffer>;
+  /** The same without a copy: good until something is written after `clear`. */
+  view(): Uint8Array<ArrayBuffer>;
+  clear(): void;
 }
 
 /** A whole number in a slot: five bytes of seven bits, the last without a sequel. */
@@ -190,7 +191,10 @@ export function createProtoBuffer(sizeBytes = 4096): ProtoBuffer {
       at = 0;
       return whole;
     },
-    finish: () => new Uint8Array(bytes.buffer, 0, at),
+    view: () => new Uint8Array(bytes.buffer, 0, at),
+    clear() {
+      at = 0;
+    },
   };
   return buffer;
 }

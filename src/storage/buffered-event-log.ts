@@ -20,7 +20,7 @@ export interface BufferedEventLogOptions {
 }
 
 /** An open batch is closed after this time at the latest. */
-export const batchDelayMs = 100;
+export const batchDelayMs = 200;
 /** Bytes of events that wait here for the sink, or rest here where the sink keeps none. */
 export const defaultQueueByteLimit = 16 * 1024 * 1024;
 /** Feedback that waits here while the sink fails. */
@@ -50,6 +50,7 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
   let error: string | undefined;
   let dropped = 0;
   let closed = false;
+  let closing: Promise<void> | undefined;
   let doubtful = false;
 
   function closeBatch(): void {
@@ -85,6 +86,8 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
     if (cancelRetry) return Promise.resolve();
     writing = drain().finally(() => {
       writing = undefined;
+      // A batch that was closed just now found a write that had looked for more already.
+      if (queue.length > settled && error === undefined) void pump();
     });
     return writing;
   }
@@ -157,6 +160,15 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
     if (error !== undefined) throw new GatewayError("storage_failed", error);
   }
 
+  async function close(): Promise<void> {
+    closed = true;
+    await flush().catch(() => undefined); // what is left is counted, and the reason reported
+    cancelRetry?.();
+    const left = queue.slice(settled).reduce((rows, batch) => rows + batch.rows, 0);
+    lose(left, error ?? "the event log closed before they were written");
+    await sink.close();
+  }
+
   function findHere(callId: string): Receipt | undefined {
     let receipt = open.find(callId);
     for (let i = queue.length - 1; i >= 0 && !receipt; i--) {
@@ -208,14 +220,9 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
       backend: sink.persistent && error === undefined ? "sqlite" : "memory",
       ...(error !== undefined && { error }),
     }),
-    async close() {
-      if (closed) return;
-      closed = true;
-      await flush().catch(() => undefined); // what is left is counted, and the reason reported
-      cancelRetry?.();
-      const left = queue.slice(settled).reduce((rows, batch) => rows + batch.rows, 0);
-      lose(left, error ?? "the event log closed before they were written");
-      await sink.close();
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
 }

@@ -12,16 +12,20 @@ export function completeEvent(event: CallEvent, extract: ExtractFeatures | undef
   const { unread } = event;
   if (!unread) return event;
   const features = event.features ?? (unread.extract ? extract?.(unread) : undefined);
-  const complete: Mutable<CallEvent> = {
-    ...event,
+  const { session } = unread;
+  // Spelled out, not spread: this runs for every call.
+  return {
+    receipt: event.receipt,
+    tenant: event.tenant,
     queryHash: sha256Hex(unread.text),
     queryLength: unread.text.length,
-  };
-  delete complete.unread;
-  if (features) complete.features = features;
-  if (unread.session !== undefined) complete.sessionHash = sha256Hex(unread.session);
-  if (unread.keep) complete.prompt = unread.text.slice(0, promptCharLimit);
-  return complete;
+    sessionHash: session === undefined ? event.sessionHash : sha256Hex(session),
+    features,
+    inputTokens: event.inputTokens,
+    prompt: unread.keep ? unread.text.slice(0, promptCharLimit) : event.prompt,
+    trace: event.trace,
+  } satisfies Complete as CallEvent;
 }
 
-type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+/** Every field named, so that a new one cannot be forgotten; those that are not there undefined. */
+type Complete = { [K in keyof Required<Omit<CallEvent, "unread">>]: CallEvent[K] | undefined };

@@ -6,7 +6,7 @@ import type { CallEvent } from "../domain/event.ts";
 import { createProtoBuffer } from "../std/proto-buffer.ts";
 import { createRandom, nextInt } from "../std/random.ts";
 import { createCallSpans, type WriteCallSpans } from "./call-span.ts";
-import { encodeSpans } from "./otlp-encode.ts";
+import { writeTraces } from "./otlp-encode.ts";
 
 const source = { resource: {}, scope: { name: "routeiq", version: "0" } };
 const ids = { newSpanId: () => "c".repeat(16), newEventId: () => "an id" };
@@ -15,7 +15,9 @@ const trace = { traceId: "a".repeat(32), spanId: "b".repeat(16), sampled: true }
 function spansOf(event: CallEvent, write: WriteCallSpans = createCallSpans(ids)): WireSpan[] {
   const out = createProtoBuffer(16);
   const count = write(out, event);
-  const { spans } = readTraces(encodeSpans([out.take()], source));
+  const body = createProtoBuffer();
+  writeTraces(body, [out.take()], source);
+  const { spans } = readTraces(body.view());
   expect(spans).toHaveLength(count);
   return spans;
 }

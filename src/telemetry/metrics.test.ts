@@ -1,8 +1,9 @@
 /** Counting, its bounds, and how Prometheus and OTLP see it. */
 import { describe, expect, test } from "bun:test";
 import { readMetrics } from "../../test/support/otlp.ts";
+import { createProtoBuffer } from "../std/proto-buffer.ts";
 import { createMetricRegistry, otherLabel, seriesLimit, toAttributeLabel } from "./metrics.ts";
-import { encodeMetrics } from "./otlp-encode.ts";
+import { writeMetrics } from "./otlp-encode.ts";
 import { toPrometheus, toPrometheusName } from "./prometheus.ts";
 
 const source = {
@@ -30,6 +31,22 @@ describe("metrics", () => {
     expect(text()).toBe(
       '# HELP a_counter_total Help.\n# TYPE a_counter_total counter\na_counter_total{model="m",outcome="ok"} 3.5\na_counter_total{model="m",outcome="failed"} 1\n',
     );
+  });
+
+  test("a series found once counts like any other, and shows no zero before it does", () => {
+    const { declare, text } = setUp();
+    const counter = declare("counter", ["model"]);
+    const series = counter.of("m");
+    const idle = counter.of("idle");
+    counter.add(1, "m");
+    series.add(2);
+    series.add(-5);
+    for (let n = 0; n < 100; n++) counter.add(1, `other ${n}`); // the array of values grows
+    series.add(4);
+    expect(text()).toContain('a_counter_total{model="m"} 7\n');
+    expect(text()).not.toContain("idle");
+    idle.add(0);
+    expect(text()).toContain('a_counter_total{model="idle"} 0\n');
   });
 
   test("a histogram puts a bound's own value in its bucket and sums up", () => {
@@ -114,9 +131,10 @@ describe("metrics", () => {
     const { declare, registry } = setUp();
     declare("histogram", ["model"], "s").observe(0.5, "m");
     declare("counter").add(3);
-    const body = encodeMetrics(registry.snapshot(), source, { startMs: 1_000, atMs: 2_000.5 });
+    const body = createProtoBuffer();
+    writeMetrics(body, registry.snapshot(), source, { startMs: 1_000, atMs: 2_000.5 });
     const times = { startTimeUnixNano: "1000000000", timeUnixNano: "2000500000" };
-    expect(readMetrics(body)).toEqual([
+    expect(readMetrics(body.view())).toEqual([
       {
         name: "a.histogram",
         description: "Help.",

@@ -3,7 +3,14 @@
  * allocated for labels seen before.
  */
 import { assert } from "../std/assert.ts";
-import type { Counter, Gauge, Histogram, Labels } from "./telemetry.ts";
+import type {
+  Counter,
+  CounterSeries,
+  Gauge,
+  Histogram,
+  HistogramSeries,
+  Labels,
+} from "./telemetry.ts";
 
 export type MetricKind = "counter" | "histogram" | "gauge";
 
@@ -41,6 +48,7 @@ export interface MetricRegistry {
 }
 
 export interface Metric extends Counter, Histogram, Gauge {
+  of(...labelValues: string[]): CounterSeries & HistogramSeries;
   readonly declaration: MetricDeclaration;
   snapshot(): MetricSnapshot;
 }
@@ -136,25 +144,47 @@ export function createMetric(declaration: MetricDeclaration): Metric {
     return at;
   }
 
+  /** A counter never goes back, and NaN would stay for ever. */
+  function isCountable(value: number): boolean {
+    return value >= 0 || (kind !== "counter" && !Number.isNaN(value));
+  }
+
+  function addAt(slot: number, value: number): void {
+    values[slot] = (values[slot] as number) + value;
+  }
+
+  function observeAt(slot: number, value: number): void {
+    addAt(slot + bucketOf(value), 1);
+    addAt(slot + width - 1, value);
+  }
+
   if (labels.length === 0) addSeries([]); // a metric without labels shows its zero
   return {
     declaration,
     add(value, ...labelValues) {
-      // A counter never goes back, and NaN would stay for ever.
-      if (!(value >= 0) && (kind === "counter" || Number.isNaN(value))) return;
-      const slot = slotOf(labelValues);
-      values[slot] = (values[slot] as number) + value;
+      if (!isCountable(value)) return;
+      addAt(slotOf(labelValues), value);
     },
     set(value, ...labelValues) {
       values[slotOf(labelValues)] = value;
     },
     observe(value, ...labelValues) {
-      if (Number.isNaN(value)) return;
-      const slot = slotOf(labelValues);
-      const bucket = slot + bucketOf(value);
-      values[bucket] = (values[bucket] as number) + 1;
-      const sum = slot + width - 1;
-      values[sum] = (values[sum] as number) + value;
+      if (!Number.isNaN(value)) observeAt(slotOf(labelValues), value);
+    },
+    of(...labelValues) {
+      let slot = -1; // found at the first use, so that what never happens shows no zero
+      const find = () => {
+        if (slot < 0) slot = slotOf(labelValues);
+        return slot;
+      };
+      return {
+        add(value) {
+          if (isCountable(value)) addAt(find(), value);
+        },
+        observe(value) {
+          if (!Number.isNaN(value)) observeAt(find(), value);
+        },
+      };
     },
     snapshot: () => ({
       ...declaration,

@@ -3,7 +3,7 @@
  * Source: https://opentelemetry.io/docs/specs/otlp/#binary-protobuf-encoding, opentelemetry-proto 1.x
  */
 import { assert } from "../std/assert.ts";
-import { createProtoBuffer, type ProtoBuffer, slotIntBytes } from "../std/proto-buffer.ts";
+import { type ProtoBuffer, slotIntBytes } from "../std/proto-buffer.ts";
 import type { MetricSnapshot, SeriesSnapshot } from "./metrics.ts";
 import type { Attributes, AttributeValue, SpanRecord } from "./telemetry.ts";
 
@@ -46,24 +46,21 @@ const errorCode = 2;
 const cumulative = 2;
 export const kinds = { internal: 1, server: 2, client: 3, producer: 4, consumer: 5 } as const;
 
-/** Body of `POST /v1/traces`. @param spans encoded by `writeSpan` and the like, in any number of parts */
-export function encodeSpans(
+/**
+ * Writes the body of `POST /v1/traces`.
+ * @param spans encoded by `writeSpan` and the like, in any number of parts
+ */
+export function writeTraces(
+  out: ProtoBuffer,
   spans: readonly Uint8Array[],
   source: OtlpSource,
-): Uint8Array<ArrayBuffer> {
-  const sizeBytes = spans.reduce((sum, part) => sum + part.length, 0);
-  return encodeRequest(source, sizeBytes, (out) => {
+): void {
+  writeRequest(out, source, () => {
     for (const part of spans) out.raw(part);
   });
 }
 
-/** @param sizeBytes what `tell` writes, about */
-function encodeRequest(
-  { resource, scope }: OtlpSource,
-  sizeBytes: number,
-  tell: (out: ProtoBuffer) => void,
-): Uint8Array<ArrayBuffer> {
-  const out = createProtoBuffer(sizeBytes + 4096);
+function writeRequest(out: ProtoBuffer, { resource, scope }: OtlpSource, tell: () => void): void {
   const request = out.begin(outer);
   const from = out.begin(1);
   writeAttributes(out, 1, resource);
@@ -73,10 +70,9 @@ function encodeRequest(
   out.text(1, scope.name);
   out.text(2, scope.version);
   out.end(by);
-  tell(out);
+  tell();
   out.end(within);
   out.end(request);
-  return out.finish();
 }
 
 /** One span, as a field of its scope. */
@@ -190,13 +186,14 @@ interface Times {
   readonly atMs: number;
 }
 
-/** Body of `POST /v1/metrics`: sums since `startMs`, as they stand at `atMs`. */
-export function encodeMetrics(
+/** Writes the body of `POST /v1/metrics`: sums since `startMs`, as they stand at `atMs`. */
+export function writeMetrics(
+  out: ProtoBuffer,
   metrics: readonly MetricSnapshot[],
   source: OtlpSource,
   times: Times,
-): Uint8Array<ArrayBuffer> {
-  return encodeRequest(source, metrics.length * 1024, (out) => {
+): void {
+  writeRequest(out, source, () => {
     for (const metric of metrics) if (metric.series.length > 0) writeMetric(out, metric, times);
   });
 }

@@ -9,7 +9,7 @@ import { sleep } from "../std/clock.ts";
 import { createProtoBuffer } from "../std/proto-buffer.ts";
 import type { Random } from "../std/random.ts";
 import type { MetricSnapshot } from "./metrics.ts";
-import { encodeMetrics, encodeSpans, type OtlpSource, writeSpan } from "./otlp-encode.ts";
+import { type OtlpSource, writeMetrics, writeSpan, writeTraces } from "./otlp-encode.ts";
 import type { SpanRecord } from "./telemetry.ts";
 
 export interface OtlpExporterOptions {
@@ -39,6 +39,8 @@ export interface OtlpExporter {
 export interface EncodedSpans {
   readonly bytes: Uint8Array;
   readonly count: number;
+  /** Called once when the bytes are no longer needed: sent, or dropped. */
+  readonly release?: () => void;
 }
 
 export interface OtlpStats {
@@ -68,7 +70,9 @@ export function createOtlpExporter(options: OtlpExporterOptions): OtlpExporter {
   const closed = new AbortController();
   const queue: EncodedSpans[] = [];
   let queued = 0;
-  const buffer = createProtoBuffer();
+  const one = createProtoBuffer(1024);
+  /** One request at a time, so its memory is used again and again. */
+  const body = createProtoBuffer(64 * 1024);
   let metrics: { readonly snapshot: readonly MetricSnapshot[]; readonly atMs: number } | undefined;
   let sending: Promise<void> | undefined;
   let cancelTimer: (() => void) | undefined;
@@ -91,10 +95,12 @@ export function createOtlpExporter(options: OtlpExporterOptions): OtlpExporter {
       if (metrics) {
         const { snapshot, atMs } = metrics;
         metrics = undefined;
-        await send("/v1/metrics", encodeMetrics(snapshot, source, { startMs, atMs }));
+        body.clear();
+        writeMetrics(body, snapshot, source, { startMs, atMs });
+        await send("/v1/metrics", body.view());
       } else if (queue.length > 0) {
-        const { parts, count } = takeBatch();
-        const sent = await send("/v1/traces", encodeSpans(parts, source));
+        const count = takeBatch();
+        const sent = await send("/v1/traces", body.view());
         if (sent) exportedSpans += count;
         else droppedSpans += count;
         if (!sent && closing.signal.aborted) dropTo(0);
@@ -102,30 +108,38 @@ export function createOtlpExporter(options: OtlpExporterOptions): OtlpExporter {
     }
   }
 
-  /** As many of the oldest as one request may hold. */
-  function takeBatch() {
-    const parts: Uint8Array[] = [];
+  /** Writes as many of the oldest as one request may hold; says how many. */
+  function takeBatch(): number {
+    const parts: EncodedSpans[] = [];
     let count = 0;
     do {
-      const { bytes, count: more } = queue.shift() as EncodedSpans;
-      parts.push(bytes);
-      count += more;
+      const part = queue.shift() as EncodedSpans;
+      parts.push(part);
+      count += part.count;
     } while (queue[0] && count + queue[0].count <= spanBatchLimit);
     queued -= count;
-    return { parts, count };
+    body.clear();
+    writeTraces(
+      body,
+      parts.map(({ bytes }) => bytes),
+      source,
+    );
+    for (const { release } of parts) release?.();
+    return count;
   }
 
   /** Drops the oldest until no more than so many wait. */
   function dropTo(limit: number): void {
     while (queued > limit) {
-      const { count } = queue.shift() as EncodedSpans;
+      const { count, release } = queue.shift() as EncodedSpans;
+      release?.();
       queued -= count;
       droppedSpans += count;
     }
   }
 
   function addEncoded(spans: EncodedSpans): void {
-    if (closing.signal.aborted) return;
+    if (closing.signal.aborted) return void spans.release?.();
     queue.push(spans);
     queued += spans.count;
     dropTo(spanQueueLimit);
@@ -190,8 +204,8 @@ export function createOtlpExporter(options: OtlpExporterOptions): OtlpExporter {
   return {
     addSpans(spans) {
       for (const span of spans) {
-        writeSpan(buffer, span);
-        addEncoded({ bytes: buffer.take(), count: 1 });
+        writeSpan(one, span);
+        addEncoded({ bytes: one.take(), count: 1 });
       }
     },
     addEncoded,

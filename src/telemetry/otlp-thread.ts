@@ -2,7 +2,7 @@
 import type { CallEvent } from "../domain/event.ts";
 import type { Outbound } from "../security/outbound.ts";
 import { systemClock } from "../std/clock.ts";
-import { createProtoBuffer } from "../std/proto-buffer.ts";
+import { createProtoBuffer, type ProtoBuffer } from "../std/proto-buffer.ts";
 import { systemRandom } from "../std/random.ts";
 import { decodeBatch } from "../storage/event-batch.ts";
 import { createCallSpans } from "./call-span.ts";
@@ -10,6 +10,7 @@ import type { MetricSnapshot } from "./metrics.ts";
 import type { OtlpSource } from "./otlp-encode.ts";
 import {
   createOtlpExporter,
+  type EncodedSpans,
   type OtlpExporter,
   type OtlpStats,
   spanBatchLimit,
@@ -45,12 +46,15 @@ export interface OtlpThreadContext {
   readonly log: (level: "info" | "warn", message: string) => void;
 }
 
+/** Memory of parts that is kept for the next ones: fresh memory costs more than what is written. */
+const freeLimit = 4;
+const partBytes = 64 * 1024;
 /** Spans after which a part is closed, so that it fits a request with those of one more call. */
 const fullParts = spanBatchLimit - 128;
 
 export function createOtlpThread(context: OtlpThreadContext): OtlpThread {
   let exporter: OtlpExporter | undefined;
-  const buffer = createProtoBuffer(256 * 1024);
+  const free: ProtoBuffer[] = [];
   const writeCallSpans = createCallSpans({
     newSpanId: () => newSpanId(systemRandom),
     newEventId: () => crypto.randomUUID(),
@@ -58,14 +62,25 @@ export function createOtlpThread(context: OtlpThreadContext): OtlpThread {
 
   function addEvents(events: Iterable<CallEvent>): void {
     if (!exporter) return;
+    let part = free.pop() ?? createProtoBuffer(partBytes);
     let count = 0;
     for (const event of events) {
-      count += writeCallSpans(buffer, event);
+      count += writeCallSpans(part, event);
       if (count < fullParts) continue;
-      exporter.addEncoded({ bytes: buffer.take(), count });
+      exporter.addEncoded(toEncoded(part, count));
+      part = free.pop() ?? createProtoBuffer(partBytes);
       count = 0;
     }
-    if (count > 0) exporter.addEncoded({ bytes: buffer.take(), count });
+    if (count > 0) exporter.addEncoded(toEncoded(part, count));
+    else free.push(part);
+  }
+
+  function toEncoded(part: ProtoBuffer, count: number): EncodedSpans {
+    const release = () => {
+      part.clear();
+      if (free.length < freeLimit) free.push(part);
+    };
+    return { bytes: part.view(), count, release };
   }
 
   return {

@@ -8,9 +8,19 @@ export type Labels = readonly string[];
  */
 export interface Counter {
   add(value: number, ...labelValues: string[]): void;
+  /** The series of these label values, for whoever counts it often: found once. Cost: about 5 ns. */
+  of(...labelValues: string[]): CounterSeries;
+}
+export interface CounterSeries {
+  add(value: number): void;
 }
 export interface Histogram {
   observe(value: number, ...labelValues: string[]): void;
+  /** As a counter's. */
+  of(...labelValues: string[]): HistogramSeries;
+}
+export interface HistogramSeries {
+  observe(value: number): void;
 }
 export interface Gauge {
   set(value: number, ...labelValues: string[]): void;

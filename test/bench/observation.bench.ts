@@ -11,7 +11,7 @@ import { defaultRetention, type EventSink } from "../../src/storage/event-log.ts
 import { createSqliteEventSink } from "../../src/storage/sqlite/event-sink.ts";
 import { createCallSpans } from "../../src/telemetry/call-span.ts";
 import { createMetricRegistry } from "../../src/telemetry/metrics.ts";
-import { encodeSpans } from "../../src/telemetry/otlp-encode.ts";
+import { writeTraces } from "../../src/telemetry/otlp-encode.ts";
 import { learnedEvent } from "../support/events.ts";
 import { type BenchRow, defineBench, quantile } from "./bench.ts";
 
@@ -137,9 +137,11 @@ function spanUs(events: readonly CallEvent[], rounds: number): Promise<number> {
   const source = { resource: {}, scope: { name: "routeiq", version: "0" } };
   const ids = { newSpanId: () => "c".repeat(16), newEventId: () => crypto.randomUUID() };
   const write = createCallSpans(ids);
-  const out = createProtoBuffer();
+  const [out, body] = [createProtoBuffer(), createProtoBuffer()];
   return eachUs(events.length, rounds, () => {
     for (const event of traced) write(out, event);
-    encodeSpans([out.take()], source);
+    body.clear();
+    writeTraces(body, [out.view()], source);
+    out.clear();
   });
 }

@@ -29,8 +29,8 @@ const clock: Clock = {
 function createWorld(name: string) {
   const lines: Record<string, unknown>[] = [];
   const telemetry: Telemetry = {
-    counter: () => ({ add: () => undefined }),
-    histogram: () => ({ observe: () => undefined }),
+    counter: () => ({ add: () => undefined, of: () => ({ add: () => undefined }) }),
+    histogram: () => ({ observe: () => undefined, of: () => ({ observe: () => undefined }) }),
     gauge: () => ({ set: () => undefined }),
     onCollect: () => undefined,
     log: (_level, _message, fields) => void lines.push({ ...fields }),

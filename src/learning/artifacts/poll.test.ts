@@ -42,13 +42,14 @@ function watchTelemetry() {
   const gauges: Record<string, number> = {};
   const events: Record<string, unknown>[] = [];
   const telemetry: Telemetry = {
-    counter: (name) => ({
-      add(value, ...labels) {
+    counter(name) {
+      const add = (value: number, ...labels: string[]) => {
         const key = [name, ...labels].join(" ");
         counts[key] = (counts[key] ?? 0) + value;
-      },
-    }),
-    histogram: () => ({ observe: () => undefined }),
+      };
+      return { add, of: (...labels) => ({ add: (value) => add(value, ...labels) }) };
+    },
+    histogram: () => ({ observe: () => undefined, of: () => ({ observe: () => undefined }) }),
     gauge: (name) => ({
       set(value) {
         gauges[name] = value;
