@@ -43,6 +43,7 @@ import { lacksApi, putPath } from "./responses-api.ts";
 import { rewriteStream } from "./rewrite.ts";
 import { createSignedWay } from "./signers/aws.ts";
 import type { TokenSource } from "./signers/tokens.ts";
+import { toStreamOfWhole } from "./whole-as-stream.ts";
 
 export type { RawReply, StreamReply, UpstreamReply, WholeReply } from "./read-reply.ts";
 export { clientLimits } from "./read-reply.ts";
@@ -349,7 +350,8 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         const replied = { dialect, passes };
         const fit = ready.fits?.[operation];
         if (!(call.stream && isEventStream(reply, dialect))) {
-          return await readWhole(reply, replied, call, fit?.reply);
+          const whole = await readWhole(reply, replied, call, fit?.reply);
+          return call.stream ? toStreamOfWhole(whole, call) : whole;
         }
         const stream = toStream(reply, replied, cancel);
         return fit?.frame ? rewriteStream(stream, fit.frame) : stream;

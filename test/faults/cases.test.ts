@@ -47,6 +47,15 @@ async function under(fault: Fault, dialect: Dialect, stream: boolean): Promise<O
 
 const html = answerBytes("text/html", "<!doctype html><h1>502 Bad Gateway</h1>");
 const jsonError = answerBytes("application/json", '{"error":{"message":"overloaded","code":529}}');
+const message = { role: "assistant", content: wholeText };
+const wholeReply = answerBytes(
+  "application/json",
+  JSON.stringify({
+    ...{ id: "c", object: "chat.completion", created: 1, model: "m" },
+    choices: [{ index: 0, message, finish_reason: "stop" }],
+    usage: { prompt_tokens: 2, completion_tokens: 6, total_tokens: 8 },
+  }),
+);
 const sse = (body: string) => answerBytes("text/event-stream", body);
 const chunk = (content: string) =>
   `data: ${JSON.stringify({ id: "c", object: "chat.completion.chunk", created: 1, model: "m", choices: [{ index: 0, delta: { content }, finish_reason: null }] })}\n\n`;
@@ -75,6 +84,7 @@ const faults: readonly (readonly [string, Fault, whole: Expected, streamed: Expe
   ["a body of nothing but 0xff", { kind: "corrupt", at: () => true }, "second", "second"],
   ["a page of HTML with 200", { kind: "say", bytes: html }, "second", "second"],
   ["an error of JSON with 200", { kind: "say", bytes: jsonError }, "second", "second"],
+  ["JSON on a stream", { kind: "say", bytes: wholeReply }, "first", "first"],
   ["an empty answer with 200", { kind: "say", bytes: sse("") }, "second", "second"],
   [
     "comments and nothing else",
