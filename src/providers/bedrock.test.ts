@@ -62,6 +62,21 @@ const cases = [
       },
     ],
   ],
+  [
+    { model: "us.anthropic.claude-sonnet-4-5-20250929-v1:0" },
+    { AWS_ACCESS_KEY_ID: "a", AWS_SECRET_ACCESS_KEY: "s", AWS_SESSION_TOKEN: "t" },
+    [
+      "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+      "us-west-2",
+      "{model}",
+      { keys: { accessKeyId: "a", secretAccessKey: "s", sessionToken: "t" } },
+    ],
+  ],
+  [
+    { model: "bedrock/m.x", aws_access_key_id: "half" },
+    { AWS_ROLE_NAME: role.arn, AWS_PROFILE_NAME: "p", AWS_ACCESS_KEY_ID: "a" },
+    ["m.x", "us-west-2", "{model}", { profile: "p", role }],
+  ],
   // A key lets in by itself; the row's own credentials stand above the environment's key.
   [
     { model: "bedrock/m.x" },

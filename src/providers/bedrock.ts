@@ -5,7 +5,7 @@
  */
 import { providerDialects } from "../dialects/registry.ts";
 import type { JsonObject } from "../domain/json.ts";
-import type { AwsGrant } from "../domain/model.ts";
+import type { AwsGrant, AwsKeys } from "../domain/model.ts";
 import { bedrockEmbedding, embeddingBatch } from "./bedrock-embeddings.ts";
 import { defineProvider, type Location, type Place, type Unlocated } from "./provider.ts";
 import { domainOf } from "./signers/aws.ts";
@@ -77,27 +77,30 @@ function regionOf(params: JsonObject, env: Place["env"]): string {
   );
 }
 
+/** LiteLLM's names, which it also reads from the environment in capitals. */
+const credentials = [
+  "aws_access_key_id",
+  "aws_profile_name",
+  "aws_role_name",
+  "aws_web_identity_token",
+] as const;
+
 /** A key lets in by itself; the row's own credentials stand above the environment's key. */
 function grantOf(params: JsonObject, env: Place["env"], region: string): AwsGrant | undefined {
-  const pick = (name: string) => textOf(params[name]);
-  if (pick("api_key") !== undefined) return undefined;
-  const accessKeyId = pick("aws_access_key_id");
-  const secretAccessKey = pick("aws_secret_access_key");
-  const sessionToken = pick("aws_session_token");
+  if (textOf(params["api_key"]) !== undefined) return undefined;
+  const isNamed = credentials.some((name) => textOf(params[name]) !== undefined);
+  if (!isNamed && keyEnv.some((name) => textOf(env[name]) !== undefined)) return undefined;
+  const pick = (name: string) => textOf(params[name]) ?? textOf(env[name.toUpperCase()]);
   const profile = pick("aws_profile_name");
+  const keys = keysOf(params) ?? (profile === undefined ? keysOf(env, upper) : undefined);
   const arn = pick("aws_role_name");
   const identity = pick("aws_web_identity_token");
-  const isNamed = [accessKeyId, profile, arn, identity].some((value) => value !== undefined);
-  if (!isNamed && keyEnv.some((name) => textOf(env[name]) !== undefined)) return undefined;
   const externalId = pick("aws_external_id");
   const stsEndpoint = pick("aws_sts_endpoint");
-  const webIdentityToken = identity === undefined ? undefined : identityOf(identity, env);
   return {
     region,
     service: "bedrock",
-    ...(accessKeyId !== undefined && secretAccessKey !== undefined
-      ? { keys: { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) } }
-      : {}),
+    ...(keys ? { keys } : {}),
     ...(profile ? { profile } : {}),
     ...(arn
       ? {
@@ -108,9 +111,23 @@ function grantOf(params: JsonObject, env: Place["env"], region: string): AwsGran
           },
         }
       : {}),
-    ...(webIdentityToken ? { webIdentityToken } : {}),
+    ...(identity ? { webIdentityToken: identityOf(identity, env) } : {}),
     ...(stsEndpoint ? { stsEndpoint } : {}),
   };
+}
+
+const upper = (name: string) => name.toUpperCase();
+
+/** Both halves, or none: half a key is nobody's. */
+function keysOf(
+  from: Readonly<Record<string, unknown>>,
+  spell: (name: string) => string = (name) => name,
+): AwsKeys | undefined {
+  const accessKeyId = textOf(from[spell("aws_access_key_id")]);
+  const secretAccessKey = textOf(from[spell("aws_secret_access_key")]);
+  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
+  const sessionToken = textOf(from[spell("aws_session_token")]);
+  return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
 }
 
 /** `oidc/env/NAME` and `oidc/env_path/NAME`, by the environment. */

@@ -133,7 +133,10 @@ const families: readonly (readonly [RegExp, string])[] = [
     "mistral",
   ],
   [/^grok-/, "xai"],
-  [/^(anthropic|amazon|meta|cohere|mistral)\.[a-z]/, "bedrock"],
+  [
+    /^((us|eu|apac|global|jp|au|ca|us-gov)\.)?(anthropic|amazon|meta|cohere|mistral|ai21|deepseek|openai|qwen|writer)\.[a-z]/,
+    "bedrock",
+  ],
 ];
 
 const familyOf = (model: string) => families.find(([pattern]) => pattern.test(model))?.[1];

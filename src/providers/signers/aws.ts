@@ -57,7 +57,7 @@ const roleSeconds = 3600;
 
 export function createAwsSigner(options: TokenSourceOptions): AwsSigner {
   const { clock } = options;
-  const entries = new Map<AwsGrant, Entry>(); // as many as the configuration has rows
+  const entries = new WeakMap<AwsGrant, Entry>(); // gone with the configuration that names them
   let loading: Promise<Sdk> | undefined;
   const load = () => {
     loading ??= import("./aws-sdk.ts"); // megabytes that only their users pay for
@@ -292,7 +292,10 @@ async function readIdentity(written: string, options: TokenSourceOptions): Promi
   try {
     return (await options.readText(written)).trim();
   } catch (cause) {
-    throw refused("the file of aws_web_identity_token cannot be read.", cause);
+    throw refused(
+      "the file of aws_web_identity_token cannot be read. Write the token, the path of its file, oidc/file/PATH or oidc/env/NAME.",
+      cause,
+    );
   }
 }
 
