@@ -45,8 +45,9 @@ export class Connection {
   /** It may be used; or, with an error, never will be. */
   ready(error?: Error): void {
     const { onReady } = this;
+    if (!onReady) return; // it has been told already
     this.onReady = undefined;
-    onReady?.(error);
+    onReady(error);
     if (error) this.destroy();
   }
 

@@ -114,11 +114,21 @@ export class Pool {
           reject(error);
         },
       };
-      const stopTimer = this.#clock.after(limitMs, () => waiting.fail(late(this.#isFull)));
+      const stopTimer = this.#after(limitMs, () => {
+        if (this.#waiting.has(waiting)) waiting.fail(late(this.#isFull));
+      });
       this.#waiting.add(waiting);
       cancel.listen(waiting.fail);
       this.#openMore(waiting);
     });
+  }
+
+  /**
+   * Timers ring before the sockets are heard. After a moment in which the process did not get to
+   * run, a connection that has opened long since must not count as late: so the sockets go first.
+   */
+  #after(delayMs: number, act: () => void): () => void {
+    return this.#clock.after(delayMs, () => void setImmediate(act));
   }
 
   get #isFull(): boolean {
@@ -141,7 +151,7 @@ export class Pool {
     this.#opening++;
     // Whoever gives up leaves the connection to open for another; not for ever, though.
     const leftMs = Math.max(1, waiting.untilMs - this.#clock.now());
-    const stopTimer = this.#clock.after(leftMs, () => connection.ready(notInTime()));
+    const stopTimer = this.#after(leftMs, () => connection.ready(notInTime()));
     connection.onReady = (error) => {
       stopTimer();
       this.#opening--;
