@@ -467,10 +467,10 @@ describe("how it ends", () => {
       const gateway = await startTestGateway({
         yaml: toYaml(`routeiq_settings: {realtime: {${setting}}}`),
       });
+      const ended = upstream.nextEnd();
       const session = await talk(
         `${gateway.gateway.url.replace("http", "ws")}/v1/realtime?model=voice`,
       );
-      const ended = upstream.nextEnd();
       expect((await session.closed)[0]).toBe(1000);
       expect((await ended)[0]).toBe(1000);
       await gateway.gateway.close();
@@ -543,6 +543,18 @@ describe("back-pressure", () => {
     expect(await stuck()).toBeGreaterThan(30_000_000);
     session.socket.resume();
     for (let n = 0; n < count; n++) expect((await session.next()).n).toBe(n);
+    session.socket.close();
+  });
+
+  test("messages near the limit, to a caller that reads late, are all delivered", async () => {
+    const session = await talk("/v1/realtime?model=voice");
+    await session.next();
+    session.socket.pause();
+    const sizes = [12_000_000, 0, 15_000_000, 1, 14_000_000, 16_000_000];
+    for (const size of sizes) upstream.open.at(-1)?.send(new Uint8Array(size));
+    await Bun.sleep(200);
+    session.socket.resume();
+    for (const size of sizes) expect((await session.next()).length).toBe(size);
     session.socket.close();
   });
 

@@ -101,7 +101,10 @@ export function createRealtime({ server, maxMessageBytes }: RealtimeParts): Real
     handlers: {
       open: (socket) => void socket.data.talk.run(socket),
       message: (socket, message) => socket.data.talk.hear(socket, message),
-      drain: (socket) => socket.data.talk.drained(),
+      drain(socket) {
+        // It comes whenever something has left; the next message must fit in beside what is left.
+        if (socket.getBufferedAmount() <= maxMessageBytes) socket.data.talk.drained();
+      },
       close: (socket, code, reason) => socket.data.talk.closed(code, reason),
       maxPayloadLength: maxMessageBytes,
       // One message always fits, so that none is dropped: the next waits until it has left.
@@ -225,6 +228,7 @@ class Talk {
         const sent = message.text
           ? socket.sendText(Buffer.from(message.bytes).toString("utf8"))
           : socket.sendBinary(Buffer.from(message.bytes));
+        if (sent === 0 && message.bytes.length > 0) return this.#lost(socket);
         if (sent !== -1) continue;
         stall.set(config.routeiq.timeouts.writeStallMs);
         await new Promise<void>((resolve) => {
@@ -244,6 +248,14 @@ class Talk {
       socket.sendText(toErrorEvent(error, this.#session.record.call.id));
       socket.close(error.code === "draining" ? 1012 : 1011, error.code);
     }
+  }
+
+  /** A message did not leave: the connection is closed, or as good as that. */
+  #lost(socket: Socket): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#session.abandon("gone");
+    socket.terminate();
   }
 
   /** What the caller says, to the provider; a provider that does not read stops the caller. */
