@@ -290,7 +290,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     random,
     pool,
     getDialect: (name) => callerDialects[name],
-    authenticator: createAuthenticator(config.general.masterKey),
+    authenticator: createAuthenticator(config.general.masterKey, config.general.keyHeader),
     table: createResolveTable({
       deployments,
       off,

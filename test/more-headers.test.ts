@@ -94,5 +94,6 @@ test("streams and failures have them too, as far as they are known", async () =>
 test("unasked there are none of them", async () => {
   const headers = await ask("");
   expect(headers.get("x-litellm-model-region")).toBe("eu");
-  for (const name of headers.keys()) expect(name).not.toMatch(/^llm_provider|duration|-timeout$/);
+  for (const name of headers.keys())
+    expect(name).not.toMatch(/^llm_provider|response-duration|-timeout$/);
 });

@@ -47,6 +47,9 @@ export function assembleConfig(parts: Parts): Config {
     router: routerSettings(sections, env),
     general: {
       ...(masterKey === undefined ? {} : { masterKey }),
+      ...keyHeaderOf(sections.general.litellm_key_header_name),
+      ...forcedModelsOf(sections.general),
+      ...(sections.general.always_include_stream_usage ? { alwaysIncludeStreamUsage: true } : {}),
       passThroughEndpoints: (sections.general.pass_through_endpoints ?? []).map((row) =>
         passThroughOf(row, env),
       ),
@@ -66,6 +69,22 @@ export function assembleConfig(parts: Parts): Config {
     files: parts.files,
     origin: parts.origin,
   };
+}
+
+function keyHeaderOf(name: string | undefined): Pick<Config["general"], "keyHeader"> {
+  return name === undefined ? {} : { keyHeader: name.toLowerCase() };
+}
+
+function forcedModelsOf(section: Sections["general"]): Pick<Config["general"], "forcedModels"> {
+  const { completion_model: chat, embedding_model: embedding } = section;
+  const { image_generation_model: image, moderation_model: moderation } = section;
+  const forcedModels = {
+    ...(chat ? { chat, completion: chat } : {}),
+    ...(embedding ? { embedding } : {}),
+    ...(image ? { image_generation: image } : {}),
+    ...(moderation ? { moderation } : {}),
+  };
+  return Object.keys(forcedModels).length > 0 ? { forcedModels } : {};
 }
 
 type PassThroughSection = NonNullable<Sections["general"]["pass_through_endpoints"]>[number];

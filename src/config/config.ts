@@ -1,6 +1,7 @@
 /** Typed configuration: what `load.ts` makes of the operator's file, environment and defaults. */
 import type { FallbackList, RetryPolicy } from "../domain/call.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { Operation } from "../domain/model.ts";
 import type { EventRetention } from "../storage/event-log.ts";
 import type { ResponseLimits } from "../storage/response-store.ts";
 import type { SurvivalSettings } from "./survival.ts";
@@ -155,6 +156,12 @@ export interface PassThroughEndpoint {
 export interface GeneralSettings {
   readonly masterKey?: string;
   readonly adminApiKeys: readonly string[];
+  /** `litellm_key_header_name`, lower-cased: looked at before the usual headers. */
+  readonly keyHeader?: string;
+  /** Streams tell what was used, whether their callers ask or not. */
+  readonly alwaysIncludeStreamUsage?: true;
+  /** `completion_model` and its kin: what answers, whatever the request names. */
+  readonly forcedModels?: Readonly<Partial<Record<Operation, string>>>;
   readonly passThroughEndpoints: readonly PassThroughEndpoint[];
   readonly passThroughTimeoutMs: number;
 }

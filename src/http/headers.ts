@@ -129,6 +129,7 @@ const names = {
   anthropicRequestId: "request-id",
   attempts: "x-routeiq-attempts",
   overheadUs: "x-routeiq-overhead-us",
+  overheadMs: "x-litellm-overhead-duration-ms",
   cache: "x-routeiq-cache",
   retries: "x-litellm-attempted-retries",
   fallbacks: "x-litellm-attempted-fallbacks",
@@ -183,7 +184,9 @@ function writeCall(record: CallRecord, services: Services, put: Put): void {
   put("litellmCallId", call.id);
   if (call.dialect === "anthropic") put("anthropicRequestId", call.requestId);
   put("attempts", String(attemptsOf(record)));
-  put("overheadUs", String(Math.round(record.overheadUs)));
+  const overheadUs = Math.round(record.overheadUs);
+  put("overheadUs", String(overheadUs));
+  put("overheadMs", String(overheadUs / 1000));
   put("cache", "off");
   put("retries", String(retriesOf(record)));
   put("fallbacks", String(record.fallbacks));

@@ -27,11 +27,16 @@ export function moreHeaders(record: CallRecord, services: Services): [string, st
   ];
 }
 
+/** The same as lines of a head. */
+export function moreHeaderLines(record: CallRecord, services: Services): string {
+  const lines = moreHeaders(record, services).map(([name, value]) => `${name}: ${value}\r\n`);
+  return lines.join("");
+}
+
 function timeHeaders(record: CallRecord, { clock, config }: Services): [string, string][] {
-  const { call, deployment, overheadUs } = record;
+  const { call, deployment } = record;
   const totalMs = record.outcome === undefined ? clock.now() - call.startedAtMs : record.totalMs;
   const told: [string, string][] = [
-    ["x-litellm-overhead-duration-ms", String(Math.round(overheadUs) / 1000)],
     ["x-litellm-response-duration-ms", String(Math.round(totalMs * 1000) / 1000)],
   ];
   if (!deployment) return told;

@@ -89,7 +89,9 @@ export function assertLetIn(who: Who, request: Request, services: Services): voi
     assertFromHere(request, services);
     return;
   }
-  const given = request.headers.get("x-admin-api-key")?.trim() || readKey(request.headers);
+  const given =
+    request.headers.get("x-admin-api-key")?.trim() ||
+    readKey(request.headers, services.config.general.keyHeader);
   if (given === undefined) {
     const message =
       "Send the master key or an admin key as X-Admin-API-Key or Authorization: Bearer.";
@@ -102,7 +104,9 @@ export function assertLetIn(who: Who, request: Request, services: Services): voi
 
 /** Whether the request carries one of the operator's admin keys. */
 function hasAdminKey(request: Request, { config }: Services): boolean {
-  const given = request.headers.get("x-admin-api-key")?.trim() || readKey(request.headers);
+  const given =
+    request.headers.get("x-admin-api-key")?.trim() ||
+    readKey(request.headers, config.general.keyHeader);
   return given !== undefined && isOneOf(given, config.general.adminApiKeys);
 }
 

@@ -16,13 +16,16 @@ const master: Caller = { id: "master", tenant: "default", admin: true };
  * With a master key, that key alone is let in. Without one every caller is admin: `serve` refuses
  * to listen beyond loopback then.
  */
-export function createAuthenticator(masterKey: string | undefined): Authenticator {
+export function createAuthenticator(
+  masterKey: string | undefined,
+  ownHeader?: string,
+): Authenticator {
   if (masterKey === undefined) return { authenticate: () => anonymous };
   // Digests have one length, so the comparison takes the same time whatever is sent.
   const expected = sha256(masterKey);
   return {
     authenticate(headers) {
-      const key = readKey(headers);
+      const key = readKey(headers, ownHeader);
       if (key === undefined) throw missingKey();
       if (timingSafeEqual(sha256(key), expected)) return master;
       throw invalidKey(key);
@@ -39,15 +42,21 @@ const keyHeaders = [
   "ocp-apim-subscription-key",
 ] as const;
 
-/** The key that a request carries, "Bearer" taken off. */
-export function readKey(headers: RequestHeaders): string | undefined {
+/** The key that a request carries, "Bearer" taken off. `ownHeader`: the operator's, looked at first. */
+export function readKey(headers: RequestHeaders, ownHeader?: string): string | undefined {
+  const own = ownHeader === undefined ? undefined : keyIn(headers.get(ownHeader));
+  if (own !== undefined) return own;
   for (const name of keyHeaders) {
-    const value = headers.get(name);
-    if (value === null) continue;
-    const key = /^bearer\s/i.test(value) ? value.slice(7).trim() : value.trim();
-    if (key !== "") return key;
+    const key = keyIn(headers.get(name));
+    if (key !== undefined) return key;
   }
   return undefined;
+}
+
+function keyIn(value: string | null): string | undefined {
+  if (value === null) return undefined;
+  const key = /^bearer\s/i.test(value) ? value.slice(7).trim() : value.trim();
+  return key === "" ? undefined : key;
 }
 
 function missingKey(): GatewayError {

@@ -15,7 +15,7 @@ export function select(
   call: Call,
   record: CallRecord,
   services: Services,
-  group: string = call.requestedModel,
+  group: string = services.config.general.forcedModels?.[call.operation] ?? call.requestedModel,
 ): Ranking | Promise<Ranking> {
   const request = toRankRequest(call, group, services);
   const ranked = services.router.rank(request);

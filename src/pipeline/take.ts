@@ -109,7 +109,9 @@ function optionsOf(run: Run): FeedOptions {
   const { call, record, services, timers, deployment } = run;
   // In every other dialect the end of a stream tells usage unasked.
   const asksForUsage = call.dialect === "openai-chat" || call.dialect === "openai-completions";
-  const asked = (call.body as ChatRequest).stream_options?.include_usage === true;
+  const asked =
+    (call.body as ChatRequest).stream_options?.include_usage === true ||
+    services.config.general.alwaysIncludeStreamUsage === true;
   const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
   return {
     withholdUsage: asksForUsage && !asked,

@@ -82,7 +82,7 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
     failures,
     pool,
     metrics,
-    authenticator: createAuthenticator(config.general.masterKey),
+    authenticator: createAuthenticator(config.general.masterKey, config.general.keyHeader),
     table: createResolveTable({
       deployments,
       off,

@@ -46,6 +46,14 @@ export const PassThroughRow = Type.Object({
   ),
 });
 
+const forced = (what: string) =>
+  Type.Optional(
+    Type.String({
+      minLength: 1,
+      description: `The model that answers all ${what}, whatever requests name.`,
+    }),
+  );
+
 export const GeneralSettings = Type.Object(
   {
     master_key: Type.Optional(
@@ -74,6 +82,21 @@ export const GeneralSettings = Type.Object(
         description: "How long they wait; see routeiq_settings.concurrency.max_wait_ms. Seconds.",
       }),
     ),
+    litellm_key_header_name: Type.Optional(
+      Type.String({
+        pattern: "^[A-Za-z0-9-]{1,64}$",
+        expected: "a header's name",
+        description: "A header of your own in which callers send their key, above the usual ones.",
+      }),
+    ),
+    always_include_stream_usage: Type.Boolean({
+      default: false,
+      description: "Streams of chat tell what was used, whether their callers ask or not.",
+    }),
+    completion_model: forced("chat and text completions"),
+    embedding_model: forced("embeddings"),
+    image_generation_model: forced("images"),
+    moderation_model: forced("moderations"),
     pass_through_endpoints: Type.Optional(
       Type.Array(PassThroughRow, {
         description: "Paths that lead to other services, under this gateway's keys.",

@@ -23,7 +23,7 @@ export const LitellmSettings = Type.Object(
     return_response_headers: Type.Boolean({
       default: false,
       description:
-        "Answer with more headers: `x-litellm-overhead-duration-ms` and other times, the cost in its parts, the provider's own as `llm_provider-…` and its rate limits.",
+        "Answer with more headers: `x-litellm-response-duration-ms` and limits, the cost in its parts, the provider's own as `llm_provider-…` and its rate limits.",
     }),
     include_cost_in_streaming_usage: Type.Boolean({
       default: false,

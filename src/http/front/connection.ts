@@ -13,7 +13,7 @@ import type { Expiring } from "../../std/expiry.ts";
 import { internalFailure, toErrorResponse } from "../errors.ts";
 import type { CallRoute } from "../exchange.ts";
 import type { HeadWriter } from "../headers.ts";
-import { wantsMore } from "../more-headers.ts";
+import { moreHeaderLines, wantsMore } from "../more-headers.ts";
 import { receiveLimits } from "../read-body.ts";
 import { PlainArrival } from "./arrival.ts";
 import { type Head, HeadReader, mayBecomePlain } from "./head.ts";
@@ -196,7 +196,8 @@ export class Connection implements Expiring {
       return;
     }
     const { body } = reply;
-    const head = this.#parts.writeHead(reply, services, this.#closing);
+    let head = this.#parts.writeHead(reply, services, this.#closing);
+    if (wantsMore(services)) head += moreHeaderLines(reply.record, services);
     if (isWhole(body)) this.#writeWhole(head, body);
     else await this.#writeStream(head, body);
     // A caller that does not read gets no second answer.
@@ -355,7 +356,6 @@ export class Connection implements Expiring {
 function isPlain({ path, bodyLength }: Head, services: Services): boolean {
   const { config, passThrough } = services;
   if (bodyLength === 0 || bodyLength > config.routeiq.bodyLimitBytes) return false;
-  if (wantsMore(services)) return false; // those headers are not written here
   return passThrough.findEndpoint?.(path) === undefined;
 }
 

@@ -43,6 +43,15 @@ export function healthRoutes({ artifact, reload }: HealthParts): readonly Route[
     ),
     {
       method: "GET",
+      path: "/health/backlog",
+      who: "caller-or-admin",
+      errors: "openai",
+      summary: "LiteLLM's: calls in flight, those that wait for their turn among them.",
+      handle: (_request, { services }) =>
+        Response.json({ in_flight_requests: services.activity.count }),
+    },
+    {
+      method: "GET",
       path: "/health/readiness",
       who: "anyone",
       errors: "openai",
