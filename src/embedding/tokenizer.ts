@@ -29,8 +29,8 @@ export interface Tokenizer {
 /** What createTokenizer allocates, at most. */
 export function tokenizerBytes(options: TokenizerOptions): number {
   const { vocabulary, pieces, maxChars, maxTokens } = options;
-  const text = vocabulary.length + maxChars * bytesPerChar;
-  return text + (pieces + 1 + slotsFor(pieces) * 2 + maxTokens + 8) * 4 + 7 * 16;
+  const text = vocabulary.length + maxChars * bytesPerChar + readBehind;
+  return text + pieces * 4 + slotsFor(pieces) * entryBytes + maxTokens * 4 + 8 * 16;
 }
 
 /** @throws RangeError when the vocabulary has no [UNK], or not as many pieces as said. */
@@ -38,7 +38,7 @@ export function createTokenizer(kernels: Kernels, options: TokenizerOptions): To
   const { lower, maxChars, maxTokens } = options;
   const index = buildIndex(kernels, options);
   const ids = kernels.alloc(maxTokens * 4);
-  const textBytes = maxChars * bytesPerChar;
+  const textBytes = maxChars * bytesPerChar + readBehind;
   const text = kernels.alloc(textBytes);
   const view = kernels.u8(text, textBytes);
   const encoder = new TextEncoder();
@@ -64,8 +64,14 @@ export function createTokenizer(kernels: Kernels, options: TokenizerOptions): To
   };
 }
 
+/** Of the index (wasm/assembly/pieces.ts), per place for a piece; ids have 24 bits there. */
+const entryBytes = 32;
+const mostPieces = 1 << 23;
+
 /** Room for the spaces that prepareText adds and for characters of up to three bytes. */
 const bytesPerChar = 5;
+/** The kernel compares eight bytes at a time. */
+const readBehind = 8;
 
 function buildIndex(kernels: Kernels, { vocabulary, pieces }: TokenizerOptions): number {
   const unknown = findPiece(vocabulary, "[UNK]");
@@ -75,14 +81,13 @@ function buildIndex(kernels: Kernels, { vocabulary, pieces }: TokenizerOptions):
     throw new RangeError(`tokenizer: the vocabulary has not ${pieces} pieces`);
   }
   const slots = slotsFor(pieces);
+  if (pieces > mostPieces) throw new RangeError(`tokenizer: more than ${mostPieces} pieces`);
   const text = kernels.alloc(vocabulary.length);
   kernels.u8(text, vocabulary.length).set(vocabulary);
   const index = kernels.alloc(8 * 4);
   const starts = kernels.alloc((pieces + 1) * 4);
-  const slotsAt = kernels.alloc(slots * 4);
-  const hashes = kernels.alloc(slots * 4);
-  const entries = [text, vocabulary.length, starts, slotsAt, hashes, slots - 1, 0, unknown];
-  kernels.i32(index, 8).set(entries);
+  const entries = kernels.alloc(slots * entryBytes);
+  kernels.i32(index, 7).set([text, vocabulary.length, starts, entries, slots - 1, 0, unknown]);
   kernels.indexPieces(index);
   return index;
 }

@@ -147,9 +147,9 @@ export interface Kernels {
 
   /**
    * Makes a vocabulary searchable: its text holds a piece per line, "##" before those that continue
-   * a word. `index` is eight i32, made by embedding/tokenizer.ts: text, length, line starts
-   * (pieces + 1), slots (a power of two, over twice the pieces, zeroed), hashes (as many), slots − 1,
-   * longest piece in bytes (filled here), id of an unknown word. Returns the number of pieces.
+   * a word. `index` is seven i32, made by embedding/tokenizer.ts: text, length, line starts
+   * (pieces + 1), entries (32 bytes each, a power of two of them, over twice the pieces, zeroed),
+   * entries − 1, longest piece in bytes (filled here), id of an unknown word. Returns the number of pieces.
    */
   indexPieces(index: number): number;
   /**

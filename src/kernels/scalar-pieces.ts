@@ -4,7 +4,7 @@ import type { Kernels } from "./kernels.ts";
 export type ScalarPieces = Pick<Kernels, "indexPieces" | "wordPieces">;
 
 /** Where indexPieces finds things, in i32 from `index`. */
-const field = { text: 0, length: 1, unknown: 7 } as const;
+const field = { text: 0, length: 1, unknown: 6 } as const;
 
 export function createPieces(memory: ArrayBuffer): ScalarPieces {
   const words = new Int32Array(memory);

@@ -63,7 +63,7 @@ export async function loadFeaturizer(
   const rowsAt = await storeRows(kernels, learnt, order, pause);
   const inputAt = kernels.alloc(inputBytes);
   const outAt = kernels.alloc((size + shapeSize) * 4);
-  const layout = kernels.alloc(80);
+  const layout = kernels.alloc(84);
   kernels
     .i32(layout, 13)
     .set([

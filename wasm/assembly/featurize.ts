@@ -21,6 +21,7 @@ const SHAPE_LIMIT = 60; // f32
 const GRAMS = 64; // where the second and the third field of buckets begin
 const TOOLS = 68;
 const TOTAL = 72; // scratch: f64
+const TOUCHED = 80; // scratch: i32
 
 // Of a row: its scale, and a bucket's idf or a dimension's mean.
 const ROW_SCALE = 0;
@@ -61,6 +62,7 @@ function weighBuckets(layout: usize, buckets: i32): usize {
   const end = at + (<usize>buckets << 1);
   let countAt = end;
   let used: usize = 0;
+  let touched = 0;
   let total: f64 = 0;
   for (let field = 0; field < 3; field++) {
     const limit = field == 2 ? 65536 : load<i32>(layout + (<usize>field << 2), GRAMS);
@@ -80,6 +82,8 @@ function weighBuckets(layout: usize, buckets: i32): usize {
       store<i32>(points + used, <i32>row);
       store<f32>(factors + used, <f32>weight);
       used += 4;
+      // Asked for now, the rest of the row is on its way while the next buckets are looked up.
+      touched |= load<i32>(row, 64);
       squares += weight * weight;
     }
     const factor: f64 = squares > 0 ? 1 / sqrt<f64>(squares) : 0;
@@ -90,6 +94,7 @@ function weighBuckets(layout: usize, buckets: i32): usize {
     if (squares > 0) total += 1;
   }
   store<f64>(layout, total, TOTAL);
+  store<i32>(layout, touched, TOUCHED);
   return used;
 }
 

@@ -3,16 +3,22 @@
 // A piece is whole characters, so matching bytes never cuts one.
 
 // The index, i32 each: text and length of the vocabulary (a piece per line, "##" before those that
-// continue a word), and what indexPieces fills: line starts, slots (id + 1), their hashes; slots − 1;
-// the longest piece in bytes; the id for a word that has none.
+// continue a word), and what indexPieces fills: line starts, entries; entries − 1; the longest piece
+// in bytes; the id for a word that has none.
 const TEXT = 0;
 const LENGTH = 4;
 const OFFSETS = 8;
-const SLOTS = 12;
-const HASHES = 16;
-const MASK = 20;
-const LONGEST = 24;
-const UNKNOWN = 28;
+const ENTRIES = 12;
+const MASK = 16;
+const LONGEST = 20;
+const UNKNOWN = 24;
+
+// An entry of 32 bytes: the hash; the id + 1 (24 bits), the length up to 127 (7), whether the piece
+// continues a word (1); its first 24 bytes. So nearly every word is one line of the cache.
+const ENTRY_BITS = 5;
+const ENTRY_TEXT = 8;
+const INLINE = 24;
+const LONG = 127;
 
 /** Words beyond this many characters are unknown, as BERT has it. */
 const MAX_WORD = 100;
@@ -51,7 +57,8 @@ export function indexPieces(index: usize): i32 {
     let hash = inside ? TAIL : HEAD;
     for (let at = from; at < stop; at++) hash = mix(hash, load<u8>(at));
     longest = max(longest, <i32>(stop - from));
-    if (find(index, hash, from, <i32>(stop - from), inside) < 0) insert(index, hash, id);
+    const size = <i32>(stop - from);
+    if (find(index, hash, from, size, inside) < 0) insert(index, hash, id, from, size, inside);
     id++;
     start = stop + 1;
   }
@@ -59,41 +66,59 @@ export function indexPieces(index: usize): i32 {
   return id;
 }
 
-function insert(index: usize, hash: u32, id: i32): void {
-  const slots = <usize>load<i32>(index, SLOTS);
-  const hashes = <usize>load<i32>(index, HASHES);
-  const mask = load<i32>(index, MASK);
-  let slot = <i32>spread(hash) & mask;
-  while (load<i32>(slots + (<usize>slot << 2)) != 0) slot = (slot + 1) & mask;
-  store<i32>(slots + (<usize>slot << 2), id + 1);
-  store<u32>(hashes + (<usize>slot << 2), hash);
+// @ts-ignore: decorator
+@inline
+function tagOf(length: i32, inside: bool): u32 {
+  return ((<u32>inside << 7) | <u32>min(length, LONG)) << 24;
 }
 
-/** The id of a piece, or −1. Bytes are compared, so equal hashes do no harm. */
-function find(index: usize, hash: u32, at: usize, length: i32, inside: bool): i32 {
-  const slots = <usize>load<i32>(index, SLOTS);
-  const hashes = <usize>load<i32>(index, HASHES);
+function insert(index: usize, hash: u32, id: i32, from: usize, length: i32, inside: bool): void {
+  const entries = <usize>load<i32>(index, ENTRIES);
   const mask = load<i32>(index, MASK);
-  const skip = inside ? 2 : 0;
+  let slot = <i32>spread(hash) & mask;
+  while (load<u32>(entries + (<usize>slot << ENTRY_BITS), 4) != 0) slot = (slot + 1) & mask;
+  const entry = entries + (<usize>slot << ENTRY_BITS);
+  store<u32>(entry, hash);
+  store<u32>(entry, tagOf(length, inside) | <u32>(id + 1), 4);
+  memory.copy(entry + ENTRY_TEXT, from, <usize>min(length, INLINE));
+}
+
+/** The id of a piece, or −1. Bytes are compared, so equal hashes do no harm. Reads up to seven bytes
+ * behind the text. */
+function find(index: usize, hash: u32, at: usize, length: i32, inside: bool): i32 {
+  const entries = <usize>load<i32>(index, ENTRIES);
+  const mask = load<i32>(index, MASK);
+  const tag = tagOf(length, inside);
   let slot = <i32>spread(hash) & mask;
   while (true) {
-    const at4 = <usize>slot << 2;
+    const entry = entries + (<usize>slot << ENTRY_BITS);
+    const word = load<u32>(entry, 4);
+    if (word == 0) return -1;
     slot = (slot + 1) & mask;
-    const id = load<i32>(slots + at4) - 1;
-    if (id < 0) return -1;
-    if (load<u32>(hashes + at4) != hash) continue;
-    const line = <usize>load<i32>(index, OFFSETS) + (<usize>id << 2);
-    const start = <usize>load<i32>(line);
-    if (load<i32>(line, 4) - 1 - <i32>start != length + skip) continue;
-    if (inside && load<u16>(start) != 0x2323) continue;
-    if (equal(start + skip, at, length)) return id;
+    if (load<u32>(entry) != hash || (word & 0xff000000) != tag) continue;
+    const id = <i32>(word & 0xffffff) - 1;
+    if (!equal(entry + ENTRY_TEXT, at, min(length, INLINE))) continue;
+    if (length <= INLINE || equalLong(index, id, at, length, inside)) return id;
   }
   return -1;
 }
 
+// @ts-ignore: decorator
+@inline
 function equal(a: usize, b: usize, length: i32): bool {
-  for (let i: usize = 0; i < <usize>length; i++) {
-    if (load<u8>(a + i) != load<u8>(b + i)) return false;
+  let left = length;
+  for (; left >= 8; left -= 8, a += 8, b += 8) if (load<u64>(a) != load<u64>(b)) return false;
+  const mask = (<u64>1 << (left << 3)) - 1;
+  return ((load<u64>(a) ^ load<u64>(b)) & mask) == 0;
+}
+
+/** A piece that does not fit into its entry, against the vocabulary itself. */
+function equalLong(index: usize, id: i32, at: usize, length: i32, inside: bool): bool {
+  const line = <usize>load<i32>(index, OFFSETS) + (<usize>id << 2);
+  const start = <usize>load<i32>(line) + (inside ? 2 : 0);
+  if (load<i32>(line, 4) - 1 - <i32>start != length) return false;
+  for (let i: usize = INLINE; i < <usize>length; i++) {
+    if (load<u8>(start + i) != load<u8>(at + i)) return false;
   }
   return true;
 }
