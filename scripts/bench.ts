@@ -95,6 +95,9 @@ ${toTable(all)}
   over the rounds of the ratios within a round. A first round warms up and is not counted.
 - CPU is the processor time of all threads of the process (\`/proc/<pid>/task/*/schedstat\`), per call.
 - The decision is what the gateway says in \`x-routeiq-decision-us\`: embed, score, choose.
+- A pause at a swap is the longest turn of the event loop while a router is built, tested and put in
+  force, in processor time of that thread (\`test/bench/swap-turns.ts\`): on a machine with other work the
+  slowest call of the row above it tells mostly of that work.
 - The delay of a streamed event is the time at which the caller read it less the time at which the
   upstream wrote it, which the event carries; all on one clock.
 - What the machine lacks is skipped, and the row says why.

@@ -5,11 +5,12 @@ import { createFolder, runBinary, startGateway } from "../support/binary.ts";
 import { type BenchContext, type BenchRow, defineBench, skipped } from "./bench.ts";
 import { nativeMissing, runLoad } from "./native.ts";
 import { createBodies, models, startStub, trainRouter } from "./rig.ts";
+import { timeTurns } from "./swap-turns.ts";
 
 const what = "hot swaps under load";
 /** Few: with the processor full, a wait for it could not be told from a pause. */
 const connections = 2;
-const budget = "0 failed, no pause over 10 ms";
+const budget = "0 failed";
 
 export const swapBench = defineBench("swap", async (context) => {
   const missing = nativeMissing();
@@ -18,7 +19,9 @@ export const swapBench = defineBench("swap", async (context) => {
   const stub = await startStub({ chunks: 1, gapUs: 1000 });
   try {
     const releases = await publishReleases(folder.path, context);
-    return await swapThrough(releases, { cwd: folder.path, upstreamPort: stub.port }, context);
+    const place = { cwd: folder.path, upstreamPort: stub.port };
+    const routers = ["even", "odd"].map((name) => join(folder.path, name));
+    return [...(await swapThrough(releases, place, context)), await timeTurns(routers, context)];
   } finally {
     await stub.stop();
     folder.remove();
@@ -115,13 +118,12 @@ async function swapThrough(
     }
     const during = await busy;
     note(`${swaps} swaps, ${during.completed} calls`);
-    const pauseMs = (during.latencyUs.max - quiet.latencyUs.max) / 1000;
     return [
       {
         what,
         measured: `${during.errors} of ${during.completed} calls failed in ${swaps} swaps; slowest ${toMs(during.latencyUs.max)} ms`,
         budget,
-        ok: during.errors === 0 && swaps > 0 && pauseMs <= 10,
+        ok: during.errors === 0 && swaps > 0,
         detail: `${returned} ended early by their health window; slowest without swaps ${toMs(quiet.latencyUs.max)} ms; p99 ${toMs(during.latencyUs.p99)} against ${toMs(quiet.latencyUs.p99)} ms; ${connections} connections`,
       },
     ];
