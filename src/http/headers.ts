@@ -232,11 +232,10 @@ export function usd(microUsd: number): string {
   if (!Number.isSafeInteger(microUsd) || microUsd < 0) return String(microUsd / 1e6);
   // As the division prints, for a tenth of what printing a double costs.
   const whole = Math.floor(microUsd / 1e6);
-  const rest = microUsd - whole * 1e6;
-  if (rest === 0) return String(whole);
-  let digits = String(rest).padStart(6, "0");
-  while (digits.endsWith("0")) digits = digits.slice(0, -1);
-  return `${whole}.${digits}`;
+  let rest = microUsd - whole * 1e6 + 1e6; // its first digit, a 1, keeps its zeros
+  if (rest === 1e6) return String(whole);
+  while (rest % 10 === 0) rest /= 10;
+  return `${whole}.${String(rest).slice(1)}`;
 }
 
 function hostOf(url: string): string {

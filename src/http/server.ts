@@ -6,7 +6,7 @@
 import type { FetchHandler } from "./app.ts";
 import { type FrontParts, listen } from "./front/front.ts";
 
-export interface ServerOptions<D> extends Omit<FrontParts, "server"> {
+export interface ServerOptions<D> extends Omit<FrontParts, "server" | "scratch"> {
   readonly hostname: string;
   /** 0: a free one. */
   readonly port: number;

@@ -30,8 +30,11 @@ export interface Arrival {
   /** From the path of a dialect that says there whether to stream. */
   readonly pathStream?: boolean | undefined;
   /** @throws GatewayError body_too_large, unsupported_media_type */
-  bytes(): Uint8Array | ArrayBuffer | Promise<Uint8Array | ArrayBuffer>;
+  bytes(): ReceivedBody | Promise<ReceivedBody>;
 }
+
+/** A body as it came, or its text where that is known to be ASCII. */
+export type ReceivedBody = Uint8Array | ArrayBuffer | string;
 
 /** The same of a form. What it misses the provider will say, as most of it has not come yet. */
 export async function readFormCall(
@@ -48,7 +51,7 @@ export async function readFormCall(
 export function readCall(
   arrival: Arrival,
   caller: Caller,
-  bytes: Uint8Array | ArrayBuffer,
+  bytes: ReceivedBody,
   getDialect: (name: DialectName) => Dialect,
 ): Call {
   const parsed = parseBody(bytes);
@@ -103,14 +106,14 @@ function withPath(body: JsonObject, { pathModel, pathStream }: Arrival): JsonObj
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
-function parseBody(bytes: Uint8Array | ArrayBuffer): Pick<Call, "text" | "body"> {
-  if (bytes.byteLength === 0) {
+function parseBody(bytes: ReceivedBody): Pick<Call, "text" | "body"> {
+  if ((typeof bytes === "string" ? bytes.length : bytes.byteLength) === 0) {
     throw new GatewayError("invalid_json", "The request has no body. Send a JSON object.");
   }
   let text: string;
   let body: unknown;
   try {
-    text = decodeUtf8(bytes);
+    text = typeof bytes === "string" ? bytes : decodeUtf8(bytes);
     body = parseJsonText(text);
   } catch (cause) {
     if (!(cause instanceof JsonParseFailed)) throw cause;

@@ -133,12 +133,13 @@ export function writeDown(
   run.over = true;
   const durationMs = services.clock.now() - startedAtMs;
   const { id, candidate: model, provider } = deployment;
-  const of = { deployment: id, model, provider, startedAtMs, durationMs, outcome, because };
+  const status = error?.status ?? 200;
+  const of = { deployment: id, model, provider, startedAtMs, durationMs, status, outcome, because };
   if (!error) {
-    record.attempts.push({ ...of, status: 200 });
+    record.attempts.push(of);
     return;
   }
-  const failed = { ...of, status: error.status, error: error.code };
+  const failed = { ...of, error: error.code };
   record.attempts.push(costMicroUsd === undefined ? failed : { ...failed, costMicroUsd });
 }
 

@@ -1,6 +1,6 @@
 /** A plain call as the pipeline takes it: its body is here already. */
 import type { HangUp, RequestHeaders } from "../../domain/call.ts";
-import type { Arrival } from "../../pipeline/read-call.ts";
+import type { Arrival, ReceivedBody } from "../../pipeline/read-call.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { type CallRoute, readRequestId } from "../exchange.ts";
 import { assertMediaType } from "../read-body.ts";
@@ -16,11 +16,11 @@ export class PlainArrival implements Arrival {
   readonly atMs: number;
   readonly atUs: number;
   readonly services: Services;
-  readonly #body: Uint8Array;
+  readonly #body: ReceivedBody;
 
   constructor(
     { headers }: Head,
-    body: Uint8Array,
+    body: ReceivedBody,
     { operation, dialect }: CallRoute,
     services: Services,
     signal: HangUp,
@@ -38,7 +38,7 @@ export class PlainArrival implements Arrival {
     this.#body = body;
   }
 
-  bytes(): Uint8Array {
+  bytes(): ReceivedBody {
     assertMediaType(this.headers);
     return this.#body;
   }

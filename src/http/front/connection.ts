@@ -3,10 +3,12 @@
  * pipeline, one after the other; at the first request that is anything else the connection is joined
  * to the runtime's own server and stays there.
  */
+import { isAscii } from "node:buffer";
 import { STATUS_CODES } from "node:http";
 import type { HangUp } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { CallFailed, handle } from "../../pipeline/handle.ts";
+import type { ReceivedBody } from "../../pipeline/read-call.ts";
 import { isWhole, type Reply, type ReplyStream, type WholeBody } from "../../pipeline/reply.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Expiring } from "../../std/expiry.ts";
@@ -21,7 +23,7 @@ import { type Pipe, Tunnel } from "./tunnel.ts";
 
 /** As much of a socket as a connection needs; what Bun's are. */
 export interface CallerSocket extends Omit<Pipe, "write"> {
-  write(data: Uint8Array | string): number;
+  write(data: Uint8Array | string, byteOffset?: number, byteLength?: number): number;
 }
 
 export interface FrontParts {
@@ -31,6 +33,8 @@ export interface FrontParts {
   readonly writeHead: HeadWriter;
   /** Where the runtime's own server listens. */
   readonly server: { readonly unix: string };
+  /** What is written is put together here, and copied by the socket: an allocation costs more. */
+  readonly scratch: Buffer;
 }
 
 /** A head beyond it, or bytes of a next request while one is answered, wait or go to the other server. */
@@ -124,7 +128,9 @@ export class Connection implements Expiring {
   /** A request's first bytes, or more of them. */
   #begin(bytes: Buffer): void {
     this.#pending = undefined;
-    const end = bytes.indexOf("\r\n\r\n");
+    // Latin-1 has a character for every byte: what stands where in the text does in the bytes.
+    const text = bytes.toString("latin1");
+    const end = text.indexOf("\r\n\r\n");
     if (end < 0 && bytes.length <= headLimitBytes && mayBecomePlain(bytes)) {
       if (this.#state === "idle") this.#expireIn(this.#receiveMs);
       this.#state = "head";
@@ -132,18 +138,20 @@ export class Connection implements Expiring {
       return;
     }
     const isHead = end >= 0 && end <= headLimitBytes;
-    const head = isHead ? this.#heads.read(bytes.toString("latin1", 0, end)) : undefined;
+    const head = isHead ? this.#heads.read(text.slice(0, end)) : undefined;
     const services = this.#parts.services();
     const route = head && this.#parts.findRoute(head.path);
     if (!route || !isPlain(head, services)) this.#handOver(bytes);
-    else this.#receive(head, route, bytes, end + 4);
+    else this.#receive(head, route, bytes, end + 4, text);
   }
 
-  #receive(head: Head, route: CallRoute, bytes: Buffer, from: number): void {
+  #receive(head: Head, route: CallRoute, bytes: Buffer, from: number, text: string): void {
     this.#head = head;
     this.#route = route;
     if (bytes.length - from >= head.bodyLength) {
-      this.#run(bytes, from);
+      const end = from + head.bodyLength;
+      if (bytes.length > end) this.#hold(bytes.subarray(end));
+      this.#run(isAscii(bytes) ? text.slice(from, end) : bytes.subarray(from, end));
       return;
     }
     this.#state = "body";
@@ -159,7 +167,8 @@ export class Connection implements Expiring {
     if (this.#received >= length) {
       const whole = Buffer.concat(this.#pieces);
       this.#pieces = [];
-      this.#run(whole, 0);
+      if (whole.length > length) this.#hold(whole.subarray(length));
+      this.#run(whole.length > length ? whole.subarray(0, length) : whole);
       return;
     }
     // A deadline that grows with what has come: the rate that a body must keep.
@@ -167,17 +176,14 @@ export class Connection implements Expiring {
     this.#expireIn(this.#bodyFromMs + allowedMs - this.#services.clock.now());
   }
 
-  /** A request is whole: its body from there on, and perhaps the beginning of the next one. */
-  #run(bytes: Buffer, from: number): void {
+  /** A request is whole. */
+  #run(body: ReceivedBody): void {
     const head = this.#head;
     const route = this.#route;
     if (!head || !route) return;
-    const end = from + head.bodyLength;
     this.#state = "busy";
     this.dueMs = Number.POSITIVE_INFINITY;
-    if (bytes.length > end) this.#hold(bytes.subarray(end));
     if (head.close) this.#closing = true;
-    const body = new Uint8Array(bytes.buffer, bytes.byteOffset + from, head.bodyLength);
     const arrival = new PlainArrival(head, body, route, this.#parts.services(), this.#hangUp);
     this.#answer(arrival, route).catch((thrown: unknown) => {
       this.#services.onInternalFailure(thrown);
@@ -221,10 +227,25 @@ export class Connection implements Expiring {
     }
     const bytes = body instanceof ArrayBuffer ? new Uint8Array(body) : body;
     const start = `${head}content-length: ${bytes.length}\r\n\r\n`;
-    const all = Buffer.allocUnsafe(start.length + bytes.length);
-    all.write(start, 0, "latin1");
-    all.set(bytes, start.length);
-    this.#write(all);
+    this.#writeJoined(start, bytes, "");
+  }
+
+  /** Bytes between two texts of ASCII, in one write. */
+  #writeJoined(before: string, bytes: Uint8Array, after: string): void {
+    const length = before.length + bytes.length + after.length;
+    const { scratch } = this.#parts;
+    const fits = length <= scratch.length && this.#unsent.length === 0;
+    const into = fits ? scratch : Buffer.allocUnsafeSlow(length);
+    into.write(before, 0, "latin1");
+    into.set(bytes, before.length);
+    into.write(after, before.length + bytes.length, "latin1");
+    if (!fits) {
+      this.#write(into);
+      return;
+    }
+    if (this.#state === "closed") return;
+    const taken = Math.max(0, this.#socket.write(into, 0, length));
+    if (taken < length) this.#unsent.push(Buffer.from(into.subarray(taken, length)));
   }
 
   async #writeStream(head: string, stream: ReplyStream): Promise<void> {
@@ -235,7 +256,8 @@ export class Connection implements Expiring {
       if (this.#state === "closed") return;
       if (!bytes) break;
       if (bytes.length === 0) continue;
-      this.#write(toChunk(start, bytes));
+      // The chunked coding, RFC 9112 §7.1.
+      this.#writeJoined(`${start}${bytes.length.toString(16)}\r\n`, bytes, "\r\n");
       start = "";
       if (this.#unsent.length > 0) await this.#sent();
     }
@@ -357,17 +379,6 @@ function isPlain({ path, bodyLength }: Head, services: Services): boolean {
   const { config, passThrough } = services;
   if (bodyLength === 0 || bodyLength > config.routeiq.bodyLimitBytes) return false;
   return passThrough.findEndpoint?.(path) === undefined;
-}
-
-/** A piece of a stream in the chunked coding (RFC 9112 §7.1), behind the head where it is the first. */
-function toChunk(start: string, bytes: Uint8Array): Uint8Array {
-  const size = `${start}${bytes.length.toString(16)}\r\n`;
-  const chunk = Buffer.allocUnsafe(size.length + bytes.length + 2);
-  chunk.write(size, 0, "latin1");
-  chunk.set(bytes, size.length);
-  chunk[chunk.length - 2] = 13;
-  chunk[chunk.length - 1] = 10;
-  return chunk;
 }
 
 /** Tells whoever listens that the caller is gone; one for all calls of a connection. */

@@ -8,7 +8,7 @@ import { Connection, type FrontParts } from "./connection.ts";
 
 export type { FrontParts };
 
-export interface FrontOptions extends FrontParts {
+export interface FrontOptions extends Omit<FrontParts, "scratch"> {
   readonly hostname: string;
   /** 0: a free one. */
   readonly port: number;
@@ -30,6 +30,7 @@ export interface Front {
 /** @throws Error with code EADDRINUSE */
 export function listen(options: FrontOptions): Front {
   const { hostname, port, reusePort, onInternalFailure } = options;
+  const parts: FrontParts = { ...options, scratch: Buffer.allocUnsafeSlow(scratchBytes) };
   const open = new Set<Opened>();
   let whenNone: (() => void) | undefined;
   const listener = Bun.listen<Opened>({
@@ -38,7 +39,7 @@ export function listen(options: FrontOptions): Front {
     exclusive: !reusePort,
     socket: {
       open(socket) {
-        socket.data = { connection: new Connection(socket, options), socket };
+        socket.data = { connection: new Connection(socket, parts), socket };
         socket.setNoDelay(true);
         open.add(socket.data);
       },
@@ -72,6 +73,9 @@ export function listen(options: FrontOptions): Front {
     },
   };
 }
+
+/** Answers beyond it are put together for themselves. */
+const scratchBytes = 65_536;
 
 interface Opened {
   readonly connection: Connection;

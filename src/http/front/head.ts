@@ -71,8 +71,9 @@ export class HeadReader {
   read(text: string): Head | undefined {
     const length = this.#lengthOf(text);
     if (this.#last && length !== undefined) {
-      (this.#last.headers as FieldList).replace("content-length", length);
-      this.#last = { ...this.#last, bodyLength: Number(length) };
+      const { path, headers, close } = this.#last;
+      (headers as FieldList).replace("content-length", length);
+      this.#last = { path, headers, bodyLength: Number(length), close };
       return this.#last;
     }
     this.#last = readHead(text);

@@ -7,10 +7,10 @@
 import { GatewayError, toGatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { CallFailed, handle } from "../../pipeline/handle.ts";
-import type { Arrival } from "../../pipeline/read-call.ts";
+import type { Arrival, ReceivedBody } from "../../pipeline/read-call.ts";
 import { isWhole, type Reply } from "../../pipeline/reply.ts";
 import type { Services } from "../../pipeline/services.ts";
-import { JsonParseFailed, parseJson } from "../../std/json.ts";
+import { JsonParseFailed, parseJson, parseJsonText } from "../../std/json.ts";
 import type { CallRoute } from "../exchange.ts";
 
 type Form = "embedContent" | "batchEmbedContents" | "predict";
@@ -49,9 +49,9 @@ interface Embedding {
   readonly title: Json | undefined;
 }
 
-function parse(bytes: Uint8Array | ArrayBuffer): JsonObject {
+function parse(bytes: ReceivedBody): JsonObject {
   try {
-    const body = parseJson(bytes);
+    const body = typeof bytes === "string" ? parseJsonText(bytes) : parseJson(bytes);
     if (isObject(body)) return body;
   } catch (cause) {
     if (!(cause instanceof JsonParseFailed)) throw cause;
