@@ -23,8 +23,8 @@ type Problems = readonly string[];
 function check(schema: Json | undefined, value: Json, path: string, root: JsonObject): Problems {
   if (!isObject(schema)) return [];
   const { $ref: ref } = schema;
-  if (typeof ref === "string") return check(find(ref, root), value, path, root);
   if (value === null && schema["nullable"] === true) return [];
+  if (typeof ref === "string") return check(find(ref, root), value, path, root);
   return [
     ...checkValue(schema, value, path),
     ...checkChoices(schema, value, path, root),

@@ -36,6 +36,16 @@ export function decodeReply(body: JsonObject, context: ReplyContext = {}): ChatR
   return reply as unknown as ChatReply; // checked above as far as we read it
 }
 
+/** What OpenAI's replies always have, null where there is nothing to say: strict clients look for it. */
+export function encodeReply(reply: ChatReply): ChatReply {
+  const choices = reply.choices.map((choice) => {
+    const { message, logprobs = null } = choice;
+    const { content = null, refusal = null } = message;
+    return { ...choice, logprobs, message: { ...message, content, refusal } };
+  });
+  return { ...reply, choices };
+}
+
 /** Calls with an id and with arguments as text, however the server sent them. */
 function toMessage(sent: unknown): JsonObject {
   const message = withReasoning(sent);
