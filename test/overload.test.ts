@@ -207,7 +207,7 @@ describe("learnt limits", () => {
     const [deployment] = it.services.table.deployments;
     if (!deployment) throw new Error("there is one");
     expect(it.services.pool.limitOf(deployment)).toBe(32);
-    for (let i = 0; i < 4_000; i++) {
+    for (let i = 0; i < 2_000; i++) {
       it.call(`storm ${i}`);
       await it.clock.advance(10); // 100 a second, of which it can do 40
     }

@@ -76,7 +76,11 @@ export function createWaitingRoom(maxQueued: number, clock: Clock): WaitingRoom 
     waiter.reject(error);
   }
 
-  const full = () => overloaded(`its queue of ${limit} is full`, pace.secondsFor(all.length));
+  const full = () =>
+    overloaded(
+      limit === 0 ? "it has as many as it may" : `its queue of ${limit} is full`,
+      pace.secondsFor(all.length),
+    );
 
   return {
     get length() {
@@ -131,7 +135,7 @@ export function createWaitingRoom(maxQueued: number, clock: Clock): WaitingRoom 
 export function overloaded(why: string, retryAfterS: number): GatewayError {
   return new GatewayError(
     "overloaded",
-    `The gateway is busy with calls to this model: ${why}. Send the request again in ${retryAfterS} s.`,
+    `The gateway has too many calls to take this one: ${why}. Send the request again in ${retryAfterS} s.`,
     { retryAfterS },
   );
 }

@@ -64,6 +64,16 @@ const parameters = {
     { type: "number", exclusiveMinimum: 0 },
     "How long the caller waits, all attempts together.",
   ),
+  Priority: asked(
+    "x-routeiq-priority",
+    { type: "integer" },
+    "Where calls wait for their turn: lower is sooner. Also x-litellm-priority, and `priority` in the body.",
+  ),
+  IdempotencyKey: asked(
+    "idempotency-key",
+    { type: "string", minLength: 1, maxLength: 255 },
+    "The same request sent again with it is answered by the run under way, or by the kept reply.",
+  ),
   Timeout: asked("x-litellm-timeout", number, "Seconds that an attempt may take."),
   StreamTimeout: asked("x-litellm-stream-timeout", number, "Seconds between pieces of a stream."),
   Retries: asked("x-litellm-num-retries", number, "Attempts after the first."),
