@@ -6,7 +6,7 @@
 import type { Feedback, Receipt } from "../domain/decision.ts";
 import { GatewayError } from "../domain/errors.ts";
 import type { Clock } from "../std/clock.ts";
-import { createBatchBuilder, type EventBatch, findInBatch } from "./event-batch.ts";
+import { batchByteLimit, createBatchBuilder, type EventBatch, findInBatch } from "./event-batch.ts";
 import type { EventLog, EventSink, WriteResult } from "./event-log.ts";
 
 export interface BufferedEventLogOptions {
@@ -37,7 +37,7 @@ export interface BufferedEventLog extends EventLog {
 export function createBufferedEventLog(options: BufferedEventLogOptions): BufferedEventLog {
   const { sink, clock } = options;
   const byteLimit = options.queueByteLimit ?? defaultQueueByteLimit;
-  const open = createBatchBuilder();
+  const open = createBatchBuilder(batchByteLimit, sink.persistent);
   /** Oldest first. The first `settled` ones are written: kept only where the sink keeps nothing. */
   const queue: EventBatch[] = [];
   let settled = 0;
@@ -70,6 +70,7 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
     const [batch] = queue.splice(at, 1);
     if (!batch) return;
     queueBytes -= batch.bytes.length;
+    batch.release();
     if (settled > 0) settled--;
     else lose(batch.rows, error ?? "events come faster than they can be written");
   }
@@ -107,6 +108,7 @@ export function createBufferedEventLog(options: BufferedEventLogOptions): Buffer
       if (sink.persistent) {
         queue.splice(settled, 1);
         queueBytes -= batch.bytes.length;
+        batch.release();
       } else settled++;
       healthy();
     }

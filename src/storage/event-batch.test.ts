@@ -41,6 +41,24 @@ describe("event batch", () => {
     expect(unpacked).toEqual(events);
   });
 
+  test("a shared page that is full goes as it is, and is used again once it is released", () => {
+    const builder = createBatchBuilder(64 * 1024, true);
+    const pages = new Set<ArrayBufferLike>();
+    for (let round = 0; round < 20; round++) {
+      const events: CallEvent[] = [];
+      const next = () => callEvent(round * 1000 + events.length);
+      while (builder.add(next())) events.push(next());
+      const batch = builder.take();
+      expect(builder.add(callEvent(7))).toBe(true); // the next page is open while this one is read
+      pages.add(batch.bytes.buffer);
+      expect(unpack(batch.bytes)).toEqual(events);
+      batch.release();
+      builder.take().release();
+    }
+    expect(pages.size).toBeLessThan(4);
+    expect([...pages].every((page) => page instanceof SharedArrayBuffer)).toBe(true);
+  });
+
   test("holds at most its row limit, and prompts are cut", () => {
     const builder = createBatchBuilder(1 << 24);
     const event = { ...callEvent(1), prompt: "é".repeat(promptCharLimit + 1) };

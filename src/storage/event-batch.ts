@@ -17,6 +17,8 @@ import { roomFor, writeRecord } from "./write-record.ts";
 export interface EventBatch {
   readonly bytes: Uint8Array;
   readonly rows: number;
+  /** To be called once when nobody reads it any more: its memory may be used again then. */
+  release(): void;
 }
 
 /** Rows after which a batch is closed: what a `kill -9` may cost. */
@@ -27,6 +29,8 @@ export const batchByteLimit = 256 * 1024;
 export const promptCharLimit = 64 * 1024;
 
 const headerBytes = 16;
+/** Shared pages that wait to be used again: one is filled while others are written. */
+const freePageLimit = 4;
 /** Numbers of names are u16; a record needs far fewer than the difference. */
 const nameLimit = 60_000;
 
@@ -40,13 +44,20 @@ export interface BatchBuilder {
   take(): EventBatch;
 }
 
-export function createBatchBuilder(sizeBytes = batchByteLimit): BatchBuilder {
-  const home = toPage(new ArrayBuffer(sizeBytes & ~7));
+/**
+ * @param shared a batch that fills most of a page is handed over as it is, in memory that another
+ *               thread sees too: a fresh copy at each border costs more than packing did
+ */
+export function createBatchBuilder(sizeBytes = batchByteLimit, shared = false): BatchBuilder {
+  const free: Page[] = [];
+  let home = newPage();
   let page = home;
   let used = headerBytes;
   let rows = 0;
   let waiting = 0;
   const numbers = new Map<string, number>();
+  /** What the dictionary takes, at most. */
+  let nameBytes = 0;
 
   function numberOf(text: string | undefined): number {
     if (text === undefined) return 0;
@@ -54,16 +65,38 @@ export function createBatchBuilder(sizeBytes = batchByteLimit): BatchBuilder {
     if (known !== undefined) return known;
     const number = numbers.size + 1;
     numbers.set(text, number);
+    nameBytes += 4 + 3 * text.length;
     return number;
   }
 
-  function close(): Uint8Array<ArrayBuffer> {
+  function newPage(): Page {
+    const size = sizeBytes & ~7;
+    return toPage(shared ? new SharedArrayBuffer(size) : new ArrayBuffer(size));
+  }
+
+  function close(): Uint8Array {
     const dictionary = encodeNames(numbers.keys());
     const bytes = Buffer.from(new ArrayBuffer((used + dictionary.length + 7) & ~7));
     page.u32.set([rows, used, numbers.size, waiting]);
     bytes.set(page.bytes.subarray(0, used));
     bytes.set(dictionary, used);
     return new Uint8Array(bytes.buffer);
+  }
+
+  /** The page itself, where most of it is used; undefined where a copy is better. */
+  function handOver(): EventBatch | undefined {
+    if (!shared || page !== home || used * 2 < page.bytes.length) return undefined;
+    const dictionary = encodeNames(numbers.keys());
+    const size = (used + dictionary.length + 7) & ~7;
+    if (size > page.bytes.length) return undefined;
+    page.u32.set([rows, used, numbers.size, waiting]);
+    page.bytes.set(dictionary, used);
+    const filled = home;
+    home = free.pop() ?? newPage();
+    const release = () => {
+      if (free.length < freePageLimit) free.push(filled);
+    };
+    return { bytes: new Uint8Array(filled.bytes.buffer, 0, size), rows, release };
   }
 
   return {
@@ -74,9 +107,9 @@ export function createBatchBuilder(sizeBytes = batchByteLimit): BatchBuilder {
       if (rows >= batchRowLimit || numbers.size > nameLimit) return false;
       const event = withinLimits(given);
       const room = roomFor(event);
-      if (used + room > page.bytes.length) {
+      if (used + room + nameBytes > page.bytes.length) {
         if (rows > 0) return false;
-        page = toPage(new ArrayBuffer((headerBytes + room + 7) & ~7));
+        page = toPage(new ArrayBuffer((headerBytes + room + 7) & ~7)); // its names are copied in later
       }
       used = writeRecord(page, used, event, numberOf);
       if (event.unread?.extract) waiting = 1;
@@ -85,11 +118,12 @@ export function createBatchBuilder(sizeBytes = batchByteLimit): BatchBuilder {
     },
     find: (callId) => (rows === 0 ? undefined : findInBatch(close(), callId)),
     take() {
-      const batch = { bytes: close(), rows };
+      const batch = handOver() ?? { bytes: close(), rows, release: () => undefined };
       used = headerBytes;
       rows = 0;
       waiting = 0;
       numbers.clear();
+      nameBytes = 0;
       page = home;
       return batch;
     },
@@ -123,7 +157,7 @@ interface OpenBatch {
 function openBatch(bytes: Uint8Array): OpenBatch {
   const aligned = bytes.byteOffset % 8 === 0 && bytes.byteLength % 8 === 0;
   const whole = aligned && bytes.byteOffset === 0 ? bytes : bytes.slice();
-  const page = toPage(whole.buffer as ArrayBuffer);
+  const page = toPage(whole.buffer);
   const [, end = headerBytes, count = 0] = page.u32;
   const names: (string | undefined)[] = [undefined];
   let at = end;

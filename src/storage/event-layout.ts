@@ -23,9 +23,9 @@ export interface Page {
 }
 
 /** @param memory a multiple of 8 long */
-export function toPage(memory: ArrayBuffer): Page {
+export function toPage(memory: ArrayBufferLike): Page {
   return {
-    bytes: Buffer.from(memory),
+    bytes: Buffer.from(memory as ArrayBuffer),
     u16: new Uint16Array(memory),
     u32: new Uint32Array(memory),
     f32: new Float32Array(memory),
