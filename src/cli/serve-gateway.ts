@@ -28,10 +28,13 @@ export async function serve(context: CommandContext): Promise<number> {
   let workers: Workers | undefined;
   const simulation = createSimulation();
   const source = createConfigSource(flags["config"], env, place.dataDir);
+  // From the start, as a hang-up would end a worker that has just been started.
+  const hangup = listenForHangup();
   const { config, findings } = await simulation.complete(await source.load());
   for (const finding of findings) out.note(showFinding(finding));
   if (!config) {
     out.note("routeiq: the configuration is refused; nothing was started.");
+    hangup.stop();
     return 1;
   }
   assertMayBind(place.host, config);
@@ -72,14 +75,30 @@ export async function serve(context: CommandContext): Promise<number> {
   workers = workerCount > 1 ? startWorkers(workerCount - 1, words, context) : undefined;
   for (const line of banner(gateway, config, place.dataDir)) out.line(line);
   follower.start(gateway.reloader);
-  const onHangup = () => void gateway.reloader.reload("signal");
-  process.on("SIGHUP", onHangup);
+  hangup.follow(() => void gateway.reloader.reload("signal"));
   await aborted(isWorker ? AbortSignal.any([context.signal, parentGone()]) : context.signal);
-  process.off("SIGHUP", onHangup);
+  hangup.stop();
   follower.close();
   await Promise.all([stop(gateway, context), workers?.stop()]);
   await simulation.close();
   return 0;
+}
+
+/** SIGHUP, also one that comes before there is anything to reload. */
+function listenForHangup() {
+  let missed = false;
+  let react = () => {
+    missed = true;
+  };
+  const onHangup = () => react();
+  process.on("SIGHUP", onHangup);
+  return {
+    follow(reload: () => void) {
+      react = reload;
+      if (missed) reload();
+    },
+    stop: () => void process.off("SIGHUP", onHangup),
+  };
 }
 
 const proxyVariables = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy"];

@@ -33,10 +33,12 @@ export function listen(options: FrontOptions): Front {
   const parts: FrontParts = { ...options, scratch: Buffer.allocUnsafeSlow(scratchBytes) };
   const open = new Set<Opened>();
   let whenNone: (() => void) | undefined;
+  // Not among the types. `exclusive: false` alone sets no SO_REUSEPORT, whatever its name says.
+  const shared: object = { reusePort };
   const listener = Bun.listen<Opened>({
     hostname,
     port,
-    exclusive: !reusePort,
+    ...shared,
     socket: {
       open(socket) {
         socket.data = { connection: new Connection(socket, parts), socket };
