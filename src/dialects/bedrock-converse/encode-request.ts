@@ -113,13 +113,14 @@ function copied(request: ChatRequest): JsonObject {
 /** Which of several stop sequences it was: Anthropic's callers are told. */
 function stopPath(request: ChatRequest, { family }: BedrockTraits): JsonObject {
   const wanted = family === "claude" && request["anthropic"] !== undefined;
+  if (request["additionalModelResponseFieldPaths"] !== undefined) return {};
   if (!wanted || stopsOf(request).length === 0) return {};
   return { additionalModelResponseFieldPaths: ["/stop_sequence"] };
 }
 
 /** OpenAI's word for how fast, in AWS's object. */
 function serviceTier(tier: Json | undefined): JsonObject {
-  return ["default", "flex", "priority", "reserved"].includes(String(tier))
+  return ["flex", "priority", "reserved"].includes(String(tier))
     ? { serviceTier: { type: tier } }
     : {};
 }

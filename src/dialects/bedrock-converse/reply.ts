@@ -4,7 +4,7 @@ import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { jsonToolName } from "../anthropic/wire.ts";
 import { decodeWire } from "../decode-wire.ts";
 import type { ReplyContext } from "../dialect.ts";
-import { toWireUsage } from "./usage.ts";
+import { tierOf, toWireUsage } from "./usage.ts";
 import { ConverseResponse, stopDetails, toFinishReason } from "./wire.ts";
 
 /** @throws GatewayError upstream_invalid */
@@ -15,6 +15,7 @@ export function decodeReply(body: JsonObject, context: ReplyContext = {}): ChatR
   const answered = blocks.some(isAnswerTool);
   const finish = toFinishReason(stopReason);
   const { trace } = body;
+  const tier = tierOf(body);
   return {
     id: `chatcmpl-${context.callId ?? ""}`,
     object: "chat.completion",
@@ -29,6 +30,7 @@ export function decodeReply(body: JsonObject, context: ReplyContext = {}): ChatR
       },
     ],
     ...(usage ? { usage: toWireUsage(usage) } : {}),
+    ...(tier === "flex" || tier === "priority" || tier === "default" ? { service_tier: tier } : {}),
     // What the operator's guardrails found, where they are told to say it; LiteLLM's place for it.
     ...(trace === undefined ? {} : { trace }),
   };

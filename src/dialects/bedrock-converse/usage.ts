@@ -1,8 +1,9 @@
 /** Token counts: Converse counts cached input beside the fresh, OpenAI within the whole. */
 import { Value } from "@sinclair/typebox/value";
 import { fromWireUsage, type WireUsage } from "../../domain/chat.ts";
-import type { JsonObject } from "../../domain/json.ts";
+import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { Usage } from "../../domain/usage.ts";
+import { withService } from "../openai-chat/reply.ts";
 import { TokenUsage } from "./wire.ts";
 
 export function toWireUsage(usage: TokenUsage): WireUsage {
@@ -23,5 +24,12 @@ export function toWireUsage(usage: TokenUsage): WireUsage {
 
 export function usageOf(reply: JsonObject): Usage | undefined {
   const { usage } = reply;
-  return Value.Check(TokenUsage, usage) ? fromWireUsage(toWireUsage(usage)) : undefined;
+  if (!Value.Check(TokenUsage, usage)) return undefined;
+  return withService(fromWireUsage(toWireUsage(usage)), { service_tier: tierOf(reply) });
+}
+
+/** The tier that served the call, in OpenAI's words. */
+export function tierOf({ serviceTier: tier }: JsonObject): string | undefined {
+  const type = isObject(tier) ? tier["type"] : undefined;
+  return typeof type === "string" ? type : undefined;
 }
