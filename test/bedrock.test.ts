@@ -185,6 +185,26 @@ test("beta features that Bedrock knows go into the body", async () => {
   });
 });
 
+test("tokens are counted by AWS for Claude, in the caller's words", async () => {
+  const asking = { ...ask("claude"), system: "Be brief." };
+  expect(await anthropic().messages.countTokens(asking)).toEqual({ input_tokens: 42 });
+  expect(last()).toMatchObject({
+    path: "/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/count-tokens",
+    body: {
+      input: {
+        converse: {
+          messages: [{ role: "user", content: [{ text: "Hello" }] }],
+          system: [{ text: "Be brief." }],
+        },
+      },
+    },
+  });
+  const other = await anthropic().messages.countTokens(ask("nova")); // nobody counts there
+  expect(other).toMatchObject({ estimated: true });
+  upstream.answerNext(() => awsError(400, "ValidationException", "not supported in this region"));
+  expect(await anthropic().messages.countTokens(asking)).toMatchObject({ estimated: true });
+});
+
 test("the way through to Bedrock's own API, signed", async () => {
   const path = "/model/amazon.nova-micro-v1%3A0/converse";
   const response = await fetch(`${base}/bedrock${path}`, {

@@ -15,7 +15,8 @@ const anthropicRoutes = ["/v1/messages/count_tokens", "/messages/count_tokens"].
     path,
     who: "caller",
     errors: "anthropic",
-    summary: "Anthropic's count of a request's tokens; an estimate for other providers' models.",
+    summary:
+      "Anthropic's count of a request's tokens; an estimate where nobody counts the model's.",
     docs: {
       body: "MessageCountRequest",
       source: "https://platform.claude.com/docs/en/api/messages-count-tokens",
@@ -72,7 +73,8 @@ async function countContents(
 
 export function respondCount(count: TokenCount, toBody: (tokens: number) => JsonObject): Response {
   if (count.kind === "counted") {
-    return Response.json(count.reply, { headers: { [header]: "counted" } });
+    const reply = "reply" in count ? count.reply : toBody(count.tokens);
+    return Response.json(reply, { headers: { [header]: "counted" } });
   }
   const { tokens, because } = count;
   const printable = because.replace(/[^\x20-\x7e]/g, "?").slice(0, 200);

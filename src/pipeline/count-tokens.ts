@@ -5,6 +5,7 @@
 
 import type { WideDialect } from "../dialects/dialect.ts";
 import type { RequestHeaders } from "../domain/call.ts";
+import type { ChatRequest } from "../domain/chat.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
@@ -18,7 +19,7 @@ export interface TokenCountRequest {
   /** As the caller sent it. */
   readonly body: JsonObject;
   /** The same as a chat request, checked. */
-  readonly chat: JsonObject;
+  readonly chat: ChatRequest;
   readonly headers: RequestHeaders;
   readonly signal: AbortSignal;
   /** Who alone may count it: who holds what it goes on from. */
@@ -27,6 +28,8 @@ export interface TokenCountRequest {
 
 export type TokenCount =
   | { readonly kind: "counted"; readonly reply: JsonObject }
+  /** Counted in other words than the caller's. */
+  | { readonly kind: "counted"; readonly tokens: number }
   /** `because`: why nobody counted it. */
   | { readonly kind: "estimated"; readonly tokens: number; readonly because: string };
 
@@ -49,6 +52,7 @@ export async function countTokens(
     if (asked === maxAsked) break;
     try {
       const reply = await ask(request, deployment, services);
+      if (typeof reply === "number") return { kind: "counted", tokens: reply };
       if (reply) return { kind: "counted", reply };
     } catch (thrown) {
       const error = toGatewayError(thrown);
@@ -64,16 +68,17 @@ const isAboutRequest = ({ code }: GatewayError) =>
   code === "upstream_rejected" || code === "internal" || code === "config_invalid";
 
 function ask(
-  { dialect, body, headers, signal }: TokenCountRequest,
+  { dialect, body, chat, headers, signal }: TokenCountRequest,
   deployment: Deployment,
   { client, config }: Services,
-): Promise<JsonObject | undefined> {
+): Promise<JsonObject | number | undefined> {
   const { connectMs } = config.routeiq.timeouts;
   // A client asks before every turn: better an estimate than a long wait.
   const limit = AbortSignal.any([signal, AbortSignal.timeout(limitMs)]);
   const timed = client.countTokens({
     dialect: dialect.name,
     body,
+    chat,
     headers,
     deployment,
     signal: limit,

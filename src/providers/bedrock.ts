@@ -24,10 +24,32 @@ export const bedrock = defineProvider({
   paths: { chat: "/converse", embedding: "/invoke" },
   streamPath: "/converse-stream",
   outsideBody: ["model", "stream"],
+  countChat: {
+    applies: (model) => /claude/.test(model), // AWS counts for Anthropic's models alone
+    path: "/count-tokens",
+    toModel: (model) => model.replace(/^[a-z]{2,6}(-gov)?\.(?=anthropic\.)/, ""),
+    toBody: toCount,
+    tokensIn: ({ inputTokens }) => (typeof inputTokens === "number" ? inputTokens : undefined),
+  },
   fit: { embedding: bedrockEmbedding },
   embeddingBatch,
   source: "https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
 });
+
+/** Source: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html */
+function toCount(body: JsonObject): JsonObject {
+  const { messages, system, toolConfig, additionalModelRequestFields: more } = body;
+  return {
+    input: {
+      converse: {
+        messages,
+        ...(system === undefined ? {} : { system }),
+        ...(toolConfig === undefined ? {} : { toolConfig }),
+        ...(more === undefined ? {} : { additionalModelRequestFields: more }),
+      },
+    },
+  };
+}
 
 /** LiteLLM's ways to say which API is meant, and a region within the name. */
 const route = /^(converse|converse_like|invoke)\//;

@@ -5,6 +5,7 @@
 import type { Dialect, DialectName, ProviderDialect } from "../dialects/dialect.ts";
 import { dialects } from "../dialects/registry.ts";
 import type { Call, RequestHeaders, Upload } from "../domain/call.ts";
+import type { ChatRequest } from "../domain/chat.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { CallTrace } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
@@ -88,7 +89,7 @@ export interface ProviderClient {
    * Asks the provider how many tokens a request has, in the provider's own words. Undefined where
    * it does not count, or not in the caller's dialect. @throws GatewayError
    */
-  countTokens(request: CountRequest): Promise<JsonObject | undefined>;
+  countTokens(request: CountRequest): Promise<JsonObject | number | undefined>;
 }
 
 export interface Located {
@@ -110,6 +111,8 @@ export interface PassRequest {
 export interface CountRequest {
   readonly dialect: DialectName;
   readonly body: JsonObject;
+  /** The same as a chat request. */
+  readonly chat: ChatRequest;
   /** The caller's. */
   readonly headers: RequestHeaders;
   readonly deployment: Deployment;
@@ -253,6 +256,41 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     return { operation: isChat(operation) ? "chat" : operation, dialect: provider.dialect };
   }
 
+  /** A count in the provider's own words, which is a number in anybody's. */
+  async function countTranslated(
+    request: Pick<CountRequest, "chat" | "deployment" | "signal" | "connectTimeoutMs">,
+  ): Promise<number | undefined> {
+    const { chat, deployment, signal, connectTimeoutMs } = request;
+    const { provider, headers, way } = prepare(deployment);
+    const { upstreamModel, apiBase, facts } = deployment;
+    const { countChat, dialect } = provider;
+    if (!countChat?.applies(upstreamModel)) return undefined;
+    const named = { ...deployment, upstreamModel: countChat.toModel(upstreamModel) };
+    const encoded = dialect.encodeRequest(chat, upstreamModel, { dropParams: true, facts });
+    try {
+      const response = await way.fetch({
+        url: fillUrl(`${apiBase}${countChat.path}`, named),
+        method: "POST",
+        headers: await withToken(headers, deployment, signal),
+        body: JSON.stringify(countChat.toBody(encoded)),
+        signal,
+        trust: "operator",
+        connectTimeoutMs,
+      });
+      const reply = toReply(response);
+      if (isOk(reply)) {
+        const body = await readUpTo(reply, clientLimits.errorBytes, "refuse");
+        return countChat.tokensIn(parseReply(body));
+      }
+      const error = await toRefusal(reply, dialect, deployment);
+      // What it says against a count it need not say against the call: an estimate will do.
+      if (error.code === "upstream_rejected") return undefined;
+      throw error;
+    } catch (thrown) {
+      throw toUpstreamError(thrown, stopOf(signal), deployment);
+    }
+  }
+
   const client: ProviderClient = {
     hasResponses,
 
@@ -360,7 +398,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       }
     },
 
-    async countTokens({ dialect, body, deployment, signal, connectTimeoutMs, ...caller }) {
+    async countTokens({ dialect, body, chat, deployment, signal, connectTimeoutMs, ...caller }) {
       const { provider, urls, headers, way, ...place } = prepare(deployment);
       const ofResponses = dialect === "openai-responses" && hasResponses(deployment);
       const countUrl = ofResponses
@@ -368,7 +406,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         : provider.dialect.name === dialect
           ? place.countUrl
           : undefined;
-      if (!countUrl) return undefined;
+      if (!countUrl) return countTranslated({ chat, deployment, signal, connectTimeoutMs });
       const { upstreamModel } = deployment;
       const counted = provider.toCountBody?.(body, upstreamModel) ?? {
         ...body,

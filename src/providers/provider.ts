@@ -48,6 +48,8 @@ export interface Provider {
   readonly countPath?: string;
   /** The body of such a count, where it is not the caller's with the model's name in it. */
   readonly toCountBody?: (body: JsonObject, model: string) => JsonObject;
+  /** Where any dialect's chat can be counted, once it is translated. */
+  readonly countChat?: CountChat;
   /** Fields of a chat's body that the provider's URL says instead: they are taken out last. */
   readonly outsideBody?: readonly string[];
   /** The same service under another dialect, for some of its models. */
@@ -69,6 +71,16 @@ export interface Provider {
   readonly adapt?: readonly Adaptation[];
   /** Where the table's facts come from. */
   readonly source: string;
+}
+
+export interface CountChat {
+  readonly applies: (model: string) => boolean;
+  readonly path: string;
+  /** The name to count by, where it is not the one to call by. */
+  readonly toModel: (model: string) => string;
+  /** @param body a chat's, in the provider's dialect */
+  readonly toBody: (body: JsonObject) => JsonObject;
+  readonly tokensIn: (reply: JsonObject) => number | undefined;
 }
 
 export interface Fit {

@@ -153,6 +153,7 @@ const at = (contentBlockIndex: number, more: object = {}) => ({ contentBlockInde
 function answer(path: string, body: Record<string, unknown>): Response {
   if (path.endsWith("/converse-stream")) return streamOf(events(body));
   if (path.endsWith("/invoke")) return invoke(path, body);
+  if (path.endsWith("/count-tokens")) return Response.json({ inputTokens: 42 });
   if (!path.endsWith("/converse")) return awsError(404, "UnknownOperationException", "no such");
   const said = { reasoningContent: { reasoningText: { text: "Hm.", signature: "c2ln" } } };
   const content = calls(body)

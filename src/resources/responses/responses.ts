@@ -110,7 +110,9 @@ async function countInput(
     const { requestedModel: model, headers } = call;
     const { signal } = toAbortController(call.signal);
     // What a provider holds is not here to be read.
-    const chat = pin?.only ? {} : dialect.decodeRequest({ input: "", ...body });
+    const chat = pin?.only
+      ? { model, messages: [] }
+      : dialect.decodeRequest({ input: "", ...body });
     const only = pin?.only ? { only: pin.deployment } : {};
     return await countTokens({ dialect, model, body, chat, headers, signal, ...only }, services);
   } catch (thrown) {
