@@ -72,11 +72,14 @@ export function eachMessage(change: (message: JsonObject) => JsonObject): Adapta
   return (body) => {
     const { messages } = body;
     if (!Array.isArray(messages)) return body;
-    const changed = messages.map((message: Json) =>
-      isObject(message) ? change(message) : message,
-    );
-    return changed.every((message, i) => message === messages[i])
-      ? body
-      : { ...body, messages: changed };
+    let changed: Json[] | undefined;
+    for (let i = 0; i < messages.length; i++) {
+      const message = messages[i] as Json;
+      const fresh = isObject(message) ? change(message) : message;
+      if (fresh === message) continue;
+      changed ??= [...messages];
+      changed[i] = fresh;
+    }
+    return changed ? { ...body, messages: changed } : body;
   };
 }

@@ -388,7 +388,8 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         const replied = { dialect, passes };
         const fit = ready.fits?.[operation];
         if (!(call.stream && isEventStream(reply, dialect))) {
-          const whole = await readWhole(reply, replied, call, fit?.reply);
+          const read = readWhole(reply, replied, call, fit?.reply);
+          const whole = read instanceof Promise ? await read : read;
           return call.stream ? toStreamOfWhole(whole, call) : whole;
         }
         const stream = toStream(reply, replied, cancel);

@@ -55,6 +55,17 @@ describe("encodeBody", () => {
     expect(encode("openai", call(text))).toBe(text.replace('"g"', '"up"'));
   });
 
+  test("a text that names the provider's model already passes as it is, said once and plainly", () => {
+    const text = `{ "model":"up", ${messages} }`;
+    expect(encode("openai", call(text))).toBe(text);
+    for (const first of ['"model":"g"', '"mod\\u0065l":"g"']) {
+      const twice = `{${first},"model":"up",${messages}}`;
+      const sent = encode("openai", call(twice));
+      expect(sent).not.toContain('"g"');
+      expect(JSON.parse(sent).model).toBe("up");
+    }
+  });
+
   test("a stream asks for usage; where the provider refuses the field, it goes without", () => {
     const text = `{"model":"g",${messages},"stream":true}`;
     expect(JSON.parse(encode("groq", call(text))).stream_options).toEqual({ include_usage: true });

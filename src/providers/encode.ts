@@ -80,7 +80,7 @@ export function encodeBody(
     (call.operation === "completion" && completesText(provider, deployment));
   const defaults = hasFields(deployment.body);
   if (passes && !defaults) {
-    const named = { ...call.body, model };
+    const named = call.body["model"] === model ? call.body : { ...call.body, model };
     const whole = needsUsage(call, dialect, named) ? withUsage(named) : named;
     const isPlain = dialect.name !== "openai-responses" || withoutPacked(whole) === whole;
     if (isPlain && adaptFor(call, provider, whole, options) === whole) {
@@ -183,8 +183,20 @@ function spliceCall(
     for (const field of outside) edits[field] = { remove: true };
     return spliceJson(call.text, edits);
   }
-  if (!hasFields(edits)) return replaceJsonField(call.text, "model", model);
+  if (!hasFields(edits)) {
+    const isRight = call.body["model"] === deployment.upstreamModel && namesModelOnce(call.text);
+    return isRight ? call.text : replaceJsonField(call.text, "model", model);
+  }
   return spliceJson(call.text, { model: { set: model }, ...edits });
+}
+
+/**
+ * Readers differ in which of two equal keys they believe, and keys can be written with escapes: only
+ * a text that shows one such key, and no escape that could hide another, says the same to all.
+ */
+function namesModelOnce(text: string): boolean {
+  const at = text.indexOf('"model"');
+  return at >= 0 && text.indexOf('"model"', at + 7) < 0 && !text.includes("\\u");
 }
 
 /** OpenAI takes `metadata` only with `store`; LiteLLM's callers use it to talk to the gateway. */

@@ -144,7 +144,9 @@ export function adaptBody(
   body: JsonObject,
   options: AdaptOptions = { dropParams: false },
 ): JsonObject {
-  return (provider.adapt ?? []).reduce((adapted, change) => change(adapted, options), body);
+  let adapted = body;
+  for (const change of provider.adapt ?? []) adapted = change(adapted, options);
+  return adapted;
 }
 
 /** The headers that carry the key, and those that the service always wants. */

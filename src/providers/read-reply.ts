@@ -4,7 +4,7 @@ import type { Call } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Usage } from "../domain/usage.ts";
-import { BodyTooLarge, type OutboundReply, type Piece } from "../security/reply.ts";
+import { BodyTooLarge, type Bytes, type OutboundReply, type Piece } from "../security/reply.ts";
 import type { Cancel } from "../std/cancel.ts";
 import { decodeUtf8 } from "../std/json.ts";
 
@@ -78,26 +78,39 @@ export async function toProviderError(
   return dialect.decodeError(reply.status, new TextDecoder().decode(bytes), reply.headers());
 }
 
-export async function readWhole(
+/** At once where the answer has come whole. @throws GatewayError */
+export function readWhole(
   reply: OutboundReply,
   replied: Replied,
   call: Call,
   fit?: (body: JsonObject) => JsonObject,
-): Promise<WholeReply> {
-  const sent = await readUpTo(reply, clientLimits.replyBytes, "refuse");
+): WholeReply | Promise<WholeReply> {
+  const sent = readUpTo(reply, clientLimits.replyBytes, "refuse");
+  return sent instanceof Promise
+    ? sent.then((bytes) => toWhole(bytes, reply, replied, call, fit))
+    : toWhole(sent, reply, replied, call, fit);
+}
+
+function toWhole(
+  sent: Bytes,
+  reply: OutboundReply,
+  { dialect, passes }: Replied,
+  call: Call,
+  fit: ((body: JsonObject) => JsonObject) | undefined,
+): WholeReply {
   const parsed = parseReply(sent);
   const body = fit ? fit(parsed) : parsed;
   const bytes = body === parsed ? sent : new TextEncoder().encode(JSON.stringify(body));
-  const expected = lists[call.operation] ?? contentField[replied.dialect.name];
-  if (isReply(body, expected, replied.dialect)) return { kind: "whole", bytes, body, ...replied };
+  const expected = lists[call.operation] ?? contentField[dialect.name];
+  const whole = { kind: "whole", bytes, body, dialect, passes } as const;
+  if (isReply(body, expected, dialect)) return whole;
   // Some providers answer 200 with an error inside.
   if (isObject(body["error"]) || (expected === undefined && body["error"])) {
-    throw replied.dialect.decodeError(500, new TextDecoder().decode(bytes), reply.headers());
+    throw dialect.decodeError(500, new TextDecoder().decode(bytes), reply.headers());
   }
-  if (call.operation.startsWith("audio_") && typeof body["text"] === "string") {
-    return { kind: "whole", bytes, body, ...replied };
-  }
-  const what = call.operation.startsWith("audio_") ? "text" : `"${expected ?? "message"}"`;
+  const isAudio = call.operation.startsWith("audio_");
+  if (isAudio && typeof body["text"] === "string") return whole;
+  const what = isAudio ? "text" : `"${expected ?? "message"}"`;
   throw new GatewayError("upstream_invalid", `The provider's answer has no ${what}.`);
 }
 
@@ -131,7 +144,7 @@ const lists: Readonly<Partial<Record<Call["operation"], string>>> = {
   compaction: "output",
 };
 
-export function parseReply(bytes: Uint8Array | ArrayBuffer): JsonObject {
+export function parseReply(bytes: Bytes): JsonObject {
   try {
     const body: unknown = JSON.parse(decodeUtf8(bytes));
     if (isObject(body)) return body;
@@ -144,20 +157,28 @@ export function parseReply(bytes: Uint8Array | ArrayBuffer): JsonObject {
 }
 
 /** The body's bytes within a limit; beyond it the rest is cut off, or the reply refused. */
-export async function readUpTo(
+export function readUpTo(
   reply: OutboundReply,
   limitBytes: number,
   beyond: "cut" | "refuse",
-): Promise<Uint8Array | ArrayBuffer> {
+): Bytes | Promise<Bytes> {
   try {
-    return await reply.whole(limitBytes, beyond);
+    const bytes = reply.whole(limitBytes, beyond);
+    if (!(bytes instanceof Promise)) return bytes;
+    return bytes.catch((thrown: unknown) => {
+      throw orTooLarge(thrown, limitBytes);
+    });
   } catch (thrown) {
-    if (!(thrown instanceof BodyTooLarge)) throw thrown;
-    throw new GatewayError(
-      "upstream_invalid",
-      `The provider's answer is larger than the limit of ${limitBytes} bytes.`,
-    );
+    throw orTooLarge(thrown, limitBytes);
   }
+}
+
+function orTooLarge(thrown: unknown, limitBytes: number): unknown {
+  if (!(thrown instanceof BodyTooLarge)) return thrown;
+  return new GatewayError(
+    "upstream_invalid",
+    `The provider's answer is larger than the limit of ${limitBytes} bytes.`,
+  );
 }
 
 /** The same mapping for what breaks while a stream is read. */

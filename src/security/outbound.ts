@@ -109,7 +109,7 @@ export function createOutbound(options: OutboundOptions = {}): Outbound {
     const { origin, rest } = splitUrl(request.url);
     const { url, trust, signal } = request;
     const wanted = { key: `${trust} ${origin}`, url, trust, limitMs, signal };
-    const route = routes.find(wanted, nowMs) ?? (await routes.open(wanted));
+    const route = routes.find(wanted, limitMs, nowMs) ?? (await routes.open(wanted));
     const attempt = { key: wanted.key, route, untilMs: nowMs + limitMs, limitMs };
     return attemptAll(request, rest, attempt, context);
   }
@@ -120,7 +120,7 @@ export function createOutbound(options: OutboundOptions = {}): Outbound {
     send({ to, lines, body, cancel, connectTimeoutMs = defaultConnectTimeoutMs }) {
       const exchange = new Exchange(to, lines, body, cancel, connectTimeoutMs);
       const nowMs = clock.now();
-      const route = routes.find({ ...to, limitMs: connectTimeoutMs }, nowMs);
+      const route = routes.find(to, connectTimeoutMs, nowMs);
       const connection = route?.addresses[route.preferred]?.pool.take(nowMs);
       if (connection) connection.run(exchange);
       else void sendCold(exchange, context);
@@ -144,11 +144,11 @@ async function sendCold(exchange: Exchange, context: Context): Promise<void> {
   const untilMs = context.clock.now() + limitMs;
   try {
     cancel.throwIfCancelled();
-    const wanted = { ...to, limitMs };
+    const { key, url, trust } = to;
     const route =
-      context.routes.find(wanted, context.clock.now()) ??
-      (await context.routes.open({ ...wanted, signal: cancel.signal }));
-    const connection = await connect(exchange, { key: to.key, route, untilMs, limitMs }, context);
+      context.routes.find(to, limitMs, context.clock.now()) ??
+      (await context.routes.open({ key, url, trust, limitMs, signal: cancel.signal }));
+    const connection = await connect(exchange, { key, route, untilMs, limitMs }, context);
     connection.run(exchange);
   } catch (thrown) {
     exchange.fail(thrown);

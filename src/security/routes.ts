@@ -48,18 +48,21 @@ export interface RoutesOptions {
   readonly reopen: (exchange: Exchange) => void;
 }
 
-export interface Wanted {
-  /** Of `Destination`. */
+/** Of `Destination`, what decides the way there. */
+export interface Way {
   readonly key: string;
   readonly url: string;
   readonly trust: Trust;
+}
+
+export interface Wanted extends Way {
   readonly limitMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
 export interface Routes {
   /** A route that may be used at once; undefined where it must be looked for. */
-  find(wanted: Omit<Wanted, "signal">, nowMs: number): Route | undefined;
+  find(to: Way, limitMs: number, nowMs: number): Route | undefined;
   /** @throws GatewayError address_refused, upstream_unreachable, upstream_timeout */
   open(wanted: Wanted): Promise<Route>;
   /** The next call looks for it anew: it may have moved. */
@@ -84,10 +87,10 @@ export function createRoutes(options: RoutesOptions): Routes {
     return route;
   }
 
-  function renew(wanted: Omit<Wanted, "signal">, route: Route): void {
+  function renew(wanted: Wanted, route: Route): void {
     if (route.renewing) return;
     route.renewing = true;
-    open({ ...wanted, signal: undefined }).catch((thrown: unknown) => {
+    open(wanted).catch((thrown: unknown) => {
       route.renewing = false;
       // The name leads astray now: the next call is to be told so. A resolver's failure is waited out.
       if (thrown instanceof GatewayError && thrown.code === "address_refused") {
@@ -98,14 +101,15 @@ export function createRoutes(options: RoutesOptions): Routes {
 
   return {
     open,
-    find(wanted, nowMs) {
-      const route = known.get(wanted.key);
+    find(to, limitMs, nowMs) {
+      const route = known.get(to.key);
       if (!route) return undefined;
       const ageMs = nowMs - route.madeAtMs;
       if (ageMs < freshMs) return route;
       if (ageMs > staleMs) return undefined;
       // It has aged: it still serves, as its addresses were checked, while it is made anew.
-      renew(wanted, route);
+      const { key, url, trust } = to;
+      renew({ key, url, trust, limitMs, signal: undefined }, route);
       return route;
     },
     forget: (key) => void known.delete(key),

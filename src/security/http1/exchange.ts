@@ -33,6 +33,8 @@ const informationalLimit = 32;
 const eagerBytes = 4 * 1024;
 const empty: Uint8Array = new Uint8Array(0);
 
+type Refuse = (thrown: unknown) => void;
+
 export class Exchange implements OutboundReply {
   readonly to: Destination;
   /** Header lines of this request alone. */
@@ -69,13 +71,10 @@ export class Exchange implements OutboundReply {
   #paused = false;
   /** Somebody waits for the next piece … */
   #hand: ((piece: Piece) => void) | undefined;
-  #refuseRead: ((thrown: unknown) => void) | undefined;
+  #refuseRead: Refuse | undefined;
   #explain: Explain | undefined;
   /** One for all reads of a stream: no closure per event. */
-  readonly #await = (resolve: (piece: Piece) => void, reject: (thrown: unknown) => void) => {
-    this.#hand = resolve;
-    this.#refuseRead = reject;
-  };
+  #await: ((resolve: (piece: Piece) => void, reject: Refuse) => void) | undefined;
   /** … or for all of them. */
   #wake: (() => void) | undefined;
   #collects = false;
@@ -122,6 +121,10 @@ export class Exchange implements OutboundReply {
     if (this.#complete) return undefined;
     assert(this.#hand === undefined && !this.#wake, "one read at a time");
     this.#explain = explain;
+    this.#await ??= (resolve, reject) => {
+      this.#hand = resolve;
+      this.#refuseRead = reject;
+    };
     return new Promise(this.#await);
   }
 
