@@ -81,6 +81,8 @@ export interface LoadOptions {
   readonly stream?: boolean;
   /** A numeric response header whose values are collected. */
   readonly header?: string;
+  /** Header lines of every request beside the usual ones. */
+  readonly lines?: readonly string[];
   /** Sent in turn, so that no cache makes a call cheaper than a new text is. */
   readonly bodies: readonly string[];
 }
@@ -99,6 +101,10 @@ export async function runLoad(options: LoadOptions): Promise<LoadReport> {
   ].map(String);
   const child = Bun.spawn([compileNative("load"), ...words], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: {
+      ...process.env,
+      LOAD_LINES: (options.lines ?? []).map((each) => `${each}\r\n`).join(""),
+    },
   });
   const [text, exitCode] = await Promise.all([new Response(child.stdout).text(), child.exited]);
   if (exitCode !== 0) throw new Error(`the load generator ended with ${exitCode}`);

@@ -14,6 +14,11 @@ export function cpuUs(pid: number): number {
   return ns / 1000;
 }
 
+/** The same with its child processes. */
+export function cpuUsOfTree(pid: number): number {
+  return [pid, ...childrenOf(pid)].reduce((sum, one) => sum + cpuUs(one), 0);
+}
+
 /** Resident memory in MB (10⁶ bytes), with that of its child processes. */
 export function residentMb(pid: number): number {
   return [pid, ...childrenOf(pid)].reduce((sum, one) => sum + residentOf(one), 0);

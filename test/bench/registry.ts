@@ -3,6 +3,7 @@ import type { Bench } from "./bench.ts";
 import { callsBench } from "./calls.bench.ts";
 import { kernelsBench } from "./kernels.bench.ts";
 import { observationBench } from "./observation.bench.ts";
+import { rivalsBench } from "./rivals.bench.ts";
 import { startBench } from "./start.bench.ts";
 import { streamsBench } from "./streams.bench.ts";
 import { swapBench } from "./swap.bench.ts";
@@ -16,4 +17,5 @@ export const benches: readonly Bench[] = [
   wireBench,
   swapBench,
   startBench,
+  rivalsBench,
 ];

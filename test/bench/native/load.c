@@ -133,12 +133,15 @@ int main(int argc, char **argv) {
   request_count = argc - 8;
   requests = calloc((size_t)request_count, sizeof *requests);
   request_lengths = calloc((size_t)request_count, sizeof *request_lengths);
+  // Header lines beside these, each with its end.
+  const char *lines = getenv("LOAD_LINES");
+  if (!lines) lines = "";
   for (int i = 0; i < request_count; i++) {
     request_lengths[i] = (size_t)asprintf(
         &requests[i],
         "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\nauthorization: Bearer sk-bench\r\n"
-        "content-type: application/json\r\ncontent-length: %zu\r\n\r\n%s",
-        argv[2], port, strlen(argv[8 + i]), argv[8 + i]);
+        "content-type: application/json\r\ncontent-length: %zu\r\n%s\r\n%s",
+        argv[2], port, strlen(argv[8 + i]), lines, argv[8 + i]);
   }
   Connection *all = calloc((size_t)connection_count, sizeof *all);
   int poll = epoll_create1(0), one = 1;
