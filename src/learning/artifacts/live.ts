@@ -5,6 +5,7 @@ import { type ErrorCode, errorTable } from "../../domain/errors.ts";
 import type { ArtifactStatus, SwappableSlot } from "../../routing/slot.ts";
 import type { TrainedRouter } from "../../routing/trained-router.ts";
 import type { Clock } from "../../std/clock.ts";
+import { createLru } from "../../std/lru.ts";
 import type { Random } from "../../std/random.ts";
 import type { EventLog } from "../../storage/event-log.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
@@ -99,7 +100,7 @@ function said(plan: ArtifactPlan): string {
 const rememberedCalls = 20_000;
 
 function watchEvents(events: EventLog, poller: () => Poller | undefined): EventLog {
-  const artifacts = new Map<string, string>();
+  const artifacts = createLru<string, string>(rememberedCalls);
   return {
     ...events,
     append(event) {
@@ -108,12 +109,6 @@ function watchEvents(events: EventLog, poller: () => Poller | undefined): EventL
       const artifact = decidedBy(receipt);
       if (artifact === undefined) return;
       artifacts.set(receipt.callId, artifact);
-      if (artifacts.size > rememberedCalls) {
-        for (const oldest of artifacts.keys()) {
-          artifacts.delete(oldest);
-          break;
-        }
-      }
       observe(receipt, artifact, poller());
     },
     async addFeedback(feedback) {
