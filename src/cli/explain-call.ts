@@ -286,9 +286,9 @@ function restLines({ deployments }: Resolution, { router }: Config): string[] {
 }
 
 function limitLines({ routeiq }: Config): string[] {
-  const { share, floor, windowS } = retryBudgetLimits;
+  const { share, floor, windowS, stormShare } = retryBudgetLimits;
   return [
     `at most ${routeiq.maxAttempts} attempts, fallbacks included`,
-    `retries of the whole gateway: ${share * 100} % of the last ${windowS} s' calls, and ${floor}`,
+    `retries of the whole gateway: ${share * 100} % of the last ${windowS} s' calls or ${floor}, whichever is more; ${stormShare * 100} % while most calls fail`,
   ];
 }
