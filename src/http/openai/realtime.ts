@@ -72,6 +72,10 @@ export interface Realtime {
   readonly handlers: WebSocketHandler<SocketData>;
 }
 
+/** With no more than this still to leave, the next message may follow. */
+const roomBytes = 64 * 1024;
+/** The runtime tells when something has left; this often it is looked for all the same. */
+const lookMs = 250;
 /** A caller that answers no ping for so long is gone. Seconds; the runtime sends the pings. */
 const pingLimitS = 120;
 
@@ -101,10 +105,7 @@ export function createRealtime({ server, maxMessageBytes }: RealtimeParts): Real
     handlers: {
       open: (socket) => void socket.data.talk.run(socket),
       message: (socket, message) => socket.data.talk.hear(socket, message),
-      drain(socket) {
-        // It comes whenever something has left; the next message must fit in beside what is left.
-        if (socket.getBufferedAmount() <= maxMessageBytes) socket.data.talk.drained();
-      },
+      drain: (socket) => socket.data.talk.look(),
       close: (socket, code, reason) => socket.data.talk.closed(code, reason),
       maxPayloadLength: maxMessageBytes,
       // One message always fits, so that none is dropped: the next waits until it has left.
@@ -205,7 +206,8 @@ class Talk {
   readonly #session: RealtimeSession;
   readonly #services: Services;
   #ended = false;
-  #whenDrained: (() => void) | undefined;
+  /** Whoever waits for room; told to look whether there is some. */
+  #waiting: (() => void) | undefined;
 
   constructor(session: RealtimeSession, services: Services) {
     this.#session = session;
@@ -214,13 +216,6 @@ class Talk {
 
   /** What the provider says, to the caller, as fast as the caller reads. */
   async run(socket: Socket): Promise<void> {
-    const { clock, config } = this.#services;
-    const stall = createDeadline(clock, () => {
-      this.#ended = true;
-      this.#session.abandon("stalled");
-      socket.terminate();
-      this.drained();
-    });
     try {
       for (;;) {
         const message = await this.#session.next();
@@ -228,13 +223,9 @@ class Talk {
         const sent = message.text
           ? socket.sendText(Buffer.from(message.bytes).toString("utf8"))
           : socket.sendBinary(Buffer.from(message.bytes));
-        if (sent === 0 && message.bytes.length > 0) return this.#lost(socket);
+        if (sent === 0 && message.bytes.length > 0) return this.#lose(socket, "gone");
         if (sent !== -1) continue;
-        stall.set(config.routeiq.timeouts.writeStallMs);
-        await new Promise<void>((resolve) => {
-          this.#whenDrained = resolve;
-        });
-        stall.clear();
+        await this.#room(socket);
       }
       if (this.#ended) return;
       this.#ended = true;
@@ -250,12 +241,41 @@ class Talk {
     }
   }
 
-  /** A message did not leave: the connection is closed, or as good as that. */
-  #lost(socket: Socket): void {
+  /**
+   * Resolves when nearly all has left, or the end has come. A caller that takes nothing for
+   * `write_stall_ms` is let go; one that takes its time is waited for.
+   */
+  #room(socket: Socket): Promise<void> {
+    const { clock, config } = this.#services;
+    const { writeStallMs } = config.routeiq.timeouts;
+    let left = Number.POSITIVE_INFINITY;
+    return new Promise((resolve) => {
+      const stall = createDeadline(clock, () => this.#lose(socket, "stalled"));
+      const poll = createDeadline(clock, () => look());
+      const look = () => {
+        const now = socket.getBufferedAmount();
+        if (this.#ended || now <= roomBytes) {
+          this.#waiting = undefined;
+          stall.clear();
+          poll.clear();
+          return resolve();
+        }
+        if (now < left) stall.set(writeStallMs);
+        left = now;
+        poll.set(lookMs);
+      };
+      this.#waiting = look;
+      look();
+    });
+  }
+
+  /** The connection is closed, or as good as that. */
+  #lose(socket: Socket, why: "gone" | "stalled"): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#session.abandon("gone");
+    this.#session.abandon(why);
     socket.terminate();
+    this.look();
   }
 
   /** What the caller says, to the provider; a provider that does not read stops the caller. */
@@ -273,15 +293,15 @@ class Talk {
     void this.#session.drained().then(() => socket.resume());
   }
 
-  drained(): void {
-    this.#whenDrained?.();
-    this.#whenDrained = undefined;
+  /** Something has left. */
+  look(): void {
+    this.#waiting?.();
   }
 
   closed(code: number, reason: string): void {
-    this.drained();
     if (this.#ended) return;
     this.#ended = true;
+    this.#waiting?.();
     // 1006: no goodbye was said.
     if (code === 1006) this.#session.abandon("gone");
     else this.#session.end(code, reason);

@@ -70,6 +70,8 @@ export function createConnection(options: ConnectionOptions): WebSocketConnectio
 
   const lastWords = createDeadline(clock, () => socket.destroy());
   const silence = createDeadline(clock, () => {
+    // While nothing is read, nothing is heard: that is our own doing.
+    if (socket.isPaused()) return silence.set(pingAfterMs);
     if (asked) return finish({ code: 1006, reason: "the peer fell silent" });
     asked = true;
     write(opcodes.ping, new Uint8Array(0));
