@@ -8,7 +8,7 @@ import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import tablePath from "../../models/embedding/minilm.safetensors" with { type: "file" };
 import { createKernels } from "../kernels/create.ts";
-import type { Kernels } from "../kernels/kernels.ts";
+import { allocLines, type Kernels, linesOf } from "../kernels/kernels.ts";
 import type { Embedder } from "./embedder.ts";
 import { readTable } from "./table.ts";
 import { createTokenizer, tokenizerBytes } from "./tokenizer.ts";
@@ -36,10 +36,10 @@ export function createStaticEmbedder(
   const { name, dimensions, pieces, rows, scales, bias, vocabulary } = readTable(bytes);
   const options = { vocabulary, pieces, lower: true, maxChars, maxTokens: maxChars };
   const kernels = create(
-    tokenizerBytes(options) + rows.length + (pieces + 2 * dimensions) * 4 + 6 * 16,
+    tokenizerBytes(options) + linesOf(rows.length) + (pieces + 2 * dimensions) * 4 + 6 * 16,
   );
   const tokenizer = createTokenizer(kernels, options);
-  const table = kernels.alloc(rows.length);
+  const table = allocLines(kernels, rows.length);
   kernels.i8(table, rows.length).set(rows);
   const scale = kernels.alloc(pieces * 4);
   kernels.f32(scale, pieces).set(scales);

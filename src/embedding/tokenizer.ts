@@ -4,7 +4,7 @@
  * a few microseconds (test/bench/kernels.bench.ts).
  * Source: Devlin et al., "BERT", 2019, tokenization.py (BasicTokenizer, WordpieceTokenizer).
  */
-import type { Kernels } from "../kernels/kernels.ts";
+import { allocLines, type Kernels, linesOf } from "../kernels/kernels.ts";
 import { createTextWriter, prepareText } from "./prepare-text.ts";
 
 export interface TokenizerOptions {
@@ -30,7 +30,7 @@ export interface Tokenizer {
 export function tokenizerBytes(options: TokenizerOptions): number {
   const { vocabulary, pieces, maxChars, maxTokens } = options;
   const text = vocabulary.length + maxChars * bytesPerChar + readBehind;
-  return text + pieces * 4 + slotsFor(pieces) * entryBytes + maxTokens * 4 + 8 * 16;
+  return text + pieces * 4 + linesOf(slotsFor(pieces) * entryBytes) + maxTokens * 4 + 8 * 16;
 }
 
 /** @throws RangeError when the vocabulary has no [UNK], or not as many pieces as said. */
@@ -86,7 +86,7 @@ function buildIndex(kernels: Kernels, { vocabulary, pieces }: TokenizerOptions):
   kernels.u8(text, vocabulary.length).set(vocabulary);
   const index = kernels.alloc(8 * 4);
   const starts = kernels.alloc((pieces + 1) * 4);
-  const entries = kernels.alloc(slots * entryBytes);
+  const entries = allocLines(kernels, slots * entryBytes);
   kernels.i32(index, 7).set([text, vocabulary.length, starts, entries, slots - 1, 0, unknown]);
   kernels.indexPieces(index);
   return index;

@@ -195,6 +195,16 @@ export type Arithmetic = Omit<
 >;
 
 const pageBytes = 65536;
+const lineBytes = 64;
+
+/** What `allocLines` takes at most for so many bytes. */
+export const linesOf = (bytes: number): number => bytes + lineBytes;
+
+/** `alloc` at the start of a line of the cache: for tables whose rows are met one by one. */
+export function allocLines(kernels: Pick<Kernels, "alloc">, bytes: number): number {
+  const at = kernels.alloc(linesOf(bytes));
+  return (at + lineBytes - 1) & ~(lineBytes - 1);
+}
 
 /** Whole WebAssembly pages for so many bytes beyond what a module keeps for itself. */
 export function toPages(bytes: number): number {

@@ -41,7 +41,7 @@ export function createScalarFeatures(memory: ArrayBuffer, parts: Parts): ScalarF
     const shape = field(layout, 24);
     const input = field(layout, 0);
     const rows = field(layout, 8);
-    const stride = 16 + size;
+    const stride = field(layout, 84);
     const out = field(layout, 48) >> 2;
     const scaleOf = (row: number) => at(f, (rows + row * stride) >> 2);
     const offsetOf = (row: number) => at(f, ((rows + row * stride) >> 2) + 1);

@@ -3,7 +3,7 @@ import { GatewayError } from "../domain/errors.ts";
 import { PackedFeatures, type RawFeatures } from "../domain/features.ts";
 import { lexicalBuckets, lexicalFields, mostBuckets } from "../embedding/lexical.ts";
 import { shapeNames } from "../embedding/shape.ts";
-import type { Kernels } from "../kernels/kernels.ts";
+import { allocLines, type Kernels, linesOf } from "../kernels/kernels.ts";
 import { noPause, type Pause } from "../std/pause.ts";
 import { logCounts, shapeLimit, shapeWeight } from "./featurizer.ts";
 import { type Tensors, takeF32, takeI8, takeI32 } from "./safetensors.ts";
@@ -44,12 +44,16 @@ export async function loadFeaturizer(
 ): Promise<Featurizer> {
   const learnt = takeLearnt(tensors, embeddingSize);
   const { size } = learnt;
-  const rowBytes = rowHead + size;
   const columns = learnt.buckets.length + embeddingSize;
   const inputBytes = (embeddingSize + shapeSize) * 4 + mostBuckets * 3;
   const most = mostBuckets + embeddingSize;
   const kernels = createKernels(
-    columns * rowBytes + wordBytes + inputBytes + most * 8 + (size + shapeSize * 3 + 256) * 4 + 512,
+    linesOf(columns * strideOf(size)) +
+      wordBytes +
+      inputBytes +
+      most * 8 +
+      (size + shapeSize * 3 + 256) * 4 +
+      512,
   );
   const floats = (values: ArrayLike<number>) => {
     const at = kernels.alloc(values.length * 4);
@@ -63,7 +67,7 @@ export async function loadFeaturizer(
   const rowsAt = await storeRows(kernels, learnt, order, pause);
   const inputAt = kernels.alloc(inputBytes);
   const outAt = kernels.alloc((size + shapeSize) * 4);
-  const layout = kernels.alloc(84);
+  const layout = kernels.alloc(88);
   kernels
     .i32(layout, 13)
     .set([
@@ -83,6 +87,7 @@ export async function loadFeaturizer(
     ]);
   kernels.f32(layout + 52, 3).set([learnt.embeddingWeight, shapeWeight, shapeLimit]);
   kernels.i32(layout + 64, 2).set([lexicalFields.grams.start, lexicalFields.tools.start]);
+  kernels.i32(layout + 84, 1)[0] = strideOf(size);
   const store = createStore(kernels, inputAt, inputBytes, embeddingSize);
   const x = kernels.f32(outAt, size + shapeSize);
   return {
@@ -119,6 +124,8 @@ function takeLearnt(tensors: Tensors, embeddingSize: number): Learnt {
 
 /** Scale, idf or mean, and eight bytes that keep the data at a multiple of sixteen. */
 const rowHead = 16;
+/** Whole lines of the cache, so that a row of the usual size is two of them and never three. */
+const strideOf = (size: number) => (rowHead + size + 63) & ~63;
 /** Which of 64 buckets have a row, and how many rows are before theirs: 16 bytes. */
 const wordBytes = (lexicalBuckets / 64) * 16;
 
@@ -151,16 +158,16 @@ function storeWords(kernels: Kernels, buckets: Int32Array, order: Int32Array): n
   return at;
 }
 
-/** Everything of a row side by side: one or two lines of the cache, where tables apart take four. */
+/** Everything of a row side by side: two lines of the cache, where tables apart take five. */
 async function storeRows(
   kernels: Kernels,
   { buckets, idf, embeddingMean, matrix, scales, size }: Learnt,
   order: Int32Array,
   pause: Pause,
 ): Promise<number> {
-  const stride = rowHead + size;
+  const stride = strideOf(size);
   const count = order.length + embeddingMean.length;
-  const at = kernels.alloc(count * stride);
+  const at = allocLines(kernels, count * stride);
   const heads = kernels.f32(at, (count * stride) / 4);
   const data = kernels.i32(at, (count * stride) / 4);
   const from = new Int32Array(matrix.buffer, matrix.byteOffset, matrix.length / 4);

@@ -67,7 +67,7 @@ export async function loadRouter(
 /** Bytes for all of a router's parts: what they learnt, laid out, and room to work in. */
 function roomFor(files: ArtifactFiles): number {
   let bytes = 512 * 1024;
-  for (const { length } of files.values()) bytes += length * 1.25;
+  for (const { length } of files.values()) bytes += length * 1.5;
   return Math.ceil(bytes);
 }
 

@@ -4,7 +4,7 @@ import { normalizeF32 } from "./dense";
 // The layout that JavaScript writes, an i32 or f32 each.
 const INPUT = 0; // e f32 of embedding, the shape's f32, u16 buckets, u8 counts
 const WORDS = 4; // per 64 buckets 16 bytes: u64, which of them have a row; i32, rows before them
-const ROWS = 8; // a row per known bucket, then per dimension of the embedding: 16 bytes and d int8
+const ROWS = 8; // a row per known bucket, then per dimension of the embedding: 16 bytes, d int8, rest
 const KNOWN = 12; // buckets that have a row
 const EMBEDDING = 16; // e
 const SIZE = 20; // d, a multiple of 16
@@ -22,6 +22,7 @@ const GRAMS = 64; // where the second and the third field of buckets begin
 const TOOLS = 68;
 const TOTAL = 72; // scratch: f64
 const TOUCHED = 80; // scratch: i32
+const STRIDE = 84; // bytes of a row
 
 // Of a row: its scale, and a bucket's idf or a dimension's mean.
 const ROW_SCALE = 0;
@@ -56,7 +57,7 @@ function weighBuckets(layout: usize, buckets: i32): usize {
   const logs = <usize>load<i32>(layout, LOGS);
   const points = <usize>load<i32>(layout, POINTS);
   const factors = <usize>load<i32>(layout, FACTORS);
-  const stride = ROW_HEAD + <usize>load<i32>(layout, SIZE);
+  const stride = <usize>load<i32>(layout, STRIDE);
   const floats = <usize>(load<i32>(layout, EMBEDDING) + load<i32>(layout, SHAPE)) << 2;
   let at = <usize>load<i32>(layout, INPUT) + floats;
   const end = at + (<usize>buckets << 1);
@@ -102,7 +103,7 @@ function weighBuckets(layout: usize, buckets: i32): usize {
 function weighEmbedding(layout: usize, from: usize): usize {
   const points = <usize>load<i32>(layout, POINTS);
   const factors = <usize>load<i32>(layout, FACTORS);
-  const stride = ROW_HEAD + <usize>load<i32>(layout, SIZE);
+  const stride = <usize>load<i32>(layout, STRIDE);
   const share = <f64>load<f32>(layout, EMBEDDING_WEIGHT);
   const known = <usize>load<i32>(layout, KNOWN);
   let row = <usize>load<i32>(layout, ROWS) + known * stride;
