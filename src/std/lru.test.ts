@@ -2,17 +2,18 @@
 import { expect, test } from "bun:test";
 import { createLru } from "./lru.ts";
 
-test("never more than its limit, and always the half of it that was used last", () => {
-  const lru = createLru<number, number>(100);
-  for (let i = 0; i < 1_000; i++) {
-    lru.set(i, i);
-    expect(lru.size).toBeLessThanOrEqual(100);
-    for (let recent = Math.max(0, i - 49); recent <= i; recent += 7) {
-      expect(lru.get(recent)).toBe(recent);
+test.each([1, 49, 50, 51, 99, 100, 101, 149, 150, 1_000])(
+  "of %i set, the last half of the limit",
+  (count) => {
+    const lru = createLru<number, number>(100);
+    for (let i = 0; i < count; i++) {
+      lru.set(i, i);
+      expect(lru.size).toBeLessThanOrEqual(100);
     }
-  }
-  expect(lru.get(0)).toBeUndefined();
-});
+    for (let i = count - 1; i >= Math.max(0, count - 50); i--) expect(lru.get(i)).toBe(i);
+    if (count > 100) expect(lru.get(0)).toBeUndefined();
+  },
+);
 
 test("what is read goes on living", () => {
   const lru = createLru<string, string>(10);
