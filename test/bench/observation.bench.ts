@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { CallEvent } from "../../src/domain/event.ts";
+import { createUnreadExtractor } from "../../src/embedding/unread-features.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { createProtoBuffer } from "../../src/std/proto-buffer.ts";
 import { createBufferedEventLog } from "../../src/storage/buffered-event-log.ts";
@@ -25,6 +26,10 @@ export const observationBench = defineBench("observation", async ({ size, note }
     row("an event without a decision, serving thread", await appendUs(plain, rounds), 4),
     row("ten counts with three labels, serving thread", await countUs(learned.length, rounds), 2),
     row("a row of a learned call, background thread", await writeUs(learned, rounds)),
+    row(
+      "a row of a call that no router looked at, its features made, background thread",
+      await writeUs(plain.map(withQuery), rounds),
+    ),
     row("spans of a call as OTLP, background thread", await spanUs(learned, rounds)),
   ];
 });
@@ -41,6 +46,14 @@ function row(what: string, us: number, limitUs?: number): BenchRow {
 function withoutDecision({ features: _, ...event }: CallEvent): CallEvent {
   const { decision: _decision, ...receipt } = event.receipt;
   return { ...event, receipt };
+}
+
+/** As a plain proxy's calls come: the background thread hashes the query and makes its features. */
+function withQuery(event: CallEvent, at: number): CallEvent {
+  const { queryHash: _, ...rest } = event;
+  const text = `Question ${at}: how do I get from Ulm to the sea by train, and what is it?`;
+  const unread = { text, toolCount: 0, toolText: "", extract: true, keep: false };
+  return { ...rest, unread };
 }
 
 /**
@@ -104,7 +117,8 @@ function countUs(count: number, rounds: number): Promise<number> {
 async function writeUs(events: readonly CallEvent[], rounds: number): Promise<number> {
   const dataDir = mkdtempSync(join(tmpdir(), "routeiq-bench-"));
   const options = { dataDir, retention: defaultRetention, clock: systemClock };
-  const sink = createSqliteEventSink({ ...options, log: () => undefined });
+  const extract = createUnreadExtractor();
+  const sink = createSqliteEventSink({ ...options, log: () => undefined, extract });
   let batches = pack(events, 0);
   let next = 1;
   const write = () => {
