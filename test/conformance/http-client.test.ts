@@ -569,6 +569,7 @@ describe.each(members)("$name", ({ own }) => {
       ["a wrong name", "other.test", { ca: cert }],
       ["an unknown authority", "upstream.test", {}],
       ["an address that it does not name", "127.0.0.1", { ca: cert }],
+      ["an unknown authority's address", "127.0.0.1", {}],
     ] as const;
     test.each(bad)("%s is refused, before anything is said", async (_name, host, options) => {
       const server = secureServer();

@@ -164,7 +164,8 @@ export class Pool {
       port,
       data: connection,
       socket: tls ? secureSocket : plainSocket,
-      ...(tls ? { tls } : {}),
+      // An empty object would be no TLS at all.
+      ...(tls ? { tls: { ...tls, rejectUnauthorized: true } } : {}),
     }).catch((error: Error) => connection.ready(error));
   }
 
