@@ -55,6 +55,19 @@ describe("encodeBody", () => {
     expect(encode("openai", call(text))).toBe(text.replace('"g"', '"up"'));
   });
 
+  test.each([
+    ["a value like the key", `{"model":"g","user":"model",${messages}}`],
+    ["a name within a name", `{"model":"g","user":"g","x":["g"],${messages}}`],
+    ["the name before the key", `{"user":"g","model" :\n"g",${messages}}`],
+    ["a tool's own model", `{"model":"g","tools":[{"model":"g"}],${messages}}`],
+    ["a key that an escape hides", `{"mod\\u0065l":"other","model":"g",${messages}}`],
+    ["a name written with escapes", `{"model":"\\u0067",${messages}}`],
+    ["a name with quotes", `{"model":"a\\"b",${messages}}`],
+  ])("the body's own model is renamed and nothing else: %s", (_, text) => {
+    const sent = JSON.parse(encode("openai", call(text)));
+    expect(sent).toEqual({ ...JSON.parse(text), model: "up" });
+  });
+
   test("a text that names the provider's model already passes as it is, said once and plainly", () => {
     const text = `{ "model":"up", ${messages} }`;
     expect(encode("openai", call(text))).toBe(text);

@@ -169,7 +169,7 @@ function spliceCall(
   deployment: Deployment,
   { provider, dialect }: { readonly provider: Provider; readonly dialect: ProviderDialect },
 ): string {
-  const model = JSON.stringify(deployment.upstreamModel);
+  const { upstreamModel } = deployment;
   const edits: Record<string, JsonEdit> = {};
   for (const field in call.body) {
     if (gatewayFields.has(field)) edits[field] = { remove: true };
@@ -184,20 +184,30 @@ function spliceCall(
     return spliceJson(call.text, edits);
   }
   if (!hasFields(edits)) {
-    const isRight = call.body["model"] === deployment.upstreamModel && namesModelOnce(call.text);
-    return isRight ? call.text : replaceJsonField(call.text, "model", model);
+    const named = renamed(call.text, call.body["model"], upstreamModel);
+    return named ?? replaceJsonField(call.text, "model", JSON.stringify(upstreamModel));
   }
-  return spliceJson(call.text, { model: { set: model }, ...edits });
+  return spliceJson(call.text, { model: { set: JSON.stringify(upstreamModel) }, ...edits });
 }
 
 /**
- * Readers differ in which of two equal keys they believe, and keys can be written with escapes: only
- * a text that shows one such key, and no escape that could hide another, says the same to all.
+ * The text with its model's name put in place of the old one, found by looking for the key alone.
+ * Undefined where that could be wrong: readers differ in which of two equal keys they believe, and
+ * keys can be written with escapes. Only a text that shows one such key, which then is the body's
+ * own, and no escape that could hide another, says the same to all.
  */
-function namesModelOnce(text: string): boolean {
-  const at = text.indexOf('"model"');
-  return at >= 0 && text.indexOf('"model"', at + 7) < 0 && !text.includes("\\u");
+function renamed(text: string, from: unknown, to: string): string | undefined {
+  const key = text.indexOf('"model"');
+  if (key < 0 || text.indexOf('"model"', key + 7) >= 0 || text.includes("\\u")) return undefined;
+  if (from === to) return text;
+  if (typeof from !== "string" || !plainName.test(from) || !plainName.test(to)) return undefined;
+  const at = text.indexOf(`"${from}"`, key + 7) + 1;
+  if (at === 0 || !/^\s*:\s*"$/.test(text.slice(key + 7, at))) return undefined;
+  return text.slice(0, at) + to + text.slice(at + from.length);
 }
+
+/** Written in JSON as it is. */
+const plainName = /^[\w./:@ -]+$/;
 
 /** OpenAI takes `metadata` only with `store`; LiteLLM's callers use it to talk to the gateway. */
 function dropsMetadata({ body, dialect }: Call): boolean {
