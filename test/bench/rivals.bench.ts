@@ -39,7 +39,11 @@ const rivals: readonly Rival[] = [
     command(place, { port, upstreamPort, folder }) {
       const api_base = `http://127.0.0.1:${upstreamPort}/v1`;
       const params = { model: "openai/bench", api_base, api_key: "sk-upstream" };
-      const config = { model_list: [{ model_name: "bench", litellm_params: params }] };
+      const config = {
+        model_list: [{ model_name: "bench", litellm_params: params }],
+        // Ours asks for no key on loopback either.
+        general_settings: { dangerously_permit_weak_or_unset_master_key: true },
+      };
       const file = join(folder, "config.yaml");
       writeFileSync(file, stringify(config));
       const listen = ["--host", "127.0.0.1", "--port", String(port), "--num_workers", "1"];
