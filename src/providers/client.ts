@@ -2,19 +2,18 @@
  * The only way to a provider: encode, sign, guarded fetch, map errors. What comes back is either a
  * whole reply, read within a limit and parsed, or a stream that nobody has read from yet.
  */
-import type { Dialect, DialectName, ProviderDialect } from "../dialects/dialect.ts";
+import type { ProviderDialect } from "../dialects/dialect.ts";
 import { dialects } from "../dialects/registry.ts";
-import type { Call, RequestHeaders, Upload } from "../domain/call.ts";
-import type { ChatRequest } from "../domain/chat.ts";
-import { GatewayError, toGatewayError } from "../domain/errors.ts";
-import type { CallTrace } from "../domain/event.ts";
-import type { JsonObject } from "../domain/json.ts";
+import { GatewayError } from "../domain/errors.ts";
 import type { Deployment, Operation, TokenGrant } from "../domain/model.ts";
 import { type Destination, headerLine, toDestination } from "../security/destination.ts";
 import { sendByFetch, toReply } from "../security/fetch-reply.ts";
 import type { Outbound, OutboundReply } from "../security/outbound.ts";
 import type { Cancel } from "../std/cancel.ts";
-import { toTraceparent } from "../telemetry/trace-context.ts";
+import { collect, sendForm, toReadable } from "./client-bodies.ts";
+import type { CountRequest, ProviderClient, UpstreamRequest } from "./client-contract.ts";
+import { noSuchOperation, stopOf, toUpstreamError } from "./client-errors.ts";
+import { betaLine, isBeta, traceLines, withCallerHeaders, withTrace } from "./client-headers.ts";
 import { sendInBatches } from "./embeddings.ts";
 import { encodeBody } from "./encode.ts";
 import { fillMedia } from "./media.ts";
@@ -46,79 +45,16 @@ import { createSignedWay } from "./signers/aws.ts";
 import type { TokenSource } from "./signers/tokens.ts";
 import { toStreamOfWhole } from "./whole-as-stream.ts";
 
+export type {
+  CountRequest,
+  Located,
+  PassRequest,
+  ProviderClient,
+  RelayRequest,
+  UpstreamRequest,
+} from "./client-contract.ts";
 export type { RawReply, StreamReply, UpstreamReply, WholeReply } from "./read-reply.ts";
 export { clientLimits } from "./read-reply.ts";
-
-export interface UpstreamRequest {
-  readonly call: Call;
-  readonly callerDialect: Dialect;
-  readonly deployment: Deployment;
-  /** Its reason, a GatewayError, is thrown when it stops the attempt. */
-  readonly cancel: Cancel;
-  readonly connectTimeoutMs: number;
-  /** Where spans are on: what the upstream continues. */
-  readonly trace?: CallTrace | undefined;
-  /** Told the answer's headers, where somebody wants them. */
-  readonly tellHeaders?: ((headers: Headers) => void) | undefined;
-}
-
-/** A request about something that the provider keeps, under the path of its Responses API. */
-export interface RelayRequest {
-  readonly deployment: Deployment;
-  readonly method: "GET" | "POST" | "DELETE";
-  /** After the API's own path: `/resp_1/cancel?…`. */
-  readonly path: string;
-  readonly signal: AbortSignal;
-  readonly connectTimeoutMs: number;
-}
-
-export interface ProviderClient {
-  /** Whether the provider has a Responses API of its own, as far as is known. */
-  hasResponses(deployment: Deployment): boolean;
-  /** The provider's answer as it comes. @throws GatewayError; never anything else. */
-  relay(request: RelayRequest): Promise<Response>;
-  /** @throws GatewayError; never anything else. */
-  send(request: UpstreamRequest): Promise<UpstreamReply>;
-  /** Whether the deployment's provider has an operation at all. */
-  serves(deployment: Deployment, operation: Operation): boolean;
-  /** Where an operation is asked, and with which headers. @throws GatewayError */
-  locate(deployment: Deployment, operation: Operation, signal: AbortSignal): Promise<Located>;
-  /** A request to a provider's own API, its answer as it comes, whatever its status. @throws GatewayError */
-  pass(request: PassRequest): Promise<Response>;
-  /**
-   * Asks the provider how many tokens a request has, in the provider's own words. Undefined where
-   * it does not count, or not in the caller's dialect. @throws GatewayError
-   */
-  countTokens(request: CountRequest): Promise<JsonObject | number | undefined>;
-}
-
-export interface Located {
-  readonly provider: Provider;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-export interface PassRequest {
-  readonly url: string;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: Uint8Array | AsyncIterable<Uint8Array>;
-  readonly deployment: Deployment;
-  readonly signal: AbortSignal;
-  readonly connectTimeoutMs: number;
-}
-
-export interface CountRequest {
-  readonly dialect: DialectName;
-  readonly body: JsonObject;
-  /** The same as a chat request. */
-  readonly chat: ChatRequest;
-  /** The caller's. */
-  readonly headers: RequestHeaders;
-  readonly deployment: Deployment;
-  readonly signal: AbortSignal;
-  readonly connectTimeoutMs: number;
-}
 
 export interface ProviderClientOptions {
   readonly outbound: Outbound;
@@ -448,64 +384,6 @@ interface Wire {
   readonly dialect: ProviderDialect;
 }
 
-interface FormTarget {
-  readonly outbound: Outbound;
-  readonly provider: Provider;
-  readonly url: string;
-  readonly headers: Readonly<Record<string, string>>;
-}
-
-async function sendForm(
-  { call, deployment, cancel, connectTimeoutMs }: UpstreamRequest,
-  upload: Upload,
-  { outbound, provider, url, headers }: FormTarget,
-): Promise<UpstreamReply> {
-  const content = upload.open(deployment.upstreamModel, deployment.body);
-  try {
-    const response = await outbound.fetch({
-      url,
-      method: "POST",
-      headers: { ...headers, "content-type": upload.contentType },
-      body: content instanceof Uint8Array ? content : toReadable(content),
-      signal: cancel.signal,
-      trust: "operator",
-      connectTimeoutMs,
-    });
-    return await readOther(toReply(response), { call, provider, cancel });
-  } catch (thrown) {
-    // A form that broke off breaks the connection: the form is what is to be told of.
-    throw upload.failure ?? toUpstreamError(thrown, cancel, deployment);
-  }
-}
-
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const part of chunks) {
-    length += part.length;
-    if (length > clientLimits.signedBytes) {
-      const message = `A body that is signed for AWS holds ${clientLimits.signedBytes} bytes at the most.`;
-      throw new GatewayError("body_too_large", message);
-    }
-    parts.push(part);
-  }
-  return Buffer.concat(parts);
-}
-
-/** Pulled as fast as the provider takes it. */
-function toReadable(chunks: AsyncIterable<Uint8Array>): ReadableStream<Uint8Array> {
-  const iterator = chunks[Symbol.asyncIterator]();
-  return new ReadableStream<Uint8Array>({
-    async pull(sink) {
-      const { value, done } = await iterator.next();
-      if (done) sink.close();
-      else sink.enqueue(value);
-    },
-    // The provider wants no more, or is gone.
-    cancel: () => void iterator.return?.(),
-  });
-}
-
 type Ask = (body: string, cancel: Cancel) => Promise<OutboundReply>;
 
 /** What is no chat has one form that callers and providers share: the body passes, the reply too. */
@@ -517,81 +395,4 @@ async function askOther(
 ): Promise<UpstreamReply> {
   if (call.operation === "embedding") return sendInBatches(call, body, provider, { ask, cancel });
   return readOther(await ask(body, cancel), { call, provider, cancel });
-}
-
-/** Anthropic's callers choose beta features by header; they reach a provider of that dialect. */
-function withCallerHeaders(
-  headers: Readonly<Record<string, string>>,
-  call: Pick<Call, "dialect" | "headers">,
-  provider: Provider,
-): Readonly<Record<string, string>> {
-  const beta =
-    call.dialect === "anthropic" && provider.dialect.name === "anthropic"
-      ? call.headers.get("anthropic-beta")
-      : null;
-  if (beta === null) return headers;
-  const configured = headers["anthropic-beta"];
-  return { ...headers, "anthropic-beta": configured ? `${configured},${beta}` : beta };
-}
-
-/** The header of `withCallerHeaders`, as text. */
-function betaLine(call: Call, { headers, provider }: Prepared): string {
-  if (provider.dialect.name !== "anthropic") return "";
-  const configured = Object.entries(headers).find(([name]) => isBeta(name))?.[1];
-  const asked = call.dialect === "anthropic" ? call.headers.get("anthropic-beta") : null;
-  if (configured === undefined && asked === null) return "";
-  const all = [configured, asked].filter((beta) => beta !== undefined && beta !== null);
-  return headerLine("anthropic-beta", all.join(","));
-}
-
-const isBeta = (name: string) => name.toLowerCase() === "anthropic-beta";
-
-/** The headers of `withTrace`, as text. */
-function traceLines(call: Call, trace: CallTrace | undefined): string {
-  const traceparent = trace ? toTraceparent(trace) : call.traceparent;
-  if (traceparent === undefined) return "";
-  const state = call.traceparent === undefined ? null : call.headers.get("tracestate");
-  const line = `traceparent: ${traceparent}\r\n`;
-  return state === null ? line : line + headerLine("tracestate", state);
-}
-
-/** Our span where spans are on, else the caller's own; a `tracestate` belongs to the caller's trace. */
-function withTrace(
-  headers: Readonly<Record<string, string>>,
-  call: Call,
-  trace: CallTrace | undefined,
-): Readonly<Record<string, string>> {
-  const traceparent = trace ? toTraceparent(trace) : call.traceparent;
-  if (traceparent === undefined) return headers;
-  const state = call.traceparent === undefined ? null : call.headers.get("tracestate");
-  return { ...headers, traceparent, ...(state === null ? {} : { tracestate: state }) };
-}
-
-function noSuchOperation(
-  deployment: Deployment,
-  call: Pick<Call, "operation" | "requestedModel">,
-): GatewayError {
-  return new GatewayError(
-    "unsupported_capability",
-    `Model "${call.requestedModel}" is served by ${deployment.provider}, which has no ${call.operation} API here. Ask for a model that does.`,
-    { param: "model" },
-  );
-}
-
-/** What stopped an attempt, if anything did. */
-type Stop = Pick<Cancel, "reason">;
-
-const stopOf = (signal: AbortSignal): Stop => ({
-  reason: signal.aborted ? toGatewayError(signal.reason) : undefined,
-});
-
-/** The reason of whoever stopped it; a broken connection otherwise. */
-function toUpstreamError(thrown: unknown, { reason }: Stop, to: Deployment): GatewayError {
-  if (reason) return toGatewayError(reason);
-  if (thrown instanceof GatewayError) return thrown;
-  return new GatewayError(
-    "upstream_unreachable",
-    `The connection to ${to.provider} broke before an answer was complete.`,
-    { cause: thrown },
-  );
 }
