@@ -63,7 +63,7 @@ async function measureRounds(subjects: readonly Subject[], { size, note }: Bench
   for (let round = -1; round < rounds; round++) {
     for (const [at, subject] of subjects.entries()) {
       const bodies = createBodies(subject.model, 256);
-      const count = round < 0 ? requests * 4 : requests; // the compiler needs some calls to be done
+      const count = round < 0 ? requests * 8 : requests; // the compiler works on for some 100,000 calls
       const load = () => runLoad({ port: subject.port, connections, requests: count, bodies });
       const { value, cpuUs } = await costOf(subject, load);
       if (value.errors > 0) {

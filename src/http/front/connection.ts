@@ -46,7 +46,6 @@ export class Connection implements Expiring {
   dueMs: number;
   readonly #socket: CallerSocket;
   readonly #parts: FrontParts;
-  readonly #services: Services;
   #state: "idle" | "head" | "body" | "busy" | "tunnel" | "closed" = "idle";
   /** Received and not used yet. */
   #pending: Buffer | undefined;
@@ -68,7 +67,6 @@ export class Connection implements Expiring {
   constructor(socket: CallerSocket, parts: FrontParts) {
     this.#socket = socket;
     this.#parts = parts;
-    this.#services = parts.services();
     this.dueMs = this.#services.clock.now() + this.#receiveMs;
     this.#services.expiry.add(this);
   }
@@ -301,8 +299,13 @@ export class Connection implements Expiring {
     this.#services.expiry.sooner(this);
   }
 
+  /** Those in force: a connection outlives configurations. */
+  get #services(): Services {
+    return this.#parts.services();
+  }
+
   get #receiveMs(): number {
-    return this.#parts.services().config.routeiq.timeouts.receiveMs;
+    return this.#services.config.routeiq.timeouts.receiveMs;
   }
 
   /** Bytes of a next request, kept while this one is answered. Beyond a limit the socket is not read. */
