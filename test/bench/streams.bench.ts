@@ -28,7 +28,7 @@ export const streamsBench = defineBench("streams", async (context) => {
     const base = await startPassThrough(paced.port);
     subjects.push(base);
     const perEvent = await cpuPerEvent(base, await start("paced", paced.port), context);
-    const memory = await openStreams(await start("memory", slow.port), context);
+    const memory = await openStreams(await start("memory", slow.port), slow.port, context);
     return [...first, ...perEvent, ...memory];
   } finally {
     await Promise.all(subjects.map((subject) => subject.stop()));
@@ -111,7 +111,7 @@ async function cpuPerEvent(
   ];
 }
 
-async function openStreams(gateway: Subject, { size, note }: BenchContext) {
+async function openStreams(gateway: Subject, upstreamPort: number, { size, note }: BenchContext) {
   const idleMb = residentMb(gateway.pid);
   const connections = size(50, 1000);
   const load = runLoad({
@@ -123,6 +123,8 @@ async function openStreams(gateway: Subject, { size, note }: BenchContext) {
   });
   let peakMb = 0;
   let ended = false;
+  const isOver = () => ended;
+  const beside = [callAtRate(gateway.port, isOver), callAtRate(upstreamPort, isOver)] as const;
   const finished = load.finally(() => {
     ended = true;
   });
@@ -131,6 +133,8 @@ async function openStreams(gateway: Subject, { size, note }: BenchContext) {
     await Promise.race([finished, Bun.sleep(100)]);
   }
   const { errors, completed } = await finished;
+  const [own, direct] = await Promise.all(beside);
+  const addedMs = quantile(own, 0.99) - quantile(direct, 0.99);
   note(`${connections} open streams: ${peakMb.toFixed(0)} MB`);
   const rows: BenchRow[] = [
     {
@@ -147,6 +151,41 @@ async function openStreams(gateway: Subject, { size, note }: BenchContext) {
       ok: peakMb <= 150 && errors === 0,
       detail: `highest of a look each 100 ms; ${completed} streams, ${errors} failed`,
     },
+    {
+      what: `added time of ${callsPerSecond} calls a second beside ${connections} open streams, p99`,
+      measured: `${addedMs.toFixed(2)} ms`,
+      budget: "≤ 5 ms",
+      ok: addedMs <= 5,
+      detail: `${own.length} calls, p50 ${quantile(own, 0.5).toFixed(2)} ms, p99 ${quantile(own, 0.99).toFixed(2)} ms; the upstream itself, called likewise, ${quantile(direct, 0.5).toFixed(2)} and ${quantile(direct, 0.99).toFixed(2)} ms`,
+    },
   ];
   return rows;
+}
+
+const callsPerSecond = 200;
+
+/** What calls took that were begun at a steady rate, whatever became of those before, ms. */
+async function callAtRate(port: number, isOver: () => boolean): Promise<number[]> {
+  const [body = ""] = createBodies("bench", 1);
+  const call = async () => {
+    const fromMs = performance.now();
+    const init = { method: "POST", body, headers: { "content-type": "application/json" } };
+    const answer = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, init);
+    await answer.arrayBuffer();
+    if (!answer.ok) throw new Error(`a call beside the streams got ${answer.status}`);
+    return performance.now() - fromMs;
+  };
+  const fromMs = performance.now();
+  const calls: Promise<number>[] = [];
+  while (!isOver()) {
+    const dueMs = fromMs + (calls.length * 1000) / callsPerSecond;
+    if (dueMs > performance.now()) await Bun.sleep(dueMs - performance.now());
+    calls.push(call());
+  }
+  return Promise.all(calls);
+}
+
+function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
