@@ -147,9 +147,9 @@ async function measure(
       const bodies = createBodies("bench", 256);
       const load = { port, bodies, lines };
       const before = cpuUsOfTree(pid);
-      const busy = await runLoad({ ...load, connections: 32, requests: size(200, 3000) });
+      const busy = await runLoad({ ...load, connections: 32, requests: size(200, 600) });
       const cpuUs = (cpuUsOfTree(pid) - before) / busy.completed;
-      const alone = await runLoad({ ...load, connections: 1, requests: size(50, 500) });
+      const alone = await runLoad({ ...load, connections: 1, requests: size(50, 150) });
       if (busy.errors + alone.errors > 0) {
         throw new Error(`${name}: calls failed (${busy.lastBadStatus || alone.lastBadStatus})`);
       }
