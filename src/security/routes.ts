@@ -177,20 +177,34 @@ interface HowToResolve {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Every address of a name must be in order: one that is not refuses the name. */
+/**
+ * What a name resolved to, where every address is in order: one that is not refuses the name.
+ * @throws GatewayError address_refused, upstream_unreachable
+ */
+export function checkFound(
+  found: readonly string[],
+  {
+    host,
+    trust,
+    allow,
+  }: { readonly host: string; readonly trust: Trust; readonly allow: AllowRules },
+): string[] {
+  if (found.length === 0) throw unreachable(host, "its name has no address");
+  return found.map((text) => {
+    const bytes = parseAddress(text);
+    if (!bytes) throw unreachable(host, "its name resolves to something that is no address");
+    checkAddress(bytes, { host, trust, allow });
+    return text;
+  });
+}
+
 async function checkedAddresses(
   host: string,
   how: HowToResolve,
   { resolve, allow, clock }: RoutesOptions,
 ): Promise<string[]> {
   const found = await resolveInTime(() => resolve(host), host, how, clock);
-  if (found.length === 0) throw unreachable(host, "its name has no address");
-  return found.map((text) => {
-    const bytes = parseAddress(text);
-    if (!bytes) throw unreachable(host, "its name resolves to something that is no address");
-    checkAddress(bytes, { host, trust: how.trust, allow });
-    return text;
-  });
+  return checkFound(found, { host, trust: how.trust, allow });
 }
 
 function resolveInTime(

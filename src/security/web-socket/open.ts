@@ -8,10 +8,10 @@ import { connect as connectTls } from "node:tls";
 import { GatewayError } from "../../domain/errors.ts";
 import { type Clock, systemClock } from "../../std/clock.ts";
 import { version } from "../../std/version.ts";
-import { parseAddress } from "../address.ts";
 import type { OutboundOptions, Trust } from "../outbound.ts";
 import { createCachedResolve, systemResolve } from "../resolve.ts";
-import { checkAddress, checkUrl, parseAllowRules, type Target } from "../ssrf.ts";
+import { checkFound } from "../routes.ts";
+import { checkUrl, parseAllowRules, type Target } from "../ssrf.ts";
 import { createConnection, type WebSocketConnection } from "./connection.ts";
 import { bodyOf, disagreement, encodeUpgrade, isBodyComplete, readHead } from "./handshake.ts";
 
@@ -50,13 +50,7 @@ export function createWebSocketOutbound(options: OutboundOptions = {}): WebSocke
     const found = await resolve(host).catch((cause: unknown) => {
       throw unreachable(host, "its name does not resolve", cause);
     });
-    if (found.length === 0) throw unreachable(host, "its name has no address");
-    for (const text of found) {
-      const bytes = parseAddress(text);
-      if (!bytes) throw unreachable(host, "its name resolves to something that is no address");
-      checkAddress(bytes, { host, trust, allow });
-    }
-    return found;
+    return checkFound(found, { host, trust, allow });
   }
 
   return {
