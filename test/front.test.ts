@@ -194,6 +194,23 @@ describe("connections that fail", () => {
     expect(text()).toContain("receive_ms");
   });
 
+  test.if(onLinux)("nor is a head of another method that does not end waited for", async () => {
+    const { closed, text } = await open(Buffer.from("GET /v1/models HTTP/1.1\r\nHo"));
+    await closed;
+    expect(text()).toMatch(/^HTTP\/1\.1 408 /);
+  });
+
+  test.if(onLinux)("a connection that rests after a call is let go in the end", async () => {
+    const { socket } = await open(request());
+    const due = () => gateway.gateway.services().expiry.size;
+    expect(due()).toBeGreaterThan(0);
+    socket.terminate();
+    for (let round = 0; due() > 0 && round < 1_000; round++) {
+      await new Promise((next) => setImmediate(next));
+    }
+    expect(due()).toBe(0);
+  });
+
   test("a body that does not come is told so, and closed", async () => {
     const whole = request();
     const { closed, text } = await open(whole.subarray(0, whole.length - 5));

@@ -18,7 +18,7 @@ import type { HeadWriter } from "../headers.ts";
 import { moreHeaderLines, wantsMore } from "../more-headers.ts";
 import { receiveLimits } from "../read-body.ts";
 import { PlainArrival } from "./arrival.ts";
-import { type Head, HeadReader, mayBecomePlain } from "./head.ts";
+import { type Head, HeadReader, mayEnd } from "./head.ts";
 import { type Pipe, Tunnel } from "./tunnel.ts";
 
 /** As much of a socket as a connection needs; what Bun's are. */
@@ -129,7 +129,7 @@ export class Connection implements Expiring {
     // Latin-1 has a character for every byte: what stands where in the text does in the bytes.
     const text = bytes.toString("latin1");
     const end = text.indexOf("\r\n\r\n");
-    if (end < 0 && bytes.length <= headLimitBytes && mayBecomePlain(bytes)) {
+    if (end < 0 && bytes.length <= headLimitBytes && mayEnd(bytes)) {
       if (this.#state === "idle") this.#expireIn(this.#receiveMs);
       this.#state = "head";
       this.#pending = bytes;
@@ -291,7 +291,7 @@ export class Connection implements Expiring {
   }
 
   #rest(): void {
-    this.dueMs = this.#services.clock.now() + idleMs;
+    this.#expireIn(idleMs);
   }
 
   #expireIn(delayMs: number): void {

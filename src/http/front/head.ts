@@ -134,13 +134,18 @@ export function readHead(text: string): Head | undefined {
   };
 }
 
-const letterP = 80;
+const letterA = 65;
+const letterZ = 90;
 const cr = 13;
 const lf = 10;
 
-/** Of a head that has not ended. One with bare line feeds never would; the other server says so. */
-export function mayBecomePlain(bytes: Uint8Array): boolean {
-  if (bytes[0] !== letterP) return false;
+/**
+ * Whether a head that has not ended may still end, so that it is waited for, whatever its method:
+ * only here has it a deadline. One with bare line feeds never would end; the other server says so.
+ */
+export function mayEnd(bytes: Uint8Array): boolean {
+  const [first = 0] = bytes;
+  if (first < letterA || first > letterZ) return false;
   for (let at = bytes.indexOf(lf); at >= 0; at = bytes.indexOf(lf, at + 1)) {
     if (bytes[at - 1] !== cr) return false;
   }

@@ -86,3 +86,27 @@ test("where nobody listens the caller's connection is ended", async () => {
   new Tunnel(caller.pipe, { unix: `\0routeiq-test-${crypto.randomUUID()}` }, Buffer.from("x"));
   await caller.ended;
 });
+
+test("a caller who leaves while the server reads nothing leaves no connection to it", async () => {
+  const unix = `\0routeiq-test-${crypto.randomUUID()}`;
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  const { promise: opened, resolve: onOpen } = Promise.withResolvers<{ resume(): void }>();
+  using _server = Bun.listen({
+    unix,
+    socket: {
+      open(socket) {
+        socket.pause();
+        onOpen(socket);
+      },
+      data: () => undefined,
+      close: () => resolve(),
+    },
+  });
+  const caller = createCaller(() => 1);
+  const tunnel = new Tunnel(caller.pipe, { unix }, Buffer.alloc(32 * 1024 * 1024));
+  const served = await opened;
+  while (!caller.asked.includes("pause")) await new Promise((next) => setImmediate(next));
+  tunnel.close();
+  served.resume(); // only to hear of the end
+  await closed;
+});

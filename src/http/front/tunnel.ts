@@ -52,6 +52,11 @@ class Lane {
     else this.#from.resume();
   }
 
+  /** Bytes wait here because the other side does not read. */
+  get isStuck(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   /** Nothing follows: the other side is closed when it has the rest. */
   end(): void {
     this.#ended = true;
@@ -63,6 +68,7 @@ export class Tunnel {
   readonly #caller: Pipe;
   readonly #up: Lane;
   #down: Lane | undefined;
+  #server: Pipe | undefined;
   #gone = false;
 
   /** `first`: what the caller has sent already. */
@@ -82,6 +88,7 @@ export class Tunnel {
             server.terminate();
             return;
           }
+          this.#server = server;
           this.#down = new Lane(server);
           this.#down.open(this.#caller);
           this.#up.open(server);
@@ -106,6 +113,8 @@ export class Tunnel {
   /** The caller is gone. */
   close(): void {
     this.#gone = true;
-    this.#up.end();
+    // A server that reads nothing, perhaps as nobody takes its answer, would never see the end.
+    if (this.#up.isStuck) this.#server?.terminate();
+    else this.#up.end();
   }
 }
