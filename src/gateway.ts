@@ -24,6 +24,7 @@ import { createLearntRouting, type LearntRouting } from "./learnt-routing.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
+import { createHealthWatch } from "./pipeline/health-watch.ts";
 import { createCallMetrics } from "./pipeline/metrics.ts";
 import { createReceiptRing } from "./pipeline/receipts.ts";
 import { createRetryBudget } from "./pipeline/retry-budget.ts";
@@ -139,6 +140,7 @@ function assemble(
   const shared = createShared(options, { clock, telemetry, learnt });
   let services = createServices(options.config, shared, options);
   shared.survival.follow(options.config, services.table.deployments);
+  shared.healthWatch.follow(services);
   const reloader = createConfigReloader({
     initial: { config: options.config, findings: options.findings },
     load: options.load,
@@ -148,6 +150,7 @@ function assemble(
       services = next;
       shared.survival.follow(config, services.table.deployments);
       shared.pool.keep(services.table.deployments);
+      shared.healthWatch.follow(services);
     },
     onReload(status) {
       tellReload(status, telemetry);
@@ -169,6 +172,7 @@ function assemble(
     reloadRouter: learnt.reload,
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
+      shared.healthWatch.close();
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way
@@ -256,6 +260,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
     slot,
     ...(features && { features }),
     sessions: createSessions(),
+    healthWatch: createHealthWatch({ clock, telemetry }),
     activity,
     // Replaced by the server's, as soon as there is one.
     connections: { hold: undefined } as Connections,

@@ -50,6 +50,11 @@ export function assembleConfig(parts: Parts): Config {
       ...keyHeaderOf(sections.general.litellm_key_header_name),
       ...forcedModelsOf(sections.general),
       ...(sections.general.always_include_stream_usage ? { alwaysIncludeStreamUsage: true } : {}),
+      ...(sections.general.forward_client_headers_to_llm_api ? { forwardClientHeaders: true } : {}),
+      ...(sections.general.background_health_checks
+        ? { healthCheckIntervalMs: sections.general.health_check_interval * 1000 }
+        : {}),
+      ...(env["LITELLM_ENVIRONMENT"] ? { environment: env["LITELLM_ENVIRONMENT"] } : {}),
       passThroughEndpoints: (sections.general.pass_through_endpoints ?? []).map((row) =>
         passThroughOf(row, env),
       ),
@@ -60,6 +65,7 @@ export function assembleConfig(parts: Parts): Config {
       dropParams: sections.litellm.drop_params,
       modifyParams: sections.litellm.modify_params,
       ...(requestTimeout === undefined ? {} : { requestTimeoutMs: requestTimeout * 1000 }),
+      ...costTermsOf(sections.litellm),
       returnResponseHeaders: sections.litellm.return_response_headers,
       includeCostInStreamingUsage: sections.litellm.include_cost_in_streaming_usage,
       raw: sections.litellmRaw,
@@ -69,6 +75,18 @@ export function assembleConfig(parts: Parts): Config {
     files: parts.files,
     origin: parts.origin,
   };
+}
+
+function costTermsOf(section: Sections["litellm"]): Pick<Config["litellm"], "costTerms"> {
+  const { cost_discount_config: discounts = {}, cost_margin_config: margins = {} } = section;
+  if (Object.keys({ ...discounts, ...margins }).length === 0) return {};
+  const readable = Object.entries(margins).map(([provider, margin]) => [
+    provider,
+    typeof margin === "number"
+      ? { share: margin, fixedUsd: 0 }
+      : { share: margin.percentage ?? 0, fixedUsd: margin.fixed_amount ?? 0 },
+  ]);
+  return { costTerms: { discounts, margins: Object.fromEntries(readable) } };
 }
 
 function keyHeaderOf(name: string | undefined): Pick<Config["general"], "keyHeader"> {
@@ -122,6 +140,8 @@ function routerSettings({ router, litellm }: Sections, env: Environment): Router
     allowedFailsPolicy: router.allowed_fails_policy as Record<string, number> | undefined,
     timeoutMs: toMs(router.timeout),
     streamTimeoutMs: toMs(router.stream_timeout),
+    firstTokenMs: toMs(router.ttft_timeout),
+    streamIdleMs: toMs(router.stream_idle_timeout),
   };
   const aliases = Object.entries(router.model_group_alias ?? {}).map(([name, target]) => [
     name,

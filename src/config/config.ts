@@ -64,6 +64,9 @@ export interface RouterSettings {
   /** LiteLLM's `timeout`, `stream_timeout`, in ms; undefined where not set. */
   readonly timeoutMs?: number;
   readonly streamTimeoutMs?: number;
+  /** Above `stream_timeout`, each for its own silence. */
+  readonly firstTokenMs?: number;
+  readonly streamIdleMs?: number;
   readonly modelGroupAlias: Readonly<
     Record<string, { readonly model: string; readonly hidden: boolean }>
   >;
@@ -74,6 +77,13 @@ export interface RouterSettings {
   readonly tagFiltering?: { readonly matchAny: boolean };
   /** Calls in flight to a deployment that has no limit of its own. */
   readonly maxParallelRequests?: number;
+}
+
+/** The operator's terms over list prices, by provider; a margin may be `global`. */
+export interface CostTerms {
+  /** Share of the price, 0..1. */
+  readonly discounts: Readonly<Record<string, number>>;
+  readonly margins: Readonly<Record<string, { readonly share: number; readonly fixedUsd: number }>>;
 }
 
 export interface Timeouts {
@@ -164,6 +174,12 @@ export interface GeneralSettings {
   readonly forcedModels?: Readonly<Partial<Record<Operation, string>>>;
   readonly passThroughEndpoints: readonly PassThroughEndpoint[];
   readonly passThroughTimeoutMs: number;
+  /** `forward_client_headers_to_llm_api`: the caller's `x-…` headers go along to providers. */
+  readonly forwardClientHeaders?: true;
+  /** Undefined: deployments are asked for their health only when somebody wants to know. */
+  readonly healthCheckIntervalMs?: number;
+  /** `LITELLM_ENVIRONMENT`: rows that name `supported_environments` without it are left out. */
+  readonly environment?: string;
 }
 
 export interface LitellmSettings {
@@ -173,6 +189,8 @@ export interface LitellmSettings {
   readonly requestTimeoutMs?: number;
   readonly includeCostInStreamingUsage: boolean;
   readonly returnResponseHeaders: boolean;
+  /** Missing: list prices count as they are. */
+  readonly costTerms?: CostTerms;
   readonly raw: JsonObject;
 }
 

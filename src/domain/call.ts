@@ -81,7 +81,9 @@ export interface Pin {
 }
 
 /** What a call reads of its request's header fields: of a `Headers` what it can afford to be. */
-export type RequestHeaders = Pick<Headers, "get" | "has">;
+export type RequestHeaders = Pick<Headers, "get" | "has"> & {
+  entries(): Iterable<readonly [name: string, value: string]>;
+};
 
 /** Tells when the caller hangs up; an AbortSignal, or what costs less. One listener at a time. */
 export interface HangUp {

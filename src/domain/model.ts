@@ -143,6 +143,9 @@ export interface Deployment {
   readonly maxParallelRequests?: number;
   readonly timeoutMs?: number;
   readonly streamTimeoutMs?: number;
+  /** Above `streamTimeoutMs`, each for its own silence: `ttft_timeout`, `stream_idle_timeout`. */
+  readonly firstTokenMs?: number;
+  readonly streamIdleMs?: number;
   readonly numRetries?: number;
   readonly cooldownS?: number;
   readonly cooldownRules?: CooldownRules;
@@ -169,6 +172,8 @@ export interface Deployment {
   readonly ownAccess?: OwnAccessRule;
   /** Its address came by request: the strict rule of addresses holds. */
   readonly strict?: boolean;
+  /** The caller's `x-…` headers go along: `forward_client_headers_to_llm_api`. */
+  readonly forwardsHeaders?: true;
   /** As one call sees it (mocked, or by the caller's own key): says nothing of the row's health. */
   readonly uncounted?: boolean;
 }

@@ -20,6 +20,7 @@ import type { Activity } from "./activity.ts";
 import type { Admission } from "./admission.ts";
 import type { Authenticator } from "./authenticate.ts";
 import type { ContinuationSettings } from "./continuation.ts";
+import type { HealthWatch } from "./health-watch.ts";
 import type { Hedging } from "./hedging.ts";
 import type { CallMetrics } from "./metrics.ts";
 import type { ReceiptRing } from "./receipts.ts";
@@ -65,6 +66,8 @@ export interface Services {
   /** Where slow first attempts get a second one beside them. */
   readonly hedging?: Hedging;
   readonly activity: Activity;
+  /** Of a running gateway alone. */
+  readonly healthWatch?: HealthWatch;
   /** Of the runtime's server; none in tests without one. */
   readonly connections?: Connections;
   readonly receipts: ReceiptRing;

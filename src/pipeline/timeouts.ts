@@ -35,8 +35,14 @@ export function timeoutsFor(call: Call, deployment: Deployment, config: Config):
     deployment.streamTimeoutMs ??
     config.router.streamTimeoutMs ??
     whole;
-  if (stream === undefined) return timeouts;
-  return { ...timeouts, firstTokenMs: stream, idleMs: stream };
+  const first = deployment.firstTokenMs ?? config.router.firstTokenMs ?? stream;
+  const idle = deployment.streamIdleMs ?? config.router.streamIdleMs ?? stream;
+  if (first === undefined && idle === undefined) return timeouts;
+  return {
+    ...timeouts,
+    firstTokenMs: first ?? timeouts.firstTokenMs,
+    idleMs: idle ?? timeouts.idleMs,
+  };
 }
 
 /**

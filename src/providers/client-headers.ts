@@ -38,6 +38,24 @@ export function betaLine(call: Call, { headers, provider }: SaidHeaders): string
 
 export const isBeta = (name: string) => name.toLowerCase() === "anthropic-beta";
 
+/** LiteLLM forwards what begins with `x-`; the SDKs' own marks, gateways' and proxies' are not the provider's. */
+const notForwarded =
+  /^x-(stainless|litellm|routeiq|forwarded|real-ip|request-id|api-key|goog-api-key|amz|admin)/;
+const forwardedLimit = 32;
+
+/** The caller's own headers as text, for deployments that forward them. */
+export function callerLines({ headers }: Call, said: SaidHeaders): string {
+  let lines = "";
+  let left = forwardedLimit;
+  for (const [name, value] of headers.entries()) {
+    if (!name.startsWith("x-") || notForwarded.test(name) || name in said.headers) continue;
+    if (left === 0) break;
+    left -= 1;
+    lines += headerLine(name, value);
+  }
+  return lines;
+}
+
 /** The headers of `withTrace`, as text. */
 export function traceLines(call: Call, trace: CallTrace | undefined): string {
   const traceparent = trace ? toTraceparent(trace) : call.traceparent;

@@ -13,7 +13,14 @@ import type { Cancel } from "../std/cancel.ts";
 import { collect, sendForm, toReadable } from "./client-bodies.ts";
 import type { CountRequest, ProviderClient, UpstreamRequest } from "./client-contract.ts";
 import { noSuchOperation, stopOf, toUpstreamError } from "./client-errors.ts";
-import { betaLine, isBeta, traceLines, withCallerHeaders, withTrace } from "./client-headers.ts";
+import {
+  betaLine,
+  callerLines,
+  isBeta,
+  traceLines,
+  withCallerHeaders,
+  withTrace,
+} from "./client-headers.ts";
 import { sendInBatches } from "./embeddings.ts";
 import { encodeBody } from "./encode.ts";
 import { fillMedia } from "./media.ts";
@@ -295,6 +302,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       const to = destinationOf(ready, deployment, url);
       try {
         let lines = betaLine(call, ready) + traceLines(call, trace);
+        if (deployment.forwardsHeaders) lines += callerLines(call, ready);
         if (deployment.token) lines += await authorizationLine(deployment.token, cancel);
         if (!isChat(call.operation)) {
           const ask: Ask = async (content, stop) => {

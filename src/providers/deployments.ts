@@ -15,6 +15,7 @@ import {
 import { sha256Hex } from "../security/hashing.ts";
 import { isPriceKey, priceOfEntry } from "./litellm-prices.ts";
 import { toOwnAccessRule } from "./own-access.ts";
+import { withTerms } from "./price-terms.ts";
 import type { Provider } from "./provider.ts";
 import { findProvider } from "./registry.ts";
 import { type Environment, resolveProvider, type ServedModel } from "./resolve.ts";
@@ -44,6 +45,12 @@ export function toDeployments(config: Config, source: DeploymentSource): Deploym
   const off: Deployments["off"][number][] = [];
   const seen = new Map<string, number>();
   const deployments = config.models.flatMap((entry): Deployment[] => {
+    const elsewhere = belongsElsewhere(entry, config.general.environment);
+    if (elsewhere === true) return [];
+    if (elsewhere) {
+      findings.push(elsewhere);
+      return [];
+    }
     const served = resolveProvider(entry.params, env);
     if (served.status !== "served") {
       const level = served.status === "not_served_yet" ? "warning" : "error";
@@ -59,6 +66,22 @@ export function toDeployments(config: Config, source: DeploymentSource): Deploym
     return [times === 1 ? deployment : { ...deployment, id: `${deployment.id}-${times}` }];
   });
   return { deployments, findings, off };
+}
+
+/** LiteLLM's rule: a row that names environments asks for LITELLM_ENVIRONMENT, and is served in those alone. */
+function belongsElsewhere(entry: ModelEntry, here: string | undefined): Finding | boolean {
+  const named = entry.info["supported_environments"];
+  if (!Array.isArray(named)) return false;
+  if (here !== undefined) return !named.includes(here);
+  const { file, line, modelName } = entry;
+  return {
+    level: "error",
+    file,
+    line,
+    path: `model_list.${modelName}.model_info.supported_environments`,
+    message: "the row is for certain environments, and nothing says which one this is",
+    remedy: `Set LITELLM_ENVIRONMENT to one of ${named.map(String).join(", ")}, or leave supported_environments out.`,
+  };
 }
 
 function toFinding(
@@ -81,7 +104,7 @@ function toDeployment(
   { params, info, modelName }: ModelEntry,
   { provider, upstreamModel, apiBase, apiKey, token, signs, query }: ServedModel,
   source: DeploymentSource,
-  { router, litellm }: Config,
+  { router, litellm, general }: Config,
 ): Deployment {
   const { name, speaksResponses } = readApi(upstreamModel, info, provider);
   const [seller, sold] = catalogName(info["base_model"], provider.name, name);
@@ -95,7 +118,7 @@ function toDeployment(
     upstreamModel: name,
     apiBase,
     ...operationOf(info, facts, { provider, upstreamModel: name }),
-    facts: { ...facts, ...factsOfEntry(params, info, facts) },
+    facts: onTerms({ ...facts, ...factsOfEntry(params, info, facts) }, provider.name, litellm),
     headers: {
       ...(text(params["organization"])
         ? { "openai-organization": String(params["organization"]) }
@@ -115,6 +138,8 @@ function toDeployment(
     ...present("maxParallelRequests", parallelOf(params, router.maxParallelRequests)),
     ...present("timeoutMs", ms(timeoutS)),
     ...present("streamTimeoutMs", ms(number(params["stream_timeout"]))),
+    ...present("firstTokenMs", ms(number(params["ttft_timeout"]))),
+    ...present("streamIdleMs", ms(number(params["stream_idle_timeout"]))),
     ...present("numRetries", number(params["num_retries"])),
     ...present("cooldownS", number(params["cooldown_time"]) ?? number(info["cooldown_time"])),
     ...present("cooldownRules", cooldownRulesOf(info)),
@@ -128,7 +153,17 @@ function toDeployment(
     ...(params["use_in_pass_through"] === true ? { usedInPassThrough: true } : {}),
     ...(info["simulated"] === true ? { simulated: true } : {}),
     ...(speaksResponses ? { speaksResponses } : {}),
+    ...(general.forwardClientHeaders ? { forwardsHeaders: true } : {}),
   };
+}
+
+function onTerms(
+  facts: ModelFacts,
+  provider: string,
+  { costTerms }: Config["litellm"],
+): ModelFacts {
+  if (!costTerms || !facts.price) return facts;
+  return { ...facts, price: withTerms(facts.price, provider, costTerms) };
 }
 
 /** As LiteLLM derives it: the row's own word, its rpm, what its tpm makes likely, the router's word. */

@@ -89,6 +89,22 @@ export const GeneralSettings = Type.Object(
         description: "A header of your own in which callers send their key, above the usual ones.",
       }),
     ),
+    forward_client_headers_to_llm_api: Type.Boolean({
+      default: false,
+      description:
+        "Callers' own `x-…` headers go along to providers; those of gateways and of connections never do.",
+    }),
+    background_health_checks: Type.Boolean({
+      default: false,
+      description:
+        "Ask every deployment for its health every `health_check_interval`; `GET /health` then tells the last answers. It costs what it asks for.",
+    }),
+    health_check_interval: Type.Number({
+      default: 300,
+      minimum: 1,
+      maximum: 86_400,
+      description: "Seconds between two rounds of background health checks.",
+    }),
     always_include_stream_usage: Type.Boolean({
       default: false,
       description: "Streams of chat tell what was used, whether their callers ask or not.",

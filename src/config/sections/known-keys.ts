@@ -13,7 +13,7 @@ export const litellmTopLevelKeys = words(`
 
 /** None of these may reach a provider's body. */
 export const litellmParamKeys = words(`
-  api_version max_retries ttft_timeout stream_idle_timeout max_budget budget_duration
+  api_version max_retries max_budget budget_duration
     use_litellm_proxy
   merge_reasoning_content_in_choices
   vertex_project vertex_location vertex_credentials vertex_ai_project vertex_ai_location
@@ -48,8 +48,8 @@ export const usualBodyFields = words(`
 `);
 
 export const litellmModelInfoKeys = words(`
-  access_groups supported_environments team_id team_public_model_name tier
-  disable_background_health_check health_check_timeout health_check_model health_check_voice
+  access_groups team_id team_public_model_name tier
+  health_check_timeout health_check_model health_check_voice
   discoverable access_windows db_model created_at
   updated_at created_by updated_by description litellm_provider supports_assistant_prefill
   supports_prompt_caching supports_system_messages supports_pdf_input supports_web_search
@@ -65,7 +65,7 @@ export const litellmRouterKeys = words(`
   cache_responses caching_groups client_ttl
   polling_interval enable_health_check_routing health_check_staleness_threshold
   health_check_ignore_transient_errors model_group_affinity_config fallback_access_check plugins
-  ttft_timeout stream_idle_timeout alerting_config set_verbose debug_level router_general_settings
+  alerting_config set_verbose debug_level router_general_settings
   ignore_invalid_deployments guardrail_list assistants_config content_policy_fallback_models
   search_tools
 `);
@@ -82,9 +82,9 @@ export const litellmGeneralKeys = words(`
   user_api_key_cache_ttl user_api_key_cache_max_size enable_redis_auth_cache
   use_redis_transaction_buffer max_parallel_requests global_max_parallel_requests
   max_response_size_mb
-  infer_model_from_keys background_health_checks health_check_interval health_check_details
+  infer_model_from_keys health_check_details
   use_shared_health_check 
-  forward_client_headers_to_llm_api forward_openai_org_id
+  forward_openai_org_id
   forward_llm_provider_auth_headers custom_auth custom_auth_run_common_checks custom_key_generate
   custom_key_update custom_sso custom_ui_sso_sign_in_handler enable_jwt_auth litellm_jwtauth
   enable_oauth2_auth enable_oauth2_proxy_auth oauth2_config_mappings allowed_routes public_routes
@@ -116,7 +116,7 @@ export const litellmModuleKeys = words(`
   max_budget budget_duration max_internal_user_budget internal_user_budget_duration
   max_end_user_budget max_end_user_budget_id max_ui_session_budget budget_exceeded_status_code
   upperbound_key_generate_params default_key_generate_params key_generation_settings
-  enforced_params cost_discount_config cost_margin_config enable_preview_features
+  enforced_params enable_preview_features
   public_model_groups public_model_groups_links enable_json_schema_validation
   disable_end_user_cost_tracking custom_provider_map guardrails post_call_rules pre_call_rules
   model_alias_map check_provider_endpoint forward_traceparent_to_llm_provider user_url_validation

@@ -2,6 +2,11 @@
 import { Type } from "@sinclair/typebox";
 import { fallbackList } from "./router-settings.ts";
 
+const CostMargin = Type.Object({
+  percentage: Type.Optional(Type.Number({ minimum: 0, description: "Share of the price." })),
+  fixed_amount: Type.Optional(Type.Number({ minimum: 0, description: "USD per call." })),
+});
+
 export const LitellmSettings = Type.Object(
   {
     drop_params: Type.Boolean({
@@ -29,6 +34,19 @@ export const LitellmSettings = Type.Object(
       default: false,
       description: "Add `usage.cost` (USD) to a stream's usage.",
     }),
+    cost_discount_config: Type.Optional(
+      Type.Record(Type.String(), Type.Number({ minimum: 0, maximum: 1 }), {
+        expected: "a map such as {vertex_ai: 0.05}",
+        description: "A provider's discount: its share of the list price, 0 to 1.",
+      }),
+    ),
+    cost_margin_config: Type.Optional(
+      Type.Record(Type.String(), Type.Union([Type.Number({ minimum: 0 }), CostMargin]), {
+        expected: "a map such as {global: 0.05, openai: {percentage: 0.1, fixed_amount: 0.0005}}",
+        description:
+          "What is put on top of a provider's price: a share, USD per call, or both. `global` is for those not named.",
+      }),
+    ),
     num_retries: Type.Optional(
       Type.Integer({ minimum: 0, maximum: 100, description: "As in router_settings, which wins." }),
     ),

@@ -144,6 +144,8 @@ export const LitellmParams = Type.Object(
     timeout: seconds("Limit of a whole call to this deployment."),
     request_timeout: seconds("Another name for `timeout`."),
     stream_timeout: seconds("The same for streams, until the first token."),
+    ttft_timeout: seconds("A stream's first token, above `stream_timeout`."),
+    stream_idle_timeout: seconds("Silence between a stream's events, above `stream_timeout`."),
     num_retries: Type.Optional(
       Type.Integer({
         minimum: 0,
@@ -281,6 +283,15 @@ export const ModelInfo = Type.Object(
     supports_audio_input: Type.Optional(Type.Boolean({ description: "Whether it takes audio." })),
     supports_reasoning: Type.Optional(
       Type.Boolean({ description: "Whether it reasons before it answers." }),
+    ),
+    supported_environments: Type.Optional(
+      Type.Array(Type.String(), {
+        description:
+          "Serve the row only where LITELLM_ENVIRONMENT is one of these: production, staging, development.",
+      }),
+    ),
+    disable_background_health_check: Type.Optional(
+      Type.Boolean({ description: "Left out of `background_health_checks`." }),
     ),
     cooldown_time: seconds("As in litellm_params, which wins."),
     allowed_fails: Type.Optional(

@@ -246,6 +246,18 @@ export const RouterSettings = Type.Object(
         description: "The same for streams, until the first token. Seconds.",
       }),
     ),
+    ttft_timeout: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: "A stream's first token, above `stream_timeout`. Seconds.",
+      }),
+    ),
+    stream_idle_timeout: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        description: "Silence between a stream's events, above `stream_timeout`. Seconds.",
+      }),
+    ),
     model_group_alias: Type.Optional(
       Type.Record(
         Type.String(),

@@ -34,6 +34,10 @@ class FieldList implements RequestHeaders {
   has(name: string): boolean {
     return this.names.includes(name);
   }
+
+  entries(): Iterable<readonly [string, string]> {
+    return this.names.map((name, i) => [name, this.values[i] ?? ""] as const);
+  }
 }
 
 const start = "POST /";

@@ -43,6 +43,14 @@ export function healthRoutes({ artifact, reload }: HealthParts): readonly Route[
     ),
     {
       method: "GET",
+      path: "/ping",
+      who: "anyone",
+      errors: "openai",
+      summary: "LiteLLM's: the process answers.",
+      handle: () => Response.json("pong"),
+    },
+    {
+      method: "GET",
       path: "/health/backlog",
       who: "caller-or-admin",
       errors: "openai",
