@@ -1,3 +1,4 @@
+/** The operator's terms over list prices: in what order, and whose. */
 import { expect, test } from "bun:test";
 import type { CostTerms } from "../config/config.ts";
 import { costMicroUsd, type Price } from "../domain/usage.ts";
