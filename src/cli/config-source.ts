@@ -13,6 +13,7 @@ import {
 } from "../config/remote.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { toS3Settings } from "../learning/artifacts/open-repository.ts";
+import { secretStores } from "../providers/secret-stores/registry.ts";
 import { createTokenSource, readIdentityToken } from "../providers/signers/tokens.ts";
 import { knownNames } from "../routing/known-names.ts";
 import { createOutbound, type Outbound } from "../security/outbound.ts";
@@ -55,6 +56,13 @@ export function createConfigSource(
         cwd: process.cwd(),
         env,
         readText: (path) => (isRemote(path) ? remote.read(path) : readTextFile(path)),
+        openSecretStore: (settings) =>
+          secretStores[settings.system](settings, {
+            env: settings.env,
+            outbound: createOutbound({}),
+            clock: systemClock,
+            readText: (path) => Bun.file(path).text(),
+          }),
         readOidc: (reference, of) =>
           readIdentityToken(reference, {
             env: of,

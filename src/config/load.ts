@@ -19,6 +19,13 @@ import { readPriceFile } from "./price-file.ts";
 import { type ReadOidc, type ResolveOptions, resolveReferences } from "./references.ts";
 import { createReport, type Report } from "./report.ts";
 import { type RowDefaults, readRowDefaults } from "./row-defaults.ts";
+import {
+  createSecretReader,
+  type OpenSecretStore,
+  type ReadSecret,
+  secretSystems,
+  unservedSecretSystems,
+} from "./secret-store.ts";
 import { GeneralSettings } from "./sections/general-settings.ts";
 import {
   litellmGeneralKeys,
@@ -42,6 +49,8 @@ export interface LoadOptions {
   readonly env: Environment;
   readonly readText?: ReadText;
   readonly readOidc?: ReadOidc;
+  /** Missing: secrets are where references say, and nowhere else. */
+  readonly openSecretStore?: OpenSecretStore;
 }
 
 export interface Loaded {
@@ -84,7 +93,9 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
 
   const environment = await readEnvironmentVariables(merged, { ...options, readText, report });
   const env = { ...options.env, ...environment };
-  const resolve = { env, readText, report, readOidc: options.readOidc };
+  const plain = { env, readText, report, readOidc: options.readOidc };
+  const readSecret = openSecrets(merged, options.openSecretStore, plain);
+  const resolve = { ...plain, readSecret };
   const defaults = await readRowDefaults(merged, resolve);
   const rows = merged.rows.map((row) => decodeRow(row, defaults, resolve));
   const sections = await decodeSections(merged, resolve);
@@ -161,6 +172,38 @@ async function readEnvironmentVariables(merged: Merged, resolve: Resolve) {
     } else if (text !== null && text !== undefined) texts[name] = pythonText(text);
   }
   return texts;
+}
+
+const secretKeys = ["key_management_system", "key_management_settings"] as const;
+
+/** The store that `general_settings` names; its own settings come from the environment alone. */
+function openSecrets(
+  merged: Merged,
+  open: OpenSecretStore | undefined,
+  { env, report }: ResolveOptions,
+): ReadSecret | undefined {
+  const section = merged.sections.get("general_settings");
+  if (!open || !section || !isObject(section.value)) return undefined;
+  const [system, settings] = secretKeys.map((key) => (section.value as JsonObject)[key]);
+  if (system === undefined || system === null || system === "local") return undefined;
+  const spot = { ...section.spot, path: [...section.spot.path, secretKeys[0]] };
+  const served = secretSystems.find((each) => each === system);
+  if (!served) {
+    const known = unservedSecretSystems.includes(String(system));
+    const message = known
+      ? `the secret store "${system}" is not served by RouteIQ`
+      : `there is no secret store "${String(system).slice(0, 60)}"`;
+    report.refuse(spot, message, `Use one of ${secretSystems.join(", ")}, or the environment.`);
+    return undefined;
+  }
+  try {
+    const written = isObject(settings) ? (settings as JsonObject) : {};
+    return createSecretReader({ system: served, settings: written, env }, open);
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    report.refuse(spot, why, "Set it, or remove key_management_system.");
+    return undefined;
+  }
 }
 
 /** LiteLLM exports `str(value)`; Python writes True and False. */

@@ -5,12 +5,15 @@ import { isSecretName } from "../security/redact.ts";
 import { parseReference } from "../security/secrets.ts";
 import type { Environment, ReadText } from "./files.ts";
 import type { Report } from "./report.ts";
+import type { ReadSecret } from "./secret-store.ts";
 import type { Spot } from "./yaml.ts";
 
 /** An identity token by its reference, where the network may be asked. */
 export type ReadOidc = (reference: string, env: Environment) => Promise<string>;
 
 export interface ResolveOptions {
+  /** `key_management_system`; above the environment, which stands in where it fails. */
+  readonly readSecret?: ReadSecret | undefined;
   readonly readOidc?: ReadOidc | undefined;
   readonly env: Environment;
   readonly readText: ReadText;
@@ -47,6 +50,8 @@ async function resolveText(text: string, spot: Spot, options: ResolveOptions) {
   if (!reference) return text;
   const name = String(spot.path.at(-1) ?? "");
   if (reference.kind === "environment") {
+    const kept = options.readSecret && (await readKept(reference.name, spot, options));
+    if (kept) return kept;
     const found = options.env[reference.name];
     if (found !== undefined && found !== "") return found;
     tellMissing(spot, `the environment variable ${reference.name} is not set`, options.report, {
@@ -61,6 +66,17 @@ async function resolveText(text: string, spot: Spot, options: ResolveOptions) {
   // Elsewhere a file URL is a place, not a secret: `model_path: file:///models`.
   if (!isSecretName(name)) return text;
   return readSecretFile(reference.path, spot, options);
+}
+
+/** What the secret store keeps. One that fails is told, and the environment is asked, as in LiteLLM. */
+async function readKept(name: string, spot: Spot, { readSecret, report }: ResolveOptions) {
+  try {
+    return await readSecret?.(name);
+  } catch (thrown) {
+    const why = thrown instanceof Error ? thrown.message : String(thrown);
+    report.warn(spot, why, `The environment variable ${name} counts meanwhile.`);
+    return undefined;
+  }
 }
 
 /** Such a token soon ends: whoever needs it resolves it anew each time. */

@@ -64,6 +64,40 @@ export const GeneralSettings = Type.Object(
           "callers on loopback need no key, and any wider address is refused at start.",
       }),
     ),
+    key_management_system: Type.Optional(
+      Type.String({
+        description:
+          "Where `os.environ/NAME` is looked up before the environment: aws_secret_manager, google_secret_manager, azure_key_vault or hashicorp_vault. Read at start and at every reload.",
+      }),
+    ),
+    key_management_settings: Type.Optional(
+      Type.Object(
+        {
+          hosted_keys: Type.Optional(
+            Type.Array(Type.String(), { description: "Only these names are looked up there." }),
+          ),
+          primary_secret_name: Type.Optional(
+            Type.String({
+              description: "AWS: one secret that holds all others, as a JSON object by name.",
+            }),
+          ),
+          access_mode: Type.Optional(
+            Type.Union(
+              ["read_only", "write_only", "read_and_write"].map((mode) => Type.Literal(mode)),
+              {
+                expected: "read_only, write_only or read_and_write",
+                description: "With write_only nothing is read. Nothing is ever written.",
+              },
+            ),
+          ),
+        },
+        {
+          additionalProperties: true,
+          description:
+            "LiteLLM's further settings of the store (`aws_region_name` …) are read too.",
+        },
+      ),
+    ),
     max_in_flight_requests_per_worker: Type.Optional(
       Type.Integer({
         minimum: 1,

@@ -92,7 +92,7 @@ export const litellmGeneralKeys = words(`
   enforce_user_param user_header_name user_header_mappings token_rate_limit_type alerting
   alerting_threshold alert_types alerting_args alert_to_webhook_url alert_type_config
   sse_keepalive_ping_interval_seconds cancel_on_disconnect
-  reject_clientside_metadata_tags key_management_system key_management_settings
+  reject_clientside_metadata_tags 
   use_google_kms use_aws_kms use_azure_key_vault ui_access_mode ui_logo_path ui_theme_config
   missing_session_id proxy_config_reload_interval_seconds role_permissions supported_db_objects
   control_plane_url dangerously_permit_weak_or_unset_master_key allow_user_auth default_team_disabled
