@@ -13,6 +13,7 @@ import { loadRouter } from "../routing/load-router.ts";
 import type { TrainedRouter } from "../routing/trained-router.ts";
 import { version } from "../std/version.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
+import { toLines } from "./eval-text.ts";
 import {
   type Encoding,
   embedderFlag,
@@ -86,7 +87,10 @@ async function evaluateAll(
       if (decisions) await writeLines(decisions, toDecisionLines(router, table, routed));
       router.close();
       entries.push({ data: nameOf(path), artifact: folder, evaluation });
-      printEntry(context, entries.at(-1) as Entry);
+      const { line, note } = out;
+      for (const text of toLines(entries.at(-1) as Entry)) line(text);
+      const unknown = evaluation.unknownModels.join(", ");
+      if (unknown) note(`not known to the router: ${unknown}`);
     }
   }
   const report = textFlag(flags, "report");
@@ -134,41 +138,4 @@ async function writeLines(path: string, lines: Iterable<string>): Promise<void> 
   const sink = Bun.file(path).writer();
   for (const line of lines) sink.write(line);
   await sink.end();
-}
-
-function printEntry({ out }: CommandContext, { data, evaluation: e }: Entry): void {
-  const { zeroRouter, oracle, bestSingle, cheapest, random, queryLength } = e.baselines;
-  const signed = (value: number) => `${value >= 0 ? "+" : ""}${value.toFixed(4)}`;
-  out.line(`${data} · ${e.strategy}: ${e.rows} queries, ${e.models} models`);
-  out.line(
-    `  AIQ ${e.router.aiq.toFixed(4)}; the dial alone ${e.dialAiq.toFixed(4)}, its gain over fixed ` +
-      `models ${signed(e.gain.value)} [${signed(e.gain.low)}, ${signed(e.gain.high)}]`,
-  );
-  out.line(
-    `  zero-router ${zeroRouter.aiq.toFixed(4)}, query length ${queryLength.aiq.toFixed(4)}, ` +
-      `shuffled control ${e.control.aiq.toFixed(4)}, oracle ${oracle.aiq.toFixed(4)}`,
-  );
-  out.line(
-    `  best single ${bestSingle.name} ${bestSingle.quality.toFixed(4)}, ` +
-      `cheapest ${cheapest.name} ${cheapest.quality.toFixed(4)}, random ${random.toFixed(4)}`,
-  );
-  const { 100: all, 98: most, 95: less } = e.router.costAt;
-  out.line(
-    `  best quality ${e.router.maxQuality.toFixed(4)} (${signed(100 * e.router.perfGain)} %); cost at ` +
-      `100/98/95 % of the best: ${[all, most, less].map((share) => share.toFixed(3)).join(" / ")}`,
-  );
-  if (e.pair) {
-    const { apgr, cpt50, cpt80 } = e.pair;
-    out.line(
-      `  APGR ${apgr.toFixed(4)}, CPT50 ${cpt50.toFixed(3)}, CPT80 ${cpt80.toFixed(3)} ` +
-        `(${e.pair.strong} over ${e.pair.weak})`,
-    );
-  }
-  out.line(
-    `  calibration error ${e.calibrationError.toFixed(4)}, abstained ${e.abstained}, ` +
-      `mean novelty ${e.novelty.toFixed(3)}`,
-  );
-  if (e.unknownModels.length > 0) {
-    out.note(`not known to the router: ${e.unknownModels.join(", ")}`);
-  }
 }

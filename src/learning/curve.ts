@@ -54,15 +54,25 @@ export function meanHeight(
   axis: "linear" | "log" = "linear",
 ): number {
   let sum = 0;
+  let segment = 1; // costs ascend, and so does the piece of the hull that they lie on
+  const logFrom = Math.log(from);
+  const logRange = Math.log(to) - logFrom;
   for (let i = 0; i <= steps; i++) {
     const share = i / steps;
-    const cost =
-      axis === "log"
-        ? Math.exp(Math.log(from) + (Math.log(to) - Math.log(from)) * share)
-        : from + (to - from) * share;
-    sum += heightAt(hull, cost);
+    const cost = axis === "log" ? Math.exp(logFrom + logRange * share) : from + (to - from) * share;
+    while (segment < hull.length - 1 && cost > (hull[segment] as Point).cost) segment++;
+    sum += heightOn(hull, segment, cost);
   }
   return sum / (steps + 1);
+}
+
+function heightOn(hull: readonly Point[], segment: number, cost: number): number {
+  const a = hull[segment - 1];
+  const b = hull[segment];
+  if (!a) return Number.NaN;
+  if (!b || cost <= a.cost) return a.quality;
+  if (cost >= b.cost) return b.quality;
+  return a.quality + ((b.quality - a.quality) * (cost - a.cost)) / (b.cost - a.cost);
 }
 
 /** Least cost at which a hull reaches a quality; NaN where it never does. */
@@ -87,6 +97,15 @@ export interface CurveStats {
   readonly perfGain: number;
   /** Cost that reaches 100, 98, 95 % of the best single model's quality, over that model's cost. */
   readonly costAt: Readonly<Record<"100" | "98" | "95", number>>;
+  /**
+   * RouteLLM's measures for any number of models, by cost instead of strong calls: the share of the
+   * gap between the cheapest model and the best that is recovered, averaged over the costs between
+   * them. A coin between the two gives 0.5. NaN where the cheapest model is the best.
+   */
+  readonly apgr: number;
+  /** Least share of that cost range that recovers 50 and 80 % of the gap; NaN where none does. */
+  readonly cpt50: number;
+  readonly cpt80: number;
 }
 
 /** @param singles one point per model: they set the range, the cheapest joins the curve. */
@@ -104,6 +123,20 @@ export function toStats(points: readonly Point[], singles: readonly Point[]): Cu
     maxQuality,
     perfGain: maxQuality / best.quality - 1,
     costAt: { 100: share(100), 98: share(98), 95: share(95) },
+    ...toRecovery(hull, cheapest, best),
+  };
+}
+
+function toRecovery(hull: readonly Point[], weak: Point, strong: Point) {
+  const gap = strong.quality - weak.quality;
+  const range = strong.cost - weak.cost;
+  if (!(gap > 0 && range > 0)) return { apgr: Number.NaN, cpt50: Number.NaN, cpt80: Number.NaN };
+  const least = (share: number) =>
+    Math.max(0, (costAt(hull, weak.quality + share * gap) - weak.cost) / range);
+  return {
+    apgr: (meanHeight(hull, weak.cost, strong.cost) - weak.quality) / gap,
+    cpt50: least(0.5),
+    cpt80: least(0.8),
   };
 }
 
