@@ -34,6 +34,23 @@ export function seedFlag(flags: Flags): number {
   return seed;
 }
 
+/** `--option NAME=VALUE`: the value as JSON where it is JSON, else as text. @throws UsageError */
+export function optionFlags(flags: Flags): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(
+    listFlag(flags, "option").map((text) => {
+      const [, name, value] = /^([A-Za-z_]\w*)=(.*)$/s.exec(text) ?? [];
+      if (name === undefined || value === undefined) {
+        throw new UsageError(`--option ${text} is not of the form NAME=VALUE.`);
+      }
+      try {
+        return [name, JSON.parse(value) as unknown];
+      } catch {
+        return [name, value]; // a model's name, say
+      }
+    }),
+  );
+}
+
 export const embedderFlag = {
   description: "Folder of a sentence transformer (ONNX), instead of the built-in embedder.",
   value: "DIR",

@@ -30,6 +30,7 @@ import {
   embedderFlag,
   listFlag,
   openEmbedder,
+  optionFlags,
   readData,
   seedFlag,
   textFlag,
@@ -48,6 +49,11 @@ export const trainCommand = defineCommand({
     strategy: {
       description: `auto, or one of: ${strategyNames.join(", ")}. Default: auto.`,
       value: "NAME",
+    },
+    option: {
+      description: "An option of the strategy, as docs/strategies.md lists them: C=0.1.",
+      value: "NAME=VALUE",
+      repeat: true,
     },
     out: { description: "Folder for the router.", value: "DIR" },
     seed: { description: "Same data and seed, same bytes. Default: 1.", value: "N" },
@@ -99,6 +105,7 @@ async function trainWith(
   const strategy = textFlag(flags, "strategy") ?? "auto";
   const trained = await trainRouter(table, {
     strategy,
+    options: optionFlags(flags),
     seed,
     embedder,
     kernels: createKernels,

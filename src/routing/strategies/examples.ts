@@ -61,6 +61,7 @@ export function takeRows(examples: Examples, keep: (row: number) => boolean): Ex
     n: rows.length,
     weight: Float32Array.from(rows, (row) => examples.weight[row] as number),
     group: Int32Array.from(rows, (row) => examples.group[row] as number),
+    ...(examples.user ? { user: rows.map((row) => examples.user?.[row]) } : {}),
   };
 }
 

@@ -18,7 +18,7 @@ function defineFixed(name: string, summary: string, sign: 1 | -1): Strategy<type
     options: none,
     fit(examples, _options, context) {
       context.progress(1);
-      return { tensors: {}, json: { choice: pick(examples, sign) } };
+      return { tensors: {}, json: { choice: pickBySize(examples, sign) ?? 0 } };
     },
     load({ json }, { m }) {
       const choice = Number(json["choice"]);
@@ -39,10 +39,17 @@ function defineFixed(name: string, summary: string, sign: 1 | -1): Strategy<type
   });
 }
 
-/** Ties go to the first in the list. Models of unknown size lose to those of a known one. */
-function pick({ sizeB, priceUsdPerMtok, models }: Examples, sign: 1 | -1): number {
+/**
+ * The smallest (1) or largest (−1) model; undefined where neither sizes nor prices are known. Ties go
+ * to the first in the list. Models of unknown size lose to those of a known one.
+ */
+export function pickBySize(
+  { sizeB, priceUsdPerMtok, models }: Examples,
+  sign: 1 | -1,
+): number | undefined {
   const bySize = [...sizeB].some(Number.isFinite);
   const measure = bySize ? sizeB : priceUsdPerMtok;
+  if (![...measure].some(Number.isFinite)) return undefined;
   const rank = (j: number) => {
     const value = measure[j] ?? Number.NaN;
     return Number.isFinite(value) ? sign * value : Number.POSITIVE_INFINITY;

@@ -1,9 +1,15 @@
 /** The learned strategies by name. A new one is a file and a line here. */
+import { clusterTable } from "./cluster-table.ts";
+import { elo } from "./elo.ts";
 import { ensemble } from "./ensemble.ts";
 import { largest, smallest } from "./fixed.ts";
+import { hybrid } from "./hybrid.ts";
+import { irt } from "./irt.ts";
 import { knn } from "./knn.ts";
 import { linear } from "./linear.ts";
+import { mf } from "./mf.ts";
 import { mlp } from "./mlp.ts";
+import { routerdc } from "./routerdc.ts";
 import type { Strategy } from "./strategy.ts";
 import { svm } from "./svm.ts";
 
@@ -12,6 +18,12 @@ export const strategies: readonly Strategy[] = [
   mlp,
   svm,
   linear,
+  mf,
+  elo,
+  routerdc,
+  hybrid,
+  irt,
+  clusterTable,
   ensemble,
   smallest,
   largest,

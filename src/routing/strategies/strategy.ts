@@ -23,6 +23,8 @@ export interface Examples {
   /** m: parameters in billions and USD per million tokens, NaN where unknown. */
   readonly sizeB: Float32Array;
   readonly priceUsdPerMtok: Float32Array;
+  /** n: who asked, hashed (`hashUser`); undefined where nobody was named. For personal strategies. */
+  readonly user?: readonly (string | undefined)[];
 }
 
 /** What a strategy learnt: named tensors (safetensors) and small JSON; data, never code. */
@@ -60,9 +62,15 @@ export interface Scores {
 /** A strategy at work. Owns its kernels instance; `close` frees what is outside the heap. */
 export interface Scorer {
   readonly sync: boolean;
-  /** True where the choice never depends on the query, nor on the dial: smallest, largest. */
+  /**
+   * True where the strategy itself decides, and neither the dial nor shrinkage has a say: smallest,
+   * largest, a fixed threshold, a vote on the best model's name. The highest quality is its choice.
+   */
   readonly constant?: boolean;
-  score(x: Float32Array): Scores | Promise<Scores>;
+  /** True where scores depend on who asks. */
+  readonly personal?: boolean;
+  /** @param user as in `Examples.user`; unknown ones get what is true of everybody */
+  score(x: Float32Array, user?: string): Scores | Promise<Scores>;
   close(): void;
 }
 
