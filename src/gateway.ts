@@ -55,6 +55,7 @@ import { type Clock, systemClock } from "./std/clock.ts";
 import { ExpiryQueue } from "./std/expiry.ts";
 import { type Random, systemRandom } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
+import type { RecordStore } from "./storage/record-store.ts";
 import type { GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
@@ -95,6 +96,9 @@ export interface Gateway {
   readonly reloader: ConfigReloader;
   readonly sync: (() => SyncStatus) | undefined;
   readonly telemetry: GatewayTelemetry;
+  /** Where APIs with memory keep their records; contents lie in the data folder. */
+  readonly records: RecordStore;
+  readonly dataDir: string;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
   readonly onLoopback: boolean;
@@ -163,6 +167,8 @@ function assemble(
   const inner = {
     services: () => services,
     responses: createResponses(observation.responses, clock),
+    records: observation.records,
+    dataDir: options.dataDir,
     slot,
     reloader,
     sync: options.sync,

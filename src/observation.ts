@@ -9,8 +9,10 @@ import type { Clock } from "./std/clock.ts";
 import type { Random } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
 import { createMemoryEventLog } from "./storage/memory/event-log.ts";
+import type { RecordStore } from "./storage/record-store.ts";
 import type { ResponseStore } from "./storage/response-store.ts";
 import { createSqliteEventLog } from "./storage/sqlite/event-log.ts";
+import { createSqliteRecordStore } from "./storage/sqlite/record-store.ts";
 import { createSqliteResponseStore } from "./storage/sqlite/response-store.ts";
 import { createTelemetry, type GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
@@ -35,6 +37,8 @@ export interface Observation {
   readonly events: EventLog;
   /** Responses that the API keeps. */
   readonly responses: ResponseStore;
+  /** Of every other API with memory. */
+  readonly records: RecordStore;
   /** For whatever else is slow. */
   readonly background: Background<BackgroundApi>;
   /** Commits what is queued, sends what waits, ends the thread. */
@@ -71,17 +75,20 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
     ? createStoredLog(options, background, telemetry)
     : createMemoryEventLog({ clock, ...(otlp && { onBatch: toSpans(background) }) });
   const responses = createStoredResponses(options, background, telemetry);
+  const records = createStoredRecords(options, background, telemetry);
   watchProcess(telemetry, clock);
   const unregister = otlp ? await registerApi(options, telemetry) : undefined;
   return {
     telemetry,
     events,
     responses,
+    records,
     background,
     async close() {
       unregister?.();
       await events.close();
       await responses.close();
+      await records.close();
       await telemetry.close();
       background.close();
     },
@@ -132,6 +139,26 @@ function createStoredResponses(
       degraded.set(problem === undefined ? 0 : 1);
       if (problem === undefined) telemetry.log("info", "responses are stored again");
       else telemetry.log("error", "responses cannot be stored; memory keeps them", { problem });
+    },
+  });
+  background.onRestart(store.restarted);
+  return store;
+}
+
+function createStoredRecords(
+  { dataDir, clock }: ObservationOptions,
+  background: Background<BackgroundApi>,
+  telemetry: GatewayTelemetry,
+): RecordStore {
+  const degraded = telemetry.gauge("routeiq.records.degraded", "1 while records cannot be stored.");
+  const store = createSqliteRecordStore({
+    remote: background.service("records"),
+    dataDir,
+    clock,
+    onHealth(problem) {
+      degraded.set(problem === undefined ? 0 : 1);
+      if (problem === undefined) telemetry.log("info", "records are stored again");
+      else telemetry.log("error", "records cannot be stored", { problem });
     },
   });
   background.onRestart(store.restarted);

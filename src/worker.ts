@@ -9,6 +9,7 @@ import type { ArtifactService } from "./learning/artifacts/thread.ts";
 import { type Emit, type Port, serveRpc } from "./std/rpc.ts";
 import type { ExtractFeatures } from "./storage/complete-event.ts";
 import type { EventService } from "./storage/sqlite/event-log.ts";
+import type { RecordService } from "./storage/sqlite/record-thread.ts";
 import type { ResponseService } from "./storage/sqlite/response-thread.ts";
 import type { OtlpService, OtlpThread } from "./telemetry/otlp-thread.ts";
 
@@ -17,6 +18,7 @@ export interface BackgroundApi {
   readonly artifacts: ArtifactService;
   readonly events: EventService;
   readonly otlp: OtlpService;
+  readonly records: RecordService;
   readonly responses: ResponseService;
 }
 
@@ -58,6 +60,10 @@ function main(): void {
       await otlpLoading?.catch(() => undefined); // where spans are on, the first calls have theirs too
       const onEvents = (events: readonly CallEvent[]) => otlp?.addEvents(events);
       return createEventThread({ log: toLog(emit), onEvents, loadExtract });
+    },
+    async records(emit) {
+      const { createRecordThread } = await import("./storage/sqlite/record-thread.ts");
+      return createRecordThread(toLog(emit));
     },
     async responses(emit) {
       const { createResponseThread } = await import("./storage/sqlite/response-thread.ts");

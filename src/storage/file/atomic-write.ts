@@ -65,7 +65,7 @@ async function writeAndSync(path: string, bytes: Uint8Array, mode: number): Prom
 }
 
 /** A rename is durable only once its folder is. Windows cannot open folders, and does not need to. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   if (process.platform === "win32") return;
   const handle = await open(folder, "r");
   try {

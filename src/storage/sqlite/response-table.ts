@@ -1,15 +1,9 @@
 /** The responses' database: one open file, every method at once, on the background thread. */
-import { Database } from "bun:sqlite";
-import { closeSync, existsSync, mkdirSync, openSync, renameSync } from "node:fs";
-import { join } from "node:path";
-import type { Clock } from "../../std/clock.ts";
 import { type Lease, type ResponseLimits, responseFileName } from "../response-store.ts";
+import { type DatabaseKind, type OpenOptions, openDatabase } from "./open-database.ts";
 
-export interface ResponseTableOptions {
-  readonly dataDir: string;
+export interface ResponseTableOptions extends OpenOptions {
   readonly limits: ResponseLimits;
-  readonly clock: Clock;
-  readonly log: (level: "info" | "warn" | "error", message: string) => void;
 }
 
 /** A response as it crosses threads: its JSON, and what is searched by. */
@@ -31,11 +25,12 @@ export interface ResponseTable {
   close(): void;
 }
 
-/** "riqr" in ASCII: whose file it is. */
-const applicationId = 0x72697172;
-const schemaVersion = 1;
-
-const schema = `
+const kind: DatabaseKind = {
+  fileName: responseFileName,
+  what: "of responses",
+  applicationId: 0x72697172, // "riqr"
+  schemaVersion: 1,
+  schema: `
 CREATE TABLE responses (
   id TEXT PRIMARY KEY,
   previous TEXT,
@@ -46,7 +41,8 @@ CREATE TABLE responses (
   json TEXT NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX responses_by_age ON responses (expires_ms, size);
-`;
+`,
+};
 
 /** A response and those before it, the latest first. */
 const chainOf = `
@@ -66,7 +62,7 @@ const touchDepth = 1_000;
 /** @throws SQLiteError; Error where the file is another program's */
 export function openResponseTable(options: ResponseTableOptions): ResponseTable {
   const { limits, clock } = options;
-  const db = openOrMoveAside(options);
+  const db = openDatabase(kind, options);
   let pruneAtMs = clock.now();
   const expiry = () => clock.now() + limits.maxAgeDays * dayMs;
 
@@ -124,56 +120,4 @@ export function openResponseTable(options: ResponseTableOptions): ResponseTable 
     stop: (id) => void db.run("UPDATE responses SET stop = 1 WHERE id = ?", [id]),
     close: () => db.close(),
   };
-}
-
-function openOrMoveAside(options: ResponseTableOptions): Database {
-  const path = join(options.dataDir, responseFileName);
-  mkdirSync(options.dataDir, { recursive: true });
-  try {
-    return open(path);
-  } catch (thrown) {
-    const code = String((thrown as { code?: unknown }).code ?? "");
-    if (!/^SQLITE_(CORRUPT|NOTADB)/.test(code)) throw thrown;
-    const stamp = new Date(options.clock.now()).toISOString().replaceAll(":", "-");
-    const aside = `${path}.damaged-${stamp}`;
-    for (const suffix of ["", "-wal", "-shm"]) {
-      if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-    }
-    options.log(
-      "error",
-      `The database of responses, ${path}, is damaged (${code}). It was moved to ${aside} and a new one begun.`,
-    );
-    return open(path);
-  }
-}
-
-function open(path: string): Database {
-  // What was said is nobody else's to read; SQLite's own files copy the mode.
-  closeSync(openSync(path, "a", 0o600));
-  const db = new Database(path, { create: true, strict: true });
-  try {
-    db.run("PRAGMA busy_timeout = 5000");
-    const read = (name: string) =>
-      Number(Object.values(db.query(`PRAGMA ${name}`).get() as Record<string, number>)[0]);
-    const version = read("user_version");
-    if (version > schemaVersion || (version > 0 && read("application_id") !== applicationId)) {
-      throw new Error(
-        `${path} was written by a newer routeiq, or by another program. Give another --data-dir.`,
-      );
-    }
-    if (version === 0) db.run("PRAGMA auto_vacuum = INCREMENTAL");
-    db.run("PRAGMA journal_mode = WAL");
-    db.run("PRAGMA synchronous = NORMAL"); // a crash of the process loses nothing committed
-    const create = db.transaction(() => {
-      if (read("user_version") > 0) return; // another process came first
-      db.run(schema);
-      db.run(`PRAGMA application_id = ${applicationId}`);
-      db.run(`PRAGMA user_version = ${schemaVersion}`);
-    });
-    create.immediate();
-    return db;
-  } catch (thrown) {
-    db.close();
-    throw thrown;
-  }
 }
