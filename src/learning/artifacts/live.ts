@@ -133,7 +133,7 @@ function observe(receipt: Receipt, artifact: string, poller: Poller | undefined)
   // A caller's own mistake is no router's.
   if (error !== undefined && errorTable[error as ErrorCode]?.fault === "caller") return;
   poller.rollout.observe({
-    artifact,
+    arm: artifact,
     ok: outcome === "success",
     latencyMs: timings.totalMs,
     ...(costMicroUsd === undefined ? {} : { costUsd: costMicroUsd / 1e6 }),

@@ -2,7 +2,7 @@
 import type { ArtifactStatus } from "../../routing/slot.ts";
 import type { ArtifactIdentity } from "../../routing/trained-router.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
-import type { HealthVerdict } from "../rollout.ts";
+import type { Verdict } from "../rollout/trial.ts";
 import { type RefusalCode, refusalRemedies } from "./refusal.ts";
 
 export function createPollReport(telemetry: Telemetry) {
@@ -62,7 +62,7 @@ export function createPollReport(telemetry: Telemetry) {
       const fields = { audit: "artifact.withdrawn", artifact, status, code, remedy };
       telemetry.log("error", "the router in force was withdrawn; routing is static", fields);
     },
-    judged({ healthy, artifact, regression, message }: HealthVerdict) {
+    judged({ healthy, arm: artifact, regression, message }: Verdict) {
       if (!healthy) rollbacks.add(1, regression ?? "errors");
       const event = healthy ? "artifact.healthy" : "artifact.rolled_back";
       const text = healthy ? "a router passed its health window" : "a router is taken back";

@@ -390,7 +390,7 @@ describe("without its repository", () => {
 });
 
 describe("a router that proves bad", () => {
-  const sample = (artifact: string, ok: boolean) => ({ artifact, ok, latencyMs: 100 });
+  const sample = (artifact: string, ok: boolean) => ({ arm: artifact, ok, latencyMs: 100 });
 
   async function regressed() {
     const world = createWorld();

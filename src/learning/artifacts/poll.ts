@@ -8,12 +8,7 @@ import type { ArtifactIdentity, TrainedRouter } from "../../routing/trained-rout
 import type { Clock } from "../../std/clock.ts";
 import type { Random } from "../../std/random.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
-import {
-  createRollout,
-  type HealthThresholds,
-  type HealthVerdict,
-  type Rollout,
-} from "../rollout.ts";
+import { createTrial, type Trial, type TrialLimits, type Verdict } from "../rollout/trial.ts";
 import { createPollReport, messageOf } from "./poll-report.ts";
 import { ArtifactRefusal, type RefusalCode, refusalRemedies } from "./refusal.ts";
 import type { ArtifactSource, Candidate, Found } from "./source.ts";
@@ -30,7 +25,7 @@ export interface PollerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly telemetry: Telemetry;
-  readonly health?: Partial<HealthThresholds>;
+  readonly health?: Partial<TrialLimits>;
   /** What to do while there is no router: how to train and publish one. */
   readonly emptyRemedy: string;
 }
@@ -48,7 +43,7 @@ export interface Poller {
   start(): Promise<void>;
   /** One look, now. Calls during one share the next. */
   pollNow(): Promise<PollOutcome>;
-  readonly rollout: Pick<Rollout, "observe" | "observeScore" | "watching">;
+  readonly rollout: Pick<Trial, "observe" | "observeScore" | "watching">;
   /** Resolves when no look and no return is under way. */
   settled(): Promise<void>;
   close(): void;
@@ -61,9 +56,9 @@ const freshnessCheckMs = 60 * 60_000;
 export function createPoller(options: PollerOptions): Poller {
   const { source, slot, clock, random } = options;
   const report = createPollReport(options.telemetry);
-  const rollout = createRollout({
+  const rollout = createTrial({
     clock,
-    ...(options.health ? { thresholds: options.health } : {}),
+    ...(options.health ? { limits: options.health } : {}),
     onVerdict: (verdict) => {
       enqueue(() => judge(verdict)).catch((error: unknown) =>
         report.failed("health window", error),
@@ -152,7 +147,19 @@ export function createPoller(options: PollerOptions): Poller {
     report.swapped(candidate.identity, before, from);
     checkFreshness();
     // A router from the copy was in force before this process began: there is nothing to compare.
-    if (from === "repository") rollout.begin(labelOf(candidate.identity), before);
+    if (from === "repository") beginWatch(labelOf(candidate.identity), before);
+  }
+
+  /**
+   * From static routing to a router is a change of policy: more money for better answers may be what
+   * was asked for, so only errors and quality are held against it.
+   */
+  function beginWatch(arm: string, control: string): void {
+    rollout.begin({
+      arm,
+      control,
+      ...(control === "none" && { judged: ["errors", "quality"] as const }),
+    });
   }
 
   function refuse({ code, message, retired }: Extract<Found, { kind: "refused" }>): PollOutcome {
@@ -206,8 +213,8 @@ export function createPoller(options: PollerOptions): Poller {
     cancelFreshness = clock.after(Math.min(leftMs, freshnessCheckMs), checkFreshness);
   }
 
-  async function judge(verdict: HealthVerdict): Promise<void> {
-    if (closed || !inForce || labelOf(inForce) !== verdict.artifact) return;
+  async function judge(verdict: Verdict): Promise<void> {
+    if (closed || !inForce || labelOf(inForce) !== verdict.arm) return;
     report.judged(verdict);
     if (verdict.healthy) return;
     const bad = inForce;
@@ -218,7 +225,7 @@ export function createPoller(options: PollerOptions): Poller {
       inForce = candidate.identity;
       freshUntilMs = candidate.freshUntilMs;
       slot.swap(router, activeStatus());
-      report.swapped(candidate.identity, verdict.artifact, "previous");
+      report.swapped(candidate.identity, verdict.arm, "previous");
     } else {
       const remedy = `${verdict.message}. Publish a better router; the one before is not kept, so routing is static.`;
       goStatic({ status: "refused", code: "self_test", remedy });
