@@ -20,7 +20,7 @@ import { createHeadWriter } from "./http/headers.ts";
 import { createRealtime, type SocketData } from "./http/openai/realtime.ts";
 import { createPlainRoutes } from "./http/routes.ts";
 import { type HttpServer, startServer } from "./http/server.ts";
-import { createLearntRouting, type LearntRouting } from "./learnt-routing.ts";
+import { createLearntRouting, type LearntRouting, toExplorer } from "./learnt-routing.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
@@ -44,6 +44,7 @@ import { createResponses, type Responses } from "./resources/responses/responses
 import { findBalancer } from "./routing/balancers/registry.ts";
 import { simpleShuffle } from "./routing/balancers/simple-shuffle.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
+import { createExplorationBudget } from "./routing/exploration-budget.ts";
 import { createPool } from "./routing/pool.ts";
 import { createResolveTable } from "./routing/resolve.ts";
 import { createRouter, type RouterOptions } from "./routing/router.ts";
@@ -73,6 +74,8 @@ export interface GatewayOptions {
   readonly port: number;
   /** Several processes share the port. */
   readonly reusePort?: boolean;
+  /** How many there are: each has its part of what exploration may cost. Default 1. */
+  readonly processes?: number;
   /** Writes a line of the log, its end included. */
   readonly log: Omit<LogOptions, "clock">;
   readonly outbound: Outbound;
@@ -267,6 +270,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
     ...(features && { features }),
     sessions: createSessions(),
     healthWatch: createHealthWatch({ clock, telemetry }),
+    explorationBudget: createExplorationBudget(clock),
     activity,
     // Replaced by the server's, as soon as there is one.
     connections: { hold: undefined } as Connections,
@@ -281,7 +285,8 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
 type Shared = ReturnType<typeof createShared>;
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
-  const { clock, random, pool, slot, sessions, telemetry, catalog, survival, ...kept } = shared;
+  const { clock, random, pool, slot, sessions, telemetry, catalog, survival, ...others } = shared;
+  const { explorationBudget, ...kept } = others;
   const { env } = options;
   const factsOf = withPriceFile(catalog.factsOf, config.prices);
   const { deployments, findings, off } = toDeployments(config, { env, factsOf });
@@ -319,6 +324,11 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       pool,
       sessions,
       clock,
+      explorer: toExplorer(config.router.routingStrategyArgs, {
+        random,
+        budget: explorationBudget,
+        processes: options.processes ?? 1,
+      }),
       onRouterFailure: (error) =>
         telemetry.log("error", "the trained router failed; routing was static", { error }),
     }),
@@ -381,6 +391,7 @@ export function toRouterOptions({ router }: Config): RouterOptions {
     dial: {
       tradeoff: args.tradeoff ?? defaultTradeoff,
       ...(args.floor === undefined ? {} : { floor: parseFloorSetting(args.floor) }),
+      ...(args.latency_weight ? { latencyWeight: args.latency_weight } : {}),
     },
     labelMapping: Object.fromEntries(
       Object.entries(args.label_mapping ?? {}).map(([label, model]) => [label, String(model)]),

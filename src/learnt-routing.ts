@@ -9,6 +9,8 @@ import { createLiveRouter } from "./learning/artifacts/live.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
 import type { Observation } from "./observation.ts";
 import { findBalancer } from "./routing/balancers/registry.ts";
+import type { ExplorationBudget } from "./routing/exploration-budget.ts";
+import { createExplorer, type Explorer } from "./routing/explore.ts";
 import type { ArtifactStatus, SwappableSlot } from "./routing/slot.ts";
 import { type Clock, sleep } from "./std/clock.ts";
 import { createPause } from "./std/pause.ts";
@@ -37,6 +39,25 @@ export interface LearntRouting {
   follow(config: Config): Promise<void>;
   reload(): Promise<ArtifactStatus>;
   close(): void;
+}
+
+/** Undefined where exploration is off: a call then pays nothing for it. */
+export function toExplorer(
+  { exploration }: Config["router"]["routingStrategyArgs"],
+  parts: {
+    readonly random: Random;
+    readonly budget: ExplorationBudget;
+    readonly processes: number;
+  },
+): Explorer | undefined {
+  if (!exploration) return undefined;
+  const { mode, rate, width, max_arms, max_usd_per_hour, max_usd_per_day } = exploration;
+  const { processes } = parts;
+  parts.budget.limit({
+    perDayUsd: max_usd_per_day / processes,
+    ...(max_usd_per_hour === undefined ? {} : { perHourUsd: max_usd_per_hour / processes }),
+  });
+  return createExplorer({ mode, rate, width, arms: max_arms }, parts);
 }
 
 /** A copy takes some 50 ms; past this the first calls are routed by the static strategy. */

@@ -11,6 +11,7 @@ import type {
 const reasons: Readonly<Record<DecisionReason, string>> = {
   utility: "it has the best utility: quality less what it costs, at this trade-off",
   floor: "it is the cheapest that holds the quality floor",
+  infeasible: "no routing could be shown to hold the quality floor, so its own model answers",
   fixed: "at this setting no routing was measured to be as good as this model alone",
   explored: "it was drawn by its probability, to learn more about it",
   abstained: "the query is unlike all training data, so the default candidate answers",

@@ -24,7 +24,8 @@ export async function serve(context: CommandContext): Promise<number> {
   const { flags, env, out } = context;
   const isWorker = env[workerName] !== undefined;
   const place = readPlace(context);
-  const workerCount = isWorker ? 1 : readWorkers(context, place);
+  const processes = readWorkers(context, place);
+  const workerCount = isWorker ? 1 : processes;
   let workers: Workers | undefined;
   const simulation = createSimulation();
   const source = createConfigSource(flags["config"], env, place.dataDir);
@@ -53,6 +54,7 @@ export async function serve(context: CommandContext): Promise<number> {
     env,
     ...place,
     reusePort: isWorker || workerCount > 1,
+    processes,
     outbound: createOutbound({
       ...wayOut,
       protocol: config.routeiq.upstreamProtocol,

@@ -1,5 +1,6 @@
 /** Typed configuration: what `load.ts` makes of the operator's file, environment and defaults. */
 import type { FallbackList, RetryPolicy } from "../domain/call.ts";
+import type { ExplorationMode } from "../domain/decision.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Operation } from "../domain/model.ts";
 import type { EventRetention } from "../storage/event-log.ts";
@@ -29,6 +30,15 @@ export interface ModelEntry {
   readonly line: number;
 }
 
+export interface ExplorationArgs extends JsonObject {
+  readonly mode: ExplorationMode;
+  readonly rate: number;
+  readonly width: number;
+  readonly max_arms: number;
+  readonly max_usd_per_hour?: number;
+  readonly max_usd_per_day: number;
+}
+
 export interface RoutingStrategyArgs extends JsonObject {
   readonly model_path?: string;
   readonly model_root?: string;
@@ -40,6 +50,8 @@ export interface RoutingStrategyArgs extends JsonObject {
   readonly fallback_strategy?: string;
   readonly tradeoff?: number;
   readonly floor?: string;
+  readonly latency_weight?: number;
+  readonly exploration?: ExplorationArgs;
   readonly balancer?: string;
   readonly label_mapping?: JsonObject;
   readonly allow_unsigned_local?: boolean;

@@ -9,6 +9,8 @@ export interface Caller {
   readonly id: string;
   readonly tenant: string;
   readonly admin: boolean;
+  /** What its key sets of the dial; the call's own header fields come before it. */
+  readonly dial?: Partial<Dial>;
 }
 
 /** What a caller may ask of the gateway itself, in LiteLLM's words; none of it goes upstream. */

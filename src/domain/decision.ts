@@ -36,6 +36,8 @@ export interface CandidateScore {
 export type DecisionReason =
   | "utility"
   | "floor"
+  /** No routing could be shown to hold the floor: its own model answers, or the best there is. */
+  | "infeasible"
   | "fixed"
   | "explored"
   | "abstained"
@@ -47,7 +49,48 @@ export type DecisionReason =
 /** Where the dial stands: a trade-off in [0, 1], or a floor relative to a model. */
 export interface Dial {
   readonly tradeoff: number;
-  readonly floor?: { readonly share: number; readonly model: string };
+  readonly floor?: Floor;
+  /** μ of the utility: what quality one reference latency is worth. Unset: nothing. */
+  readonly latencyWeight?: number;
+}
+
+export interface Floor {
+  /** In (0, 1], of the model's quality. */
+  readonly share: number;
+  readonly model: string;
+  /**
+   * At most this share of the queries may be answered worse than `share` of the model's own answer.
+   * Unset: the mean quality is held to `share` of the model's.
+   */
+  readonly violations?: number;
+}
+
+export const explorationModes = ["epsilon", "thompson", "linucb"] as const;
+export type ExplorationMode = (typeof explorationModes)[number];
+
+/** How a choice was drawn, with all that it takes to draw it again. */
+export interface Exploration {
+  readonly mode: ExplorationMode;
+  /** The model that would have answered without a draw. */
+  readonly greedy: string;
+  /** Uniform in [0, 1): which candidate's share of the probabilities it fell into. */
+  readonly draw: number;
+  /** Share of draws that are even among the arms. */
+  readonly rate: number;
+  /** Standard deviations of an interval, and the scale of a posterior. */
+  readonly width: number;
+  /** Most arms of a draw. */
+  readonly arms: number;
+  /** Which state of the online learner scored it; 0 or missing: none. */
+  readonly state?: number;
+}
+
+/** The conversation that a decision met. */
+export interface Stay {
+  /** What answered its last turn. */
+  readonly model: string;
+  /** What a change would lose of the provider's prompt cache, USD. */
+  readonly lostUsd: number;
 }
 
 export interface Decision {
@@ -61,6 +104,10 @@ export interface Decision {
   /** The chosen candidate's `model`. */
   readonly chosen: string;
   readonly dial?: Dial;
+  /** Where a draw decided. */
+  readonly exploration?: Exploration;
+  /** Where a conversation was met. */
+  readonly stay?: Stay;
   /** 0: like the training data; 1: unlike anything in it. */
   readonly novelty?: number;
   /** Nearest training rows and their similarity, where the strategy has such a thing. */

@@ -133,6 +133,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     shrink: validation.shrink,
     novelty: { near: novelty.near, far: novelty.far },
     cost_ref_usd: costRef,
+    ...toLatencyRef(table),
     dial: chosen.dial.map((point) => ({
       lambda: point.lambda,
       mean_quality: point.meanQuality,
@@ -172,6 +173,24 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
       lambdas: chosen.dial.flatMap((p) => (p.fixed === undefined ? [p.lambda] : [])),
     },
   };
+}
+
+/** The slowest model's mean latency, as the cost's reference is the dearest one's mean cost. */
+function toLatencyRef({ n, labels, latencyMs }: Table): { latency_ref_ms?: number } {
+  const m = labels.length;
+  let slowest = 0;
+  for (let j = 0; j < m; j++) {
+    let sum = 0;
+    let count = 0;
+    for (let row = 0; row < n; row++) {
+      const ms = latencyMs[row * m + j] as number;
+      if (Number.isNaN(ms)) continue;
+      sum += ms;
+      count++;
+    }
+    if (count > 0) slowest = Math.max(slowest, sum / count);
+  }
+  return slowest > 0 ? { latency_ref_ms: slowest } : {};
 }
 
 interface Candidate {

@@ -19,9 +19,12 @@ export function finish(record: CallRecord, end: StreamEnd, services: Services): 
   const cost = costOf(record);
   if (cost) services.spend.charge(record.call.caller.id, cost);
   const { deployment, rankRequest, ranking } = record;
-  if (end.outcome === "success" && deployment && rankRequest) {
-    const inputTokens = record.usage?.inputTokens ?? ranking?.inputTokens ?? 0;
-    router.remember(rankRequest, deployment.candidate, inputTokens);
+  if (end.outcome === "success" && deployment && rankRequest?.session) {
+    const turn = record.usage ?? { inputTokens: ranking?.inputTokens ?? 0 };
+    router.remember(rankRequest, deployment.candidate, turn);
+  }
+  if (ranking?.drawn) {
+    router.settle(ranking.drawn, cost === undefined ? undefined : cost / 1e6);
   }
   activity.leave(record);
   try {

@@ -34,7 +34,8 @@ export function toRankRequest(call: Call, group: string, services: Services): Ra
   if (!found) throw unknownModel(group, call, table);
   if (found.deployments.length === 0) throw meantOtherwise(group, call, table);
   const served = call.operation === "chat" ? found : whereServed(found, call, client);
-  const { stream, operation, dial, options } = call;
+  const { stream, operation, options, caller } = call;
+  const dial = caller.dial ? { ...caller.dial, ...call.dial } : call.dial;
   const ruled =
     rules || options.mock || options.region || options.ownAccess
       ? applyRules(call, served, services)

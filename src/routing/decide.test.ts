@@ -82,6 +82,73 @@ describe("a floor", () => {
   });
 });
 
+describe("latency", () => {
+  const scores = { ...scoresOf(0.9, 0.7), latencyMs: Float32Array.of(2000, 500) };
+  const timed: TrainedRouter = { ...router, latencyRefMs: 1000 };
+  test.each([
+    [undefined, "big"],
+    [0.05, "big"], // 0.11 in quality and cost, against 0.075 in time
+    [0.2, "small"],
+  ])("weighs %p", (latencyWeight, chosen) => {
+    const dial = { tradeoff: 1, ...(latencyWeight === undefined ? {} : { latencyWeight }) };
+    expect(run({ router: timed, scores, dial }).chosen).toBe(chosen);
+  });
+
+  test("of a model that nobody timed is taken for the others' mean, so that it tips no scale", () => {
+    const some = { ...scores, latencyMs: Float32Array.of(2000, Number.NaN) };
+    const dial = { tradeoff: 1, latencyWeight: 5 };
+    expect(run({ router: timed, scores: some, dial }).chosen).toBe("big");
+  });
+});
+
+describe("a floor that training was to show", () => {
+  const floors = {
+    confidence: 0.99,
+    rows: 500,
+    shares: [0.9, 1],
+    rates: [0, 0.05, 0.1],
+    // big: held at λ = 10 for 0.9; for 1 only with violations in a tenth. small: never.
+    lambdas: Float32Array.of(10, -1, 10, -1, -1, 1, -1, -1, -1, -1, -1, -1),
+  };
+  const shown: TrainedRouter = { ...router, floors };
+  const floor = (share: number, violations?: number) => ({
+    share,
+    model: "big",
+    ...(violations === undefined ? {} : { violations }),
+  });
+  test.each([
+    ["the share between two is the higher one's", floor(0.85), "small", "floor"],
+    ["none was shown: its own model", floor(0.95), "big", "infeasible"],
+    ["a rate", floor(1, 0.1), "small", "floor"],
+    ["a rate between two is the lower one's", floor(0.9, 0.07), "big", "infeasible"],
+    ["a rate under all", floor(0.9, 0.01), "big", "infeasible"],
+  ])("%s", (_name, wanted, chosen, reason) => {
+    const dial = { tradeoff: 0, floor: wanted };
+    const decided = run({ router: shown, dial, scores: scoresOf(0.9, 0.3) });
+    expect([decided.chosen, decided.reason]).toEqual([chosen, reason]);
+  });
+
+  test("is kept by its own model where the query is unlike all that was shown", () => {
+    const dial = { tradeoff: 0, floor: floor(0.9) };
+    const decided = run({ router: shown, dial, scores: scoresOf(0.9, 0.3, true) });
+    expect([decided.chosen, decided.reason]).toEqual(["big", "abstained"]);
+  });
+
+  test("ranks by the costs that it was shown with, whatever the operator pays", () => {
+    const free = [candidate("big", 0, { price: perMillion(0) }), candidate("small", 1)];
+    const dial = { tradeoff: 0, floor: floor(0.9) };
+    const scores = scoresOf(0.9, 0.3);
+    expect(run({ router: shown, candidates: free, dial, scores }).chosen).toBe("small");
+  });
+
+  test("of a model that the artifact does not know is held by that model", () => {
+    const stranger = candidate("stranger", -1);
+    const dial = { tradeoff: 0, floor: { share: 1, model: "stranger" } };
+    const decided = run({ router: shown, candidates: [...both, stranger], dial });
+    expect([decided.chosen, decided.reason]).toEqual(["stranger", "infeasible"]);
+  });
+});
+
 test("filtered candidates are ranked last, with their reason, and never chosen", () => {
   const candidates = [candidate("big", 0, { filtered: "context_window" }), candidate("small", 1)];
   const decided = run({ candidates });

@@ -2,9 +2,16 @@
  * The decision of DESIGN §3, pure: predicted quality and cost in, ranked candidates out.
  * Serving and evaluation both call it, so that what is measured is what serves.
  */
-import type { CandidateScore, DecisionReason, Dial, FilterReason } from "../domain/decision.ts";
+import type {
+  CandidateScore,
+  DecisionReason,
+  Dial,
+  FilterReason,
+  Floor,
+} from "../domain/decision.ts";
 import { withoutPrefix } from "../domain/model.ts";
 import type { Price } from "../domain/usage.ts";
+import { findFloor } from "./floors.ts";
 import type { DialPoint, QueryScores, TrainedRouter } from "./trained-router.ts";
 
 export interface CandidateInput {
@@ -36,6 +43,8 @@ export interface Decided {
   readonly order: readonly number[];
   readonly chosen: string;
   readonly reason: DecisionReason;
+  /** λ in force. */
+  readonly lambda: number;
 }
 
 /**
@@ -52,59 +61,107 @@ export function toLambda({ dial }: Pick<TrainedRouter, "dial">, tradeoff: number
   return from + (to - from) * (position - below);
 }
 
-/** What the dial comes to: a λ, or one model for every query. */
+/** What the dial comes to: a λ and a μ, or one model for every query. */
 export interface Setting {
   readonly lambda: number;
+  /** μ of DESIGN §3 per millisecond; 0 where latency does not matter. */
+  readonly muPerMs: number;
   readonly fixed?: number;
+  /**
+   * Under a floor, how it stands: `held` was shown to hold on rows that were not trained on,
+   * `infeasible` could not be; `measured` is the word of a router that knows only means.
+   */
+  readonly floor?: "held" | "infeasible" | "measured";
+  /** Label that answers queries unlike all training data: a floor's own model. */
+  readonly abstainTo?: number;
 }
 
-export function toSetting(router: TrainedRouter, { tradeoff, floor }: Dial): Setting {
-  if (floor) return toFloor(router, floor);
+/** The latency that counts as one where a router's training data had none. */
+const usualLatencyMs = 1_000;
+
+export function toSetting(router: TrainedRouter, dial: Dial): Setting {
+  const weight = dial.latencyWeight ?? 0;
+  const muPerMs = weight === 0 ? 0 : weight / (router.latencyRefMs ?? usualLatencyMs);
+  if (dial.floor) return toFloor(router, dial.floor, muPerMs);
+  const { tradeoff } = dial;
   const nearest = router.dial[Math.round((1 - tradeoff) * (router.dial.length - 1))];
-  if (nearest?.fixed !== undefined) return nearest;
-  return { lambda: toLambda(router, tradeoff) };
+  // A fixed model was best when latency did not count.
+  if (nearest?.fixed !== undefined && muPerMs === 0) {
+    return { lambda: nearest.lambda, muPerMs, fixed: nearest.fixed };
+  }
+  return { lambda: toLambda(router, tradeoff), muPerMs };
 }
 
 /**
- * A floor: the cheapest measured point that holds the share of the model's quality. Where no point
- * does, the model itself does. One that the artifact does not know has the quality of the best: a
- * floor is never lower than it was meant.
+ * A floor: the cheapest setting that was shown to hold it; where none was, its own model. A model
+ * that the artifact does not know counts as the best one it knows: a floor is never lower than meant.
  */
-function toFloor(
-  { dial, labels, labelQuality }: TrainedRouter,
-  { share, model }: NonNullable<Dial["floor"]>,
+function toFloor(router: TrainedRouter, floor: Floor, muPerMs: number): Setting {
+  const { labels, labelQuality, floors } = router;
+  const { model } = floor;
+  const known = labels.findIndex((name) => name === model || name === withoutPrefix(model));
+  const label = known >= 0 ? known : indexOfLargest(labelQuality);
+  if (!floors) return toMeasuredFloor(router, floor, { known, label, muPerMs });
+  const lambda = findFloor(floors, label, floor);
+  if (lambda === undefined) {
+    return { lambda: 0, muPerMs: 0, fixed: label, floor: "infeasible", abstainTo: label };
+  }
+  return { lambda, muPerMs, floor: "held", abstainTo: label };
+}
+
+/** By the measured means alone, as older artifacts and routers learnt from logs have them. */
+function toMeasuredFloor(
+  { dial, labelQuality }: TrainedRouter,
+  { share }: Floor,
+  { known, label, muPerMs }: { known: number; label: number; muPerMs: number },
 ): Setting {
-  const label = labels.findIndex((name) => name === model || name === withoutPrefix(model));
-  const quality = label >= 0 ? (labelQuality[label] as number) : Math.max(...labelQuality);
+  const quality = labelQuality[label] as number;
   const holding = dial.filter(({ meanQuality }) => meanQuality >= share * quality);
+  const floor = "measured";
   if (holding.length === 0) {
-    if (label >= 0) return { lambda: 0, fixed: label };
-    return dial.reduce(
+    if (known >= 0) return { lambda: 0, muPerMs: 0, fixed: known, floor };
+    const best = dial.reduce(
       (best, point) => (point.meanQuality > best.meanQuality ? point : best),
       dial[0] ?? { lambda: 0, meanQuality: 0, meanCostUsd: 0 },
     );
+    return { ...toPlain(best), muPerMs, floor };
   }
-  return holding.reduce((cheapest, point) =>
-    point.meanCostUsd < cheapest.meanCostUsd ? point : cheapest,
+  const cheapest = holding.reduce((least, point) =>
+    point.meanCostUsd < least.meanCostUsd ? point : least,
   );
+  return { ...toPlain(cheapest), muPerMs, floor };
+}
+
+function toPlain({ lambda, fixed }: DialPoint): Pick<Setting, "lambda" | "fixed"> {
+  return fixed === undefined ? { lambda } : { lambda, fixed };
+}
+
+function indexOfLargest(values: Float32Array): number {
+  let at = 0;
+  for (let i = 1; i < values.length; i++) {
+    if ((values[i] as number) > (values[at] as number)) at = i;
+  }
+  return at;
 }
 
 /**
  * Ranks the candidates by utility. A query unlike all training data (`abstain`) is ranked by the
  * global table, to which its predictions have shrunk: the default candidate is the model that the
- * dial picks for an unknown query.
+ * dial picks for an unknown query; under a floor it is the floor's own model.
  */
 export function decide(input: DecideInput): Decided {
   const { router, scores, dial, candidates } = input;
-  const { lambda, fixed } = input.setting ?? toSetting(router, dial);
+  const setting = input.setting ?? toSetting(router, dial);
+  const missingMs = setting.muPerMs === 0 ? 0 : meanKnown(scores.latencyMs);
   const scored: Mutable<CandidateScore>[] = [];
   const order: number[] = [];
   for (let i = 0; i < candidates.length; i++) {
-    const score = toScore(candidates[i] as CandidateInput, input, lambda);
+    const score = toScore(candidates[i] as CandidateInput, input, setting, missingMs);
     scored.push(score);
     if (!score.filtered) insert(order, scored, i);
   }
-  const isFixed = fixed !== undefined && putFirst(order, candidates, fixed);
+  const wanted = setting.fixed ?? (scores.abstain ? setting.abstainTo : undefined);
+  const isFixed = wanted !== undefined && putFirst(order, candidates, wanted, dial.floor?.model);
   const first = scored[order[0] ?? -1];
   if (!first) throw new RangeError("decide needs one candidate that is not filtered");
   first.probability = 1;
@@ -115,8 +172,16 @@ export function decide(input: DecideInput): Decided {
     candidates: ranked,
     order,
     chosen: first.model,
-    reason: isFixed ? "fixed" : scores.abstain ? "abstained" : dial.floor ? "floor" : "utility",
+    lambda: setting.lambda,
+    reason: toReason(setting, scores.abstain, isFixed),
   };
+}
+
+function toReason(setting: Setting, abstain: boolean, isFixed: boolean): DecisionReason {
+  if (setting.floor === "infeasible") return "infeasible";
+  if (isFixed && setting.fixed !== undefined) return "fixed";
+  if (abstain) return "abstained";
+  return setting.floor ? "floor" : "utility";
 }
 
 /** Puts the newest score where its utility belongs; equals stay in their order. */
@@ -129,9 +194,19 @@ function insert(order: number[], scored: readonly CandidateScore[], at: number):
   order[to] = at;
 }
 
-/** False where the model of that label is no candidate, or filtered: utility decides then. */
-function putFirst(order: number[], candidates: readonly CandidateInput[], label: number): boolean {
-  const wanted = candidates.findIndex((one) => one.label === label && !one.filtered);
+/**
+ * False where the model of that label is no candidate, or filtered: utility decides then. A floor's
+ * model that the artifact does not know is found by its name: it surely holds its own floor.
+ */
+function putFirst(
+  order: number[],
+  candidates: readonly CandidateInput[],
+  label: number,
+  name: string | undefined,
+): boolean {
+  const own = candidates.findIndex((one) => one.label < 0 && one.model === name && !one.filtered);
+  const wanted =
+    own >= 0 ? own : candidates.findIndex((one) => one.label === label && !one.filtered);
   const at = order.indexOf(wanted);
   if (at < 0) return false;
   order.unshift(...order.splice(at, 1));
@@ -141,7 +216,8 @@ function putFirst(order: number[], candidates: readonly CandidateInput[], label:
 function toScore(
   candidate: CandidateInput,
   input: DecideInput,
-  lambda: number,
+  setting: Setting,
+  missingMs: number,
 ): Mutable<CandidateScore> {
   const { router, scores } = input;
   const { model, group, label } = candidate;
@@ -152,16 +228,20 @@ function toScore(
     : (candidate.prior ?? priorQuality(candidate, input));
   const outputTokens = known ? (scores.outputTokens[label] as number) : Number.NaN;
   const latencyMs = known ? (scores.latencyMs[label] as number) : Number.NaN;
-  const costUsd = predictCost(candidate, input, outputTokens);
+  const costUsd = predictCost(candidate, input, outputTokens, setting);
   // Plain assignments: spreads of conditional fields cost more than all the rest of a decision.
   const score: Mutable<CandidateScore> = {
     model,
     group,
     quality,
     costUsd,
-    utility: quality - lambda * (costUsd / (router.costRefUsd || 1)),
+    utility: quality - setting.lambda * (costUsd / (router.costRefUsd || 1)),
     probability: 0,
   };
+  if (setting.muPerMs !== 0) {
+    const ms = Number.isFinite(latencyMs) ? latencyMs : missingMs;
+    score.utility = (score.utility as number) - setting.muPerMs * ms;
+  }
   if (known) score.uncertainty = scores.uncertainty[label] as number;
   else score.prior = true;
   if (Number.isFinite(outputTokens)) score.outputTokens = outputTokens;
@@ -174,13 +254,18 @@ type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 /** Output tokens where nothing is known of a model's habits. */
 const usualOutputTokens = 256;
 
-/** The operator's price where there is one; else what the model cost on the training data. */
+/**
+ * The operator's price where there is one; else what the model cost on the training data. Under a
+ * floor that was shown to hold, what is shown is of the routing by training costs: it ranks by them.
+ */
 function predictCost(
   { price, label }: CandidateInput,
   { router, scores, inputTokens }: DecideInput,
   outputTokens: number,
+  { floor }: Setting,
 ): number {
-  if (price) {
+  const trained = floor === "held" && label >= 0 && Number.isFinite(scores.costUsd[label]);
+  if (price && !trained) {
     const output = Number.isFinite(outputTokens) ? outputTokens : usualOutputTokens;
     return inputTokens * price.inputUsdPerToken + output * price.outputUsdPerToken;
   }
@@ -230,6 +315,19 @@ function priorQuality(
 function toLogPrice(price: Price | undefined): number | undefined {
   const both = price ? price.inputUsdPerToken + price.outputUsdPerToken : 0;
   return both > 0 ? Math.log(both) : undefined;
+}
+
+/** Of those that are numbers: what an unknown latency is taken for, so that it tips no scale. */
+function meanKnown(values: Float32Array): number {
+  let sum = 0;
+  let count = 0;
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i] as number;
+    if (!Number.isFinite(value)) continue;
+    sum += value;
+    count++;
+  }
+  return count === 0 ? 0 : sum / count;
 }
 
 function mean(values: ArrayLike<number>): number {

@@ -157,6 +157,7 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
     labelQuality,
     labelCostUsd: unknownAsNaN(takeF32(tensors, "router.cost_usd", [m])),
     costRefUsd: file.cost_ref_usd,
+    ...(file.latency_ref_ms ? { latencyRefMs: file.latency_ref_ms } : {}),
     dial: file.dial
       .map((point) => ({
         lambda: point.lambda,

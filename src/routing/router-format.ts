@@ -40,6 +40,8 @@ export const RouterFile = Type.Object({
    * `far` and below unlike anything in it. */
   novelty: Type.Object({ near: Finite, far: Finite }),
   cost_ref_usd: Type.Number({ minimum: 0, maximum: 1e6 }),
+  /** Mean latency of the slowest model; missing where none was measured. */
+  latency_ref_ms: Type.Optional(Type.Number({ minimum: 0, maximum: 1e9 })),
   /** From the best quality to the least cost. */
   dial: Type.Array(
     Type.Object({

@@ -6,6 +6,8 @@ import type { JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
 import { createRandom } from "../std/random.ts";
 import { simpleShuffle } from "./balancers/simple-shuffle.ts";
+import { createExplorationBudget } from "./exploration-budget.ts";
+import { createExplorer, type Explorer } from "./explore.ts";
 import { createPool } from "./pool.ts";
 import { createRouter, type Ranking, type RankRequest, type RouterOptions } from "./router.ts";
 import { createSessions } from "./sessions.ts";
@@ -58,7 +60,11 @@ function trained(labels: readonly string[], score: Scoring): TrainedRouter {
   };
 }
 
-function create(router: TrainedRouter | undefined, more: Partial<RouterOptions> = {}) {
+function create(
+  router: TrainedRouter | undefined,
+  more: Partial<RouterOptions> = {},
+  explorer?: Explorer,
+) {
   const clock = createVirtualClock();
   const slot = createSlot({ status: "missing" });
   if (router) slot.swap(router, { status: "active", name: "r", version: 3 });
@@ -80,6 +86,7 @@ function create(router: TrainedRouter | undefined, more: Partial<RouterOptions> 
     pool,
     sessions: createSessions(),
     clock,
+    explorer,
     onRouterFailure: (error) => failures.push(error),
   });
   const rank = (body: JsonObject = {}, request: Partial<RankRequest> = {}) =>
@@ -176,7 +183,7 @@ describe("a conversation", () => {
         session,
       },
       "openai/cheap",
-      1000,
+      { inputTokens: 1000 },
     );
     const kept = it.rank({}, { session }) as Ranking;
     expect(kept.decision).toMatchObject({ reason: "sticky", chosen: "openai/cheap" });
@@ -192,7 +199,7 @@ describe("a conversation", () => {
     it.remember(
       { resolution, body: {}, stream: false, chat: true, session: hashed },
       "openai/cheap",
-      10,
+      { inputTokens: 10 },
     );
     expect((it.rank({}, { session: hashed }) as Ranking).decision.chosen).toBe("openai/strong");
     const messages = [
@@ -203,6 +210,84 @@ describe("a conversation", () => {
     expect((it.rank({ messages }, { session: hashed }) as Ranking).decision.chosen).toBe(
       "openai/cheap",
     );
+  });
+});
+
+describe("exploration", () => {
+  const session = { key: "s", explicit: true };
+  const dear = { cheap: 0.7, strong: 0.75, mapped: 0.8 };
+  const explore = (
+    more: { readonly rate?: number; readonly router?: Partial<TrainedRouter> } = {},
+  ) => {
+    const budget = createExplorationBudget(createVirtualClock());
+    const options = { mode: "epsilon", rate: more.rate ?? 1, width: 3, arms: 5 } as const;
+    const explorer = createExplorer(options, { random: createRandom(9), budget });
+    const router = { ...trained(Object.keys(dear), byLabels(dear)), ...more.router };
+    return { budget, ...create(router, {}, explorer) };
+  };
+
+  test("draws, and logs every candidate's probability and what it takes to draw again", () => {
+    const { rank } = explore();
+    const seen = new Map<string, number>();
+    for (let i = 0; i < 300; i++) {
+      const { decision, first } = rank() as Ranking;
+      seen.set(first.candidate, (seen.get(first.candidate) ?? 0) + 1);
+      expect(decision.candidates.map(({ probability }) => probability)).toEqual([
+        1 / 3,
+        1 / 3,
+        1 / 3,
+      ]);
+      expect(decision.chosen).toBe(first.candidate);
+      expect(decision.candidates[0]?.model).toBe(first.candidate);
+      expect(decision.exploration).toMatchObject({
+        mode: "epsilon",
+        greedy: "openai/mapped",
+        rate: 1,
+      });
+      expect(decision.reason).toBe(first.candidate === "openai/mapped" ? "utility" : "explored");
+    }
+    for (const count of seen.values()) expect(count).toBeGreaterThan(70);
+    expect(seen.size).toBe(3);
+  });
+
+  test("is no matter of a conversation under way, of a floor, or of a fixed model", () => {
+    const { rank, remember } = explore();
+    const resolution = { kind: "group", group: "group", deployments: rows } as const;
+    const request: RankRequest = { resolution, body: {}, stream: false, chat: true, session };
+    remember(request, "openai/cheap", { inputTokens: 10 });
+    const stay = (rank({}, { session }) as Ranking).decision;
+    expect([stay.exploration, stay.stay]).toEqual([
+      undefined,
+      { model: "openai/cheap", lostUsd: 0 },
+    ]);
+    const floor = { share: 0.5, model: "strong" };
+    expect((rank({}, { dial: { floor } }) as Ranking).decision.exploration).toBeUndefined();
+    const fixed = explore({
+      router: { dial: [{ lambda: 0, meanQuality: 1, meanCostUsd: 1, fixed: 0 }] },
+    });
+    expect((fixed.rank() as Ranking).decision).toMatchObject({
+      reason: "fixed",
+      chosen: "openai/cheap",
+    });
+  });
+
+  test("that comes to a model none of whose deployments can be had is none", () => {
+    const { rank, pool, budget } = explore();
+    const full = rows.map((row) => ({ ...row, maxParallelRequests: row.id === "cheap" ? 9 : 1 }));
+    const held = full.slice(1).map((row) => pool.open(row));
+    const resolution = { kind: "group", group: "group", deployments: full } as const;
+    const reasons = new Set<string>();
+    for (let i = 0; i < 30; i++) {
+      const { decision } = rank({}, { resolution }) as Ranking;
+      expect(decision.chosen).toBe("openai/cheap");
+      reasons.add(decision.reason);
+      if (decision.reason !== "fallback") continue;
+      expect(decision.exploration).toBeUndefined();
+      expect(decision.candidates.map(({ probability }) => probability)).toEqual([1, 0, 0]);
+    }
+    expect([...reasons].sort()).toEqual(["explored", "fallback"]);
+    expect(budget.spent().hourUsd).toBe(0);
+    expect(held.length).toBe(2);
   });
 });
 

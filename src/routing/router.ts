@@ -2,7 +2,7 @@
  * Which model answers a call: candidates, filters, the strategy in force, conversations that stick.
  * A ranking is data; picking a deployment of it (again, after a failure) is `pool.ts`.
  */
-import type { CandidateScore, Decision, DecisionReason, Dial } from "../domain/decision.ts";
+import type { CandidateScore, Decision, Dial, Stay } from "../domain/decision.ts";
 import { GatewayError } from "../domain/errors.ts";
 import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
 import type { JsonObject } from "../domain/json.ts";
@@ -10,13 +10,22 @@ import type { Deployment } from "../domain/model.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Balancer } from "./balancers/balancer.ts";
 import { type Candidate, createCandidateIndex, filterCandidates, toNeeds } from "./candidates.ts";
-import { type CandidateInput, type Decided, decide, toLambda, toSetting } from "./decide.ts";
+import { type CandidateInput, type Decided, decide, toSetting } from "./decide.ts";
+import type { Drawn, Explorer } from "./explore.ts";
 import { createLearnedViews, type Option } from "./learned-view.ts";
 import type { Pool } from "./pool.ts";
 import { estimateInputTokens, hasAnswer, toRoutingQuery } from "./query-text.ts";
 import type { Resolution } from "./resolve.ts";
-import { type Session, type Sessions, switchingMargin } from "./sessions.ts";
+import {
+  type Session,
+  type Sessions,
+  staysWith,
+  type Turn,
+  toSession,
+  toStay,
+} from "./sessions.ts";
 import type { RouterSlot } from "./slot.ts";
+import { chosenFirst, createStaticRanking } from "./static-ranking.ts";
 import type { QueryScores, TrainedRouter } from "./trained-router.ts";
 
 export interface RouterOptions {
@@ -58,12 +67,16 @@ export interface Ranking {
   readonly inputTokens: number;
   readonly query?: RoutingQuery;
   readonly features?: RawFeatures;
+  /** Where a draw decided: what it holds back of the budget. */
+  readonly drawn?: Drawn;
 }
 
 export interface Router {
   rank(request: RankRequest): Ranking | Promise<Ranking>;
   /** Tells a conversation's model after its turn was answered. */
-  remember(request: RankRequest, model: string, inputTokens: number): void;
+  remember(request: RankRequest, model: string, turn: Turn): void;
+  /** Tells what a call that was drawn cost, USD; undefined where nobody knows. */
+  settle(drawn: Drawn, costUsd: number | undefined): void;
 }
 
 export interface RouterParts {
@@ -72,14 +85,18 @@ export interface RouterParts {
   readonly pool: Pool;
   readonly sessions: Sessions;
   readonly clock: Clock;
+  /** Where exploration is on. */
+  readonly explorer?: Explorer | undefined;
   /** Told when a router failed or was too slow, so that it is seen. */
   onRouterFailure(error: unknown): void;
 }
 
 export function createRouter(parts: RouterParts): Router {
-  const { options, slot, pool, sessions, clock } = parts;
+  const { options, slot, pool, sessions, clock, explorer } = parts;
   const candidatesOf = createCandidateIndex();
   const viewOf = createLearnedViews(options);
+  const statics = createStaticRanking({ options, slot, pool, clock, sessionOf });
+  const { rankOnly, rankStatically } = statics;
 
   function rank(request: RankRequest): Ranking | Promise<Ranking> {
     const startUs = clock.monotonicUs();
@@ -135,62 +152,6 @@ export function createRouter(parts: RouterParts): Router {
     }
   }
 
-  /** One deployment: nothing to decide, and the hot path of a plain proxy. */
-  function rankOnly(only: Deployment, request: RankRequest, startUs: number): Ranking {
-    const learned = options.learned !== undefined && request.chat;
-    const artifact = learned ? artifactOf(slot) : "none";
-    return {
-      options: [
-        { group: request.resolution.group, deployments: [only], balancer: options.balancer },
-      ],
-      first: only,
-      inputTokens: estimateInputTokens(request.body),
-      decision: {
-        strategy:
-          learned && artifact !== "none" ? (options.learned ?? "") : options.staticBalancer.name,
-        artifact,
-        reason: request.pinned ? "sticky" : "single_candidate",
-        candidates: [{ model: only.candidate, group: only.group, probability: 1 }],
-        chosen: only.candidate,
-        decisionUs: clock.monotonicUs() - startUs,
-      },
-    };
-  }
-
-  function rankStatically(state: RankState, why: DecisionReason): Ranking {
-    const { request, candidates, inputTokens, startUs } = state;
-    const able = candidates.filter(({ filtered }) => !filtered);
-    const balancer = request.balancer ?? options.staticBalancer;
-    const group = request.resolution.group;
-    const sticky = request.resolution.kind === "auto" ? stickyCandidate(request, able) : undefined;
-    const deployments = able.flatMap((candidate) => candidate.deployments);
-    const option: Option = { group, deployments, balancer };
-    const kept = sticky && pick({ group, deployments: sticky.deployments, balancer }, state);
-    const first = kept ?? pick(option, state);
-    if (!first) throw noDeployment(group, pool.retryAfterS(deployments));
-    const shares = kept ? undefined : balancer.probabilities?.(deployments);
-    const scores = able.map(({ model, group }): CandidateScore => {
-      const share = deployments.reduce(
-        (sum, { candidate }, i) => (candidate === model ? sum + (shares?.[i] ?? 0) : sum),
-        0,
-      );
-      return { model, group, probability: shares ? share : model === first.candidate ? 1 : 0 };
-    });
-    return {
-      options: [option],
-      first,
-      inputTokens,
-      decision: {
-        strategy: balancer.name,
-        artifact: "none",
-        reason: kept ? "sticky" : able.length === 1 && !request.pinned ? "single_candidate" : why,
-        candidates: [...chosenFirst(scores, first.candidate), ...filteredScores(candidates)],
-        chosen: first.candidate,
-        decisionUs: clock.monotonicUs() - startUs,
-      },
-    };
-  }
-
   function rankByScores(
     state: RankState,
     query: RoutingQuery,
@@ -208,10 +169,15 @@ export function createRouter(parts: RouterParts): Router {
       candidates: candidates === all ? view.inputs : withFilters(view.inputs, candidates),
       setting: request.dial ? toSetting(router, dial) : view.setting,
     });
-    const kept = stick(state, decided, router, dial);
+    const stay = toStayOf(state);
+    const kept = stay ? stick(state, decided, router, stay) : -1;
+    // A conversation under way is no place to try things out, and a floor is a promise.
+    const drawn =
+      explorer && !stay && mayExplore(decided) ? explorer.draw(decided.candidates, 0) : undefined;
+    const front = kept >= 0 ? kept : drawn ? (decided.order[drawn.chosen] as number) : -1;
     const list: Option[] = [];
-    if (kept >= 0) list.push(view.options[kept] as Option);
-    for (const i of decided.order) if (i !== kept) list.push(view.options[i] as Option);
+    if (front >= 0) list.push(view.options[front] as Option);
+    for (const i of decided.order) if (i !== front) list.push(view.options[i] as Option);
     const first = firstOf(list, state);
     if (!first) {
       const deployments = list.flatMap((option) => option.deployments);
@@ -228,25 +194,41 @@ export function createRouter(parts: RouterParts): Router {
       decisionUs: 0,
     };
     if (scores.neighbours) decision.neighbours = scores.neighbours;
+    if (stay) decision.stay = stay;
+    if (drawn) tellDraw(decision, drawn);
+    const diverted = first.candidate !== decision.candidates[0]?.model;
+    if (diverted) tellDiverted(decision, first.candidate);
     decision.decisionUs = clock.monotonicUs() - startUs;
-    return { options: list, first, inputTokens, query, features: scores.features, decision };
+    const ranking: Mutable<Ranking> = {
+      options: list,
+      first,
+      inputTokens,
+      query,
+      features: scores.features,
+      decision,
+    };
+    if (drawn && diverted) explorer?.settle(drawn, drawn.greedyUsd);
+    else if (drawn) ranking.drawn = drawn;
+    return ranking;
+  }
+
+  function toStayOf(state: RankState): Stay | undefined {
+    const session = sessionOf(state.request);
+    if (!session) return undefined;
+    const candidate = state.all.find(({ model }) => model === session.model);
+    return candidate && toStay(session, candidate.deployments[0]?.facts.price, clock.now());
   }
 
   /**
    * Keeps a conversation's model unless the gain beats the prompt cache that a change would lose.
    * Gives its place among the candidates, or −1 where the decision stands.
    */
-  function stick(state: RankState, decided: Decided, router: TrainedRouter, dial: Dial): number {
-    const session = sessionOf(state.request);
-    if (!session || session.model === decided.chosen) return -1;
-    const at = state.all.findIndex(({ model }) => model === session.model);
-    if (!decided.order.includes(at)) return -1;
-    const [best] = decided.candidates;
-    const kept = decided.candidates.find(({ model }) => model === session.model);
-    const gain = (best?.utility ?? 0) - (kept?.utility ?? 0);
-    const lost = lostCacheUsd(state.all[at], session);
-    const priced = toLambda(router, dial.tradeoff) * (lost / (router.costRefUsd || 1));
-    return gain > switchingMargin + priced ? -1 : at;
+  function stick(state: RankState, decided: Decided, router: TrainedRouter, stay: Stay): number {
+    if (stay.model === decided.chosen || decided.reason === "infeasible") return -1;
+    const { lambda } = decided;
+    const { costRefUsd } = router;
+    if (!staysWith(stay, decided.candidates, { lambda, costRefUsd })) return -1;
+    return state.all.findIndex(({ model }) => model === stay.model);
   }
 
   function sessionOf(request: RankRequest): Session | undefined {
@@ -255,23 +237,9 @@ export function createRouter(parts: RouterParts): Router {
     return sessions.find(session.key);
   }
 
-  function stickyCandidate(request: RankRequest, able: readonly Candidate[]) {
-    const session = sessionOf(request);
-    return session && able.find(({ model }) => model === session.model);
-  }
-
-  function pick(option: Option, { request, inputTokens }: RankState): Deployment | undefined {
-    return pool.pick(option.deployments, {
-      balancer: option.balancer,
-      stream: request.stream,
-      inputTokens,
-      latencyBuffer: options.latencyBuffer,
-    });
-  }
-
   function firstOf(list: readonly Option[], state: RankState): Deployment | undefined {
     for (const option of list) {
-      const picked = pick(option, state);
+      const picked = statics.pick(option, state);
       if (picked) return picked;
     }
     return undefined;
@@ -279,15 +247,16 @@ export function createRouter(parts: RouterParts): Router {
 
   return {
     rank,
-    remember({ session, resolution }, model, inputTokens) {
-      if (session && resolution.deployments.length > 1) {
-        sessions.remember(session.key, { model, inputTokens });
-      }
+    remember({ session, resolution }, model, turn) {
+      if (!session || resolution.deployments.length < 2) return;
+      const before = sessions.find(session.key);
+      sessions.remember(session.key, toSession(before, model, turn, clock.now()));
     },
+    settle: (drawn, costUsd) => explorer?.settle(drawn, costUsd),
   };
 }
 
-interface RankState {
+export interface RankState {
   readonly request: RankRequest;
   /** As configured, and as judged for this call: the same list where none is filtered. */
   readonly all: readonly Candidate[];
@@ -319,27 +288,29 @@ function keepFirst(
   return model === undefined ? sure : chosenFirst(sure, model);
 }
 
-function chosenFirst(scores: readonly CandidateScore[], chosen: string): CandidateScore[] {
-  const first = scores.filter(({ model }) => model === chosen);
-  return [...first, ...scores.filter(({ model }) => model !== chosen)];
+/** An abstention may be explored: what is unlike all training data is what can be learnt. */
+function mayExplore({ reason }: Decided): boolean {
+  return reason === "utility" || reason === "abstained";
 }
 
-function filteredScores(candidates: readonly Candidate[]): CandidateScore[] {
-  return candidates.flatMap(({ model, group, filtered }) =>
-    filtered ? [{ model, group, filtered, probability: 0 }] : [],
-  );
+/** The one that was drawn in front; every arm with its probability. */
+function tellDraw(decision: Mutable<Decision>, drawn: Drawn): void {
+  const scores = decision.candidates as readonly Mutable<CandidateScore>[];
+  for (const one of scores) one.probability = 0;
+  drawn.arms.forEach((at, i) => {
+    (scores[at] as Mutable<CandidateScore>).probability = drawn.probabilities[i] as number;
+  });
+  decision.exploration = drawn.exploration;
+  if (drawn.chosen === 0) return;
+  decision.reason = "explored";
+  decision.candidates = chosenFirst(scores, scores[drawn.chosen]?.model ?? "");
 }
 
-/** What reading the conversation anew costs more than from the provider's cache. */
-function lostCacheUsd(candidate: Candidate | undefined, session: Session): number {
-  const price = candidate?.deployments[0]?.facts.price;
-  if (price?.cacheReadUsdPerToken === undefined) return 0;
-  return session.inputTokens * Math.max(0, price.inputUsdPerToken - price.cacheReadUsdPerToken);
-}
-
-function artifactOf(slot: RouterSlot): string {
-  const { status, name, version } = slot.status();
-  return status === "active" && name ? `${name}@${version ?? 0}` : "none";
+/** No deployment of the first could be had: the next one answers, and that is no draw's doing. */
+function tellDiverted(decision: Mutable<Decision>, chosen: string): void {
+  decision.reason = "fallback";
+  decision.candidates = keepFirst(decision.candidates, chosen);
+  delete (decision as { exploration?: unknown }).exploration;
 }
 
 function assertSomeServe(candidates: readonly Candidate[], { resolution }: RankRequest): void {

@@ -3,6 +3,7 @@
  * swapped when a new artifact comes. Immutable; a call keeps the one it began with.
  */
 import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
+import type { FloorTable } from "./floors.ts";
 
 /** An artifact's files by path, already verified (or local and unsigned, where allowed). */
 export type ArtifactFiles = ReadonlyMap<string, Uint8Array>;
@@ -54,6 +55,10 @@ export interface TrainedRouter {
   /** Mean USD per call and label on the training data; NaN where unknown. */
   readonly labelCostUsd: Float32Array;
   readonly costRefUsd: number;
+  /** What a latency is measured by; undefined where the training data had none. */
+  readonly latencyRefMs?: number;
+  /** Quality floors that training could show to hold; undefined where it could not try. */
+  readonly floors?: FloorTable;
   /** By ascending λ. */
   readonly dial: readonly DialPoint[];
   /** True when `score` answers at once, on the calling thread. */

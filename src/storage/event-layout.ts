@@ -6,7 +6,7 @@
  * A record starts at a multiple of 8 and is as many bytes long; little endian:
  *   u32 × 16    its length, flags, lengths of texts and arrays (`word`)
  *   u16 × 20    names and counts (`name`)
- *   f64 × 18    measures (`measure`); NaN where there is none
+ *   f64 × 26    measures (`measure`); NaN where there is none
  *   attempts    u16 × 8, f64 × 3 each
  *   candidates  u16 × 4, f64 × 7 each
  *   neighbours  f64 × 2 each
@@ -72,6 +72,11 @@ export const name = {
   candidates: 15,
   /** One more than there are; 0 where the decision has none. */
   neighbours: 16,
+  /** 0 where no draw decided. */
+  explorationMode: 17,
+  greedy: 18,
+  /** 0 where no conversation was met. */
+  stayModel: 19,
 } as const;
 export const names = 20;
 
@@ -94,8 +99,16 @@ export const measure = {
   novelty: 15,
   decidedUs: 16,
   queuedMs: 17,
+  floorViolations: 18,
+  latencyWeight: 19,
+  draw: 20,
+  explorationRate: 21,
+  explorationWidth: 22,
+  explorationArms: 23,
+  learnerState: 24,
+  lostUsd: 25,
 } as const;
-export const measures = 18;
+export const measures = 26;
 
 export const flag = {
   stream: 1,

@@ -1,5 +1,14 @@
 /** Bytes back into events (event-layout.ts), on whatever thread wants to know. */
-import type { AttemptRecord, CandidateScore, Decision, Dial, Receipt } from "../domain/decision.ts";
+import type {
+  AttemptRecord,
+  CandidateScore,
+  Decision,
+  Dial,
+  Exploration,
+  Floor,
+  Receipt,
+  Stay,
+} from "../domain/decision.ts";
 import type { CallEvent, CallTrace, UnreadQuery } from "../domain/event.ts";
 import type { RawFeatures } from "../domain/features.ts";
 import type { Usage } from "../domain/usage.ts";
@@ -56,6 +65,8 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
       candidates,
       chosen: nameAt(name.chosen) ?? "",
       dial: flags & flag.dial ? readDial(f64, m, nameAt(name.floorModel)) : undefined,
+      exploration: readExploration(f64, m, nameAt(name.explorationMode), nameAt(name.greedy)),
+      stay: readStay(f64, m, nameAt(name.stayModel)),
       novelty: toNumber(f64[m + measure.novelty]),
       neighbours,
       decisionUs: f64[m + measure.decidedUs] as number,
@@ -208,9 +219,36 @@ function readNeighbours(
 function readDial(f64: Float64Array, m: number, model: string | undefined): Dial {
   return present<Dial>({
     tradeoff: f64[m + measure.tradeoff] as number,
-    floor:
-      model === undefined ? undefined : { share: f64[m + measure.floorShare] as number, model },
+    floor: model === undefined ? undefined : readFloor(f64, m, model),
+    latencyWeight: toNumber(f64[m + measure.latencyWeight]),
   });
+}
+
+function readFloor(f64: Float64Array, m: number, model: string): Floor {
+  const share = f64[m + measure.floorShare] as number;
+  return present<Floor>({ share, model, violations: toNumber(f64[m + measure.floorViolations]) });
+}
+
+function readExploration(
+  f64: Float64Array,
+  m: number,
+  mode: string | undefined,
+  greedy: string | undefined,
+): Exploration | undefined {
+  if (mode === undefined) return undefined;
+  return present<Exploration>({
+    mode: mode as Exploration["mode"],
+    greedy: greedy ?? "",
+    draw: f64[m + measure.draw] as number,
+    rate: f64[m + measure.explorationRate] as number,
+    width: f64[m + measure.explorationWidth] as number,
+    arms: f64[m + measure.explorationArms] as number,
+    state: toNumber(f64[m + measure.learnerState]),
+  });
+}
+
+function readStay(f64: Float64Array, m: number, model: string | undefined): Stay | undefined {
+  return model === undefined ? undefined : { model, lostUsd: f64[m + measure.lostUsd] as number };
 }
 
 function readUsage(

@@ -155,6 +155,9 @@ function writeNames({ u16 }: Page, start: number, event: CallEvent, numberOf: Nu
   u16[at + name.attempts] = receipt.attempts.length;
   u16[at + name.candidates] = decision?.candidates.length ?? 0;
   u16[at + name.neighbours] = decision?.neighbours ? decision.neighbours.length + 1 : 0;
+  u16[at + name.explorationMode] = numberOf(decision?.exploration?.mode);
+  u16[at + name.greedy] = numberOf(decision?.exploration?.greedy);
+  u16[at + name.stayModel] = numberOf(decision?.stay?.model);
 }
 
 function writeMeasures({ f64 }: Page, start: number, event: CallEvent): void {
@@ -179,6 +182,15 @@ function writeMeasures({ f64 }: Page, start: number, event: CallEvent): void {
   f64[at + measure.floorShare] = toMeasure(decision?.dial?.floor?.share);
   f64[at + measure.novelty] = toMeasure(decision?.novelty);
   f64[at + measure.decidedUs] = toMeasure(decision?.decisionUs);
+  f64[at + measure.floorViolations] = toMeasure(decision?.dial?.floor?.violations);
+  f64[at + measure.latencyWeight] = toMeasure(decision?.dial?.latencyWeight);
+  f64[at + measure.lostUsd] = toMeasure(decision?.stay?.lostUsd);
+  const drawn = decision?.exploration;
+  f64[at + measure.draw] = toMeasure(drawn?.draw);
+  f64[at + measure.explorationRate] = toMeasure(drawn?.rate);
+  f64[at + measure.explorationWidth] = toMeasure(drawn?.width);
+  f64[at + measure.explorationArms] = toMeasure(drawn?.arms);
+  f64[at + measure.learnerState] = toMeasure(drawn?.state);
 }
 
 /** JSON has neither NaN nor infinities, so what is no number is left out. */

@@ -15,6 +15,7 @@ export const decisionPayloadKey = "routeiq.router_decision.payload";
 const selectionReasons: Readonly<Record<DecisionReason, string>> = {
   utility: "strategy_prediction",
   floor: "strategy_prediction",
+  infeasible: "strategy_prediction",
   fixed: "strategy_prediction",
   explored: "strategy_prediction",
   abstained: "no_prediction",

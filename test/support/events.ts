@@ -176,7 +176,25 @@ function anyDecision(random: Random): Decision {
     reason: "utility",
     candidates,
     chosen: candidates[0]?.model ?? "none",
-    ...maybe("dial", () => ({ tradeoff: random.next() })),
+    ...maybe("dial", () => ({
+      tradeoff: random.next(),
+      ...maybe("latencyWeight", () => random.next()),
+      ...maybe("floor", () => ({
+        share: random.next(),
+        model: anyText(random),
+        ...maybe("violations", () => random.next()),
+      })),
+    })),
+    ...maybe("exploration", () => ({
+      mode: "thompson" as const,
+      greedy: anyText(random),
+      draw: random.next(),
+      rate: random.next(),
+      width: random.next(),
+      arms: nextInt(random, 9),
+      ...maybe("state", () => nextInt(random, 1e6)),
+    })),
+    ...maybe("stay", () => ({ model: anyText(random), lostUsd: random.next() })),
     ...maybe("novelty", () => random.next()),
     ...maybe("neighbours", () =>
       list(random, 8, () => ({ row: nextInt(random, 1e4), similarity: random.next() })),

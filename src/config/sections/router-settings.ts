@@ -45,6 +45,52 @@ export const AllowedFailsPolicy = Type.Object({
   ServiceUnavailableErrorAllowedFails: fails("with a 503"),
 });
 
+const Exploration = Type.Object(
+  {
+    mode: Type.Union([Type.Literal("epsilon"), Type.Literal("thompson"), Type.Literal("linucb")], {
+      expected: "epsilon, thompson or linucb",
+      description:
+        "How another model than the best is drawn: `epsilon` evenly, `thompson` as often as it may be best, `linucb` where it may be best by far.",
+    }),
+    rate: Type.Number({
+      default: 0.05,
+      minimum: 0,
+      maximum: 1,
+      description:
+        "Share of draws that are even among the models worth trying: none of them is drawn less often than this over their number.",
+    }),
+    width: Type.Number({
+      default: 1,
+      minimum: 0,
+      maximum: 10,
+      description:
+        "Standard deviations of an interval: a model is worth trying where its interval reaches the best one's.",
+    }),
+    max_arms: Type.Integer({
+      default: 5,
+      minimum: 2,
+      maximum: 32,
+      description: "Models of a draw, the best ones.",
+    }),
+    max_usd_per_hour: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        description:
+          "What exploring may cost beyond what the best models would have cost. USD an hour (UTC).",
+      }),
+    ),
+    max_usd_per_day: Type.Number({
+      default: 1,
+      minimum: 0,
+      description: "The same by the day (UTC). USD.",
+    }),
+  },
+  {
+    description:
+      "Lets other models than the best answer now and then, to learn what they are worth.",
+  },
+);
+
 export const RoutingStrategyArgs = Type.Object(
   {
     model_path: Type.Optional(
@@ -96,9 +142,19 @@ export const RoutingStrategyArgs = Type.Object(
       Type.String({
         pattern: "^(0(\\.\\d+)?|1(\\.0+)?)@.+$",
         expected: "a share of a model's quality such as 0.95@openai/gpt-4o",
-        description: "Lowest quality wanted, as a share of a model's. Instead of `tradeoff`.",
+        description:
+          "Lowest quality wanted, as a share of a model's: the cheapest routing that was shown to hold it answers, else that model. With `;violations=0.05` at most that share of the queries may fall below it. Instead of `tradeoff`.",
       }),
     ),
+    latency_weight: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 100,
+        description:
+          "What quality the slowest model's mean latency is worth, in the same unit as quality: 0.2 gives up 0.2 of quality for it. Default 0: latency does not matter.",
+      }),
+    ),
+    exploration: Type.Optional(Exploration),
     balancer: Type.Optional(
       Type.String({
         description: "Picks among deployments of the chosen model. Default simple-shuffle.",

@@ -51,8 +51,13 @@ const parameters = {
   ),
   Floor: asked(
     "x-routeiq-floor",
-    { type: "string", examples: ["0.95@gpt-4o"] },
-    "In place of the trade-off: at least this share of that model's quality.",
+    { type: "string", examples: ["0.95@gpt-4o", "0.95@gpt-4o;violations=0.05"] },
+    "In place of the trade-off: at least this share of that model's quality, on the mean; with `violations`, on all but this share of the queries.",
+  ),
+  LatencyWeight: asked(
+    "x-routeiq-latency-weight",
+    { type: "number", minimum: 0, maximum: 100 },
+    "What quality the slowest model's mean latency is worth: 0.2 gives up 0.2 of quality for it.",
   ),
   Session: asked(
     "x-routeiq-session-id",
