@@ -26,6 +26,7 @@ import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
 import { createHealthWatch } from "./pipeline/health-watch.ts";
 import { createCallMetrics } from "./pipeline/metrics.ts";
+import { createPolicyRunner, type PolicyRunner } from "./pipeline/policies/answer.ts";
 import { createReceiptRing } from "./pipeline/receipts.ts";
 import { createRetryBudget } from "./pipeline/retry-budget.ts";
 import { createCallRules } from "./pipeline/rules.ts";
@@ -45,11 +46,17 @@ import { findBalancer } from "./routing/balancers/registry.ts";
 import { simpleShuffle } from "./routing/balancers/simple-shuffle.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
 import { createExplorationBudget } from "./routing/exploration-budget.ts";
+import { findPolicy } from "./routing/policies/registry.ts";
 import { createPool } from "./routing/pool.ts";
 import { createResolveTable } from "./routing/resolve.ts";
 import { createRouter, type RouterOptions } from "./routing/router.ts";
 import { createSessions } from "./routing/sessions.ts";
-import { type ArtifactStatus, createSlot, type SwappableSlot } from "./routing/slot.ts";
+import {
+  type ArtifactStatus,
+  createSlot,
+  type RouterSlot,
+  type SwappableSlot,
+} from "./routing/slot.ts";
 import type { Outbound } from "./security/outbound.ts";
 import type { WebSocketOutbound } from "./security/web-socket/open.ts";
 import { type Clock, systemClock } from "./std/clock.ts";
@@ -332,6 +339,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       onRouterFailure: (error) =>
         telemetry.log("error", "the trained router failed; routing was static", { error }),
     }),
+    policy: toPolicyRunner(config, slot, routerOptions),
     ...(options.webSockets ? { webSockets: options.webSockets } : {}),
     passThrough: createPassThroughTable({ config, deployments, env }),
     factsOf,
@@ -369,6 +377,26 @@ function warnOfUnpriced(deployments: readonly Deployment[], telemetry: Telemetry
 function toConfigError({ file, line, message, remedy }: Finding, more: number): GatewayError {
   const others = more > 0 ? ` (and ${more} more)` : "";
   return new GatewayError("config_invalid", `${file}:${line}: ${message}. ${remedy}${others}`);
+}
+
+/** Where the strategy asks language models. @throws GatewayError strategy_refused */
+export function toPolicyRunner(
+  config: Config,
+  slot: RouterSlot,
+  { balancer }: Pick<RouterOptions, "balancer">,
+): PolicyRunner | undefined {
+  const policy = findPolicy(config.router.routingStrategy);
+  if (!policy) return undefined;
+  return createPolicyRunner({
+    policy,
+    config,
+    balancer,
+    learned() {
+      const lease = slot.acquire();
+      lease?.release(); // what was learnt is data, and outlives the router
+      return lease?.router.learned;
+    },
+  });
 }
 
 const decisionTimeoutMs = 250;

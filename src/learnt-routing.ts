@@ -11,6 +11,7 @@ import type { Observation } from "./observation.ts";
 import { findBalancer } from "./routing/balancers/registry.ts";
 import type { ExplorationBudget } from "./routing/exploration-budget.ts";
 import { createExplorer, type Explorer } from "./routing/explore.ts";
+import { findPolicy } from "./routing/policies/registry.ts";
 import type { ArtifactStatus, SwappableSlot } from "./routing/slot.ts";
 import { type Clock, sleep } from "./std/clock.ts";
 import { createPause } from "./std/pause.ts";
@@ -89,8 +90,7 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     const { extractor } = await parts();
     return await extractor.extract(query);
   };
-  const follow = (config: Config) =>
-    live.follow(config, findBalancer(config.router.routingStrategy) === undefined);
+  const follow = (config: Config) => live.follow(config, takesArtifact(config));
   return {
     slot,
     events: live.watch(observation.events),
@@ -106,6 +106,15 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
       close();
     },
   };
+}
+
+/** Balancers learn nothing, and of the strategies that ask models not all do. */
+function takesArtifact({ router }: Config): boolean {
+  const { routingStrategy, routingStrategyArgs } = router;
+  const policy = findPolicy(routingStrategy);
+  if (policy?.artifact === "never") return false;
+  if (policy?.artifact === "maybe") return routingStrategyArgs.model_path !== undefined;
+  return findBalancer(routingStrategy) === undefined;
 }
 
 async function loadParts(onnxPath: string | undefined, clock: Clock) {

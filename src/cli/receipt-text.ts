@@ -6,6 +6,7 @@ import type {
   DecisionReason,
   FilterReason,
   Receipt,
+  StrategyCall,
 } from "../domain/decision.ts";
 
 const reasons: Readonly<Record<DecisionReason, string>> = {
@@ -17,6 +18,10 @@ const reasons: Readonly<Record<DecisionReason, string>> = {
   abstained: "the query is unlike all training data, so the default candidate answers",
   sticky: "the conversation began with it, and no gain outweighed the lost prompt cache",
   single_candidate: "it was the only candidate left",
+  named: "the routing model named it",
+  verified: "its answer was verified, and held",
+  escalated: "the smaller model's answer did not hold",
+  composed: "it wrote the answer out of what several models said",
   static: "routing is static: the balancer chose",
   fallback: "the candidates before it failed",
 };
@@ -42,9 +47,13 @@ export function showReceipt(receipt: Receipt): string[] {
       ["outcome", showOutcome(receipt)],
       ["chosen", decision && `${clean(decision.chosen)}, because ${reasons[decision.reason]}`],
       ["strategy", decision && showStrategy(decision)],
+      ["note", decision?.note === undefined ? undefined : clean(decision.note)],
     ]),
     ...(decision ? ["", "Candidates", ...showCandidates(decision)] : []),
     ...(decision?.neighbours?.length ? ["", ...showNeighbours(decision.neighbours)] : []),
+    ...(receipt.strategyCalls?.length
+      ? ["", "What the strategy asked", ...showStrategyCalls(receipt.strategyCalls)]
+      : []),
     ...(receipt.attempts.length > 0 ? ["", "Attempts", ...showAttempts(receipt.attempts)] : []),
     "",
     ...showFacts([
@@ -148,6 +157,22 @@ function showAttempts(attempts: readonly AttemptRecord[]): string[] {
   ]);
   const attemptHeads = ["", "model", "because", "status", "outcome", "took", "cost", "deployment"];
   return showTable([attemptHeads, ...rows], "lllrlrrl");
+}
+
+function showStrategyCalls(calls: readonly StrategyCall[]): string[] {
+  const rows = calls.map((one, n) => [
+    `${n + 1}`,
+    one.purpose,
+    one.model === undefined ? "–" : clean(one.model),
+    one.error === undefined ? one.outcome : `${one.outcome}: ${clean(one.error)}`,
+    `${one.attempts}`,
+    one.usage === undefined ? "–" : `${one.usage.inputTokens}`,
+    one.usage === undefined ? "–" : `${one.usage.outputTokens}`,
+    ms(one.durationMs),
+    one.costMicroUsd === undefined ? "–" : usd(one.costMicroUsd / 1e6),
+  ]);
+  const callHeads = ["", "for", "model", "outcome", "attempts", "in", "out", "took", "cost"];
+  return showTable([callHeads, ...rows], "lllrrrrrr");
 }
 
 function showTimings({ timings, attempts }: Receipt): string {

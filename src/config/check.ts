@@ -6,7 +6,7 @@ import { parseRange } from "../security/address.ts";
 import { parseReference } from "../security/secrets.ts";
 import { checkUrl } from "../security/ssrf.ts";
 import { findNearest, rankNearest } from "../std/nearest.ts";
-import type { Config } from "./config.ts";
+import type { Config, RoutingStrategyArgs } from "./config.ts";
 import type { Loaded } from "./load.ts";
 import { createReport, type Report } from "./report.ts";
 import type { Path, Spot } from "./yaml.ts";
@@ -17,10 +17,21 @@ export interface KnownNames {
   readonly strategies: readonly string[];
   /** Of these, the ones that need no trained router. */
   readonly untrained?: readonly string[];
+  /** Of those, the ones that take a trained router where `model_path` names one. */
+  readonly maybeTrained?: readonly string[];
   /** Balancers, aliases included. */
   readonly balancers: readonly string[];
   /** The predecessor's strategies that are not served yet. */
   readonly notServed: readonly string[];
+  /**
+   * What keeps a strategy from working as its options say: the key, and the way out. `serves`: whether
+   * a name leads to a model.
+   */
+  readonly findProblem?: (
+    strategy: string,
+    args: RoutingStrategyArgs,
+    serves: (name: string) => boolean,
+  ) => { readonly key: string; readonly message: string; readonly remedy: string } | undefined;
 }
 
 export interface CheckOptions {
@@ -88,8 +99,15 @@ function checkStrategy(check: Check): void {
   const { routingStrategy: name, routingStrategyArgs: args } = config.router;
   const at = spot(["router_settings", "routing_strategy"]);
   const all = [...new Set([...known.balancers, ...known.strategies])];
-  if (known.strategies.includes(name)) checkTrainedRouter(check);
-  else if (known.notServed.includes(name)) {
+  if (known.strategies.includes(name)) {
+    checkTrainedRouter(check);
+    const groups = groupsOf(config);
+    const problem = known.findProblem?.(name, args, (group) => reachable(group, config, groups));
+    if (problem) {
+      const where = spot(["router_settings", "routing_strategy_args", problem.key]);
+      report.refuse(where, problem.message, problem.remedy);
+    }
+  } else if (known.notServed.includes(name)) {
     const remedy = `Use one of: ${known.strategies.join(", ")}.`;
     report.refuse(at, `the strategy "${name}" is not served by this version of RouteIQ`, remedy);
   } else if (!known.balancers.includes(name)) {
@@ -109,7 +127,8 @@ function checkStrategy(check: Check): void {
 /** Starts all the same, on the static strategy; so it is a warning, with the way out. */
 function checkTrainedRouter({ config, report, spot, known, exists }: Check): void {
   const { routingStrategy: name, routingStrategyArgs: args } = config.router;
-  if (known.untrained?.includes(name)) return;
+  const trained = args.model_path !== undefined && known.maybeTrained?.includes(name);
+  if (known.untrained?.includes(name) && !trained) return;
   const balancer = args.fallback_strategy ?? "simple-shuffle";
   const path = args.model_path;
   const steps = trainingSteps(name, config.models[0]?.modelName ?? "auto");

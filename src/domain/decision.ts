@@ -43,6 +43,10 @@ export type DecisionReason =
   | "abstained"
   | "sticky"
   | "single_candidate"
+  | "named"
+  | "verified"
+  | "escalated"
+  | "composed"
   | "static"
   | "fallback";
 
@@ -113,6 +117,28 @@ export interface Decision {
   /** Nearest training rows and their similarity, where the strategy has such a thing. */
   readonly neighbours?: readonly { readonly row: number; readonly similarity: number }[];
   readonly decisionUs: number;
+  /** What a strategy that asks models has to say of how it came to this; nothing of the prompt. */
+  readonly note?: string;
+  /** Share of the verifier's verdicts in favour of the smaller model's answer. */
+  readonly verification?: number;
+}
+
+/** A call that a strategy made on its way to the answer. */
+export interface StrategyCall {
+  /** `route`, `answer`, `verify`, `split`, `part`, `merge`, `reason`. */
+  readonly purpose: string;
+  /** Who answered, or was asked last; missing where nobody could be asked. */
+  readonly model?: string;
+  readonly deployment?: string;
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  readonly outcome: "ok" | "failed" | "cancelled";
+  /** An ErrorCode. */
+  readonly error?: string;
+  readonly attempts: number;
+  readonly usage?: Usage;
+  /** Its own; the receipt's cost holds it. */
+  readonly costMicroUsd?: number;
 }
 
 export interface AttemptRecord {
@@ -156,6 +182,8 @@ export interface Receipt {
   readonly stream: boolean;
   readonly decision?: Decision;
   readonly attempts: readonly AttemptRecord[];
+  /** What the strategy asked before; its attempts are not among the call's. */
+  readonly strategyCalls?: readonly StrategyCall[];
   readonly deployment?: string;
   readonly outcome: CallOutcome;
   readonly error?: string;

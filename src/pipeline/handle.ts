@@ -39,6 +39,7 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
       ? admission.rank(call, record, services)
       : select(call, record, services);
     const ranking = ranked instanceof Promise ? await ranked : ranked;
+    if (services.policy) return await services.policy.answer(call, ranking, record, services);
     return await attempt(call, ranking, record, services);
   } catch (thrown) {
     return rescue(toGatewayError(thrown), arrival, record, services);
@@ -78,6 +79,7 @@ export async function run(call: Call, services: Services): Promise<Reply> {
   try {
     const ranked = services.admission?.rank(call, record, services);
     const ranking = await (ranked ?? select(call, record, services));
+    if (services.policy) return await services.policy.answer(call, ranking, record, services);
     return await attempt(call, ranking, record, services);
   } catch (thrown) {
     return rescue(toGatewayError(thrown), call, record, services);

@@ -10,6 +10,10 @@ export interface CallMetrics {
   finished(record: CallRecord): void;
   /** A request refused before it became a call: no key, broken JSON. */
   refused(operation: string, code: string): void;
+  /** A call that a strategy made on its way to the answer. */
+  asked(record: CallRecord, purpose: string, outcome: string): void;
+  /** A strategy that asks models failed; `code` of ErrorCode, or `stopped` at a limit of its own. */
+  unpoliced(strategy: string, code: string): void;
 }
 
 const doubling = (from: number, count: number) =>
@@ -57,6 +61,11 @@ export function createCallMetrics(telemetry: Telemetry, active: () => number): C
 
   function countUsage(record: CallRecord, series: DeploymentSeries): void {
     if (!record.usage) return;
+    const micro = costOf(record);
+    if (record.isCounted) {
+      if (micro !== undefined) perRequest.observe(micro / 1e6);
+      return;
+    }
     const { inputTokens, outputTokens } = record.usage;
     series.input.observe(inputTokens);
     series.output.observe(outputTokens);
@@ -65,16 +74,24 @@ export function createCallMetrics(telemetry: Telemetry, active: () => number): C
     if (record.totalMs > 0 && outputTokens > 0) {
       series.speed.observe((outputTokens * 1000) / record.totalMs);
     }
-    const micro = costOf(record);
     if (micro === undefined) {
       series.unpriced.add(1);
       return;
     }
-    series.cost.add(micro / 1e6);
-    perRequest.observe(micro / 1e6);
+    series.cost.add((micro - record.askedMicroUsd) / 1e6);
+    if (!record.isPart) perRequest.observe(micro / 1e6);
   }
 
   return {
+    asked(record, purpose, outcome) {
+      metrics.asked.add(1, purpose, outcome);
+      const { deployment, totalMs, call } = record;
+      if (!deployment) return;
+      const series = seriesOf(deployment, call.operation);
+      series.duration.observe(totalMs / 1000);
+      countUsage(record, series);
+    },
+    unpoliced: (strategy, code) => metrics.unpoliced.add(1, strategy, code),
     refused(operation, code) {
       metrics.total.add(1, operation, "refused");
       metrics.errors.add(1, operation, code);
@@ -180,6 +197,15 @@ function declare({ counter, histogram }: Telemetry) {
     perRequest: histogram("gateway.cost.per_request", "Money per call.", buckets.cost, [], "USD"),
     unpriced: counter("gateway.cost.errors", "Calls whose cost is unknown: no price.", model),
     tokens: counter("gateway.tokens.total", "Tokens.", kind, "{token}"),
+    asked: counter("routeiq.strategy.calls", "Calls that a strategy made on its way.", [
+      "purpose",
+      "outcome",
+    ]),
+    unpoliced: counter(
+      "routeiq.strategy.fallbacks",
+      "Calls routed statically, as the strategy that asks models failed.",
+      ["strategy", "code"],
+    ),
     retries: counter("routeiq.retries", "Attempts after a call's first.", ["because"]),
   };
 }

@@ -15,6 +15,7 @@ export function finish(record: CallRecord, end: StreamEnd, services: Services): 
   record.error = end.error;
   record.totalMs = clock.now() - record.call.startedAtMs;
   record.release();
+  if (record.isPart) return;
   metrics.finished(record);
   const cost = costOf(record);
   if (cost) services.spend.charge(record.call.caller.id, cost);

@@ -1,6 +1,12 @@
 /** All that is known of one call while it lives; what receipts, headers and metrics are made of. */
 import type { Call } from "../domain/call.ts";
-import type { AttemptRecord, CallOutcome, Receipt, Timings } from "../domain/decision.ts";
+import type {
+  AttemptRecord,
+  CallOutcome,
+  Receipt,
+  StrategyCall,
+  Timings,
+} from "../domain/decision.ts";
 import type { GatewayError } from "../domain/errors.ts";
 import type { CallTrace } from "../domain/event.ts";
 import type { Deployment } from "../domain/model.ts";
@@ -26,6 +32,15 @@ export class CallRecord implements Abortable {
   usage: Usage | undefined = undefined;
   /** What attempts cost whose place another one took. */
   otherMicroUsd = 0;
+  /** Where the strategy asks models of its own: what it asked, and what that cost. */
+  strategyCalls: StrategyCall[] | undefined = undefined;
+  askedMicroUsd = 0;
+  /** How long it asked them, which is no time in the gateway. */
+  askedUs = 0;
+  /** It is such a call itself: whoever made it tells of its end. */
+  isPart = false;
+  /** Its answer is such a call's, whose tokens have been counted. */
+  isCounted = false;
   finishReason: string | undefined = undefined;
   outcome: CallOutcome | undefined = undefined;
   error: GatewayError | undefined = undefined;
@@ -59,10 +74,10 @@ export class CallRecord implements Abortable {
 }
 
 export function costOf(record: CallRecord): number | undefined {
-  const { usage, deployment, otherMicroUsd } = record;
+  const { usage, deployment, otherMicroUsd, askedMicroUsd } = record;
   const own = usage && deployment ? costMicroUsd(usage, deployment.facts.price) : undefined;
-  if (otherMicroUsd === 0) return own;
-  return (own ?? 0) + otherMicroUsd;
+  const beside = otherMicroUsd + askedMicroUsd;
+  return beside === 0 ? own : (own ?? 0) + beside;
 }
 
 /** Attempts after the first of the group that answered last; fallbacks are counted apart. */
@@ -97,6 +112,7 @@ export function toReceipt(record: CallRecord): Receipt {
   };
   if (ranking) receipt.decision = ranking.decision;
   if (deployment) receipt.deployment = deployment.id;
+  if (record.strategyCalls) receipt.strategyCalls = record.strategyCalls;
   if (record.error) receipt.error = record.error.code;
   if (finishReason !== undefined) receipt.finishReason = finishReason;
   if (usage) receipt.usage = usage;

@@ -67,7 +67,8 @@ export class Run implements UpstreamRequest {
     record.hold(this.cancel);
     record.deployment = deployment;
     if (record.attempts.length > 0) return;
-    record.overheadUs = clock.monotonicUs() - call.startedUs - record.queuedMs * 1000;
+    const waitedUs = record.queuedMs * 1000 + record.askedUs;
+    record.overheadUs = clock.monotonicUs() - call.startedUs - waitedUs;
   }
 }
 

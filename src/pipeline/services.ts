@@ -23,6 +23,7 @@ import type { ContinuationSettings } from "./continuation.ts";
 import type { HealthWatch } from "./health-watch.ts";
 import type { Hedging } from "./hedging.ts";
 import type { CallMetrics } from "./metrics.ts";
+import type { PolicyRunner } from "./policies/answer.ts";
 import type { ReceiptRing } from "./receipts.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { CallRules } from "./rules.ts";
@@ -48,6 +49,8 @@ export interface Services {
   /** Undefined where the configuration sets none. */
   readonly rules?: CallRules | undefined;
   readonly router: Router;
+  /** Where the strategy asks language models on its way to the answer. */
+  readonly policy?: PolicyRunner | undefined;
   readonly pool: Pool;
   readonly client: ProviderClient;
   /** For realtime sessions; without it there are none. */

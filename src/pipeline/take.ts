@@ -1,6 +1,8 @@
 /** What an attempt answered, as the reply of the call: whole, or a stream past its commit point. */
 import type { Dialect } from "../dialects/dialect.ts";
+import type { Call } from "../domain/call.ts";
 import type { ChatRequest } from "../domain/chat.ts";
+import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd } from "../domain/usage.ts";
 import type { RawReply, StreamReply, UpstreamReply } from "../providers/client.ts";
 import { createContinuedFeed, mayContinue } from "./continuation.ts";
@@ -15,6 +17,7 @@ import type { Race } from "./hedging.ts";
 import { finish } from "./observe.ts";
 import { contextOf, encodeWhole, type Reply, toAnswer } from "./reply.ts";
 import { breakOff, callerGone, endsCall, estimate, type Run, succeed, writeDown } from "./run.ts";
+import type { Services } from "./services.ts";
 import { createReplyStream, readToCommit, type StreamEnd } from "./stream.ts";
 
 export function takeWhole(upstream: UpstreamReply & { kind: "whole" }, run: Run): Reply {
@@ -107,12 +110,31 @@ function toFeed(upstream: StreamReply, run: Run, onSwitch: (next: Run) => void):
 
 function optionsOf(run: Run): FeedOptions {
   const { call, record, services, timers, deployment } = run;
+  return {
+    ...usageOptions(call, deployment, services),
+    heard(token) {
+      if (token && record.firstTokenMs === undefined) {
+        const nowMs = services.clock.now();
+        record.firstTokenMs = nowMs - call.startedAtMs;
+        run.ticket.began((nowMs - run.startedAtMs) / 1000, run.ranking.inputTokens);
+      }
+      timers.heard(token);
+    },
+  };
+}
+
+/** What of a stream's usage its caller sees. */
+export function usageOptions(
+  call: Call,
+  deployment: Deployment,
+  { config }: Services,
+): Omit<FeedOptions, "heard"> {
   // In every other dialect the end of a stream tells usage unasked.
   const asksForUsage = call.dialect === "openai-chat" || call.dialect === "openai-completions";
   const asked =
     (call.body as ChatRequest).stream_options?.include_usage === true ||
-    services.config.general.alwaysIncludeStreamUsage === true;
-  const withCost = asked && services.config.litellm.includeCostInStreamingUsage;
+    config.general.alwaysIncludeStreamUsage === true;
+  const withCost = asked && config.litellm.includeCostInStreamingUsage;
   return {
     withholdUsage: asksForUsage && !asked,
     ...(withCost && asksForUsage
@@ -123,13 +145,5 @@ function optionsOf(run: Run): FeedOptions {
           },
         }
       : {}),
-    heard(token) {
-      if (token && record.firstTokenMs === undefined) {
-        const nowMs = services.clock.now();
-        record.firstTokenMs = nowMs - call.startedAtMs;
-        run.ticket.began((nowMs - run.startedAtMs) / 1000, run.ranking.inputTokens);
-      }
-      timers.heard(token);
-    },
   };
 }

@@ -1,6 +1,7 @@
 /** What this binary serves by name, for configuration to be held against. */
 import type { KnownNames } from "../config/check.ts";
 import { balancerNames } from "./balancers/registry.ts";
+import { findPolicy, policies } from "./policies/registry.ts";
 import { strategyNames } from "./strategies/registry.ts";
 
 /** The predecessor's learned strategies. Those that are served are in the registry of strategies. */
@@ -25,9 +26,19 @@ const predecessorStrategies = [
   "llmrouter-cost-aware",
 ] as const;
 
+const served: readonly string[] = [
+  ...new Set([...strategyNames, ...policies.map(({ name }) => name)]),
+];
+const untrainedPolicies = policies.filter(({ artifact }) => artifact !== "always");
+
 export const knownNames: KnownNames = {
-  strategies: strategyNames,
-  untrained: strategyNames.filter((name) => balancerNames.includes(name)),
+  strategies: served,
+  untrained: [
+    ...strategyNames.filter((name) => balancerNames.includes(name)),
+    ...untrainedPolicies.map(({ name }) => name),
+  ],
+  maybeTrained: policies.filter(({ artifact }) => artifact === "maybe").map(({ name }) => name),
   balancers: balancerNames,
-  notServed: predecessorStrategies.filter((name) => !strategyNames.includes(name)),
+  notServed: predecessorStrategies.filter((name) => !served.includes(name)),
+  findProblem: (strategy, args, serves) => findPolicy(strategy)?.findProblem(args, serves),
 };

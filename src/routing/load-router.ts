@@ -167,6 +167,7 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
       }))
       .sort((a, b) => a.lambda - b.lambda),
     sync,
+    learned: file.learned,
     score(query) {
       const features = extractor.extract(query);
       return features instanceof Promise ? features.then(scoreFeatures) : scoreFeatures(features);

@@ -63,6 +63,8 @@ export interface TrainedRouter {
   readonly dial: readonly DialPoint[];
   /** True when `score` answers at once, on the calling thread. */
   readonly sync: boolean;
+  /** What a strategy that asks models learnt of its own: JSON of the artifact. */
+  readonly learned?: Readonly<Record<string, unknown>>;
   score(query: RoutingQuery): QueryScores | Promise<QueryScores>;
   /** The same from features that were computed before: the event log's. */
   scoreFeatures(features: RawFeatures): QueryScores | Promise<QueryScores>;

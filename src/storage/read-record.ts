@@ -70,6 +70,8 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
       novelty: toNumber(f64[m + measure.novelty]),
       neighbours,
       decisionUs: f64[m + measure.decidedUs] as number,
+      note: undefined, // the last text has these two, where there are any
+      verification: undefined,
     });
   }
   let features: RawFeatures | undefined;
@@ -98,6 +100,7 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
   const unread = flags & flag.unread ? readUnread(text, u32, w, flags) : undefined;
   const restText = text(word.rest);
   const rest: RecordRest = restText === undefined ? {} : JSON.parse(restText);
+  if (decision && rest.decision) decision = { ...decision, ...rest.decision };
   const receipt = present<Receipt>({
     callId,
     requestId,
@@ -108,6 +111,7 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
     stream: (flags & flag.stream) !== 0,
     decision,
     attempts,
+    strategyCalls: rest.strategyCalls,
     deployment: nameAt(name.deployment),
     outcome: nameAt(name.outcome) as Receipt["outcome"],
     error: nameAt(name.error),

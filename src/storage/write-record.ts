@@ -283,13 +283,26 @@ function writeTrace({ bytes }: Page, start: number, trace: CallTrace): number {
 export interface RecordRest {
   readonly usage?: Pick<Usage, "modal" | "units" | "service">;
   readonly feedback?: Receipt["feedback"];
+  readonly strategyCalls?: Receipt["strategyCalls"];
+  readonly decision?: Pick<Decision, "note" | "verification">;
 }
 
-function toRest({ usage, feedback }: Receipt): string | undefined {
+function toRest({ usage, feedback, decision, strategyCalls }: Receipt): string | undefined {
   const { modal, units, service } = usage ?? {};
   const counted = modal ?? units ?? service;
-  if (counted === undefined && feedback.length === 0) return undefined;
-  return JSON.stringify({ usage: { modal, units, service }, feedback } satisfies Rest);
+  const told = decision?.note ?? strategyCalls;
+  if (counted === undefined && feedback.length === 0 && told === undefined) return undefined;
+  return JSON.stringify({
+    usage: { modal, units, service },
+    feedback,
+    strategyCalls,
+    decision: told && decision && { note: decision.note, verification: decision.verification },
+  } satisfies Rest);
 }
 
-type Rest = { usage: { [K in "modal" | "units" | "service"]: Usage[K] }; feedback: unknown };
+type Rest = {
+  usage: { [K in "modal" | "units" | "service"]: Usage[K] };
+  feedback: unknown;
+  strategyCalls: unknown;
+  decision: unknown;
+};

@@ -21,6 +21,10 @@ const selectionReasons: Readonly<Record<DecisionReason, string>> = {
   abstained: "no_prediction",
   sticky: "active_strategy",
   single_candidate: "active_strategy",
+  named: "strategy_prediction",
+  verified: "strategy_prediction",
+  escalated: "strategy_prediction",
+  composed: "strategy_prediction",
   static: "active_strategy",
   fallback: "no_prediction",
 };

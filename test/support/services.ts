@@ -5,7 +5,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import { callerDialects } from "../../src/dialects/registry.ts";
 import type { CallEvent } from "../../src/domain/event.ts";
 import { isObject, type JsonObject } from "../../src/domain/json.ts";
-import { toRouterOptions } from "../../src/gateway.ts";
+import { toPolicyRunner, toRouterOptions } from "../../src/gateway.ts";
 import { createActivity } from "../../src/pipeline/activity.ts";
 import { createAuthenticator } from "../../src/pipeline/authenticate.ts";
 import { createCallMetrics } from "../../src/pipeline/metrics.ts";
@@ -99,6 +99,7 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
       clock,
       onRouterFailure: (error) => failures.push(error),
     }),
+    policy: toPolicyRunner(config, slot, toRouterOptions(config)),
     rules: createCallRules(config),
     client: withMocks(
       createProviderClient({

@@ -51,7 +51,7 @@ export const litellmModelInfoKeys = words(`
   access_groups team_id team_public_model_name tier
   health_check_timeout health_check_model health_check_voice
   discoverable access_windows db_model created_at
-  updated_at created_by updated_by description litellm_provider supports_assistant_prefill
+  updated_at created_by updated_by litellm_provider supports_assistant_prefill
   supports_prompt_caching supports_system_messages supports_pdf_input supports_web_search
   supports_audio_output supports_native_streaming supports_computer_use supports_url_context
   supports_embedding_image_input supported_endpoints supported_modalities

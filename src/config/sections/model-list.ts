@@ -254,6 +254,12 @@ export const ModelInfo = Type.Object(
         description: "`chat` (default) or `embedding`; LiteLLM's other words are kept.",
       }),
     ),
+    description: Type.Optional(
+      Type.String({
+        description:
+          "What a routing model is told of it (llmrouter-causallm, -r1, -llm-multiround).",
+      }),
+    ),
     base_model: Type.Optional(
       Type.String({
         description:

@@ -1,5 +1,6 @@
 /** `router_settings`: how a call finds its model and moves between deployments. LiteLLM's names. */
 import { Type } from "@sinclair/typebox";
+import { policyArgs } from "./policy-args.ts";
 
 const groups = Type.Array(Type.Union([Type.String(), Type.Record(Type.String(), Type.Unknown())]));
 export const fallbackList = (description: string) =>
@@ -197,6 +198,7 @@ export const RoutingStrategyArgs = Type.Object(
         description: "latency-based-routing: samples kept. Default 10.",
       }),
     ),
+    ...policyArgs,
   },
   { description: "Options of the strategy: how a learned router is found and used." },
 );

@@ -6,6 +6,7 @@ import { largest, smallest } from "./fixed.ts";
 import { hybrid } from "./hybrid.ts";
 import { irt } from "./irt.ts";
 import { knn } from "./knn.ts";
+import { knnMultiRound } from "./knn-multi-round.ts";
 import { linear } from "./linear.ts";
 import { mf } from "./mf.ts";
 import { mlp } from "./mlp.ts";
@@ -15,6 +16,7 @@ import { svm } from "./svm.ts";
 
 export const strategies: readonly Strategy[] = [
   knn,
+  knnMultiRound,
   mlp,
   svm,
   linear,
