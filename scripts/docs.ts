@@ -24,6 +24,7 @@ import { callRoutes } from "../src/http/call-routes.ts";
 import { slowRouteTable } from "../src/http/slow-routes.ts";
 import { notServedYet, providers } from "../src/providers/registry.ts";
 import { knownNames } from "../src/routing/known-names.ts";
+import { unreadParts } from "./unread-parts.ts";
 
 /** Path below the root → text. */
 export async function generateDocs(): Promise<Readonly<Record<string, string>>> {
@@ -252,28 +253,10 @@ function commandDoc(command: Command): string {
 }
 
 function httpDoc(): string {
-  const unused = () => {
-    throw new Error("the table is only read");
-  };
-  const responses = {
-    create: unused,
-    compact: unused,
-    countInput: unused,
-    retrieve: unused,
-    remove: unused,
-    cancel: unused,
-    inputItems: unused,
-  };
-  const routes = slowRouteTable({
-    services: unused,
-    slot: { acquire: unused, status: unused },
-    reloader: { current: unused, status: unused, reload: unused },
-    telemetry: { prometheus: unused },
-    responses,
-    onLoopback: true,
-  });
+  const parts = unreadParts();
+  const routes = slowRouteTable(parts);
   const hot = [
-    ...callRoutes(responses).map(({ paths, docs: { summary, templates = [] } }) => {
+    ...callRoutes(parts.responses).map(({ paths, docs: { summary, templates = [] } }) => {
       return ["POST", [...paths, ...templates].join("`, `"), summary] as const;
     }),
     [

@@ -1,4 +1,5 @@
 /** Configuration in, running gateway out: the only file that wires parts together. */
+import { join } from "node:path";
 import { isLoopback } from "./config/check.ts";
 import type { Config, Finding } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
@@ -41,7 +42,9 @@ import { createPassThroughTable } from "./providers/pass-through.ts";
 import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
 import { createTokenSource } from "./providers/signers/tokens.ts";
+import { createFiles, type Files } from "./resources/files/files.ts";
 import { createResponses, type Responses } from "./resources/responses/responses.ts";
+import { startUpkeep } from "./resources/upkeep.ts";
 import { findBalancer } from "./routing/balancers/registry.ts";
 import { simpleShuffle } from "./routing/balancers/simple-shuffle.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
@@ -63,6 +66,7 @@ import { type Clock, systemClock } from "./std/clock.ts";
 import { ExpiryQueue } from "./std/expiry.ts";
 import { type Random, systemRandom } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
+import { createFileBlobStore } from "./storage/file/blob-store.ts";
 import type { RecordStore } from "./storage/record-store.ts";
 import type { GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
@@ -108,6 +112,7 @@ export interface Gateway {
   readonly telemetry: GatewayTelemetry;
   /** Where APIs with memory keep their records; contents lie in the data folder. */
   readonly records: RecordStore;
+  readonly files: Files;
   readonly dataDir: string;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
@@ -174,10 +179,18 @@ function assemble(
   });
   const { activity, connections } = shared;
   const cors = createCors(() => services.config.routeiq.corsOrigins);
+  const files = createFiles({
+    records: observation.records,
+    blobs: createFileBlobStore(join(options.dataDir, "files")),
+    clock,
+    limits: () => services.config.routeiq.files,
+  });
+  const stopUpkeep = startUpkeep({ dataDir: options.dataDir, clock, telemetry, files });
   const inner = {
     services: () => services,
     responses: createResponses(observation.responses, clock),
     records: observation.records,
+    files,
     dataDir: options.dataDir,
     slot,
     reloader,
@@ -189,6 +202,7 @@ function assemble(
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       shared.healthWatch.close();
+      stopUpkeep();
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way

@@ -1,5 +1,6 @@
 /** Every route with every role, and the routes' own answers, against a running gateway. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { unreadParts } from "../scripts/unread-parts.ts";
 import { slowRouteTable } from "../src/http/slow-routes.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
 
@@ -87,22 +88,7 @@ const hotPaths = [
 ];
 
 describe("who may call what", () => {
-  const table = slowRouteTable({
-    services: () => keyed.gateway.services(),
-    responses: {
-      create: neverCalled,
-      compact: neverCalled,
-      countInput: neverCalled,
-      retrieve: neverCalled,
-      remove: neverCalled,
-      cancel: neverCalled,
-      inputItems: neverCalled,
-    },
-    slot: { acquire: () => undefined, status: () => ({ status: "none" }) },
-    reloader: { current: neverCalled, status: neverCalled, reload: neverCalled },
-    telemetry: { prometheus: neverCalled },
-    onLoopback: true,
-  });
+  const table = slowRouteTable(unreadParts({ services: () => keyed.gateway.services() }));
   const rows = [
     ...table.map(
       ({ method, path, suffix = "", who }) =>
@@ -397,7 +383,3 @@ test("the page at / runs nothing and says what to try", async () => {
   expect(headers.get("content-security-policy")).toContain("default-src 'none'");
   expect(body["text"]).toContain("/v1/chat/completions");
 });
-
-function neverCalled(): never {
-  throw new Error("the table is only read");
-}

@@ -220,6 +220,11 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       maxBytes: routeiq.responses.max_bytes,
       maxBackground: routeiq.responses.max_background,
     },
+    files: {
+      maxFileBytes: routeiq.files.max_file_bytes,
+      maxTotalBytes: routeiq.files.max_total_bytes,
+      maxFiles: routeiq.files.max_files,
+    },
     embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},
     outbound: outboundSettings(outbound, env),
     ...survivalSettings(sections, env),

@@ -4,6 +4,7 @@ import type { ExplorationMode } from "../domain/decision.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Operation } from "../domain/model.ts";
 import type { EventRetention } from "../storage/event-log.ts";
+import type { FileLimits } from "../storage/file-limits.ts";
 import type { ResponseLimits } from "../storage/response-store.ts";
 import type { SurvivalSettings } from "./survival.ts";
 
@@ -141,6 +142,8 @@ export interface RouteiqSettings extends SurvivalSettings {
   };
   /** What is kept of the Responses API. */
   readonly responses: ResponseLimits & { readonly maxBackground: number };
+  /** What is kept of the Files API, of one caller. */
+  readonly files: FileLimits;
   /** Exploration (part 3 widens it): 0 turns it off. */
   readonly embedding: { readonly onnxPath?: string };
   /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */

@@ -7,9 +7,12 @@ import { readPieces, tooLarge } from "./read-body.ts";
 import { assertFromHere } from "./route.ts";
 
 /** Nothing is read, and nothing thrown, before the first piece is asked for: after the key. */
-export function openForm(request: Request, services: Services): FormSource {
+export function openForm(
+  request: Request,
+  services: Services,
+  bodyLimitBytes: number = services.config.routeiq.bodyLimitBytes,
+): FormSource {
   const contentType = request.headers.get("content-type") ?? "";
-  const { bodyLimitBytes } = services.config.routeiq;
   const check = () => {
     // A page of another site may send a form without asking first.
     if (services.config.general.masterKey === undefined) assertFromHere(request, services);

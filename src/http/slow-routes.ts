@@ -7,6 +7,7 @@ import type { KnownNames } from "../config/check.ts";
 import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
+import type { Files } from "../resources/files/files.ts";
 import type { Responses } from "../resources/responses/responses.ts";
 import { knownNames } from "../routing/known-names.ts";
 import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
@@ -22,6 +23,7 @@ import { withQueryKey } from "./gemini/wire.ts";
 import { basicHeaders } from "./headers.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
+import { fileRoutes } from "./openai/files.ts";
 import { realtimeRoutes } from "./openai/realtime.ts";
 import { realtimeSecretRoutes } from "./openai/realtime-secrets.ts";
 import { storedResponseRoutes } from "./openai/responses.ts";
@@ -37,6 +39,7 @@ import { consoleRoutes } from "./ui/console.ts";
 export interface SlowRouteParts {
   readonly services: () => Services;
   readonly responses: Responses;
+  readonly files: Files;
   readonly slot: RouterSlot;
   readonly reloader: ConfigReloader;
   readonly sync?: (() => SyncStatus) | undefined;
@@ -63,6 +66,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...syncStatusRoutes({ reloader, sync }),
     ...consoleRoutes,
     ...storedResponseRoutes(parts.responses),
+    ...fileRoutes(parts.files),
     ...realtimeRoutes,
     ...realtimeSecretRoutes,
     ...feedbackRoutes,

@@ -1,6 +1,7 @@
 /** `routeiq_settings`: what LiteLLM has no name for. */
 import { Type } from "@sinclair/typebox";
 import { defaultRetention } from "../../storage/event-log.ts";
+import { defaultFileLimits } from "../../storage/file-limits.ts";
 import { defaultResponseLimits } from "../../storage/response-store.ts";
 import {
   ConcurrencySettings,
@@ -157,6 +158,26 @@ export const RouteiqSettings = Type.Object(
         description:
           "The Responses API's memory, for models whose provider has none. The oldest go first.",
       },
+    ),
+    files: Type.Object(
+      {
+        max_file_bytes: Type.Integer({
+          default: defaultFileLimits.maxFileBytes,
+          minimum: 1,
+          description: "Bytes of one file.",
+        }),
+        max_total_bytes: Type.Integer({
+          default: defaultFileLimits.maxTotalBytes,
+          minimum: 1,
+          description: "Bytes of all files of one caller.",
+        }),
+        max_files: Type.Integer({
+          default: defaultFileLimits.maxFiles,
+          minimum: 1,
+          description: "Files of one caller.",
+        }),
+      },
+      { default: {}, description: "The Files API's memory, in the data folder." },
     ),
     concurrency: ConcurrencySettings,
     continuation: ContinuationSettings,

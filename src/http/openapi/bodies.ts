@@ -137,6 +137,12 @@ export const bodies = {
     input: text("What to say."),
     stream_format: Type.Optional(Type.String({ description: "`sse` for events, else bytes." })),
   }),
+  FileUpload: request("OpenAI's upload of a file.", {
+    purpose: text("assistants, batch, fine-tune, vision, user_data or evals."),
+    file: file("The file."),
+    "expires_after[anchor]": Type.Optional(Type.Literal("created_at")),
+    "expires_after[seconds]": Type.Optional(Type.Integer({ minimum: 3600, maximum: 2592000 })),
+  }),
   TranscriptionForm: request("OpenAI's transcription or translation.", {
     model,
     file: file("The sound. Put `model` before it: then it is sent on while it still comes."),
