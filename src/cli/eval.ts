@@ -105,11 +105,11 @@ async function evaluateAll(
 async function readTable(
   path: string,
   embedder: Embedder,
-  { flags, out }: CommandContext,
+  { flags, out, env }: CommandContext,
 ): Promise<Table> {
   const extractor = createFeatureExtractor(embedder);
   const prices = textFlag(flags, "prices");
-  const table = await readData({ paths: [path], prices, extractor, models: "common", out });
+  const table = await readData({ paths: [path], prices, extractor, models: "common", out, env });
   if (table.labels.length === 0) {
     throw new GatewayError("invalid_request", `${path}: no model has an outcome on every row`);
   }

@@ -3,9 +3,16 @@ import { GatewayError } from "../domain/errors.ts";
 import type { Embedder, FeatureExtractor } from "../embedding/embedder.ts";
 import { createOnnxRuntime } from "../embedding/onnx-runtime.ts";
 import { createEmbedder } from "../embedding/registry.ts";
-import { readPrices, readRows } from "../learning/dataset.ts";
-import { readTable, type Table } from "../learning/table.ts";
+import { type StoreAccess, toS3Settings } from "../learning/artifacts/open-repository.ts";
+import { openLocalFile } from "../learning/data/input-file.ts";
+import { type Labels, readLabels } from "../learning/data/labels.ts";
+import { openInputs } from "../learning/data/open-inputs.ts";
+import { createProblems } from "../learning/data/problems.ts";
+import { createReadContext, type ReadContext, readFile } from "../learning/data/read-rows.ts";
+import { type ModelPrice, type PriceList, readPrices } from "../learning/dataset.ts";
+import { addRows, createTableBuilder, type Table, type TableBuilder } from "../learning/table.ts";
 import type { OpenOnnx } from "../routing/strategies/strategy.ts";
+import { createOutbound } from "../security/outbound.ts";
 import { systemClock } from "../std/clock.ts";
 import type { CommandContext, Output } from "./command.ts";
 import { UsageError } from "./parse.ts";
@@ -91,26 +98,92 @@ export async function openEmbedder(flags: Flags): Promise<Encoding> {
   };
 }
 
+export const labelsFlag = {
+  description: "Scores by call_id or trace_id (JSONL, CSV) for traces and events.",
+  value: "FILE…",
+  many: true,
+} as const;
+
 export interface DataInput {
+  /** Files, folders, s3://bucket/prefix, Jaeger's http://host:16686?service=NAME. */
   readonly paths: readonly string[];
   readonly prices: string | undefined;
   readonly extractor: FeatureExtractor;
   readonly models: "all" | "common";
   readonly out: Output;
+  readonly env?: CommandContext["env"];
+  readonly reading?: ReadContext;
 }
 
-/** Data files as one table. @throws GatewayError invalid_request with file and line */
+/**
+ * Data files as one table; what could not be read is said on standard error.
+ * @throws GatewayError invalid_request where nothing can be read
+ */
 export async function readData(input: DataInput): Promise<Table> {
-  const { paths, prices, extractor, models, out } = input;
-  const sources = [];
-  for (const path of paths) {
-    sources.push({ rows: readRows(path), prices: await readPrices(path, prices) });
-  }
-  const table = await readTable(sources, extractor, models, (count) => {
+  const { paths, models, out } = input;
+  const reading = input.reading ?? createReading(out);
+  const builder = createTableBuilder();
+  const prices = await addData(builder, { ...input, reading });
+  out.progress("read", 1);
+  if (builder.size === 0) throw nothingRead(paths, reading);
+  return builder.finish(prices, models);
+}
+
+/** Rows of every input into the builder; the prices that lay beside them. */
+export async function addData(
+  builder: TableBuilder,
+  { paths, prices, extractor, out, env, reading = createReading(out) }: DataInput,
+): Promise<PriceList> {
+  const list = new Map<string, ModelPrice>();
+  const onRow = (count: number) => {
     // The number of rows is not known before the end: the bar creeps towards it.
     if (count % 500 === 0) out.progress("read", count / (count + 2000));
+  };
+  await withStoreAccess(env ?? {}, async (store) => {
+    for await (const input of openInputs(paths, { store, problems: reading.problems })) {
+      const local = !/^(s3|https?):\/\//.test(input.name);
+      const beside = local || prices ? await readPrices(input.name, prices) : [];
+      for (const [model, price] of beside) list.set(model, price);
+      await addRows(builder, readFile(await input.open(), reading), { extractor, onRow });
+    }
   });
-  out.progress("read", 1);
-  if (table.n === 0) throw new GatewayError("invalid_request", `${paths.join(", ")}: no rows`);
-  return table;
+  return list;
+}
+
+/** What is met while reading; the first problems are told as they come. */
+export function createReading(out: Output, labels?: Labels): ReadContext {
+  return createReadContext(
+    labels,
+    createProblems((message) => out.note(`left out: ${message}`)),
+  );
+}
+
+export function nothingRead(names: readonly string[], { skipped }: ReadContext): GatewayError {
+  const { unlabelled, withoutText } = skipped;
+  const hint =
+    unlabelled > 0
+      ? ` ${unlabelled} calls have no score: join some with --labels FILE ({"trace_id", "score"} a line), or put gen_ai.evaluation.score.value on the spans.`
+      : withoutText > 0
+        ? ` ${withoutText} calls have no prompt: record gen_ai.input.messages (or gen_ai.prompt) on the spans.`
+        : "";
+  return new GatewayError("invalid_request", `${names.join(", ")}: no rows to learn from.${hint}`);
+}
+
+/** Labels of `--labels`; undefined without. */
+export async function readLabelFiles(
+  { flags, out }: CommandContext,
+  problems = createReading(out).problems,
+): Promise<Labels | undefined> {
+  const paths = listFlag(flags, "labels");
+  if (paths.length === 0) return undefined;
+  const files = [];
+  for (const path of paths) files.push(await openLocalFile(path));
+  return await readLabels(files, problems);
+}
+
+export async function withStoreAccess<T>(
+  env: CommandContext["env"],
+  work: (access: StoreAccess) => Promise<T>,
+): Promise<T> {
+  return await work({ outbound: createOutbound(), clock: systemClock, s3: toS3Settings(env) });
 }

@@ -6,14 +6,13 @@ import { createFeatureExtractor } from "../embedding/features.ts";
 import { createKernels } from "../kernels/create.ts";
 import { writeArtifactFolder } from "../learning/artifacts/folder.ts";
 import { readIncumbent } from "../learning/artifacts/incumbent.ts";
-import { readPrices } from "../learning/dataset.ts";
+import { toDataProvenance, toReportJson, toReportLines } from "../learning/data/report.ts";
 import {
   type Choices,
   measureEvidence,
   outOfFoldChoices,
   type Rival,
 } from "../learning/evidence.ts";
-import { tableFromEvents } from "../learning/from-events.ts";
 import { routeTable } from "../learning/route-table.ts";
 import type { Table } from "../learning/table.ts";
 import { type Trained, trainRouter } from "../learning/train.ts";
@@ -23,7 +22,6 @@ import { createSelfTest } from "../routing/self-test.ts";
 import { strategyNames } from "../routing/strategies/registry.ts";
 import type { TrainedRouter } from "../routing/trained-router.ts";
 import { systemClock } from "../std/clock.ts";
-import { readEvents } from "../storage/sqlite/read-events.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import {
   type Encoding,
@@ -39,13 +37,13 @@ import { publishCommand } from "./models/publish.ts";
 import { rootsFrom, withRepository } from "./models/repository.ts";
 import { signCommand } from "./models/sign.ts";
 import { UsageError } from "./parse.ts";
+import { dataFlags, readTraining, type TrainingData } from "./training-data.ts";
 
 export const trainCommand = defineCommand({
   name: "train",
   summary: "Learn a router from data files or from the event log.",
   flags: {
-    data: { description: "JSONL files of observed queries (.gz too).", value: "FILE…", many: true },
-    events: { description: "Event log: a data folder, or sqlite:PATH.", value: "SRC" },
+    ...dataFlags,
     strategy: {
       description: `auto, or one of: ${strategyNames.join(", ")}. Default: auto.`,
       value: "NAME",
@@ -101,7 +99,8 @@ async function trainWith(
   const { embedder } = encoding;
   const { flags, out } = context;
   const seed = seedFlag(flags);
-  const table = await readTraining(context, embedder);
+  const data = await readTraining(context, embedder);
+  const { table } = data;
   const strategy = textFlag(flags, "strategy") ?? "auto";
   const trained = await trainRouter(table, {
     strategy,
@@ -124,41 +123,16 @@ async function trainWith(
     name: identity.name,
     files,
     selfTest: { input: routerPaths.queries, output: routerPaths.scores },
-    provenance: toProvenance(table, trained, seed, gate),
+    provenance: toProvenance(data, trained, seed, gate),
   });
   const delivered = await deliver(folder, context);
-  report(context, { folder, table, trained, strategy, gate, delivered });
+  report(context, { folder, data, trained, strategy, gate, delivered });
   return delivered?.code ?? 0;
-}
-
-async function readTraining({ flags, out }: CommandContext, embedder: Embedder): Promise<Table> {
-  const paths = listFlag(flags, "data");
-  const events = textFlag(flags, "events");
-  const prices = textFlag(flags, "prices");
-  if ((paths.length === 0) === (events === undefined)) {
-    throw new UsageError("Give either --data FILE… or --events SRC.");
-  }
-  if (events === undefined) {
-    const extractor = createFeatureExtractor(embedder);
-    return readData({ paths, prices, extractor, models: "all", out });
-  }
-  const list = prices === undefined ? new Map() : await readPrices(prices, prices);
-  const { table, counts } = await tableFromEvents(readEvents(events), embedder.id, list);
-  const { used, unlabelled, foreign } = counts;
-  out.note(`${used} calls to learn from; ${unlabelled} without features or outcome left out`);
-  if (foreign > 0) out.note(`${foreign} calls of another embedder left out`);
-  if (used === 0) {
-    throw new GatewayError(
-      "invalid_request",
-      `${events}: no call has both features and an outcome; send feedback to /v1/feedback first`,
-    );
-  }
-  return table;
 }
 
 /** Rows that no router learnt from: the fairest judges, where there are any. */
 async function readHoldout(
-  { flags, out }: CommandContext,
+  { flags, out, env }: CommandContext,
   embedder: Embedder,
   table: Table,
 ): Promise<Table | undefined> {
@@ -166,7 +140,7 @@ async function readHoldout(
   if (paths.length === 0) return undefined;
   const extractor = createFeatureExtractor(embedder);
   const prices = textFlag(flags, "prices");
-  const holdout = await readData({ paths, prices, extractor, models: "common", out });
+  const holdout = await readData({ paths, prices, extractor, models: "common", out, env });
   const missing = table.labels.filter((label) => !holdout.labels.includes(label));
   if (missing.length > 0) out.note(`the held-out rows know nothing of ${missing.join(", ")}`);
   return holdout;
@@ -210,7 +184,7 @@ async function readRival(
 
 /** Fractions are strings: the release is canonical JSON, whole numbers only. */
 function toProvenance(
-  table: Table,
+  { table, reading }: TrainingData,
   trained: Trained,
   seed: number,
   gate: JsonObject | undefined,
@@ -220,6 +194,7 @@ function toProvenance(
     seed,
     data_sha256: table.sha256,
     rows: table.n,
+    data: toDataProvenance(table.report, reading),
     metrics: {
       ...(gate ? { gate } : {}),
       validation: Object.fromEntries(
@@ -271,7 +246,7 @@ async function deliver(folder: string, context: CommandContext): Promise<Deliver
 
 interface TrainReport {
   readonly folder: string;
-  readonly table: Table;
+  readonly data: TrainingData;
   readonly trained: Trained;
   readonly strategy: string;
   readonly gate: JsonObject | undefined;
@@ -279,7 +254,9 @@ interface TrainReport {
 }
 
 function report({ out }: CommandContext, what: TrainReport): void {
-  const { folder, table, trained, strategy, gate, delivered } = what;
+  const { folder, data, trained, strategy, gate, delivered } = what;
+  const { table, reading } = data;
+  for (const line of toReportLines(table.report, reading)) out.line(line);
   out.line(`${table.n} queries, ${table.labels.length} models`);
   for (const { strategy: name, gain, shrink } of trained.tried) {
     const mark = name === trained.strategy ? "→" : " ";
@@ -298,6 +275,7 @@ function report({ out }: CommandContext, what: TrainReport): void {
     strategy: trained.strategy,
     rows: table.n,
     models: table.labels,
+    data: toReportJson(table.report, reading),
     validation: trained.tried,
     gate: gate ?? null,
     ...(delivered ? { delivered: delivered.result } : {}),

@@ -1,8 +1,9 @@
-/** Data files: both shapes are read, and every complaint names file and line. */
+/** Data files: what is good is read, what is bad is named by file and line. */
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { createReadContext } from "./data/read-rows.ts";
 import { type DataRow, readPrices, readRows } from "./dataset.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "routeiq-data-"));
@@ -23,6 +24,7 @@ const good = `{"id":"1","query":"q","tools":[{"type":"function","function":{"nam
 test.each([
   ["plain", "good.jsonl", good],
   ["gzip", "good.jsonl.gz", Bun.gzipSync(good)],
+  ["Zstandard", "good.jsonl.zst", Bun.zstdCompressSync(good)],
   ["no newline at the end", "tail.jsonl", good.trimEnd()],
 ])("%s rows", async (_name, file, content) => {
   const [row, ...rest] = await read(write(file, content));
@@ -46,18 +48,44 @@ test("the reference library's routing_data is gathered by query", async () => {
   });
 });
 
-test.each([
-  ["empty", "", /empty/],
-  ["not JSON", `${good}{"id":`, /:2: not JSON/],
-  ["a list", `[1]\n`, /:1: expected a JSON object/],
-  ["a score over 1", good.replace(`"score":1`, `"score":1.5`), /:1: models\["a"\]\.score/],
-  ["a negative cost", good.replace("0.5", "-1"), /:1: models\["a"\]\.cost_usd/],
-  ["no query", `{"models":{"a":{"score":1}}}\n`, /:1: "query"/],
-  ["query_data", `{"query":"x","task_name":"t"}\n`, /:1: .*no outcomes/],
-  ["no models", `{"query":"x","models":{}}\n`, /:1: "models" names no model/],
-])("%s is refused with its place", async (name, content, message) => {
-  const path = write(`${name.replaceAll(" ", "-")}.jsonl`, content);
-  expect(read(path)).rejects.toThrow(message);
+const broken = [
+  ["not JSON", `{"id":`, /not JSON/],
+  ["a list of nothing known", `[1]`, /\[0\]: expected a JSON object/],
+  ["a score over 1", good.replace(`"score":1`, `"score":1.5`), /models\["a"\]\.score/],
+  ["a negative cost", good.replace("0.5", "-1"), /models\["a"\]\.cost_usd/],
+  ["no query", `{"models":{"a":{"score":1}}}`, /"query"/],
+  ["query_data", `{"query":"x","task_name":"t"}`, /no outcomes/],
+  ["no models", `{"query":"x","models":{}}`, /"models" names no model/],
+] as const;
+
+test.each(broken)("%s is named by file and line, and the rest is read", async (name, bad, said) => {
+  const path = write(`${name.replaceAll(" ", "-")}.jsonl`, `${good}${bad.trim()}\n${good}`);
+  const context = createReadContext();
+  expect(await Array.fromAsync(readRows(path, context))).toHaveLength(2);
+  expect(context.problems.count).toBe(1);
+  expect(context.problems.first[0]).toStartWith(`${path}:2`);
+  expect(context.problems.first[0]).toMatch(said);
+});
+
+test.each(broken)("%s alone is refused", async (name, bad, said) => {
+  const path = write(`only-${name.replaceAll(" ", "-")}.jsonl`, `${bad.trim()}\n`);
+  expect(read(path)).rejects.toThrow(said);
+});
+
+test("an empty file is refused", async () => {
+  expect(read(write("empty.jsonl", ""))).rejects.toThrow(/empty/);
+});
+
+test("a file that ends too early gives what came before, and says so", async () => {
+  const many = Array.from({ length: 3000 }, (_, i) =>
+    good.replace('"q"', `"q${Bun.hash(`${i}`)}"`),
+  );
+  const whole = Bun.gzipSync(many.join(""));
+  const path = write("cut.jsonl.gz", whole.slice(0, whole.length / 2));
+  const context = createReadContext();
+  const rows = await Array.fromAsync(readRows(path, context));
+  expect(rows.length).toBeGreaterThan(100);
+  expect(context.problems.first[0]).toMatch(/cannot be read to its end/);
 });
 
 test("bad gzip and bad UTF-8 are refused", async () => {

@@ -4,8 +4,10 @@
  */
 import type { Receipt } from "../domain/decision.ts";
 import type { CallEvent } from "../domain/event.ts";
-import type { PriceList } from "./dataset.ts";
-import { createTableBuilder, type Table } from "./table.ts";
+import type { Label, Labels } from "./data/labels.ts";
+import { nearDuplicateKeys } from "./data/near-duplicate.ts";
+import { type LabelSource, toLabelSource } from "./data/row.ts";
+import type { TableBuilder } from "./table.ts";
 
 /** Inverse propensities stop here: beyond it one call would outvote a day (doubly robust practice). */
 const weightLimit = 20;
@@ -17,61 +19,77 @@ export interface EventCounts {
   readonly foreign: number;
 }
 
-/** @param embedderId rows of another embedder are counted, not learnt from. */
-export async function tableFromEvents(
-  events: AsyncIterable<CallEvent>,
-  embedderId: string,
-  prices: PriceList,
-  onRow: (count: number) => void = () => undefined,
-): Promise<{ readonly table: Table; readonly counts: EventCounts }> {
-  const builder = createTableBuilder();
+export interface EventInput {
+  readonly events: AsyncIterable<CallEvent>;
+  /** Rows of another embedder are counted, not learnt from. */
+  readonly embedderId: string;
+  /** Scores that lie apart from the log, by call id; they stand above the log's own. */
+  readonly labels?: Labels | undefined;
+  readonly onRow?: (count: number) => void;
+}
+
+/** Every call with features and a known outcome, as a row of the table. */
+export async function addEvents(builder: TableBuilder, input: EventInput): Promise<EventCounts> {
+  const { events, embedderId, labels, onRow } = input;
+  let used = 0;
   let unlabelled = 0;
   let foreign = 0;
   for await (const event of events) {
     const { receipt, features } = event;
-    const score = toQuality(receipt);
+    const label = labels?.find([receipt.callId, receipt.requestId]) ?? toLabel(receipt);
     const model = servedBy(receipt);
-    if (!features || score === undefined || model === undefined) unlabelled++;
+    if (!features || label === undefined || model === undefined) unlabelled++;
     else if (features.embedderId !== embedderId) foreign++;
     else {
-      const { usage, costMicroUsd, timings } = receipt;
       builder.add({
         id: receipt.callId,
+        identity: receipt.callId,
+        label: label.source,
         features,
         weight: toWeight(receipt, model),
-        groupKeys: [`s:${event.sessionHash ?? ""}`, `q:${event.queryHash ?? ""}`].filter(
-          (key) => key.length > 2,
-        ),
-        outcomes: new Map([
-          [
-            model,
-            {
-              score,
-              latencyMs: timings.totalMs,
-              ...(usage ? { inputTokens: usage.inputTokens } : {}),
-              ...(usage ? { outputTokens: usage.outputTokens } : {}),
-              ...(costMicroUsd === undefined ? {} : { costUsd: costMicroUsd / 1e6 }),
-            },
-          ],
-        ]),
+        groupKeys: toGroupKeys(event),
+        outcomes: new Map([[model, { score: label.score, ...toMeasures(receipt) }]]),
       });
-      onRow(builder.size);
+      used++;
+      onRow?.(used);
     }
   }
-  const counts = { used: builder.size, unlabelled, foreign };
-  return { table: builder.finish(prices, "all"), counts };
+  return { used, unlabelled, foreign };
+}
+
+function toMeasures({ usage, costMicroUsd, timings }: Receipt) {
+  return {
+    latencyMs: timings.totalMs,
+    ...(usage ? { inputTokens: usage.inputTokens, outputTokens: usage.outputTokens } : {}),
+    ...(costMicroUsd === undefined ? {} : { costUsd: costMicroUsd / 1e6 }),
+  };
+}
+
+/** The same conversation, the same query, nearly the same query. */
+function toGroupKeys({ sessionHash, queryHash, features }: CallEvent): string[] {
+  return [
+    ...(sessionHash ? [`s:${sessionHash}`] : []),
+    ...(queryHash ? [`q:${queryHash}`] : []),
+    ...(features ? nearDuplicateKeys(features) : []),
+  ];
 }
 
 /**
- * The mean of the feedback where there is any: people and judges before implicit signals. Without,
- * a call that failed at the provider is worth nothing; one that merely succeeded says nothing.
+ * The mean of the feedback of the best source there is: people, then judges, shadow runs, implicit
+ * signs. Without any, a call that failed at the provider is worth nothing; one that merely succeeded
+ * says nothing.
  */
-function toQuality({ feedback, outcome }: Receipt): number | undefined {
-  const explicit = feedback.filter(({ source }) => source !== "implicit");
-  const heard = explicit.length > 0 ? explicit : feedback;
-  if (heard.length > 0) return heard.reduce((sum, { score }) => sum + score, 0) / heard.length;
-  return outcome === "failure" || outcome === "truncated" ? 0 : undefined;
+function toLabel({ feedback, outcome }: Receipt): Label | undefined {
+  for (const source of sources) {
+    const heard = feedback.filter((one) => toLabelSource(one.source) === source);
+    if (heard.length === 0) continue;
+    return { score: heard.reduce((sum, { score }) => sum + score, 0) / heard.length, source };
+  }
+  const failed = outcome === "failure" || outcome === "truncated";
+  return failed ? { score: 0, source: "outcome" } : undefined;
 }
+
+const sources: readonly LabelSource[] = ["feedback", "judge", "shadow", "implicit"];
 
 /** The model that answered, or was asked last. */
 function servedBy({ attempts, decision }: Receipt): string | undefined {

@@ -5,6 +5,10 @@
 import { createHash } from "node:crypto";
 import type { RawFeatures } from "../domain/features.ts";
 import type { FeatureExtractor } from "../embedding/embedder.ts";
+import { createHashIndex } from "../std/hash-index.ts";
+import { createGroups } from "./data/groups.ts";
+import { createTally, type DataReport } from "./data/report.ts";
+import type { LabelSource } from "./data/row.ts";
 import type { DataRow, PriceList } from "./dataset.ts";
 
 export interface Table {
@@ -27,6 +31,7 @@ export interface Table {
   readonly priceUsdPerMtok: Float32Array;
   /** sha256 over ids, queries and outcomes, hex: what an artifact says it learnt from. */
   readonly sha256: string;
+  readonly report: DataReport;
 }
 
 export interface TableSource {
@@ -43,6 +48,10 @@ export interface TableRow {
   readonly weight: number;
   /** Rows that share a key are of one group. */
   readonly groupKeys: readonly string[];
+  /** Missing: `full` where there are several outcomes, else `given`. */
+  readonly label?: LabelSource;
+  /** A second row of this identity is the same one again: it is counted and dropped. */
+  readonly identity?: string;
 }
 
 export interface TableBuilder {
@@ -52,7 +61,7 @@ export interface TableBuilder {
   readonly size: number;
 }
 
-/** Reads sources one after the other. Costs are completed per source, by the rule of `completeCosts`. */
+/** Reads sources one after the other. Costs are completed by the rule of `completeCosts`. */
 export async function readTable(
   sources: readonly TableSource[],
   extractor: FeatureExtractor,
@@ -63,19 +72,32 @@ export async function readTable(
   const prices = new Map<string, ModelPriceOf>();
   for (const source of sources) {
     for (const [model, price] of source.prices) prices.set(model, price);
-    for await (const row of source.rows) {
-      builder.add({
-        id: row.id,
-        features: await extractor.extract({ text: row.query, tools: row.tools }),
-        outcomes: row.outcomes,
-        weight: 1,
-        groupKeys: toGroupKeys(row),
-        ...(row.category === undefined ? {} : { category: row.category }),
-      });
-      onRow(builder.size);
-    }
+    await addRows(builder, source.rows, { extractor, onRow });
   }
   return builder.finish(prices, models);
+}
+
+/** Rows with their features computed; the text is let go. */
+export async function addRows(
+  builder: TableBuilder,
+  rows: AsyncIterable<DataRow>,
+  { extractor, onRow }: { extractor: FeatureExtractor; onRow: (count: number) => void },
+): Promise<void> {
+  for await (const row of rows) {
+    const extracted = extractor.extract({ text: row.query, tools: row.tools });
+    builder.add({
+      id: row.id,
+      // Awaiting what is there already would cost as much as computing it.
+      features: extracted instanceof Promise ? await extracted : extracted,
+      outcomes: row.outcomes,
+      weight: 1,
+      groupKeys: toGroupKeys(row),
+      identity: JSON.stringify([row.id, row.query, [...row.outcomes]]),
+      ...(row.label === undefined ? {} : { label: row.label }),
+      ...(row.category === undefined ? {} : { category: row.category }),
+    });
+    onRow(builder.size);
+  }
 }
 
 type ModelPriceOf = PriceList extends ReadonlyMap<string, infer P> ? P : never;
@@ -88,34 +110,34 @@ function toGroupKeys(row: DataRow): string[] {
     .trim()
     .slice(0, 64);
   const tools = row.tools.map(({ name }) => name).sort();
-  return [`q:${start}`, ...(tools.length > 0 ? [`t:${tools.join(",")}`] : [])];
+  return [
+    `q:${start}`,
+    ...(tools.length > 0 ? [`t:${tools.join(",")}`] : []),
+    ...(row.session === undefined ? [] : [`s:${row.session}`]),
+  ];
 }
 
 export function createTableBuilder(): TableBuilder {
-  const rows: Omit<TableRow, "groupKeys">[] = [];
-  const groups: number[] = [];
-  const parents: number[] = [];
-  const groupOf = new Map<string, number>();
+  const rows: BuiltRow[] = [];
+  const groups = createGroups();
+  const seen = createHashIndex();
+  const tally = createTally();
+  let duplicates = 0;
   const hash = createHash("sha256");
-  const find = (id: number): number => {
-    let at = id;
-    while (parents[at] !== at) at = parents[at] as number;
-    parents[id] = at;
-    return at;
-  };
   return {
     get size() {
       return rows.length;
     },
-    add({ groupKeys, ...row }) {
-      const own = parents.length;
-      parents.push(own);
-      for (const key of groupKeys) {
-        const other = groupOf.get(key);
-        if (other === undefined) groupOf.set(key, own);
-        else parents[find(own)] = find(other);
+    add({ groupKeys, label, identity, ...row }) {
+      if (identity !== undefined) {
+        if (seen.get(identity) >= 0) {
+          duplicates++;
+          return;
+        }
+        seen.set(identity, 1);
       }
-      groups.push(own);
+      tally.add(row.outcomes, label ?? (row.outcomes.size > 1 ? "full" : "given"));
+      groups.add(groupKeys);
       rows.push(row);
       hash.update(row.id).update(row.features.lexicalBuckets).update(row.features.shape);
       hash.update(JSON.stringify([...row.outcomes]));
@@ -126,6 +148,7 @@ export function createTableBuilder(): TableBuilder {
       completeCosts(columns, labels, rows, prices);
       const ofPrices = (pick: (price: ModelPriceOf | undefined) => number | undefined) =>
         Float32Array.from(labels, (label) => pick(prices.get(label)) ?? Number.NaN);
+      const group = groups.finish();
       return {
         labels,
         ids: rows.map(({ id }) => id),
@@ -134,15 +157,33 @@ export function createTableBuilder(): TableBuilder {
         n: rows.length,
         ...columns,
         weight: Float32Array.from(rows, ({ weight }) => weight),
-        group: Int32Array.from(groups, find),
+        group,
         sizeB: ofPrices((price) => price?.sizeB),
         priceUsdPerMtok: ofPrices((price) => price?.input),
         sha256: hash.digest("hex"),
+        report: {
+          rows: tally.rows,
+          duplicates,
+          ...measureGroups(group),
+          labels: tally.labels(),
+          models: tally.models(),
+        },
       };
     },
   };
 }
 
+function measureGroups(group: Int32Array) {
+  const sizes = new Map<number, number>();
+  for (const id of group) sizes.set(id, (sizes.get(id) ?? 0) + 1);
+  return {
+    groups: sizes.size,
+    nearDuplicates: group.length - sizes.size,
+    largestGroup: [...sizes.values()].reduce((most, size) => Math.max(most, size), 0),
+  };
+}
+
+type BuiltRow = Omit<TableRow, "groupKeys" | "label" | "identity">;
 type Rows = readonly Pick<TableRow, "outcomes">[];
 
 function toLabels(rows: Rows, models: "all" | "common"): string[] {
