@@ -74,6 +74,13 @@ const cases: Record<string, Case> = {
     k.matvecF32(fill(k, seed, n * d), fill(k, seed + 1, d), 0, out, n, d);
     return k.f32(out, n);
   },
+  matvecWide(k, seed, n, d) {
+    const x = k.alloc(d * 8);
+    k.f64(x, d).set(k.f32(fill(k, seed + 1, d), d).map((value) => value / 3));
+    const out = k.alloc(n * 8);
+    k.matvecWide(fill(k, seed, n * d), x, out, n, d);
+    return k.f64(out, n);
+  },
   largestDotF32: (k, seed, n, d) => [
     k.largestDotF32(fill(k, seed, n * d), fill(k, seed + 1, d), n, d),
   ],

@@ -38,6 +38,11 @@ export interface Kernels {
     rows: number,
     columns: number,
   ): void;
+  /**
+   * out[r] (f64) = row r of (rows×columns, row-major, f32) · x (f64), products and sums in double
+   * precision: for scores that another program computed in it. About half as fast as matvecF32.
+   */
+  matvecWide(matrix: number, x: number, out: number, rows: number, columns: number): void;
   /** The largest of rows (rows×columns, row-major) · x; −1 at least. */
   largestDotF32(matrix: number, x: number, rows: number, columns: number): number;
   /** matvecF32 over int8 rows; rows, scales, rowSums and query as in topKI8. */

@@ -29,6 +29,7 @@ function createArithmetic(
   const w = new Int32Array(memory);
   const at = (view: Float32Array | Int8Array | Int32Array, index: number) => view[index] as number;
   const lanes = new Float32Array(16);
+  const g = new Float64Array(memory);
 
   /** Σ term(i) in the order of sixteen lanes; the rest one by one. */
   function sum(n: number, term: (i: number) => number): number {
@@ -108,6 +109,12 @@ function createArithmetic(
         f[(out >> 2) + r] = withBias(dot(matrix + r * columns * 4, x, columns), bias, r);
       }
     },
+    matvecWide(matrix, x, out, rows, columns) {
+      for (let r = 0; r < rows; r++) {
+        const row = (matrix >> 2) + r * columns;
+        g[(out >> 3) + r] = wideDot(columns, (i) => at(f, row + i) * (g[(x >> 3) + i] as number));
+      }
+    },
     largestDotF32(matrix, x, rows, columns) {
       let largest = -1;
       for (let r = 0; r < rows; r++) {
@@ -185,6 +192,18 @@ function createArithmetic(
       }
     },
   };
+}
+
+/** Σ term(i) in double precision, in the order of eight lanes; the rest one by one. */
+function wideDot(n: number, term: (i: number) => number): number {
+  const s = [0, 0, 0, 0, 0, 0, 0, 0];
+  const blocks = n & ~7;
+  for (let i = 0; i < blocks; i++) s[i & 7] = (s[i & 7] as number) + term(i);
+  const fold = (at: number) =>
+    (s[at] as number) + (s[at + 2] as number) + ((s[at + 4] as number) + (s[at + 6] as number));
+  let total = fold(0) + fold(1);
+  for (let i = blocks; i < n; i++) total += term(i);
+  return total;
 }
 
 interface I8Rows {

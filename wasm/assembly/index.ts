@@ -6,6 +6,7 @@ export { dotF32, cosineF32, squaredDistanceF32 } from "./dot";
 export { topKF32, topKI8, nearestKF32 } from "./top-k";
 export { matvecF32, largestDotF32, matvecI8, reluF32, axpyF32, normalizeF32 } from "./dense";
 export { rbfF32 } from "./rbf";
+export { matvecWide } from "./wide";
 export { quantizeF32, quantizeQueryF32, rowSumsI8 } from "./quantize";
 export { sumPoolI8, projectSparseF32 } from "./pool";
 export { featurize } from "./featurize";
