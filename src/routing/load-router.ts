@@ -10,9 +10,10 @@ import { shareKernels } from "../kernels/store.ts";
 import { noPause, type Pause } from "../std/pause.ts";
 import { loadFeaturizer } from "./load-featurizer.ts";
 import { loadOutlook, type Outlook } from "./outlook.ts";
+import { createPlainFeaturizer, createPlainOutlook } from "./plain-input.ts";
 import { parseRouterFile, type RouterFile, routerPaths } from "./router-format.ts";
 import { decodeSafetensors, type Tensors, takeF32 } from "./safetensors.ts";
-import { findStrategy, strategyNames } from "./strategies/registry.ts";
+import { findServed, strategyNames } from "./strategies/registry.ts";
 import type { OpenOnnx, Scores } from "./strategies/strategy.ts";
 import type {
   ArtifactFiles,
@@ -86,16 +87,22 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
   await pause();
   const weights = getFile(files, routerPaths.weights);
   const tensors = await decodeSafetensors(weights, routerPaths.weights, pause);
-  const featurizer = await loadFeaturizer(tensors, file.embedder.dimensions, kernels, pause);
+  const plain = file.input === "embedding";
+  const { dimensions } = file.embedder;
+  const featurizer = plain
+    ? createPlainFeaturizer(dimensions)
+    : await loadFeaturizer(tensors, dimensions, kernels, pause);
   await pause();
   const m = file.labels.length;
   const shape = { d: featurizer.dimensions, m };
-  const strategy = findStrategy(file.strategy);
+  const strategy = findServed(file.strategy);
   if (!strategy) throw unknownStrategy(file.strategy);
   const fitted = { tensors, json: file.learned, files: Object.fromEntries(files) };
   const scorer = await strategy.load(fitted, shape, kernels, options.openOnnx, pause);
   await pause();
-  const outlook = loadOutlook(tensors, shape, file.novelty, kernels);
+  const outlook = plain
+    ? createPlainOutlook(m)
+    : loadOutlook(tensors, shape, file.novelty, kernels);
   await pause();
   const labelQuality = takeF32(tensors, "router.quality", [m]);
   const extractor = options.extractor ?? createFeatureExtractor(options.embedder);

@@ -20,6 +20,8 @@ export const RouterFile = Type.Object({
   format: Type.Literal(routerFormat),
   feature_schema: Type.Integer({ minimum: 1 }),
   strategy: Type.String({ minLength: 1, maxLength: 64 }),
+  /** "embedding": the strategy takes the embedding as it is. Otherwise features are learnt from it. */
+  input: Type.Optional(Type.Literal("embedding")),
   /** Options as trained with, defaults filled in: for the reader. */
   options: Type.Record(Type.String(), Type.Unknown()),
   embedder: Type.Object({

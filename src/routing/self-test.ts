@@ -5,6 +5,7 @@
 import { GatewayError } from "../domain/errors.ts";
 import type { RoutingQuery } from "../domain/features.ts";
 import { isObject } from "../domain/json.ts";
+import { shapeNames } from "../embedding/shape.ts";
 import type { Clock } from "../std/clock.ts";
 import { noPause, type Pause } from "../std/pause.ts";
 import { parseJson, routerPaths } from "./router-format.ts";
@@ -15,7 +16,7 @@ export const selfTestTolerance = 1e-6;
 /** Median time of one decision, after one to warm up: on the serving thread, and in a worker, where
  * a sentence transformer reads a long text for a while. */
 export const selfTestBudgetUs = { here: 50_000, inWorker: 1_000_000 } as const;
-const limits = { queries: 64, textUnits: 16_384 } as const;
+const limits = { queries: 64, textUnits: 16_384, dimensions: 8192 } as const;
 
 /** Written here, never taken from training data: an artifact must not carry anybody's prompts. */
 const goldenQueries: readonly RoutingQuery[] = [
@@ -46,13 +47,22 @@ const goldenQueries: readonly RoutingQuery[] = [
   },
 ];
 
-/** The two files of a router's self-test, as this machine computes them. */
-export async function createSelfTest(router: TrainedRouter): Promise<Map<string, Uint8Array>> {
+/** A golden query: a text, or the embedding alone, where an embedder may be far away. */
+type Golden = RoutingQuery | { readonly embedding: readonly number[] };
+
+/**
+ * The two files of a router's self-test, as this machine computes them.
+ * @param golden embeddings in the place of the texts: for a router that takes them as they are
+ */
+export async function createSelfTest(
+  router: TrainedRouter,
+  golden: readonly Golden[] = goldenQueries,
+): Promise<Map<string, Uint8Array>> {
   const scores = [];
-  for (const query of goldenQueries) scores.push(await scoreOf(router, query));
+  for (const query of golden) scores.push(await scoreOf(router, query));
   const encode = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
   return new Map([
-    [routerPaths.queries, encode(goldenQueries)],
+    [routerPaths.queries, encode(golden)],
     [routerPaths.scores, encode(scores)],
   ]);
 }
@@ -73,7 +83,7 @@ export async function runSelfTest(
     refuse(`${routerPaths.scores} does not hold one entry per query`);
   }
   const timesUs: number[] = [];
-  const first = router.score(queries[0] as RoutingQuery);
+  const first = ask(router, queries[0] as Golden);
   const budgetUs = selfTestBudgetUs[first instanceof Promise ? "inWorker" : "here"];
   await first;
   await pause();
@@ -108,8 +118,8 @@ function compare(values: readonly (number | null)[], wanted: unknown, name: stri
 }
 
 /** Quality must be finite; what a router does not know (a cost, say) is null. */
-async function scoreOf(router: TrainedRouter, query: RoutingQuery) {
-  const scores = await router.score(query);
+async function scoreOf(router: TrainedRouter, query: Golden) {
+  const scores = await ask(router, query);
   if (!scores.quality.every(Number.isFinite) || !Number.isFinite(scores.novelty)) {
     refuse("a score is not a finite number");
   }
@@ -123,19 +133,31 @@ async function scoreOf(router: TrainedRouter, query: RoutingQuery) {
   };
 }
 
+function ask(router: TrainedRouter, query: Golden) {
+  if (!("embedding" in query)) return router.score(query);
+  return router.scoreFeatures({
+    embedderId: router.embedderId,
+    embedding: Float32Array.from(query.embedding),
+    lexicalBuckets: new Uint16Array(),
+    lexicalCounts: new Uint8Array(),
+    shape: new Float32Array(shapeNames.length),
+  });
+}
+
 function read(files: ArtifactFiles, path: string): unknown {
   const bytes = files.get(path);
   if (!bytes) refuse(`the artifact has no ${path}`);
   return parseJson(bytes, path);
 }
 
-function readQueries(value: unknown): readonly RoutingQuery[] {
+function readQueries(value: unknown): readonly Golden[] {
   const sound = (query: unknown) =>
     isObject(query) &&
-    typeof query["text"] === "string" &&
-    query["text"].length <= limits.textUnits &&
-    Array.isArray(query["tools"]) &&
-    query["tools"].every((tool) => isObject(tool) && typeof tool["name"] === "string");
+    (isEmbedding(query["embedding"]) ||
+      (typeof query["text"] === "string" &&
+        query["text"].length <= limits.textUnits &&
+        Array.isArray(query["tools"]) &&
+        query["tools"].every((tool) => isObject(tool) && typeof tool["name"] === "string")));
   if (
     !Array.isArray(value) ||
     value.length === 0 ||
@@ -144,7 +166,15 @@ function readQueries(value: unknown): readonly RoutingQuery[] {
   ) {
     refuse(`${routerPaths.queries} holds no sound queries`);
   }
-  return value as readonly RoutingQuery[];
+  return value as readonly Golden[];
+}
+
+function isEmbedding(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length <= limits.dimensions &&
+    value.every((number) => Number.isFinite(number))
+  );
 }
 
 function refuse(why: string): never {

@@ -4,7 +4,7 @@ import type { Kernels } from "../../kernels/kernels.ts";
 import { loadRouter } from "../../routing/load-router.ts";
 import { parseRouterFile, routerPaths } from "../../routing/router-format.ts";
 import { runSelfTest } from "../../routing/self-test.ts";
-import { strategyNames } from "../../routing/strategies/registry.ts";
+import { findServed } from "../../routing/strategies/registry.ts";
 import type { OpenOnnx } from "../../routing/strategies/strategy.ts";
 import type { TrainedRouter } from "../../routing/trained-router.ts";
 import type { Clock } from "../../std/clock.ts";
@@ -69,7 +69,7 @@ function checkRuntime(files: ReadonlyMap<string, Uint8Array>, embedder: Embedder
   if (file.embedder.id !== embedder.id || file.embedder.sha256 !== embedder.sha256) {
     refuse("runtime", `trained with embedder ${file.embedder.id}, in force is ${embedder.id}`);
   }
-  if (!strategyNames.includes(file.strategy)) {
+  if (!findServed(file.strategy)) {
     refuse("runtime", `this version has no strategy "${file.strategy}"`);
   }
 }

@@ -4,6 +4,7 @@ import { elo } from "./elo.ts";
 import { ensemble } from "./ensemble.ts";
 import { largest, smallest } from "./fixed.ts";
 import { hybrid } from "./hybrid.ts";
+import { importedStrategies } from "./imported.ts";
 import { irt } from "./irt.ts";
 import { knn } from "./knn.ts";
 import { knnMultiRound } from "./knn-multi-round.ts";
@@ -11,7 +12,7 @@ import { linear } from "./linear.ts";
 import { mf } from "./mf.ts";
 import { mlp } from "./mlp.ts";
 import { routerdc } from "./routerdc.ts";
-import type { Strategy } from "./strategy.ts";
+import type { ServedStrategy, Strategy } from "./strategy.ts";
 import { svm } from "./svm.ts";
 
 export const strategies: readonly Strategy[] = [
@@ -35,4 +36,9 @@ export const strategyNames: readonly string[] = strategies.map(({ name }) => nam
 
 export function findStrategy(name: string): Strategy | undefined {
   return strategies.find((strategy) => strategy.name === name);
+}
+
+/** Of an artifact: trained by this program, or imported. */
+export function findServed(name: string): ServedStrategy | undefined {
+  return findStrategy(name) ?? importedStrategies.find((strategy) => strategy.name === name);
 }

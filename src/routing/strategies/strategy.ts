@@ -106,6 +106,9 @@ export interface Strategy<Options extends TObject = TObject> {
   ): Scorer | Promise<Scorer>;
 }
 
+/** A strategy that serves what another program learnt: there is nothing to fit. */
+export type ServedStrategy = Pick<Strategy, "name" | "summary" | "load">;
+
 export function defineStrategy<Options extends TObject>(
   strategy: Strategy<Options>,
 ): Strategy<Options> {

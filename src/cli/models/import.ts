@@ -1,0 +1,164 @@
+/** `routeiq models import`: routers of scikit-learn, joblib, Torch and LLMRouter become artifacts. */
+import { readFile, stat } from "node:fs/promises";
+import { basename, join } from "node:path";
+import { GatewayError } from "../../domain/errors.ts";
+import { createKernels } from "../../kernels/create.ts";
+import { sha256Hex } from "../../learning/artifacts/canonical.ts";
+import { writeArtifactFolder } from "../../learning/artifacts/folder.ts";
+import { importRouter } from "../../learning/import/import-router.ts";
+import type { ImportedRouter, ImportOptions } from "../../learning/import/imported-router.ts";
+import { importLimits } from "../../learning/import/values.ts";
+import { type EmbedderIdentity, toArtifact } from "../../learning/import/write-artifact.ts";
+import { type CommandContext, defineCommand } from "../command.ts";
+import { openEmbedder, textFlag } from "../learning-inputs.ts";
+import { UsageError } from "../parse.ts";
+import { reportRefusal } from "./repository.ts";
+
+const activations = ["identity", "relu", "tanh", "logistic"] as const;
+
+export const importCommand = defineCommand({
+  name: "models import",
+  summary: "Turn a router of scikit-learn, joblib, Torch or LLMRouter into ours. Runs none of it.",
+  args: { "FILE…": ".pkl, .joblib, .pt or .pth; of several, each gets a folder in DIR" },
+  flags: {
+    out: { description: "Folder for the router, as `train --out` writes it.", value: "DIR" },
+    embedder: {
+      description: "What its embeddings came from: a folder (ONNX), or `static`, the built-in one.",
+      value: "WHICH",
+    },
+    labels: {
+      description: "A Torch file's outputs in their order; a regression's small and large model.",
+      value: "NAME,NAME…",
+    },
+    activation: {
+      description: `Between a Torch network's layers: ${activations.join(", ")}. Default relu.`,
+      value: "NAME",
+    },
+    threshold: { description: "HybridLLM's router_threshold. Default 0.5.", value: "SHARE" },
+    name: { description: 'Name of the router. Default: "router".', value: "NAME" },
+  },
+  example: "routeiq models import knn.pkl --embedder ./all-MiniLM-L6-v2 --out ./router",
+  run: (context) => reportRefusal(context, () => runImport(context)),
+});
+
+async function runImport(context: CommandContext): Promise<number> {
+  const { args, flags } = context;
+  const out = textFlag(flags, "out");
+  if (!out) throw new UsageError("--out DIR is needed: the folder for the router.");
+  const options = toOptions(flags);
+  for (const file of args) {
+    const folder = args.length === 1 ? out : join(out, basename(file).replace(/\.[^.]*$/, ""));
+    await importFile(file, folder, { context, options });
+  }
+  return 0;
+}
+
+function toOptions(flags: CommandContext["flags"]): ImportOptions {
+  const labels = textFlag(flags, "labels");
+  const activation = textFlag(flags, "activation");
+  const threshold = textFlag(flags, "threshold");
+  const known = activations.find((name) => name === activation);
+  if (activation !== undefined && !known) {
+    throw new UsageError(`--activation ${activation} is not one of: ${activations.join(", ")}.`);
+  }
+  const share = threshold === undefined ? undefined : Number(threshold || Number.NaN);
+  if (share !== undefined && !(share >= 0 && share <= 1)) {
+    throw new UsageError(`--threshold ${threshold} is not a number from 0 to 1.`);
+  }
+  return {
+    ...(labels === undefined ? {} : { labels: labels.split(",").map((label) => label.trim()) }),
+    ...(known ? { activation: known } : {}),
+    ...(share === undefined ? {} : { threshold: share }),
+  };
+}
+
+interface Importing {
+  readonly context: CommandContext;
+  readonly options: ImportOptions;
+}
+
+async function importFile(file: string, folder: string, { context, options }: Importing) {
+  const { flags, out } = context;
+  const bytes = await readBounded(file);
+  const imported = within(file, () => importRouter(bytes, options));
+  const { embedder, close } = await openIdentity(imported, file, flags);
+  try {
+    const content = await toArtifact(imported, {
+      name: textFlag(flags, "name") ?? "router",
+      embedder,
+      kernels: createKernels,
+      source: sha256Hex(bytes),
+    });
+    await writeArtifactFolder(folder, content);
+  } catch (error) {
+    throw named(file, error);
+  } finally {
+    close();
+  }
+  report({ file, folder, imported, embedder }, out);
+}
+
+/** The file's bytes, once: what is hashed is what is read. */
+async function readBounded(file: string): Promise<Uint8Array> {
+  const found = await stat(file).catch((cause: unknown) => {
+    throw new GatewayError("invalid_request", `${file} cannot be read`, { cause });
+  });
+  if (!found.isFile()) throw new GatewayError("invalid_request", `${file} is no file`);
+  if (found.size > importLimits.fileBytes) {
+    throw new GatewayError(
+      "invalid_request",
+      `${file} has ${found.size} bytes; at most ${importLimits.fileBytes} are read`,
+    );
+  }
+  return new Uint8Array(await readFile(file));
+}
+
+function within<T>(file: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw named(file, error);
+  }
+}
+
+function named(file: string, error: unknown): unknown {
+  if (!(error instanceof GatewayError) || error.code !== "artifact_refused") return error;
+  return new GatewayError("artifact_refused", `${file}: ${error.message}`, { cause: error });
+}
+
+/** The embedder that the artifact will name. It is opened for its identity alone. */
+async function openIdentity(
+  { inputs }: ImportedRouter,
+  file: string,
+  flags: CommandContext["flags"],
+): Promise<{ readonly embedder: EmbedderIdentity; close(): void }> {
+  const which = textFlag(flags, "embedder");
+  if (which === undefined && inputs > 0) {
+    throw new UsageError(
+      `--embedder is needed: ${file} was trained on embeddings of ${inputs} numbers, and does not ` +
+        "say whose. Give the folder of that sentence transformer as ONNX.",
+    );
+  }
+  const { embedder: _, ...others } = flags;
+  return await openEmbedder(which === undefined || which === "static" ? others : flags);
+}
+
+interface Report {
+  readonly file: string;
+  readonly folder: string;
+  readonly imported: ImportedRouter;
+  readonly embedder: EmbedderIdentity;
+}
+
+function report({ file, folder, imported, embedder }: Report, out: CommandContext["out"]): void {
+  const { strategy, origin, inputs, labels } = imported;
+  out.line(`${file}: ${origin}, ${inputs} inputs, ${labels.length} models`);
+  out.line(`  ${labels.slice(0, 20).join(", ")}${labels.length > 20 ? ", …" : ""}`);
+  out.line(`wrote ${folder} (${strategy}, embedder ${embedder.id})`);
+  out.line(
+    "Labels that are no litellm_params.model need a line in routing_strategy_args.label_mapping. " +
+      `Publish it: routeiq models publish ${folder} REPOSITORY --key keys --force (an import ` +
+      "brings no evidence for the gate).",
+  );
+  out.json({ ok: true, file, folder, strategy, origin, inputs, labels, embedder: embedder.id });
+}
