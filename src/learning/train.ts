@@ -18,6 +18,7 @@ import { createRandom } from "../std/random.ts";
 import type { Point } from "./curve.ts";
 import { fitDial } from "./dial.ts";
 import { fitNovelty, fitOutlook } from "./fit-outlook.ts";
+import { fitFloors, toFloorFiles } from "./floors.ts";
 import type { Table } from "./table.ts";
 import {
   gainOverSingles,
@@ -118,6 +119,17 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     kernels: options.kernels,
     progress: (share) => progress(`fit ${strategy.name}`, share),
   });
+  const floors = chosen.validation.constant
+    ? undefined
+    : toFloorFiles(
+        fitFloors({
+          outcomes,
+          predicted: chosen.predicted,
+          costs,
+          costRef,
+          seed: options.seed + 7,
+        }),
+      );
   const router: RouterFile = {
     format: routerFormat,
     feature_schema: featureSchema,
@@ -134,6 +146,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     novelty: { near: novelty.near, far: novelty.far },
     cost_ref_usd: costRef,
     ...toLatencyRef(table),
+    ...(floors ? { floors: floors.file } : {}),
     dial: chosen.dial.map((point) => ({
       lambda: point.lambda,
       mean_quality: point.meanQuality,
@@ -147,6 +160,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     ...featureTensors,
     ...outlook,
     ...fitted.tensors,
+    ...(floors ? { "router.floors": floors.tensor } : {}),
     "router.quality": f32(Float32Array.from(meanQuality(examples)), m),
     "router.cost_usd": f32(
       Float32Array.from(singles, ({ cost }) => (Number.isFinite(cost) ? cost : -1)),

@@ -106,7 +106,9 @@ function toFloor(router: TrainedRouter, floor: Floor, muPerMs: number): Setting 
   if (lambda === undefined) {
     return { lambda: 0, muPerMs: 0, fixed: label, floor: "infeasible", abstainTo: label };
   }
-  return { lambda, muPerMs, floor: "held", abstainTo: label };
+  if (lambda === "itself") return { lambda: 0, muPerMs: 0, fixed: label, floor: "held" };
+  // What was shown is of the routing without a regard for latency.
+  return { lambda, muPerMs, floor: muPerMs === 0 ? "held" : "measured", abstainTo: label };
 }
 
 /** By the measured means alone, as older artifacts and routers learnt from logs have them. */

@@ -14,20 +14,31 @@ export interface FloorTable {
   readonly shares: readonly number[];
   /** Rates of violation, ascending; the first is 0 and stands for "the mean quality is held". */
   readonly rates: readonly number[];
-  /** labels × shares × rates: λ; negative where no routing could be shown to hold it. */
+  /** labels × shares × rates: λ, or one of the two below. */
   readonly lambdas: Float32Array;
 }
 
+/** No routing could be shown to hold it. */
+export const infeasible = -1;
+/** Some could, but none cheaper than the model itself. */
+export const heldByItself = -2;
+
 /**
- * λ of the cheapest routing that holds a floor; undefined where none could be shown to. What lies
+ * λ of the cheapest routing that holds a floor, "itself" where its own model is cheapest; undefined
+ * where none could be shown to. What lies
  * between two entries has the stricter one: a floor is never lower than it was meant.
  */
-export function findFloor(table: FloorTable, label: number, floor: Floor): number | undefined {
+export function findFloor(
+  table: FloorTable,
+  label: number,
+  floor: Floor,
+): number | "itself" | undefined {
   const { shares, rates, lambdas } = table;
   const share = shares.findIndex((one) => one >= floor.share - 1e-9);
   const rate = floor.violations === undefined ? 0 : lastAtMost(rates, floor.violations);
   if (share < 0 || (floor.violations !== undefined && rate < 1)) return undefined;
-  const lambda = lambdas[(label * shares.length + share) * rates.length + rate] ?? -1;
+  const lambda = lambdas[(label * shares.length + share) * rates.length + rate] ?? infeasible;
+  if (lambda === heldByItself) return "itself";
   return lambda < 0 ? undefined : lambda;
 }
 

@@ -164,6 +164,7 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
     labelQuality,
     labelCostUsd: unknownAsNaN(takeF32(tensors, "router.cost_usd", [m])),
     costRefUsd: file.cost_ref_usd,
+    ...(file.floors ? { floors: toFloors(file.floors, tensors, m) } : {}),
     ...(file.latency_ref_ms ? { latencyRefMs: file.latency_ref_ms } : {}),
     dial: file.dial
       .map((point) => ({
@@ -194,6 +195,11 @@ function copyOutlook({ outputTokens, costUsd, latencyMs, novelty }: Outlook): Ou
     latencyMs: latencyMs.slice(),
     novelty,
   };
+}
+
+function toFloors(file: NonNullable<RouterFile["floors"]>, tensors: Tensors, m: number) {
+  const { shares, rates } = file;
+  return { ...file, lambdas: takeF32(tensors, "router.floors", [m, shares.length, rates.length]) };
 }
 
 function unknownAsNaN(values: Float32Array): Float32Array {

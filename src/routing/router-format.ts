@@ -55,6 +55,15 @@ export const RouterFile = Type.Object({
     }),
     { maxItems: 1024 },
   ),
+  /** Axes of the tensor `router.floors`, see floors.ts; missing where floors could not be tested. */
+  floors: Type.Optional(
+    Type.Object({
+      confidence: Type.Number({ exclusiveMinimum: 0, exclusiveMaximum: 1 }),
+      rows: Type.Integer({ minimum: 1 }),
+      shares: Type.Array(Type.Number({ exclusiveMinimum: 0, maximum: 1 }), { maxItems: 64 }),
+      rates: Type.Array(Type.Number({ minimum: 0, exclusiveMaximum: 1 }), { maxItems: 64 }),
+    }),
+  ),
   /** Training rows behind it. */
   rows: Type.Integer({ minimum: 0 }),
 });
