@@ -42,6 +42,7 @@ import { createPassThroughTable } from "./providers/pass-through.ts";
 import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
 import { createTokenSource } from "./providers/signers/tokens.ts";
+import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
 import { createResponses, type Responses } from "./resources/responses/responses.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
@@ -113,6 +114,7 @@ export interface Gateway {
   /** Where APIs with memory keep their records; contents lie in the data folder. */
   readonly records: RecordStore;
   readonly files: Files;
+  readonly batches: Batches;
   readonly dataDir: string;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
@@ -185,12 +187,20 @@ function assemble(
     clock,
     limits: () => services.config.routeiq.files,
   });
+  const batches = createBatches({
+    records: observation.records,
+    files,
+    dataDir: options.dataDir,
+    services: () => services,
+  });
+  batches.start();
   const stopUpkeep = startUpkeep({ dataDir: options.dataDir, clock, telemetry, files });
   const inner = {
     services: () => services,
     responses: createResponses(observation.responses, clock),
     records: observation.records,
     files,
+    batches,
     dataDir: options.dataDir,
     slot,
     reloader,
@@ -203,6 +213,7 @@ function assemble(
     async close() {
       shared.healthWatch.close();
       stopUpkeep();
+      await batches.close();
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way

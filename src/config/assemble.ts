@@ -225,6 +225,13 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       maxTotalBytes: routeiq.files.max_total_bytes,
       maxFiles: routeiq.files.max_files,
     },
+    batches: {
+      concurrency: routeiq.batches.concurrency,
+      maxRunning: routeiq.batches.max_running,
+      maxRequests: routeiq.batches.max_requests,
+      priority: routeiq.batches.priority,
+      yieldAbove: routeiq.batches.yield_above,
+    },
     embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},
     outbound: outboundSettings(outbound, env),
     ...survivalSettings(sections, env),

@@ -144,6 +144,15 @@ export interface RouteiqSettings extends SurvivalSettings {
   readonly responses: ResponseLimits & { readonly maxBackground: number };
   /** What is kept of the Files API, of one caller. */
   readonly files: FileLimits;
+  readonly batches: {
+    /** Requests of one batch at once. */
+    readonly concurrency: number;
+    readonly maxRunning: number;
+    readonly maxRequests: number;
+    readonly priority: number;
+    /** Live calls in flight above which no request of a batch is begun. */
+    readonly yieldAbove: number;
+  };
   /** Exploration (part 3 widens it): 0 turns it off. */
   readonly embedding: { readonly onnxPath?: string };
   /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */

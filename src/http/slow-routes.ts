@@ -7,6 +7,7 @@ import type { KnownNames } from "../config/check.ts";
 import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
+import type { Batches } from "../resources/batches/batches.ts";
 import type { Files } from "../resources/files/files.ts";
 import type { Responses } from "../resources/responses/responses.ts";
 import { knownNames } from "../routing/known-names.ts";
@@ -21,6 +22,7 @@ import { readRequestId } from "./exchange.ts";
 import { geminiModelRoutes } from "./gemini/models.ts";
 import { withQueryKey } from "./gemini/wire.ts";
 import { basicHeaders } from "./headers.ts";
+import { batchRoutes } from "./openai/batches.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
 import { fileRoutes } from "./openai/files.ts";
@@ -40,6 +42,7 @@ export interface SlowRouteParts {
   readonly services: () => Services;
   readonly responses: Responses;
   readonly files: Files;
+  readonly batches: Batches;
   readonly slot: RouterSlot;
   readonly reloader: ConfigReloader;
   readonly sync?: (() => SyncStatus) | undefined;
@@ -67,6 +70,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...consoleRoutes,
     ...storedResponseRoutes(parts.responses),
     ...fileRoutes(parts.files),
+    ...batchRoutes(parts.batches),
     ...realtimeRoutes,
     ...realtimeSecretRoutes,
     ...feedbackRoutes,

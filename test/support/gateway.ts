@@ -32,6 +32,8 @@ export interface TestGatewayOptions {
   readonly webSockets?: WebSocketOutbound;
   readonly clock?: Clock;
   readonly random?: Random;
+  /** Default: a new one, removed on closing. */
+  readonly dataDir?: string;
 }
 
 const nowhere: Outbound = { fetch: () => Promise.reject(new Error("the test calls nobody")) };
@@ -46,7 +48,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   };
   const { config, findings } = await load();
   if (!config) throw new Error(`the test's configuration is refused: ${JSON.stringify(findings)}`);
-  const dataDir = mkdtempSync(join(tmpdir(), "routeiq-gateway-"));
+  const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), "routeiq-gateway-"));
   const gateway = await startGateway({
     config,
     findings,
@@ -64,7 +66,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
   });
   const close = async () => {
     await gateway.close();
-    rmSync(dataDir, { recursive: true, force: true });
+    if (options.dataDir === undefined) rmSync(dataDir, { recursive: true, force: true });
   };
   return {
     gateway: { ...gateway, close },

@@ -179,6 +179,38 @@ export const RouteiqSettings = Type.Object(
       },
       { default: {}, description: "The Files API's memory, in the data folder." },
     ),
+    batches: Type.Object(
+      {
+        concurrency: Type.Integer({
+          default: 8,
+          minimum: 1,
+          maximum: 1_000,
+          description: "Requests of one batch that are asked at once.",
+        }),
+        max_running: Type.Integer({
+          default: 4,
+          minimum: 1,
+          maximum: 100,
+          description: "Batches at work at once; the others wait.",
+        }),
+        max_requests: Type.Integer({
+          default: 50_000,
+          minimum: 1,
+          maximum: 1_000_000,
+          description: "Requests of one batch.",
+        }),
+        priority: Type.Integer({
+          default: 1_000,
+          description: "Their priority where calls wait for their turn; the higher, the later.",
+        }),
+        yield_above: Type.Integer({
+          default: 64,
+          minimum: 1,
+          description: "Live calls in flight above which no request of a batch is begun.",
+        }),
+      },
+      { default: {}, description: "Batches: many requests beside the live traffic." },
+    ),
     concurrency: ConcurrencySettings,
     continuation: ContinuationSettings,
     hedging: HedgingSettings,

@@ -137,6 +137,14 @@ export const bodies = {
     input: text("What to say."),
     stream_format: Type.Optional(Type.String({ description: "`sse` for events, else bytes." })),
   }),
+  BatchRequest: request("OpenAI's batch.", {
+    input_file_id: text("A file of purpose `batch`: JSON Lines of custom_id, method, url, body."),
+    endpoint: text(
+      "/v1/chat/completions, /v1/responses, /v1/embeddings, /v1/completions or /v1/moderations.",
+    ),
+    completion_window: Type.Optional(text("Like 24h; at most 7d.")),
+    metadata: Type.Optional(Type.Object({}, open)),
+  }),
   FileUpload: request("OpenAI's upload of a file.", {
     purpose: text("assistants, batch, fine-tune, vision, user_data or evals."),
     file: file("The file."),

@@ -209,7 +209,6 @@ export function toFileObject({ id, createdMs, value }: StoredRecord): JsonObject
     filename,
     purpose,
     status: "processed",
-    status_details: null,
   };
 }
 
