@@ -1,5 +1,6 @@
 /** Made-up examples for tests of strategies: models that are good in different directions. */
 
+import { hashUser } from "../../src/domain/user.ts";
 import type { Examples } from "../../src/routing/strategies/strategy.ts";
 import { createRandom, nextInt, nextNormal } from "../../src/std/random.ts";
 
@@ -31,7 +32,7 @@ export function makeExamples(n: number, seed: number): Examples {
     skill(kind).forEach((share, j) => {
       quality[row * m + j] = random.next() < share ? 1 : 0;
     });
-    user[row] = row % 3 === 0 ? undefined : `user-${row % 7}`;
+    user[row] = row % 3 === 0 ? undefined : hashUser("tenant", `user-${row % 7}`);
   }
   return {
     models,

@@ -1,8 +1,10 @@
 /** The learned strategies by name. A new one is a file and a line here. */
+import { linucb, thompson } from "./bandits.ts";
 import { clusterTable } from "./cluster-table.ts";
 import { elo } from "./elo.ts";
 import { ensemble } from "./ensemble.ts";
 import { largest, smallest } from "./fixed.ts";
+import { graph } from "./graph.ts";
 import { hybrid } from "./hybrid.ts";
 import { importedStrategies } from "./imported.ts";
 import { irt } from "./irt.ts";
@@ -11,6 +13,7 @@ import { knnMultiRound } from "./knn-multi-round.ts";
 import { linear } from "./linear.ts";
 import { mf } from "./mf.ts";
 import { mlp } from "./mlp.ts";
+import { personal } from "./personal.ts";
 import { routerdc } from "./routerdc.ts";
 import type { ServedStrategy, Strategy } from "./strategy.ts";
 import { svm } from "./svm.ts";
@@ -25,8 +28,12 @@ export const strategies: readonly Strategy[] = [
   elo,
   routerdc,
   hybrid,
+  graph,
   irt,
   clusterTable,
+  linucb,
+  thompson,
+  personal,
   ensemble,
   smallest,
   largest,
