@@ -46,10 +46,9 @@ import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
 import { createResponses, type Responses } from "./resources/responses/responses.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
-import { findBalancer } from "./routing/balancers/registry.ts";
-import { simpleShuffle } from "./routing/balancers/simple-shuffle.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
 import { createExplorationBudget } from "./routing/exploration-budget.ts";
+import { toInForce } from "./routing/in-force.ts";
 import { findPolicy } from "./routing/policies/registry.ts";
 import { createPool } from "./routing/pool.ts";
 import { createResolveTable } from "./routing/resolve.ts";
@@ -429,18 +428,9 @@ const decisionTimeoutMs = 250;
 /** @throws GatewayError strategy_refused */
 export function toRouterOptions({ router }: Config): RouterOptions {
   const args = router.routingStrategyArgs;
-  const whole = findBalancer(router.routingStrategy);
-  const fallback = findBalancer(args.fallback_strategy ?? simpleShuffle.name);
-  const within = findBalancer(args.balancer ?? simpleShuffle.name);
-  if (!fallback || !within) {
-    const name = fallback ? args.balancer : args.fallback_strategy;
-    throw new GatewayError("strategy_refused", `There is no balancer "${name}".`);
-  }
   const buffer = args["lowest_latency_buffer"];
   return {
-    ...(whole ? {} : { learned: router.routingStrategy }),
-    staticBalancer: whole ?? fallback,
-    balancer: whole ?? within,
+    ...toInForce(router),
     dial: {
       tradeoff: args.tradeoff ?? defaultTradeoff,
       ...(args.floor === undefined ? {} : { floor: parseFloorSetting(args.floor) }),

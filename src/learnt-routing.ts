@@ -8,9 +8,9 @@ import type { FeatureExtractor } from "./embedding/embedder.ts";
 import { createLiveRouter } from "./learning/artifacts/live.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
 import type { Observation } from "./observation.ts";
-import { findBalancer } from "./routing/balancers/registry.ts";
 import type { ExplorationBudget } from "./routing/exploration-budget.ts";
 import { createExplorer, type Explorer } from "./routing/explore.ts";
+import { learnedStrategyOf } from "./routing/in-force.ts";
 import { findPolicy } from "./routing/policies/registry.ts";
 import type { ArtifactStatus, SwappableSlot } from "./routing/slot.ts";
 import { type Clock, sleep } from "./std/clock.ts";
@@ -114,7 +114,7 @@ function takesArtifact({ router }: Config): boolean {
   const policy = findPolicy(routingStrategy);
   if (policy?.artifact === "never") return false;
   if (policy?.artifact === "maybe") return routingStrategyArgs.model_path !== undefined;
-  return findBalancer(routingStrategy) === undefined;
+  return learnedStrategyOf(router) !== undefined;
 }
 
 async function loadParts(onnxPath: string | undefined, clock: Clock) {

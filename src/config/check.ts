@@ -21,6 +21,8 @@ export interface KnownNames {
   readonly maybeTrained?: readonly string[];
   /** Balancers, aliases included. */
   readonly balancers: readonly string[];
+  /** The strategy that takes another as `inner_strategy`, and what that may be. */
+  readonly nesting?: { readonly name: string; readonly inner: readonly string[] };
   /** The predecessor's strategies that are not served yet. */
   readonly notServed: readonly string[];
   /**
@@ -99,10 +101,13 @@ function checkStrategy(check: Check): void {
   const { routingStrategy: name, routingStrategyArgs: args } = config.router;
   const at = spot(["router_settings", "routing_strategy"]);
   const all = [...new Set([...known.balancers, ...known.strategies])];
-  if (known.strategies.includes(name)) {
-    checkTrainedRouter(check);
+  checkInner(check);
+  const inner = args.inner_strategy ?? args.inner_strategy_name;
+  const trained = known.nesting?.name === name && inner !== undefined ? inner : name;
+  if (known.strategies.includes(trained)) {
+    checkTrainedRouter(check, trained);
     const groups = groupsOf(config);
-    const problem = known.findProblem?.(name, args, (group) => reachable(group, config, groups));
+    const problem = known.findProblem?.(trained, args, (group) => reachable(group, config, groups));
     if (problem) {
       const where = spot(["router_settings", "routing_strategy_args", problem.key]);
       report.refuse(where, problem.message, problem.remedy);
@@ -124,9 +129,21 @@ function checkStrategy(check: Check): void {
   }
 }
 
-/** Starts all the same, on the static strategy; so it is a warning, with the way out. */
-function checkTrainedRouter({ config, report, spot, known, exists }: Check): void {
+function checkInner({ config, report, spot, known }: Check): void {
   const { routingStrategy: name, routingStrategyArgs: args } = config.router;
+  const inner = args.inner_strategy ?? args.inner_strategy_name;
+  if (inner === undefined || known.nesting?.name !== name) return;
+  const may = known.nesting.inner.filter((one) => one !== name);
+  if (may.includes(inner)) return;
+  const key = args.inner_strategy === undefined ? "inner_strategy_name" : "inner_strategy";
+  const remedy = `Nearest: ${rankNearest(inner, may, 3).join(", ")}. Without one every model counts alike.`;
+  const where = spot(["router_settings", "routing_strategy_args", key]);
+  report.refuse(where, `"${inner}" cannot be the inner strategy of ${name}`, remedy);
+}
+
+/** Starts all the same, on the static strategy; so it is a warning, with the way out. */
+function checkTrainedRouter({ config, report, spot, known, exists }: Check, name: string): void {
+  const { routingStrategyArgs: args } = config.router;
   const trained = args.model_path !== undefined && known.maybeTrained?.includes(name);
   if (known.untrained?.includes(name) && !trained) return;
   const balancer = args.fallback_strategy ?? "simple-shuffle";

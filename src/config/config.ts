@@ -56,6 +56,13 @@ export interface RoutingStrategyArgs extends JsonObject {
   readonly balancer?: string;
   readonly label_mapping?: JsonObject;
   readonly allow_unsigned_local?: boolean;
+  /** `llmrouter-cost-aware`. */
+  readonly quality_threshold?: number;
+  readonly cost_weight?: number;
+  readonly quality_weight?: number;
+  readonly max_cost_per_1k_tokens?: number;
+  readonly inner_strategy?: string;
+  readonly inner_strategy_name?: string;
 }
 
 export interface RouterSettings {

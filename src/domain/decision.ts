@@ -41,6 +41,7 @@ export type DecisionReason =
   | "fixed"
   | "explored"
   | "abstained"
+  | "cost_aware"
   | "sticky"
   | "single_candidate"
   | "named"

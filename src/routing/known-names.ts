@@ -1,6 +1,7 @@
 /** What this binary serves by name, for configuration to be held against. */
 import type { KnownNames } from "../config/check.ts";
 import { balancerNames } from "./balancers/registry.ts";
+import { costAwareName } from "./cost-aware.ts";
 import { findPolicy, policies } from "./policies/registry.ts";
 import { strategyNames } from "./strategies/registry.ts";
 
@@ -39,6 +40,9 @@ export const knownNames: KnownNames = {
   ],
   maybeTrained: policies.filter(({ artifact }) => artifact === "maybe").map(({ name }) => name),
   balancers: balancerNames,
-  notServed: predecessorStrategies.filter((name) => !served.includes(name)),
+  nesting: { name: costAwareName, inner: [...balancerNames, ...strategyNames] },
+  notServed: predecessorStrategies.filter(
+    (name) => !served.includes(name) && !balancerNames.includes(name),
+  ),
   findProblem: (strategy, args, serves) => findPolicy(strategy)?.findProblem(args, serves),
 };

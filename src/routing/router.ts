@@ -10,7 +10,9 @@ import type { Deployment } from "../domain/model.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Balancer } from "./balancers/balancer.ts";
 import { type Candidate, createCandidateIndex, filterCandidates, toNeeds } from "./candidates.ts";
+import type { CostAwareSettings } from "./cost-aware.ts";
 import { type CandidateInput, type Decided, decide, toSetting } from "./decide.ts";
+import { decideCostAware } from "./decide-cost-aware.ts";
 import type { Drawn, Explorer } from "./explore.ts";
 import { createLearnedViews, type Option } from "./learned-view.ts";
 import type { Pool } from "./pool.ts";
@@ -35,6 +37,8 @@ export interface RouterOptions {
   readonly staticBalancer: Balancer;
   /** Balances the deployments of a chosen candidate. */
   readonly balancer: Balancer;
+  /** Weighs quality and price in the dial's place, unless a call brings a dial of its own. */
+  readonly costAware?: CostAwareSettings;
   readonly dial: Dial;
   /** Label of an artifact → `litellm_params.model`. */
   readonly labelMapping: Readonly<Record<string, string>>;
@@ -161,14 +165,12 @@ export function createRouter(parts: RouterParts): Router {
     const { request, all, candidates, inputTokens, startUs } = state;
     const view = viewOf(router, all);
     const dial = request.dial ? { ...options.dial, ...request.dial } : options.dial;
-    const decided = decide({
-      router,
-      scores,
-      inputTokens,
-      dial,
-      candidates: candidates === all ? view.inputs : withFilters(view.inputs, candidates),
-      setting: request.dial ? toSetting(router, dial) : view.setting,
-    });
+    const inputs = candidates === all ? view.inputs : withFilters(view.inputs, candidates);
+    const setting = request.dial ? toSetting(router, dial) : view.setting;
+    const ranked = decide({ router, scores, inputTokens, dial, candidates: inputs, setting });
+    const { costAware } = options;
+    const decided =
+      costAware && !request.dial ? decideCostAware(ranked, inputs, costAware) : ranked;
     const stay = toStayOf(state);
     const kept = stay ? stick(state, decided, router, stay) : -1;
     // A conversation under way is no place to try things out, and a floor is a promise.

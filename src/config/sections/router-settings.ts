@@ -172,6 +172,38 @@ export const RoutingStrategyArgs = Type.Object(
         description: "Serve an unsigned folder of this machine; shown as such. Default false.",
       }),
     ),
+    quality_threshold: Type.Optional(
+      Type.Number({
+        description:
+          "llmrouter-cost-aware: least quality that is good enough; kept in 0..1. Default 0.7.",
+      }),
+    ),
+    cost_weight: Type.Optional(
+      Type.Number({
+        description: "llmrouter-cost-aware: how much price counts; kept in 0..1. Default 0.7.",
+      }),
+    ),
+    quality_weight: Type.Optional(
+      Type.Number({
+        description: "llmrouter-cost-aware: how much quality counts. Default 1 − cost_weight.",
+      }),
+    ),
+    max_cost_per_1k_tokens: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        description:
+          "llmrouter-cost-aware: USD per 1,000 tokens, input and output averaged, that is too much.",
+      }),
+    ),
+    inner_strategy: Type.Optional(
+      Type.String({
+        description:
+          "llmrouter-cost-aware: where qualities come from: a learned strategy's predictions, or a " +
+          "balancer, whose pick counts 1 and the others 0.5. Default: the router at model_path, " +
+          "else every model counts 1.",
+      }),
+    ),
+    inner_strategy_name: Type.Optional(Type.String({ description: "As `inner_strategy`." })),
     model_s3_bucket: Type.Optional(
       Type.String({
         description: "With `model_s3_key`: the older way to write `model_path: s3://bucket/key`.",
@@ -210,12 +242,6 @@ export const olderStrategyArgs: ReadonlySet<string> = new Set([
   "embedding_model",
   "embedding_device",
   "use_inference_only",
-  "quality_threshold",
-  "cost_weight",
-  "quality_weight",
-  "inner_strategy",
-  "inner_strategy_name",
-  "max_cost_per_1k_tokens",
   "cost_refresh_interval",
   "enable_circuit_breaker_filtering",
   "rpm_weight",

@@ -2,6 +2,7 @@
 import type { Config } from "../../config/config.ts";
 import type { Receipt } from "../../domain/decision.ts";
 import { type ErrorCode, errorTable } from "../../domain/errors.ts";
+import { learnedStrategyOf } from "../../routing/in-force.ts";
 import type { ArtifactStatus, SwappableSlot } from "../../routing/slot.ts";
 import type { TrainedRouter } from "../../routing/trained-router.ts";
 import type { Clock } from "../../std/clock.ts";
@@ -54,7 +55,8 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
 
   return {
     async follow({ router }, isLearned) {
-      const { routingStrategy: strategy, routingStrategyArgs: args } = router;
+      const { routingStrategyArgs: args } = router;
+      const strategy = learnedStrategyOf(router) ?? router.routingStrategy;
       const plan: ArtifactPlan = isLearned
         ? toArtifactPlan({ strategy, args, dataDir, s3: toS3Settings(env) })
         : { kind: "static", status: { status: "none" } };

@@ -1,6 +1,7 @@
 /** Every balancer, by name and alias. */
 import type { Balancer } from "./balancer.ts";
 import { largestModel, smallestModel } from "./by-size.ts";
+import { costAware } from "./cost-aware.ts";
 import { leastBusy } from "./least-busy.ts";
 import { lowestCost } from "./lowest-cost.ts";
 import { lowestLatency } from "./lowest-latency.ts";
@@ -15,6 +16,7 @@ export const balancers: readonly Balancer[] = [
   lowestUsage,
   smallestModel,
   largestModel,
+  costAware,
 ];
 
 const byName = new Map<string, Balancer>();
