@@ -21,6 +21,7 @@ import { createHeadWriter } from "./http/headers.ts";
 import { createRealtime, type SocketData } from "./http/openai/realtime.ts";
 import { createPlainRoutes } from "./http/routes.ts";
 import { type HttpServer, startServer } from "./http/server.ts";
+import type { DriftAlarm } from "./learning/drift.ts";
 import { createLearntRouting, type LearntRouting, toExplorer } from "./learnt-routing.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
@@ -120,6 +121,8 @@ export interface Gateway {
   readonly onLoopback: boolean;
   /** Looks for a newer trained router at once; says how routing stands after it. */
   readonly reloadRouter: () => Promise<ArtifactStatus>;
+  /** Alarms of drift that stand. */
+  readonly drift: () => readonly DriftAlarm[];
   /** No new calls; resolves when the last one ended, or was ended after `drain_ms`. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -208,6 +211,7 @@ function assemble(
     events,
     onLoopback: isLoopback(options.host),
     reloadRouter: learnt.reload,
+    drift: learnt.drift,
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       shared.healthWatch.close();

@@ -7,6 +7,8 @@ import type { RoutingQuery } from "./domain/features.ts";
 import type { FeatureExtractor } from "./embedding/embedder.ts";
 import { createLiveRouter } from "./learning/artifacts/live.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
+import { createDriftWatch, type DriftAlarm, driftKinds } from "./learning/drift.ts";
+import { createDriftReport, watchDrift } from "./learning/watch-drift.ts";
 import type { Observation } from "./observation.ts";
 import type { ExplorationBudget } from "./routing/exploration-budget.ts";
 import { createExplorer, type Explorer } from "./routing/explore.ts";
@@ -39,6 +41,8 @@ export interface LearntRouting {
   /** @throws GatewayError config_invalid */
   follow(config: Config): Promise<void>;
   reload(): Promise<ArtifactStatus>;
+  /** What is no longer as it was when the router in force was trained. */
+  drift(): readonly DriftAlarm[];
   close(): void;
 }
 
@@ -90,10 +94,19 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     const { extractor } = await parts();
     return await extractor.extract(query);
   };
-  const follow = (config: Config) => live.follow(config, takesArtifact(config));
+  const { telemetry } = observation;
+  const report = createDriftReport(telemetry);
+  const drift = createDriftWatch({ clock, onAlarm: report.raised });
+  telemetry.onCollect(() => report.standing(driftKinds, drift.alarms()));
+  let watchesDrift = false;
+  const follow = async (config: Config) => {
+    watchesDrift = config.router.routingStrategyArgs.drift_detection ?? true;
+    await live.follow(config, takesArtifact(config));
+  };
   return {
     slot,
-    events: live.watch(observation.events),
+    events: watchDrift(live.watch(observation.events), () => (watchesDrift ? drift : undefined)),
+    drift: drift.alarms,
     features: onnxPath === undefined ? undefined : { extract },
     async start(config) {
       await Promise.race([follow(config), sleep(clock, startWaitMs)]);

@@ -53,6 +53,7 @@ export interface RoutingStrategyArgs extends JsonObject {
   readonly floor?: string;
   readonly latency_weight?: number;
   readonly exploration?: ExplorationArgs;
+  readonly drift_detection?: boolean;
   readonly balancer?: string;
   readonly label_mapping?: JsonObject;
   readonly allow_unsigned_local?: boolean;

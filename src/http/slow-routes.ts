@@ -6,6 +6,7 @@ import { Elysia } from "elysia";
 import type { KnownNames } from "../config/check.ts";
 import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
+import type { DriftAlarm } from "../learning/drift.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Batches } from "../resources/batches/batches.ts";
 import type { Files } from "../resources/files/files.ts";
@@ -48,6 +49,8 @@ export interface SlowRouteParts {
   readonly sync?: (() => SyncStatus) | undefined;
   /** Looks for a newer trained router at once. */
   readonly reloadRouter?: () => Promise<ArtifactStatus>;
+  /** Alarms of drift that stand. */
+  readonly drift?: () => readonly DriftAlarm[];
   readonly telemetry: MetricRouteParts["telemetry"];
   /** Only this machine reaches the port, so that `/metrics` asks for no key. */
   readonly onLoopback: boolean;
@@ -57,14 +60,14 @@ export interface SlowRouteParts {
 export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
   const artifact = () => parts.slot.status();
   const known: KnownNames = knownNames;
-  const { reloader, reloadRouter, sync } = parts;
+  const { reloader, reloadRouter, sync, drift = () => [] } = parts;
   const table: readonly Route[] = [
-    ...healthRoutes({ artifact, reload: reloader.status }),
+    ...healthRoutes({ artifact, reload: reloader.status, drift }),
     ...healthCheckRoutes,
     ...modelRoutes,
     ...geminiModelRoutes,
     ...countRoutes,
-    ...routerInfoRoutes({ artifact, reloader, known }),
+    ...routerInfoRoutes({ artifact, reloader, known, drift }),
     ...reloadRoutes({ artifact, reloader, known, reloadRouter, sync }),
     ...syncStatusRoutes({ reloader, sync }),
     ...consoleRoutes,

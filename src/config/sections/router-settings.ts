@@ -156,6 +156,12 @@ export const RoutingStrategyArgs = Type.Object(
       }),
     ),
     exploration: Type.Optional(Exploration),
+    drift_detection: Type.Optional(
+      Type.Boolean({
+        description:
+          "Raise an alarm when queries, scores or outcomes are no longer as they were when the router went into force. Default true.",
+      }),
+    ),
     balancer: Type.Optional(
       Type.String({
         description: "Picks among deployments of the chosen model. Default simple-shuffle.",

@@ -1,6 +1,7 @@
 /** `GET /router/info`: the predecessor's shape, and what the router in force is. */
 import type { KnownNames } from "../../config/check.ts";
 import type { ConfigReloader } from "../../config/reload.ts";
+import type { DriftAlarm } from "../../learning/drift.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
 import type { Route } from "../route.ts";
@@ -9,6 +10,7 @@ export interface RouterInfoParts {
   readonly artifact: () => ArtifactStatus;
   readonly reloader: ConfigReloader;
   readonly known: KnownNames;
+  readonly drift: () => readonly DriftAlarm[];
 }
 
 export function routerInfoRoutes(parts: RouterInfoParts): readonly Route[] {
@@ -24,7 +26,10 @@ export function routerInfoRoutes(parts: RouterInfoParts): readonly Route[] {
   ];
 }
 
-function describe({ config, table }: Services, { artifact, reloader, known }: RouterInfoParts) {
+function describe(
+  { config, table }: Services,
+  { artifact, reloader, known, drift }: RouterInfoParts,
+) {
   const { routingStrategy: active, routingStrategyArgs: args } = config.router;
   const names = [...new Set([...known.balancers, ...known.strategies])];
   const status = artifact();
@@ -43,8 +48,11 @@ function describe({ config, table }: Services, { artifact, reloader, known }: Ro
       strategy_versions: status.version === undefined ? {} : { [active]: String(status.version) },
     },
     artifact: status,
+    drift: drift(),
     tradeoff: args.tradeoff ?? 0.5,
     floor: args.floor ?? null,
+    latency_weight: args.latency_weight ?? 0,
+    exploration: args.exploration ?? null,
     balancer: args.balancer ?? "simple-shuffle",
     fallback_strategy: args.fallback_strategy ?? "simple-shuffle",
     models: table.names.length,

@@ -1,5 +1,6 @@
 /** Liveness and readiness: the predecessor's shapes, and LiteLLM's. Nobody needs a key for them. */
 import type { ReloadStatus } from "../../config/reload.ts";
+import type { DriftAlarm } from "../../learning/drift.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
 import { version } from "../../std/version.ts";
@@ -8,11 +9,12 @@ import type { Route } from "../route.ts";
 export interface HealthParts {
   readonly artifact: () => ArtifactStatus;
   readonly reload: () => ReloadStatus;
+  readonly drift: () => readonly DriftAlarm[];
 }
 
 const service = "routeiq";
 
-export function healthRoutes({ artifact, reload }: HealthParts): readonly Route[] {
+export function healthRoutes({ artifact, reload, drift }: HealthParts): readonly Route[] {
   return [
     {
       method: "GET",
@@ -29,7 +31,7 @@ export function healthRoutes({ artifact, reload }: HealthParts): readonly Route[
       errors: "detail",
       summary: "Whether calls are taken, and what is degraded. 503 while draining.",
       handle: (_request, { services, requestId }) =>
-        readiness(services, { artifact: artifact(), reload: reload() }, requestId),
+        readiness(services, { artifact: artifact(), reload: reload(), drift: drift() }, requestId),
     },
     ...["/health/liveliness", "/health/liveness"].map(
       (path): Route => ({
@@ -72,6 +74,7 @@ export function healthRoutes({ artifact, reload }: HealthParts): readonly Route[
 interface Seen {
   readonly artifact: ArtifactStatus;
   readonly reload: ReloadStatus;
+  readonly drift: readonly DriftAlarm[];
 }
 
 function readiness(services: Services, seen: Seen, requestId: string): Response {
@@ -83,6 +86,7 @@ function readiness(services: Services, seen: Seen, requestId: string): Response 
     checks.config.status === "degraded" ||
     checks.deployments.status === "degraded" ||
     checks.event_log?.status === "degraded" ||
+    checks.drift?.status === "degraded" ||
     (artifact.status !== "none" && artifact.status !== "active");
   const body = {
     status: draining ? "not_ready" : degraded ? "degraded" : "ready",
@@ -120,7 +124,21 @@ function deploymentCheck({ deployments, off }: Services["table"]) {
   };
 }
 
-function readinessChecks(services: Services, { artifact, reload }: Seen) {
+/** Missing while nothing drifts. */
+function driftCheck(alarms: readonly DriftAlarm[]) {
+  if (alarms.length === 0) return {};
+  const told = alarms.map(({ kind, model, artifact, message, remedy, atMs }) => ({
+    kind,
+    ...(model === undefined ? {} : { model }),
+    artifact,
+    message,
+    remedy,
+    since: new Date(atMs).toISOString(),
+  }));
+  return { drift: { status: "degraded", alarms: told } };
+}
+
+function readinessChecks(services: Services, { artifact, reload, drift }: Seen) {
   const { activity, pool, table, events } = services;
   const resting = table.deployments.filter(({ id }) => pool.isEjected(id));
   const log = events?.status();
@@ -143,6 +161,7 @@ function readinessChecks(services: Services, { artifact, reload }: Seen) {
     deployments: deploymentCheck(table),
     // A router's file, its refusal and the way out; nothing of where it lies or of its keys.
     artifact,
+    ...driftCheck(drift),
     ...(log
       ? {
           event_log: {
