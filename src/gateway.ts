@@ -47,6 +47,7 @@ import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
 import { createResponses, type Responses } from "./resources/responses/responses.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
+import { customName, moduleTimeoutMs } from "./routing/custom/plan.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
 import { createExplorationBudget } from "./routing/exploration-budget.ts";
 import { toInForce } from "./routing/in-force.ts";
@@ -432,11 +433,13 @@ const decisionTimeoutMs = 250;
 /** @throws GatewayError strategy_refused */
 export function toRouterOptions({ router }: Config): RouterOptions {
   const args = router.routingStrategyArgs;
+  const custom = router.routingStrategy === customName;
   const buffer = args["lowest_latency_buffer"];
   return {
     ...toInForce(router),
     dial: {
-      tradeoff: args.tradeoff ?? defaultTradeoff,
+      // A module's scores are its author's own judgement: unless told otherwise they alone decide.
+      tradeoff: args.tradeoff ?? (custom ? 1 : defaultTradeoff),
       ...(args.floor === undefined ? {} : { floor: parseFloorSetting(args.floor) }),
       ...(args.latency_weight ? { latencyWeight: args.latency_weight } : {}),
     },
@@ -445,7 +448,7 @@ export function toRouterOptions({ router }: Config): RouterOptions {
     ),
     latencyBuffer: typeof buffer === "number" ? buffer : 0,
     strictFilters: router.enablePreCallChecks || router.contextWindowFallbacks.length > 0,
-    decisionTimeoutMs,
+    decisionTimeoutMs: custom ? moduleTimeoutMs(args) : decisionTimeoutMs,
   };
 }
 

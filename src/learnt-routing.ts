@@ -10,6 +10,8 @@ import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
 import { createDriftWatch, type DriftAlarm, driftKinds } from "./learning/drift.ts";
 import { createDriftReport, watchDrift } from "./learning/watch-drift.ts";
 import type { Observation } from "./observation.ts";
+import type { LiveModule } from "./routing/custom/live-module.ts";
+import { customName, toModulePlan } from "./routing/custom/plan.ts";
 import type { ExplorationBudget } from "./routing/exploration-budget.ts";
 import { createExplorer, type Explorer } from "./routing/explore.ts";
 import { learnedStrategyOf } from "./routing/in-force.ts";
@@ -99,9 +101,18 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
   const drift = createDriftWatch({ clock, onAlarm: report.raised });
   telemetry.onCollect(() => report.standing(driftKinds, drift.alarms()));
   let watchesDrift = false;
+  // Nearly nobody has one, and nothing of it is loaded before somebody does.
+  let custom: LiveModule | undefined;
   const follow = async (config: Config) => {
     watchesDrift = config.router.routingStrategyArgs.drift_detection ?? true;
+    const plan = await toPlan(config, env);
+    if (!plan) await custom?.follow(undefined);
     await live.follow(config, takesArtifact(config));
+    if (!plan) return;
+    const extractor = async () => (await parts()).extractor;
+    const { createLiveModule } = await import("./routing/custom/live-module.ts");
+    custom ??= createLiveModule({ slot, extractor, clock, telemetry });
+    await custom.follow(plan);
   };
   return {
     slot,
@@ -112,20 +123,35 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
       await Promise.race([follow(config), sleep(clock, startWaitMs)]);
     },
     follow,
-    reload: live.reload,
+    async reload() {
+      await custom?.reload();
+      return await live.reload();
+    },
     close() {
       live.close();
+      custom?.close();
       slot.swap(undefined, { status: "none" });
       close();
     },
   };
 }
 
+/** A module of the operator's own, where the strategy is one. @throws GatewayError config_invalid */
+async function toPlan(config: Config, env: LearntRoutingOptions["env"]) {
+  if (config.router.routingStrategy !== customName) return undefined;
+  const { toDeployments } = await import("./providers/deployments.ts");
+  const { loadCatalog } = await import("./providers/catalog.ts");
+  const { withPriceFile } = await import("./providers/price-file.ts");
+  const factsOf = withPriceFile(loadCatalog().factsOf, config.prices);
+  const { deployments } = toDeployments(config, { env, factsOf });
+  return toModulePlan(config.router.routingStrategyArgs, deployments);
+}
+
 /** Balancers learn nothing, and of the strategies that ask models not all do. */
 function takesArtifact({ router }: Config): boolean {
   const { routingStrategy, routingStrategyArgs } = router;
   const policy = findPolicy(routingStrategy);
-  if (policy?.artifact === "never") return false;
+  if (routingStrategy === customName || policy?.artifact === "never") return false;
   if (policy?.artifact === "maybe") return routingStrategyArgs.model_path !== undefined;
   return learnedStrategyOf(router) !== undefined;
 }

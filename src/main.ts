@@ -1,6 +1,7 @@
 /** Entry of the binary: argv in, exit code out. */
 import { commands, defaultCommand } from "./cli/registry.ts";
 import { runCommandLine } from "./cli/run.ts";
+import { hostWord } from "./routing/custom/host-word.ts";
 
 const interruption = new AbortController();
 
@@ -17,6 +18,8 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   if (error.code === "EPIPE") process.exit(0);
   throw error;
 });
+
+if (process.argv[2] === hostWord) await (await import("./routing/custom/host.ts")).hostModule();
 
 const exitCode = await runCommandLine({
   words: process.argv.slice(2),

@@ -16,6 +16,8 @@ import { withPriceFile } from "../providers/price-file.ts";
 import { fillUrl, urlFor } from "../providers/provider.ts";
 import { findProvider } from "../providers/registry.ts";
 import { findBalancer } from "../routing/balancers/registry.ts";
+import { customName } from "../routing/custom/plan.ts";
+import { findPolicy } from "../routing/policies/registry.ts";
 import { createPool } from "../routing/pool.ts";
 import { createResolveTable, type Resolution, type ResolveTable } from "../routing/resolve.ts";
 import { systemClock } from "../std/clock.ts";
@@ -199,6 +201,11 @@ function choiceLines({ deployments }: Resolution, { router }: Config): string[] 
     const models = [...new Set(offered.map(({ candidate }) => candidate))].join(", ");
     const within = router.routingStrategyArgs.balancer ?? "simple-shuffle";
     const fallback = router.routingStrategyArgs.fallback_strategy ?? "simple-shuffle";
+    if (findPolicy(router.routingStrategy) || router.routingStrategy === customName) {
+      const how = findPolicy(router.routingStrategy)?.summary ?? "your module scores them";
+      const told = `${router.routingStrategy} chooses among ${models}: ${how}; where it fails, ${fallback} decides`;
+      return [...ordered, told, `among the rows of the chosen model: ${within}`];
+    }
     return [
       ...ordered,
       `${router.routingStrategy} ranks ${models} for each query, by the router of ${router.routingStrategyArgs.model_path ?? "no model_path"}; without one ${fallback} decides`,

@@ -19,6 +19,7 @@ export const commands: CommandRegistry = {
   "models publish": async () => (await import("./models/publish.ts")).publishCommand,
   "models verify": async () => (await import("./models/verify.ts")).verifyCommand,
   "models import": async () => (await import("./models/import.ts")).importCommand,
+  "models check-custom": async () => (await import("./models/check-custom.ts")).checkCustomCommand,
   "models list": async () => (await import("./models/list.ts")).listCommand,
   "models rollback": async () => (await import("./models/rollback.ts")).rollbackCommand,
   train: async () => (await import("./train.ts")).trainCommand,

@@ -27,12 +27,16 @@ export interface KnownNames {
   readonly notServed: readonly string[];
   /**
    * What keeps a strategy from working as its options say: the key, and the way out. `serves`: whether
-   * a name leads to a model.
+   * a name leads to a model, as far as is known.
    */
   readonly findProblem?: (
     strategy: string,
     args: RoutingStrategyArgs,
-    serves: (name: string) => boolean,
+    is: {
+      readonly serves: (name: string) => boolean;
+      /** Whether a local path is there; true where nobody can look. */
+      readonly exists: (path: string) => boolean;
+    },
   ) => { readonly key: string; readonly message: string; readonly remedy: string } | undefined;
 }
 
@@ -107,7 +111,10 @@ function checkStrategy(check: Check): void {
   if (known.strategies.includes(trained)) {
     checkTrainedRouter(check, trained);
     const groups = groupsOf(config);
-    const problem = known.findProblem?.(trained, args, (group) => reachable(group, config, groups));
+    const problem = known.findProblem?.(trained, args, {
+      serves: (group) => reachable(group, config, groups),
+      exists: check.exists ?? (() => true),
+    });
     if (problem) {
       const where = spot(["router_settings", "routing_strategy_args", problem.key]);
       report.refuse(where, problem.message, problem.remedy);

@@ -2,6 +2,7 @@
 import type { KnownNames } from "../config/check.ts";
 import { balancerNames } from "./balancers/registry.ts";
 import { costAwareName } from "./cost-aware.ts";
+import { customName, findModuleProblem } from "./custom/plan.ts";
 import { findPolicy, policies } from "./policies/registry.ts";
 import { strategyNames } from "./strategies/registry.ts";
 
@@ -28,7 +29,7 @@ const predecessorStrategies = [
 ] as const;
 
 const served: readonly string[] = [
-  ...new Set([...strategyNames, ...policies.map(({ name }) => name)]),
+  ...new Set([...strategyNames, ...policies.map(({ name }) => name), customName]),
 ];
 const untrainedPolicies = policies.filter(({ artifact }) => artifact !== "always");
 
@@ -37,6 +38,7 @@ export const knownNames: KnownNames = {
   untrained: [
     ...strategyNames.filter((name) => balancerNames.includes(name)),
     ...untrainedPolicies.map(({ name }) => name),
+    customName,
   ],
   maybeTrained: policies.filter(({ artifact }) => artifact === "maybe").map(({ name }) => name),
   balancers: balancerNames,
@@ -44,5 +46,8 @@ export const knownNames: KnownNames = {
   notServed: predecessorStrategies.filter(
     (name) => !served.includes(name) && !balancerNames.includes(name),
   ),
-  findProblem: (strategy, args, serves) => findPolicy(strategy)?.findProblem(args, serves),
+  findProblem(strategy, args, { serves, exists }) {
+    if (strategy === customName) return findModuleProblem(args, exists);
+    return findPolicy(strategy)?.findProblem(args, serves);
+  },
 };

@@ -19,7 +19,7 @@ export const selfTestBudgetUs = { here: 50_000, inWorker: 1_000_000 } as const;
 const limits = { queries: 64, textUnits: 16_384, dimensions: 8192 } as const;
 
 /** Written here, never taken from training data: an artifact must not carry anybody's prompts. */
-const goldenQueries: readonly RoutingQuery[] = [
+export const goldenQueries: readonly RoutingQuery[] = [
   { text: "What is the capital of France?", tools: [] },
   { text: "Explain the difference between TCP and UDP in two sentences.", tools: [] },
   {

@@ -1,5 +1,6 @@
 /** `router_settings`: how a call finds its model and moves between deployments. LiteLLM's names. */
 import { Type } from "@sinclair/typebox";
+import { customArgs } from "./custom-args.ts";
 import { policyArgs } from "./policy-args.ts";
 
 const groups = Type.Array(Type.Union([Type.String(), Type.Record(Type.String(), Type.Unknown())]));
@@ -237,6 +238,7 @@ export const RoutingStrategyArgs = Type.Object(
       }),
     ),
     ...policyArgs,
+    ...customArgs,
   },
   { description: "Options of the strategy: how a learned router is found and used." },
 );
