@@ -43,6 +43,7 @@ import { createPassThroughTable } from "./providers/pass-through.ts";
 import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
 import { createTokenSource } from "./providers/signers/tokens.ts";
+import { type Assistants, createAssistants } from "./resources/assistants/assistants.ts";
 import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
 import { createResponses, type Responses } from "./resources/responses/responses.ts";
@@ -116,6 +117,7 @@ export interface Gateway {
   readonly records: RecordStore;
   readonly files: Files;
   readonly batches: Batches;
+  readonly assistants: Assistants;
   readonly dataDir: string;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
@@ -197,6 +199,11 @@ function assemble(
     services: () => services,
   });
   batches.start();
+  const assistants = createAssistants({
+    records: observation.records,
+    files,
+    services: () => services,
+  });
   const stopUpkeep = startUpkeep({ dataDir: options.dataDir, clock, telemetry, files });
   const inner = {
     services: () => services,
@@ -204,6 +211,7 @@ function assemble(
     records: observation.records,
     files,
     batches,
+    assistants,
     dataDir: options.dataDir,
     slot,
     reloader,
@@ -217,7 +225,7 @@ function assemble(
     async close() {
       shared.healthWatch.close();
       stopUpkeep();
-      await batches.close();
+      await Promise.all([batches.close(), assistants.runs.close()]);
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way

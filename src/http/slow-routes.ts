@@ -8,6 +8,7 @@ import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { DriftAlarm } from "../learning/drift.ts";
 import type { Services } from "../pipeline/services.ts";
+import type { Assistants } from "../resources/assistants/assistants.ts";
 import type { Batches } from "../resources/batches/batches.ts";
 import type { Files } from "../resources/files/files.ts";
 import type { Responses } from "../resources/responses/responses.ts";
@@ -23,6 +24,7 @@ import { readRequestId } from "./exchange.ts";
 import { geminiModelRoutes } from "./gemini/models.ts";
 import { withQueryKey } from "./gemini/wire.ts";
 import { basicHeaders } from "./headers.ts";
+import { assistantRoutes } from "./openai/assistants.ts";
 import { batchRoutes } from "./openai/batches.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
@@ -44,6 +46,7 @@ export interface SlowRouteParts {
   readonly responses: Responses;
   readonly files: Files;
   readonly batches: Batches;
+  readonly assistants: Assistants;
   readonly slot: RouterSlot;
   readonly reloader: ConfigReloader;
   readonly sync?: (() => SyncStatus) | undefined;
@@ -74,6 +77,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...storedResponseRoutes(parts.responses),
     ...fileRoutes(parts.files),
     ...batchRoutes(parts.batches),
+    ...assistantRoutes(parts.assistants),
     ...realtimeRoutes,
     ...realtimeSecretRoutes,
     ...feedbackRoutes,

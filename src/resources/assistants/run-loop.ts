@@ -1,0 +1,378 @@
+/**
+ * A run from its beginning, or from its callers' tool outputs, to its end: the model is asked, its
+ * words become a message, its calls of functions wait for the caller. All of it is recorded as it
+ * happens, so that whoever asks sees how it stands.
+ */
+import type { Caller } from "../../domain/call.ts";
+import { GatewayError, toGatewayError } from "../../domain/errors.ts";
+import type { Json, JsonObject } from "../../domain/json.ts";
+import { CallFailed } from "../../pipeline/handle.ts";
+import type { Services } from "../../pipeline/services.ts";
+import type { NewRecord, RecordStore, StoredRecord } from "../../storage/record-store.ts";
+import type { Files } from "../files/files.ts";
+import { askModel, type ModelAnswer, type ToolCall } from "./ask-model.ts";
+import { isFileSearch, objectAt, toChatBody } from "./context.ts";
+import {
+  isRunOver,
+  kinds,
+  newId,
+  type RunStatus,
+  seconds,
+  toMessage,
+  toRun,
+  toStep,
+} from "./objects.ts";
+import { textPart } from "./read-body.ts";
+
+/** Finds passages in the stores that a run may look into. */
+export type SearchFiles = (
+  storeIds: readonly string[],
+  query: string,
+  caller: Caller,
+) => Promise<
+  readonly { readonly fileId: string; readonly filename: string; readonly text: string }[]
+>;
+
+export interface RunWork {
+  readonly records: RecordStore;
+  readonly files: Files;
+  readonly services: () => Services;
+  readonly searchFiles?: SearchFiles | undefined;
+}
+
+/** Tells of everything that happens, in the API's events. */
+export type Tell = (event: string, data: JsonObject) => void;
+
+export interface RunDrive {
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+  readonly tell: Tell;
+}
+
+/** Of the model's answers in one run, tool outputs in between. */
+const roundLimit = 64;
+
+/** Never throws: what goes wrong is the run's `last_error`. */
+export async function driveRun(id: string, work: RunWork, drive: RunDrive): Promise<void> {
+  const loop = new RunLoop(id, work, drive);
+  try {
+    await loop.go();
+  } catch (thrown) {
+    if (!(thrown instanceof CallFailed || thrown instanceof GatewayError)) {
+      work.services().onInternalFailure(thrown);
+    }
+    const error = thrown instanceof CallFailed ? thrown.error : toGatewayError(thrown);
+    await loop.fail(error).catch(work.services().onInternalFailure);
+  }
+}
+
+class RunLoop {
+  readonly #id: string;
+  readonly #work: RunWork;
+  readonly #drive: RunDrive;
+
+  constructor(id: string, work: RunWork, drive: RunDrive) {
+    this.#id = id;
+    this.#work = work;
+    this.#drive = drive;
+  }
+
+  async go(): Promise<void> {
+    const started = await this.#move("in_progress", { started_at: this.#nowS() });
+    if (started?.value["status"] !== "in_progress") return;
+    for (let round = 0; round < roundLimit; round++) {
+      const record = await this.#work.records.get(kinds.run, this.#id);
+      if (record?.value["status"] === "cancelling") await this.#move("cancelled", {});
+      if (record?.value["status"] !== "in_progress") return;
+      if (await this.#round(record)) return;
+    }
+    throw new GatewayError(
+      "upstream_failed",
+      `The run went on for more than ${roundLimit} rounds.`,
+    );
+  }
+
+  /** True where the run has ended, or waits for its caller. */
+  async #round(record: StoredRecord): Promise<boolean> {
+    const { caller, signal } = this.#drive;
+    const body = await toChatBody(record, caller, this.#work);
+    const message = new MessageInProgress(record, this.#work, this.#drive.tell, this.#nowS);
+    let answer: ModelAnswer;
+    try {
+      const services = this.#work.services();
+      const onText = (piece: string) => message.add(piece);
+      answer = await askModel({ body, caller, services, signal, onText });
+    } catch (thrown) {
+      await message.end("run_failed");
+      throw thrown;
+    }
+    const usage = usageOf(answer);
+    await this.#count(answer);
+    if (answer.toolCalls.length > 0) {
+      await message.end(undefined, usage);
+      return this.#useTools(record, answer, usage);
+    }
+    const words = answer.text === "" ? answer.refusal : answer.text;
+    if (!message.begun) message.add(words);
+    const cut = answer.finishReason === "length";
+    await message.end(cut ? "max_tokens" : undefined, usage);
+    const details = { incomplete_details: { reason: "max_completion_tokens" } };
+    await (cut
+      ? this.#move("incomplete", details)
+      : this.#move("completed", this.#ended("completed")));
+    return true;
+  }
+
+  /** Searches are the gateway's to make; functions are the caller's. */
+  async #useTools(record: StoredRecord, answer: ModelAnswer, usage: JsonObject): Promise<boolean> {
+    const said = {
+      role: "assistant",
+      content: answer.text === "" ? null : answer.text,
+      tool_calls: answer.toolCalls.map(({ id, name, args }) => ({
+        id,
+        type: "function",
+        function: { name, arguments: args },
+      })),
+    };
+    const searches = answer.toolCalls.filter(({ name }) => isFileSearch(name));
+    const asked = answer.toolCalls.filter(({ name }) => !isFileSearch(name));
+    const outputs: JsonObject[] = [];
+    const shown: JsonObject[] = [];
+    for (const call of searches) {
+      const output = await this.#search(record, call);
+      outputs.push({ role: "tool", tool_call_id: call.id, content: output });
+      shown.push({ id: call.id, type: "file_search", file_search: {} });
+    }
+    for (const { id, name, args } of asked) {
+      shown.push({ id, type: "function", function: { name, arguments: args, output: null } });
+    }
+    const step = await this.#addStep(record, shown, asked.length === 0, usage);
+    const transcript: Json = [...this.#transcript(record), said, ...outputs];
+    if (asked.length === 0) {
+      await this.#change({ transcript });
+      return false;
+    }
+    const calls = said.tool_calls.filter((call) => asked.some(({ id }) => id === call.id));
+    await this.#move("requires_action", {
+      transcript,
+      waiting_step: step.id,
+      required_action: {
+        type: "submit_tool_outputs",
+        submit_tool_outputs: { tool_calls: calls },
+      },
+    });
+    return true;
+  }
+
+  async #search(record: StoredRecord, { args }: ToolCall): Promise<string> {
+    const { searchFiles } = this.#work;
+    const resources = objectAt(record.value, "tool_resources");
+    const ids = objectAt(resources, "file_search")["vector_store_ids"];
+    const stores = Array.isArray(ids) ? ids.map(String) : [];
+    if (!searchFiles || stores.length === 0) return "There are no files to search.";
+    let query = args;
+    try {
+      const parsed: unknown = JSON.parse(args);
+      query = String((parsed as { query?: unknown }).query ?? args);
+    } catch {
+      // A model that writes no JSON has written its query.
+    }
+    const found = await searchFiles(stores, query, this.#drive.caller);
+    if (found.length === 0) return "Nothing was found.";
+    return found.map(({ filename, text }) => `[${filename}]\n${text}`).join("\n\n");
+  }
+
+  async #addStep(
+    record: StoredRecord,
+    toolCalls: readonly JsonObject[],
+    done: boolean,
+    usage: JsonObject,
+  ): Promise<StoredRecord> {
+    const step = await putNew(this.#work.records, {
+      kind: kinds.step,
+      id: newId("step"),
+      owner: record.owner,
+      parent: record.id,
+      value: {
+        type: "tool_calls",
+        status: done ? "completed" : "in_progress",
+        ...(done ? { ended_at: this.#nowS(), usage } : { pending_usage: usage }),
+        assistant_id: record.value["assistant_id"] ?? null,
+        thread_id: record.parent,
+        step_details: { type: "tool_calls", tool_calls: toolCalls as Json },
+      },
+    });
+    const { tell } = this.#drive;
+    tell("thread.run.step.created", toStep(step));
+    tell("thread.run.step.in_progress", toStep(step));
+    tell("thread.run.step.delta", {
+      id: step.id,
+      object: "thread.run.step.delta",
+      delta: {
+        step_details: {
+          type: "tool_calls",
+          tool_calls: toolCalls.map((call, index) => ({ index, ...call })),
+        },
+      },
+    });
+    if (done) tell("thread.run.step.completed", toStep(step));
+    return step;
+  }
+
+  #transcript({ value }: StoredRecord): readonly Json[] {
+    const { transcript } = value;
+    return Array.isArray(transcript) ? (transcript as readonly Json[]) : [];
+  }
+
+  async #count({ promptTokens, completionTokens }: ModelAnswer): Promise<void> {
+    await this.#work.records.update(kinds.run, this.#id, ({ value }) => {
+      const usage = objectAt(value, "usage");
+      const prompt = Number(usage["prompt_tokens"] ?? 0) + promptTokens;
+      const completion = Number(usage["completion_tokens"] ?? 0) + completionTokens;
+      return { value: { ...value, usage: toUsage(prompt, completion) } };
+    });
+  }
+
+  async fail(error: GatewayError): Promise<void> {
+    const code = error.status === 429 ? "rate_limit_exceeded" : "server_error";
+    const last_error = { code, message: error.message };
+    await this.#move("failed", { last_error, ...this.#ended("failed") });
+  }
+
+  #ended(status: "completed" | "failed"): JsonObject {
+    return { [`${status}_at`]: this.#nowS() };
+  }
+
+  readonly #nowS = () => seconds(this.#work.services().clock.now());
+
+  #change(more: JsonObject): Promise<StoredRecord | undefined> {
+    return this.#work.records.update(kinds.run, this.#id, ({ value }) => ({
+      value: { ...value, ...more },
+    }));
+  }
+
+  /** Never over a cancel: what was cancelled meanwhile ends as that. */
+  async #move(status: RunStatus, more: JsonObject): Promise<StoredRecord | undefined> {
+    const nowS = this.#nowS();
+    const record = await this.#work.records.update(kinds.run, this.#id, ({ value }) => {
+      if (isRunOver(value["status"])) return undefined;
+      const cancelled = value["status"] === "cancelling";
+      const next = cancelled ? { status: "cancelled", cancelled_at: nowS } : { ...more, status };
+      const over = isRunOver(next.status);
+      return { value: { ...value, ...next }, tag: over ? "done" : "open" };
+    });
+    if (record) this.#drive.tell(`thread.run.${String(record.value["status"])}`, toRun(record));
+    return record;
+  }
+}
+
+/** The message that an answer becomes, and the step that made it; neither is there before a word is. */
+class MessageInProgress {
+  readonly #work: RunWork;
+  readonly #tell: Tell;
+  readonly #nowS: () => number;
+  readonly #message: NewRecord;
+  readonly #step: NewRecord;
+  #text = "";
+  begun = false;
+
+  constructor(run: StoredRecord, work: RunWork, tell: Tell, nowS: () => number) {
+    this.#work = work;
+    this.#tell = tell;
+    this.#nowS = nowS;
+    const messageId = newId("msg");
+    const assistant_id = run.value["assistant_id"] ?? null;
+    this.#message = {
+      kind: kinds.message,
+      id: messageId,
+      owner: run.owner,
+      parent: run.parent,
+      tag: run.id,
+      value: {
+        status: "in_progress",
+        role: "assistant",
+        content: [],
+        assistant_id,
+        run_id: run.id,
+      },
+    };
+    this.#step = {
+      kind: kinds.step,
+      id: newId("step"),
+      owner: run.owner,
+      parent: run.id,
+      value: {
+        type: "message_creation",
+        status: "in_progress",
+        assistant_id,
+        thread_id: run.parent,
+        step_details: { type: "message_creation", message_creation: { message_id: messageId } },
+      },
+    };
+  }
+
+  add(piece: string): void {
+    if (!this.begun) {
+      this.begun = true;
+      const createdMs = this.#work.services().clock.now();
+      const step = toStep(asStored(this.#step, createdMs));
+      const message = toMessage(asStored(this.#message, createdMs));
+      this.#tell("thread.run.step.created", step);
+      this.#tell("thread.run.step.in_progress", step);
+      this.#tell("thread.message.created", message);
+      this.#tell("thread.message.in_progress", message);
+    }
+    this.#text += piece;
+    this.#tell("thread.message.delta", {
+      id: this.#message.id,
+      object: "thread.message.delta",
+      delta: { content: [{ index: 0, type: "text", text: { value: piece } }] },
+    });
+  }
+
+  /** Written once it is whole; what was said before a failure is kept, and marked so. */
+  async end(incomplete?: "max_tokens" | "run_failed", usage?: JsonObject): Promise<void> {
+    if (!this.begun) return;
+    const { records } = this.#work;
+    const status = incomplete ? "incomplete" : "completed";
+    const ended_at = this.#nowS();
+    const details = incomplete ? { incomplete_details: { reason: incomplete } } : {};
+    const content = [textPart(this.#text)];
+    const message = await putNew(records, {
+      ...this.#message,
+      value: { ...this.#message.value, status, content, ended_at, ...details },
+    });
+    const failed = incomplete === "run_failed";
+    const step = await putNew(records, {
+      ...this.#step,
+      value: {
+        ...this.#step.value,
+        status: failed ? "failed" : "completed",
+        ended_at,
+        ...(usage ? { usage } : {}),
+      },
+    });
+    this.#tell(`thread.message.${status}`, toMessage(message));
+    this.#tell(`thread.run.step.${failed ? "failed" : "completed"}`, toStep(step));
+  }
+}
+
+async function putNew(records: RecordStore, record: NewRecord): Promise<StoredRecord> {
+  const stored = await records.put(record);
+  if (stored) return stored;
+  throw new GatewayError("storage_failed", "A part of the run could not be recorded.");
+}
+
+function asStored(record: NewRecord, createdMs: number): StoredRecord {
+  const { owner = "", parent = "", tag = "" } = record;
+  return { ...record, owner, parent, tag, createdMs, updatedMs: createdMs, version: 1 };
+}
+
+const usageOf = ({ promptTokens, completionTokens }: ModelAnswer) =>
+  toUsage(promptTokens, completionTokens);
+
+const toUsage = (prompt: number, completion: number): JsonObject => ({
+  prompt_tokens: prompt,
+  completion_tokens: completion,
+  total_tokens: prompt + completion,
+});
