@@ -26,6 +26,7 @@ import { createLearntRouting, type LearntRouting, toExplorer } from "./learnt-ro
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
+import { embedText } from "./pipeline/embed-text.ts";
 import { createHealthWatch } from "./pipeline/health-watch.ts";
 import { createCallMetrics } from "./pipeline/metrics.ts";
 import { createPolicyRunner, type PolicyRunner } from "./pipeline/policies/answer.ts";
@@ -144,10 +145,22 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     resourceAttributes: options.env["OTEL_RESOURCE_ATTRIBUTES"] ?? "",
   });
   const slot = createSlot({ status: "none" });
-  const learnt = createLearntRouting({ ...options, observation, slot, clock });
+  // Routers are loaded before there are services; they ask models when calls come.
+  const assembled = Promise.withResolvers<() => Services>();
+  const { timeoutMs } = options.config.routeiq.embedding;
+  const learnt = createLearntRouting({
+    ...options,
+    observation,
+    slot,
+    clock,
+    embedText: async (model, text) =>
+      await embedText(model, text, (await assembled.promise)(), timeoutMs),
+  });
   try {
     await learnt.start(options.config);
-    return assemble(options, observation, learnt, clock);
+    const gateway = assemble(options, observation, learnt, clock);
+    assembled.resolve(gateway.services);
+    return gateway;
   } catch (thrown) {
     learnt.close();
     await observation.close();
@@ -436,10 +449,8 @@ export function toPolicyRunner(
   });
 }
 
-const decisionTimeoutMs = 250;
-
 /** @throws GatewayError strategy_refused */
-export function toRouterOptions({ router }: Config): RouterOptions {
+export function toRouterOptions({ router, routeiq }: Config): RouterOptions {
   const args = router.routingStrategyArgs;
   const custom = router.routingStrategy === customName;
   const buffer = args["lowest_latency_buffer"];
@@ -456,7 +467,7 @@ export function toRouterOptions({ router }: Config): RouterOptions {
     ),
     latencyBuffer: typeof buffer === "number" ? buffer : 0,
     strictFilters: router.enablePreCallChecks || router.contextWindowFallbacks.length > 0,
-    decisionTimeoutMs: custom ? moduleTimeoutMs(args) : decisionTimeoutMs,
+    decisionTimeoutMs: custom ? moduleTimeoutMs(args) : routeiq.embedding.timeoutMs,
   };
 }
 

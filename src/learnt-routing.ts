@@ -2,9 +2,11 @@
  * Trained routers in a running gateway: where they come from, how they are built, who watches them.
  * Nothing is loaded before it is needed, so that a gateway without them starts as fast as ever.
  */
-import type { Config } from "./config/config.ts";
+import type { Config, EmbeddingSettings } from "./config/config.ts";
 import type { RoutingQuery } from "./domain/features.ts";
 import type { FeatureExtractor } from "./embedding/embedder.ts";
+import type { EmbedderChoice } from "./embedding/registry.ts";
+import type { AskForEmbedding } from "./embedding/remote.ts";
 import { createLiveRouter } from "./learning/artifacts/live.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
 import { createDriftWatch, type DriftAlarm, driftKinds } from "./learning/drift.ts";
@@ -30,6 +32,8 @@ export interface LearntRoutingOptions {
   readonly slot: SwappableSlot;
   readonly clock: Clock;
   readonly random?: Random;
+  /** Asks a model of the configuration for a text's vector. */
+  readonly embedText: AskForEmbedding;
 }
 
 export interface LearntRouting {
@@ -72,10 +76,10 @@ const startWaitMs = 3_000;
 
 export function createLearntRouting(options: LearntRoutingOptions): LearntRouting {
   const { slot, clock, observation, env, dataDir, random = systemRandom } = options;
-  const { onnxPath } = options.config.routeiq.embedding;
+  const choice = toChoice(options.config.routeiq.embedding);
   let close: () => void = () => undefined;
   const parts = once(async () => {
-    const loaded = await loadParts(onnxPath, clock);
+    const loaded = await loadParts(choice, options);
     close = loaded.close;
     return loaded;
   });
@@ -83,7 +87,11 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     slot,
     dataDir,
     env,
-    openSource: (config) => createRemoteSource(observation.background.service("artifacts"), config),
+    openSource: (config) =>
+      createRemoteSource(observation.background.service("artifacts"), config, async () => {
+        const { id, sha256, dimensions } = (await parts()).embedder;
+        return { id, sha256, dimensions };
+      }),
     async build(candidate) {
       const { buildRouter, ...built } = await parts();
       return await buildRouter(candidate, { ...built, clock, pause: createPause(clock) });
@@ -118,7 +126,8 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     slot,
     events: watchDrift(live.watch(observation.events), () => (watchesDrift ? drift : undefined)),
     drift: drift.alarms,
-    features: onnxPath === undefined ? undefined : { extract },
+    // A model would be asked, and paid, for calls that have nothing to decide.
+    features: choice.kind === "onnx" ? { extract } : undefined,
     async start(config) {
       await Promise.race([follow(config), sleep(clock, startWaitMs)]);
     },
@@ -156,7 +165,15 @@ function takesArtifact({ router }: Config): boolean {
   return learnedStrategyOf(router) !== undefined;
 }
 
-async function loadParts(onnxPath: string | undefined, clock: Clock) {
+function toChoice({ onnxPath, model, normalize }: EmbeddingSettings): EmbedderChoice {
+  if (model) return { kind: "model", model: model.name, dimensions: model.dimensions, normalize };
+  return onnxPath === undefined ? { kind: "static" } : { kind: "onnx", path: onnxPath, normalize };
+}
+
+async function loadParts(
+  choice: EmbedderChoice,
+  { clock, embedText }: Pick<LearntRoutingOptions, "clock" | "embedText">,
+) {
   const [{ createEmbedder }, { createOnnxRuntime }, { createFeatureExtractor }] = await Promise.all(
     [
       import("./embedding/registry.ts"),
@@ -173,10 +190,7 @@ async function loadParts(onnxPath: string | undefined, clock: Clock) {
     runtime ??= createOnnxRuntime({ clock });
     return runtime;
   };
-  const embedder = await createEmbedder(
-    onnxPath === undefined ? { kind: "static" } : { kind: "onnx", path: onnxPath },
-    open,
-  );
+  const embedder = await createEmbedder(choice, open, embedText);
   return {
     embedder,
     extractor: createFeatureExtractor(embedder),

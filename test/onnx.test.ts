@@ -145,7 +145,7 @@ describe("an encoder that the operator brings", () => {
     ["a file", join(write("c", { "m.onnx": lookupModel(), "vocab.txt": vocabulary }), "m.onnx")],
   ];
   test.each(layouts)("%s", async (_name, path) => {
-    const embedder = await createOnnxEmbedder(runtime, path);
+    const embedder = await createOnnxEmbedder(runtime, { path });
     expect(embedder.dimensions).toBe(4);
     expect(embedder.id).toMatch(/^onnx@[0-9a-f]{16}$/);
     const vector = await embedder.embed("Reddish BLUE cat!");
@@ -157,10 +157,13 @@ describe("an encoder that the operator brings", () => {
 
   test("the id is of the files, not of the folder", async () => {
     const ids = await Promise.all(
-      layouts.map(async ([, path]) => (await createOnnxEmbedder(runtime, path)).id),
+      layouts.map(async ([, path]) => (await createOnnxEmbedder(runtime, { path })).id),
     );
     expect(new Set(ids).size).toBe(1);
-    const shorter = await createOnnxEmbedder(runtime, layouts[0]?.[1] ?? "", 32);
+    const shorter = await createOnnxEmbedder(runtime, {
+      path: layouts[0]?.[1] ?? "",
+      maxTokens: 32,
+    });
     expect(ids).not.toContain(shorter.id);
   });
 
@@ -196,7 +199,7 @@ describe("an encoder that the operator brings", () => {
     ],
   ];
   test.each(bad)("%s", async (_name, path, message) => {
-    await expect(createOnnxEmbedder(runtime, path)).rejects.toThrow(message);
+    await expect(createOnnxEmbedder(runtime, { path })).rejects.toThrow(message);
   });
 });
 
@@ -205,7 +208,7 @@ const encoder = process.env["ROUTEIQ_TEST_ENCODER"];
 test.skipIf(!encoder)(
   "a real encoder knows what belongs together",
   async () => {
-    const embedder = await createOnnxEmbedder(runtime, encoder as string);
+    const embedder = await createOnnxEmbedder(runtime, { path: encoder as string });
     const [a, b, c] = await Promise.all(
       ["I forgot my password", "how do I reset my login?", "the weather in Paris"].map((text) =>
         embedder.embed(text),

@@ -19,6 +19,7 @@ import {
   embedderFlag,
   listFlag,
   openEmbedder,
+  rawFlag,
   readData,
   seedFlag,
   textFlag,
@@ -32,6 +33,7 @@ export const evalCommand = defineCommand({
     data: { description: "JSONL files with outcomes (.gz too).", value: "FILE…", many: true },
     artifact: { description: "Folders that `train` wrote.", value: "DIR…", many: true },
     embedder: embedderFlag,
+    raw: rawFlag,
     prices: { description: "Prices per model, where not beside the data.", value: "FILE" },
     report: { description: "Also write one HTML page.", value: "FILE" },
     decisions: {

@@ -2,7 +2,7 @@
 import { GatewayError } from "../domain/errors.ts";
 import type { Embedder, FeatureExtractor } from "../embedding/embedder.ts";
 import { createOnnxRuntime } from "../embedding/onnx-runtime.ts";
-import { createEmbedder } from "../embedding/registry.ts";
+import { createEmbedder, type EmbedderChoice } from "../embedding/registry.ts";
 import { type StoreAccess, toS3Settings } from "../learning/artifacts/open-repository.ts";
 import { openLocalFile } from "../learning/data/input-file.ts";
 import { type Labels, readLabels } from "../learning/data/labels.ts";
@@ -59,8 +59,13 @@ export function optionFlags(flags: Flags): Readonly<Record<string, unknown>> {
 }
 
 export const embedderFlag = {
-  description: "Folder of a sentence transformer (ONNX), instead of the built-in embedder.",
-  value: "DIR",
+  description:
+    "Folder of a sentence transformer (ONNX), or model:NAME#LENGTH, instead of the built-in embedder.",
+  value: "WHICH",
+} as const;
+
+export const rawFlag = {
+  description: "The embedder's vectors as they are, not brought to unit length.",
 } as const;
 
 /** Training has time: a text of 512 pieces takes a slow machine a second. */
@@ -74,16 +79,17 @@ export interface Encoding {
   close(): void;
 }
 
-/** What --embedder names, or the built-in one. */
-export async function openEmbedder(flags: Flags): Promise<Encoding> {
-  const path = textFlag(flags, "embedder");
+/**
+ * What --embedder names, or the built-in one. A model of the configuration is known by name alone:
+ * only a running gateway asks it.
+ */
+export async function openEmbedder(flags: Flags, dimensions?: number): Promise<Encoding> {
+  const choice = toChoice(flags, dimensions);
   let runtime: ReturnType<typeof createOnnxRuntime> | undefined;
   const open = () => {
     runtime ??= createOnnxRuntime({ clock: systemClock, runTimeoutMs: encodeTimeoutMs });
     return runtime;
   };
-  const choice =
-    path === undefined ? ({ kind: "static" } as const) : { kind: "onnx" as const, path };
   const embedder = await createEmbedder(choice, open).catch((thrown: unknown) => {
     runtime?.close();
     throw thrown;
@@ -103,6 +109,17 @@ export const labelsFlag = {
   value: "FILE…",
   many: true,
 } as const;
+
+function toChoice(flags: Flags, known: number | undefined): EmbedderChoice {
+  const named = textFlag(flags, "embedder");
+  const normalize = flags["raw"] !== true;
+  if (named === undefined || named === "static") return { kind: "static" };
+  const [, model, length] = /^model:(.+?)(?:#(\d{1,4}))?$/.exec(named) ?? [];
+  if (model === undefined) return { kind: "onnx", path: named, normalize };
+  const dimensions = known ?? Number(length ?? 0);
+  if (dimensions > 0) return { kind: "model", model, dimensions, normalize };
+  throw new UsageError(`--embedder ${named} needs the length of its vectors: model:${model}#768.`);
+}
 
 export interface DataInput {
   /** Files, folders, s3://bucket/prefix, Jaeger's http://host:16686?service=NAME. */

@@ -4,13 +4,14 @@ import type { FallbackList, RetryPolicy } from "../domain/call.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type {
   Config,
+  EmbeddingSettings,
   ModelEntry,
   PassThroughEndpoint,
   PriceFile,
   RouterSettings,
   RoutingStrategyArgs,
 } from "./config.ts";
-import { otlpOfEnvironment } from "./environment.ts";
+import { isTrue, otlpOfEnvironment } from "./environment.ts";
 import type { Environment } from "./files.ts";
 import type { GeneralSettings } from "./sections/general-settings.ts";
 import type { LitellmSettings } from "./sections/litellm-settings.ts";
@@ -152,6 +153,7 @@ function routerSettings({ router, litellm }: Sections, env: Environment): Router
   return {
     routingStrategy: router.routing_strategy,
     routingStrategyArgs: strategyArgs(router.routing_strategy_args, env),
+    importsPickles: isTrue(env["LLMROUTER_ALLOW_PICKLE_MODELS"]),
     numRetries: router.num_retries ?? litellm.num_retries ?? 2,
     retryAfterS: router.retry_after,
     fallbacks: (router.fallbacks ?? litellm.fallbacks ?? []) as FallbackList,
@@ -232,7 +234,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       priority: routeiq.batches.priority,
       yieldAbove: routeiq.batches.yield_above,
     },
-    embedding: routeiq.embedding.onnx_path ? { onnxPath: routeiq.embedding.onnx_path } : {},
+    embedding: toEmbedding(routeiq.embedding),
     outbound: outboundSettings(outbound, env),
     ...survivalSettings(sections, env),
     realtime: {
@@ -300,4 +302,14 @@ type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 function withoutUndefined<T extends object>(value: T): Present<T> {
   const entries = Object.entries(value).filter(([, inner]) => inner !== undefined);
   return Object.fromEntries(entries) as Present<T>;
+}
+
+function toEmbedding(section: Static<typeof RouteiqSettings>["embedding"]): EmbeddingSettings {
+  const { onnx_path: onnxPath, model, dimensions = 0, normalize, timeout_ms: timeoutMs } = section;
+  return {
+    ...(onnxPath ? { onnxPath } : {}),
+    ...(model ? { model: { name: model, dimensions } } : {}),
+    normalize,
+    timeoutMs,
+  };
 }

@@ -58,6 +58,7 @@ export function checkConfig(loaded: Loaded, options: CheckOptions): Loaded {
   checkFallbacks(check);
   checkAliases(check);
   checkAutoModels(check);
+  checkEmbedding(check);
   checkAddresses(check);
   checkMasterKey(check);
   const refused = report.findings.some(({ level }) => level === "error");
@@ -162,9 +163,11 @@ function checkTrainedRouter({ config, report, spot, known, exists }: Check, name
     report.warn(where, message, steps);
     return;
   }
-  if (/\.(pkl|pickle|pt|joblib)$/i.test(path)) {
+  if (/\.(pkl|pickle|pth?|joblib)$/i.test(path)) {
+    if (config.router.importsPickles) return; // read as data; readiness says how that went
     const message = `${path} is a pickle, which RouteIQ never loads; ${balancer} serves until there is a router`;
-    report.warn(where, message, steps);
+    const convert = `Convert it: routeiq models import ${path} --embedder DIR --out ./router.`;
+    report.warn(where, message, `${convert} Or ${steps[0]?.toLowerCase()}${steps.slice(1)}`);
     return;
   }
   const local = localPath(path);
@@ -293,6 +296,28 @@ function checkAutoModels(check: Check): void {
       tellUnreachable(candidate, spot([...at, "candidates", index]), check, groups);
     });
   }
+}
+
+/** A decision that cannot be made is refused now, not at the first call. */
+function checkEmbedding({ config, report, spot }: Check): void {
+  const { model, onnxPath } = config.routeiq.embedding;
+  if (!model) return;
+  const at = (key: string) => spot(["routeiq_settings", "embedding", key]);
+  if (onnxPath !== undefined) {
+    const message = "both a model and an onnx_path are named; queries have one embedder";
+    report.refuse(at("model"), message, "Remove one of the two.");
+  }
+  if (model.dimensions === 0) {
+    const message = `how long the vectors of "${model.name}" are is not said`;
+    report.refuse(at("model"), message, "Write dimensions: 768 (or what it is) beside it.");
+  }
+  const names = config.models.map(({ modelName }) => modelName);
+  if (names.includes(model.name) || names.some((name) => name.includes("*"))) return;
+  report.refuse(
+    at("model"),
+    `"${model.name}" is no model_name, so no query could be embedded`,
+    "Add a row for it to model_list, with model_info: {mode: embedding}.",
+  );
 }
 
 const noRules = { ranges: [], hosts: [] };

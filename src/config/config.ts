@@ -69,6 +69,8 @@ export interface RoutingStrategyArgs extends JsonObject {
 export interface RouterSettings {
   readonly routingStrategy: string;
   readonly routingStrategyArgs: RoutingStrategyArgs;
+  /** `LLMROUTER_ALLOW_PICKLE_MODELS`: a predecessor's file at `model_path` is converted at start. */
+  readonly importsPickles: boolean;
   readonly numRetries: number;
   readonly retryAfterS: number;
   readonly retryPolicy?: RetryPolicy;
@@ -130,6 +132,14 @@ export interface ReloadSettings {
   readonly remoteIntervalMs?: number;
 }
 
+export interface EmbeddingSettings {
+  readonly onnxPath?: string;
+  /** A group of `model_list`, and the length of its vectors. */
+  readonly model?: { readonly name: string; readonly dimensions: number };
+  readonly normalize: boolean;
+  readonly timeoutMs: number;
+}
+
 export interface RouteiqSettings extends SurvivalSettings {
   readonly autoModels: Readonly<Record<string, AutoModel>>;
   readonly timeouts: Timeouts;
@@ -162,7 +172,7 @@ export interface RouteiqSettings extends SurvivalSettings {
     readonly yieldAbove: number;
   };
   /** Exploration (part 3 widens it): 0 turns it off. */
-  readonly embedding: { readonly onnxPath?: string };
+  readonly embedding: EmbeddingSettings;
   /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */
   readonly outbound: {
     readonly allowCidrs: readonly string[];

@@ -146,7 +146,7 @@ function decodePercent(text: string): string {
   }
 }
 
-const isTrue = (text: string | undefined) => /^(true|1|yes|on)$/i.test(text ?? "");
+export const isTrue = (text: string | undefined) => /^(true|1|yes|on)$/i.test(text ?? "");
 const isFalse = (text: string | undefined) => /^(false|0|no|off)$/i.test(text ?? "");
 
 /** Variables that used to mean something and do not, or mean something else, here. */
@@ -171,13 +171,6 @@ export function reportEnvironment(env: Environment, report: Report): void {
   for (const [name, key] of bucketNames) {
     if (!env[name] || env[key]) continue;
     warn(name, `it names a bucket, and ${key} no object in it; it is not read`, `Set ${key}.`);
-  }
-  if (isTrue(env["LLMROUTER_ALLOW_PICKLE_MODELS"])) {
-    warn(
-      "LLMROUTER_ALLOW_PICKLE_MODELS",
-      "pickles are never loaded",
-      "Train a router: routeiq train --events ./.routeiq --strategy auto --out ./router",
-    );
   }
 }
 

@@ -102,6 +102,7 @@ router_settings:
     expect(config?.router).toEqual({
       routingStrategy: "simple-shuffle",
       routingStrategyArgs: {},
+      importsPickles: false,
       numRetries: 2,
       retryAfterS: 0,
       fallbacks: [],

@@ -1,6 +1,6 @@
 /**
  * A sentence encoder around an ONNX run: WordPiece ids with [CLS] and [SEP], the hidden states pooled
- * to one vector of unit length. As sentence-transformers does it (Reimers & Gurevych, 2019).
+ * to one vector, of unit length unless told otherwise. As sentence-transformers does it (Reimers & Gurevych, 2019).
  */
 import { GatewayError } from "../domain/errors.ts";
 import { createKernels } from "../kernels/create.ts";
@@ -25,6 +25,7 @@ const charsPerToken = 10;
 export function createEncoder(
   { vocabulary, lower, pooling, maxTokens }: EncoderFiles,
   run: (ids: BigInt64Array) => Promise<Hidden>,
+  normalize = true,
 ): Encoder {
   const maxChars = maxTokens * charsPerToken;
   const pieces = countPieces(vocabulary);
@@ -48,9 +49,9 @@ export function createEncoder(
       const { data, dims } = await run(BigInt64Array.from([cls, ...found, sep]));
       dimensions = dims.at(-1) ?? 0;
       const rows = dims.length === 3 ? (dims[1] as number) : 1;
-      return toUnit(
-        pooling === "mean" || rows === 1 ? mean(data, rows) : data.slice(0, dimensions),
-      );
+      const vector =
+        pooling === "mean" || rows === 1 ? mean(data, rows) : data.slice(0, dimensions);
+      return normalize ? toUnit(vector) : vector;
     },
   };
 }

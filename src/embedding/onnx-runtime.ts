@@ -7,7 +7,13 @@ import { GatewayError } from "../domain/errors.ts";
 import { build } from "../std/build.ts";
 import type { Clock } from "../std/clock.ts";
 import { createRpcClient, type Remote, type RpcClient, RpcError } from "../std/rpc.ts";
-import type { FloatRows, OnnxService, OpenedEncoder, OpenedModel } from "./onnx-thread.ts";
+import type {
+  EncoderChoice,
+  FloatRows,
+  OnnxService,
+  OpenedEncoder,
+  OpenedModel,
+} from "./onnx-thread.ts";
 import type { OnnxApi } from "./onnx-worker.ts";
 
 /** A thread as the runtime sees it; the real one is a Worker, tests have their own. */
@@ -51,7 +57,7 @@ export interface OnnxRuntime {
    */
   openModel(bytes: Uint8Array): Promise<OnnxSession>;
   /** A sentence transformer: a folder, or a model file with its tokenizer beside it. */
-  openEncoder(path: string, maxTokens?: number): Promise<OnnxEncoder>;
+  openEncoder(choice: EncoderChoice): Promise<OnnxEncoder>;
   /** Ends the thread; every waiting and later call fails. */
   close(): void;
 }
@@ -202,14 +208,16 @@ export function createOnnxRuntime(options: OnnxRuntimeOptions): OnnxRuntime {
         close: handle.close,
       };
     },
-    async openEncoder(path, maxTokens) {
-      const params = maxTokens === undefined ? { path } : { path, maxTokens };
+    async openEncoder(choice) {
       let sha256: string | undefined;
       const handle = createHandle<OpenedEncoder>(async (service) => {
-        const opened = await service.call("openEncoder", params);
+        const opened = await service.call("openEncoder", choice);
         sha256 ??= opened.sha256;
         if (opened.sha256 === sha256) return opened;
-        throw new GatewayError("artifact_refused", `The ONNX encoder at ${path} has changed.`);
+        throw new GatewayError(
+          "artifact_refused",
+          `The ONNX encoder at ${choice.path} has changed.`,
+        );
       });
       const { session: _, ...about } = await handle.ready();
       return {

@@ -25,6 +25,13 @@ export interface OpenedEncoder {
   readonly maxChars: number;
 }
 
+export interface EncoderChoice {
+  readonly path: string;
+  readonly maxTokens?: number;
+  /** False: vectors as the model gives them; its id differs then. */
+  readonly normalize?: boolean;
+}
+
 /** Rows of floats: n×d, row-major. */
 export interface FloatRows {
   readonly data: Float32Array;
@@ -36,10 +43,7 @@ export interface OnnxService {
   open(params: { readonly bytes: Uint8Array; readonly maxBytes: number }): Promise<OpenedModel>;
   /** One float input [n, d], the first output [n, m]. */
   run(params: FloatRows & { readonly session: number }): Promise<FloatRows>;
-  openEncoder(params: {
-    readonly path: string;
-    readonly maxTokens?: number;
-  }): Promise<OpenedEncoder>;
+  openEncoder(params: EncoderChoice): Promise<OpenedEncoder>;
   encode(params: { readonly session: number; readonly text: string }): Promise<Float32Array>;
   release(params: { readonly session: number }): Promise<void>;
 }
@@ -96,13 +100,14 @@ export function createOnnxThread(): OnnxService {
       const results = await session.run({ [input]: feed }, [output]);
       return { data: toFloats(results[output]), rows };
     },
-    async openEncoder({ path, maxTokens }) {
+    async openEncoder({ path, maxTokens, normalize = true }) {
       const files = readEncoderFiles(path, maxTokens);
       const model = readOnnx(files.model, encoderLimits);
       const session = await createSession(files.model);
-      const encoder = createEncoder(files, toRun(session, model));
+      const encoder = createEncoder(files, toRun(session, model), normalize);
       const { length } = await encoder.encode("a");
-      const settings = JSON.stringify([files.pooling, files.lower, files.maxTokens]);
+      const own = normalize ? [] : ["raw"];
+      const settings = JSON.stringify([files.pooling, files.lower, files.maxTokens, ...own]);
       const parts = [files.model, files.vocabulary, new TextEncoder().encode(settings)];
       const digests = parts.map((part) => createHash("sha256").update(part).digest("hex"));
       return {

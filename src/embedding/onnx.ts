@@ -4,6 +4,7 @@
  */
 import type { Embedder } from "./embedder.ts";
 import type { OnnxRuntime } from "./onnx-runtime.ts";
+import type { EncoderChoice } from "./onnx-thread.ts";
 
 /**
  * Opens a folder (or model file); onnx-files.ts says what is looked for. The id names the model,
@@ -12,10 +13,9 @@ import type { OnnxRuntime } from "./onnx-runtime.ts";
  */
 export async function createOnnxEmbedder(
   runtime: OnnxRuntime,
-  path: string,
-  maxTokens?: number,
+  choice: EncoderChoice,
 ): Promise<Embedder> {
-  const encoder = await runtime.openEncoder(path, maxTokens);
+  const encoder = await runtime.openEncoder(choice);
   return {
     id: `onnx@${encoder.sha256.slice(0, 16)}`,
     sha256: encoder.sha256,

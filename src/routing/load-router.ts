@@ -9,6 +9,7 @@ import type { Kernels } from "../kernels/kernels.ts";
 import { shareKernels } from "../kernels/store.ts";
 import { noPause, type Pause } from "../std/pause.ts";
 import { loadFeaturizer } from "./load-featurizer.ts";
+import { otherEmbedder } from "./other-embedder.ts";
 import { loadOutlook, type Outlook } from "./outlook.ts";
 import { createPlainFeaturizer, createPlainOutlook } from "./plain-input.ts";
 import { parseRouterFile, type RouterFile, routerPaths } from "./router-format.ts";
@@ -223,11 +224,7 @@ function checkFits(file: RouterFile, embedder: Embedder): void {
   const { id, sha256, dimensions } = file.embedder;
   if (id === embedder.id && sha256 === embedder.sha256 && dimensions === embedder.dimensions)
     return;
-  throw new GatewayError(
-    "artifact_refused",
-    `the router was trained with embedder ${id}, in force is ${embedder.id}: train it again, or ` +
-      "configure that embedder",
-  );
+  throw new GatewayError("artifact_refused", otherEmbedder(file.embedder, embedder));
 }
 
 /** Features out of a log may be of another embedder or an older schema. */

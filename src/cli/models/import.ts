@@ -7,10 +7,11 @@ import { sha256Hex } from "../../learning/artifacts/canonical.ts";
 import { writeArtifactFolder } from "../../learning/artifacts/folder.ts";
 import { importRouter } from "../../learning/import/import-router.ts";
 import type { ImportedRouter, ImportOptions } from "../../learning/import/imported-router.ts";
+import { checkTrust, type ImportTrust, toImportTrust } from "../../learning/import/trust.ts";
 import { importLimits } from "../../learning/import/values.ts";
 import { type EmbedderIdentity, toArtifact } from "../../learning/import/write-artifact.ts";
 import { type CommandContext, defineCommand } from "../command.ts";
-import { openEmbedder, textFlag } from "../learning-inputs.ts";
+import { openEmbedder, rawFlag, textFlag } from "../learning-inputs.ts";
 import { UsageError } from "../parse.ts";
 import { reportRefusal } from "./repository.ts";
 
@@ -23,9 +24,11 @@ export const importCommand = defineCommand({
   flags: {
     out: { description: "Folder for the router, as `train --out` writes it.", value: "DIR" },
     embedder: {
-      description: "What its embeddings came from: a folder (ONNX), or `static`, the built-in one.",
+      description:
+        "What its embeddings come from: a folder (ONNX), model:NAME of the configuration, or static.",
       value: "WHICH",
     },
+    raw: rawFlag,
     labels: {
       description: "A Torch file's outputs in their order; a regression's small and large model.",
       value: "NAME,NAME…",
@@ -35,6 +38,15 @@ export const importCommand = defineCommand({
       value: "NAME",
     },
     threshold: { description: "HybridLLM's router_threshold. Default 0.5.", value: "SHARE" },
+    manifest: {
+      description: "The predecessor's signed manifest, which must list the file by its hash.",
+      value: "FILE",
+    },
+    "public-key": {
+      description:
+        "The manifest's Ed25519 key, base64 or PEM. (HMAC: LLMROUTER_MODEL_HMAC_SECRET.)",
+      value: "FILE",
+    },
     name: { description: 'Name of the router. Default: "router".', value: "NAME" },
   },
   example: "routeiq models import knn.pkl --embedder ./all-MiniLM-L6-v2 --out ./router",
@@ -80,6 +92,7 @@ interface Importing {
 async function importFile(file: string, folder: string, { context, options }: Importing) {
   const { flags, out } = context;
   const bytes = await readBounded(file);
+  const trusted = within(file, () => checkTrust(file, bytes, toTrust(context)));
   const imported = within(file, () => importRouter(bytes, options));
   const { embedder, close } = await openIdentity(imported, file, flags);
   try {
@@ -95,7 +108,19 @@ async function importFile(file: string, folder: string, { context, options }: Im
   } finally {
     close();
   }
-  report({ file, folder, imported, embedder }, out);
+  report({ file, folder, imported, embedder, trusted }, out);
+}
+
+/** Flags go before the predecessor's variables. */
+function toTrust({ flags, env }: CommandContext): ImportTrust {
+  const manifest = textFlag(flags, "manifest");
+  const publicKeyPath = textFlag(flags, "public-key");
+  const { publicKey, ...given } = toImportTrust(env);
+  return {
+    ...given,
+    ...(manifest === undefined ? {} : { manifest }),
+    ...(publicKeyPath === undefined ? (publicKey ? { publicKey } : {}) : { publicKeyPath }),
+  };
 }
 
 /** The file's bytes, once: what is hashed is what is read. */
@@ -136,11 +161,11 @@ async function openIdentity(
   if (which === undefined && inputs > 0) {
     throw new UsageError(
       `--embedder is needed: ${file} was trained on embeddings of ${inputs} numbers, and does not ` +
-        "say whose. Give the folder of that sentence transformer as ONNX.",
+        "say whose. Give the folder of that sentence transformer as ONNX, or model:NAME, an " +
+        "embeddings model of your configuration that serves it.",
     );
   }
-  const { embedder: _, ...others } = flags;
-  return await openEmbedder(which === undefined || which === "static" ? others : flags);
+  return await openEmbedder(flags, inputs || undefined);
 }
 
 interface Report {
@@ -148,11 +173,16 @@ interface Report {
   readonly folder: string;
   readonly imported: ImportedRouter;
   readonly embedder: EmbedderIdentity;
+  /** How the file was trusted. */
+  readonly trusted: string;
 }
 
-function report({ file, folder, imported, embedder }: Report, out: CommandContext["out"]): void {
+function report(
+  { file, folder, imported, embedder, trusted }: Report,
+  out: CommandContext["out"],
+): void {
   const { strategy, origin, inputs, labels } = imported;
-  out.line(`${file}: ${origin}, ${inputs} inputs, ${labels.length} models`);
+  out.line(`${file} (${trusted}): ${origin}, ${inputs} inputs, ${labels.length} models`);
   out.line(`  ${labels.slice(0, 20).join(", ")}${labels.length > 20 ? ", …" : ""}`);
   out.line(`wrote ${folder} (${strategy}, embedder ${embedder.id})`);
   out.line(
@@ -160,5 +190,15 @@ function report({ file, folder, imported, embedder }: Report, out: CommandContex
       `Publish it: routeiq models publish ${folder} REPOSITORY --key keys --force (an import ` +
       "brings no evidence for the gate).",
   );
-  out.json({ ok: true, file, folder, strategy, origin, inputs, labels, embedder: embedder.id });
+  out.json({
+    ok: true,
+    file,
+    folder,
+    strategy,
+    origin,
+    inputs,
+    labels,
+    embedder: embedder.id,
+    trusted,
+  });
 }

@@ -14,7 +14,7 @@ import {
 } from "../../learning/artifacts/verify.ts";
 import { systemClock } from "../../std/clock.ts";
 import { type CommandContext, defineCommand } from "../command.ts";
-import { embedderFlag, openEmbedder } from "../learning-inputs.ts";
+import { embedderFlag, openEmbedder, rawFlag } from "../learning-inputs.ts";
 import { UsageError } from "../parse.ts";
 import { countFrom, textFrom, withRepository } from "./repository.ts";
 
@@ -32,6 +32,7 @@ export const verifyCommand = defineCommand({
     now: { description: "Judge expiry at this time instead of now.", value: "ISO-8601" },
     name: { description: "Name of the router. Default `router`.", value: "NAME" },
     embedder: embedderFlag,
+    raw: rawFlag,
     "no-load": { description: "Metadata and hashes only; the router is not built and tested." },
     format: { description: "Of a repository made for another runtime.", value: "NAME" },
     "feature-schema": { description: "Of a repository made for another runtime.", value: "N" },

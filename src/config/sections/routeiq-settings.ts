@@ -223,6 +223,31 @@ export const RouteiqSettings = Type.Object(
               "Folder of a sentence transformer (ONNX) to embed queries with, in a worker.",
           }),
         ),
+        model: Type.Optional(
+          Type.String({
+            description:
+              "Embeddings model (a model_name) to embed queries with, for routers trained on its vectors. A network call per decision.",
+          }),
+        ),
+        dimensions: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: 8192,
+            description: "Length of that model's vectors.",
+          }),
+        ),
+        normalize: Type.Boolean({
+          default: true,
+          description:
+            "Brings vectors to unit length. false for routers whose vectors were not, such as LLMRouter's of Longformer.",
+        }),
+        timeout_ms: Type.Integer({
+          default: 250,
+          minimum: 1,
+          maximum: 30_000,
+          description:
+            "How long a decision may take where its embedding is made elsewhere; past it, routing of that call is static.",
+        }),
       },
       { default: {}, description: "How queries become vectors." },
     ),

@@ -2,6 +2,7 @@
 import type { Embedder, FeatureExtractor } from "../../embedding/embedder.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { loadRouter } from "../../routing/load-router.ts";
+import { otherEmbedder } from "../../routing/other-embedder.ts";
 import { parseRouterFile, routerPaths } from "../../routing/router-format.ts";
 import { runSelfTest } from "../../routing/self-test.ts";
 import { findServed } from "../../routing/strategies/registry.ts";
@@ -67,7 +68,7 @@ function checkRuntime(files: ReadonlyMap<string, Uint8Array>, embedder: Embedder
     refuse("runtime", `trained on feature schema ${file.feature_schema}`);
   }
   if (file.embedder.id !== embedder.id || file.embedder.sha256 !== embedder.sha256) {
-    refuse("runtime", `trained with embedder ${file.embedder.id}, in force is ${embedder.id}`);
+    refuse("runtime", otherEmbedder(file.embedder, embedder));
   }
   if (!findServed(file.strategy)) {
     refuse("runtime", `this version has no strategy "${file.strategy}"`);

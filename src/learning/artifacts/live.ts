@@ -10,6 +10,7 @@ import { createLru } from "../../std/lru.ts";
 import type { Random } from "../../std/random.ts";
 import type { EventLog } from "../../storage/event-log.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { allowsPickles, toImportTrust } from "../import/trust.ts";
 import { toS3Settings } from "./open-repository.ts";
 import { type ArtifactPlan, toArtifactPlan } from "./plan.ts";
 import { createPoller, type Poller } from "./poll.ts";
@@ -58,7 +59,13 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
       const { routingStrategyArgs: args } = router;
       const strategy = learnedStrategyOf(router) ?? router.routingStrategy;
       const plan: ArtifactPlan = isLearned
-        ? toArtifactPlan({ strategy, args, dataDir, s3: toS3Settings(env) })
+        ? toArtifactPlan({
+            strategy,
+            args,
+            dataDir,
+            s3: toS3Settings(env),
+            imports: allowsPickles(env) ? toImportTrust(env) : undefined,
+          })
         : { kind: "static", status: { status: "none" } };
       // A reload that turns the dial, say, must not take the router away for a moment.
       if (said(plan) === followed) return;

@@ -4,6 +4,7 @@ import { join, resolve } from "node:path";
 import type { RoutingStrategyArgs } from "../../config/config.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
+import type { ImportTrust } from "../import/trust.ts";
 import { sha256Hex } from "./canonical.ts";
 import { unsignedName } from "./folder.ts";
 import { type S3Settings, toFolder } from "./open-repository.ts";
@@ -17,6 +18,8 @@ export interface PlanInput {
   readonly args: RoutingStrategyArgs;
   readonly dataDir: string;
   readonly s3: S3Settings;
+  /** How the predecessor's files are trusted; undefined where none is taken. */
+  readonly imports?: ImportTrust | undefined;
 }
 
 export type ArtifactPlan =
@@ -43,8 +46,9 @@ export function toArtifactPlan(input: PlanInput): ArtifactPlan {
     return stop("missing", "fetch", `No model_path is set in routing_strategy_args. ${steps}`);
   }
   const format = foreignFormat(path);
-  if (format) {
-    const remedy = `${path} is ${format}, which RouteIQ does not load: loading it could run code. ${steps}`;
+  const foreign = format === aPickle ? toForeign(path, name, input) : undefined;
+  if (format && !foreign) {
+    const remedy = `${path} is ${format}, which RouteIQ does not load: loading it could run code. ${format === aPickle ? conversionSteps(path) : steps}`;
     return stop("refused", "format", remedy);
   }
   const maxStaleMs = toDuration(args.max_stale ?? defaultMaxStale);
@@ -54,6 +58,7 @@ export function toArtifactPlan(input: PlanInput): ArtifactPlan {
     hotReload: args.hot_reload ?? true,
     emptyRemedy: steps,
   };
+  if (foreign) return { kind: "source", source: foreign, ...timing };
   const unsigned = toUnsigned(path, args, name);
   if (unsigned?.kind === "static") return unsigned;
   if (unsigned) return { kind: "source", source: unsigned, ...timing };
@@ -85,14 +90,39 @@ function stop(status: "missing" | "refused", code: string, remedy: string): Arti
   return { kind: "static", status: { status, code, remedy } };
 }
 
+const aPickle = "a pickle (a model of the predecessor, say)";
+
+/** How a predecessor's file comes into service. */
+export function conversionSteps(path: string): string {
+  return (
+    `Convert it, which reads it as data: routeiq models import ${path} --embedder DIR --out ./router ` +
+    "(DIR: its sentence transformer as ONNX; or model:NAME). Then: routeiq models keygen --out keys; " +
+    "routeiq models publish ./router ./models --key keys --force; and set model_path: ./models, " +
+    "model_root: keys/1.root.json. Or set LLMROUTER_ALLOW_PICKLE_MODELS=true, and it is converted at " +
+    "every start. Or train a new one: routeiq train --events ./.routeiq --out ./router. Routing is " +
+    "static until then."
+  );
+}
+
+function toForeign(
+  path: string,
+  name: string,
+  { imports, s3 }: PlanInput,
+): (SourceConfig & { kind: "foreign" }) | undefined {
+  if (!imports) return undefined;
+  const whole = path.startsWith("s3://") ? path : toFolder(path);
+  const at = whole.lastIndexOf("/");
+  const [address, key] = [whole.slice(0, at) || "/", whole.slice(at + 1)];
+  return { kind: "foreign", address, key, name, trust: imports, s3 };
+}
+
 function foreignFormat(path: string): string | undefined {
   const suffix = /\.(pkl|pickle|joblib|pt|pth|bin|h5|hdf5|npy|npz|onnx|json|safetensors)$/i.exec(
     path,
   )?.[1];
   if (!suffix) return undefined;
   const kind = suffix.toLowerCase();
-  if (/^(pkl|pickle|joblib|pt|pth|bin)$/.test(kind))
-    return "a pickle (a model of the predecessor, say)";
+  if (/^(pkl|pickle|joblib|pt|pth|bin)$/.test(kind)) return aPickle;
   return `a single .${kind} file and no repository`;
 }
 

@@ -1,20 +1,26 @@
 /** A source that lives in the background thread, as the serving one sees it. */
 import type { Remote } from "../../std/rpc.ts";
+import type { EmbedderIdentity } from "../import/write-artifact.ts";
 import type { ArtifactSource } from "./source.ts";
 import type { ArtifactService, SourceConfig } from "./thread.ts";
 
 export function createRemoteSource(
   remote: Remote<ArtifactService>,
-  config: SourceConfig,
+  given: SourceConfig,
+  embedder: () => Promise<EmbedderIdentity>,
 ): ArtifactSource {
+  const whole = async (): Promise<SourceConfig> =>
+    given.kind === "foreign" ? { ...given, embedder: await embedder() } : given;
   return {
-    restore: (nowMs) => remote.call("restore", { config, nowMs }),
-    check: (nowMs, inForce) => remote.call("check", { config, nowMs, inForce }),
-    previous: (nowMs) => remote.call("previous", { config, nowMs }),
-    commit: () => remote.call("commit", { config }),
-    rollBack: (bad) => remote.call("rollBack", { config, bad }),
+    restore: async (nowMs) => remote.call("restore", { config: await whole(), nowMs }),
+    check: async (nowMs, inForce) =>
+      remote.call("check", { config: await whole(), nowMs, inForce }),
+    previous: async (nowMs) => remote.call("previous", { config: await whole(), nowMs }),
+    commit: async () => remote.call("commit", { config: await whole() }),
+    rollBack: async (bad) => remote.call("rollBack", { config: await whole(), bad }),
     close() {
-      remote.call("close", { config }).catch(() => undefined); // a thread that is gone holds nothing
+      // A thread that is gone holds nothing.
+      remote.call("close", { config: given }).catch(() => undefined);
     },
   };
 }

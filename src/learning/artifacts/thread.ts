@@ -4,7 +4,11 @@
  */
 
 import type { ArtifactIdentity } from "../../routing/trained-router.ts";
+import { assert } from "../../std/assert.ts";
 import { Moved } from "../../std/rpc.ts";
+import { createForeignSource } from "../import/foreign-source.ts";
+import type { ImportTrust } from "../import/trust.ts";
+import type { EmbedderIdentity } from "../import/write-artifact.ts";
 import { createLocalCopy } from "./copy.ts";
 import { createFolderSource } from "./folder-source.ts";
 import { artifactRuntime } from "./format.ts";
@@ -25,7 +29,19 @@ export type SourceConfig =
       readonly maxStaleMs: number;
       readonly s3: S3Settings;
     }
-  | { readonly kind: "folder"; readonly path: string; readonly name: string };
+  | { readonly kind: "folder"; readonly path: string; readonly name: string }
+  /** A file of the predecessor's, converted there. */
+  | {
+      readonly kind: "foreign";
+      /** The folder or prefix, and the file in it. */
+      readonly address: string;
+      readonly key: string;
+      readonly name: string;
+      readonly trust: ImportTrust;
+      readonly s3: S3Settings;
+      /** In force here; filled in before the file is read. */
+      readonly embedder?: EmbedderIdentity;
+    };
 
 /** The service `artifacts` of the background thread. */
 export interface ArtifactService {
@@ -49,8 +65,11 @@ export interface ArtifactService {
 
 export function createArtifactThread(access: Omit<StoreAccess, "s3">): ArtifactService {
   const open = new Map<string, ArtifactSource>();
-  const keyOf = (config: SourceConfig) =>
-    config.kind === "folder" ? `folder ${config.path}` : `${config.address} ${config.copyFolder}`;
+  const keyOf = (config: SourceConfig) => {
+    if (config.kind === "folder") return `folder ${config.path}`;
+    if (config.kind === "foreign") return `foreign ${config.address} ${config.key}`;
+    return `${config.address} ${config.copyFolder}`;
+  };
   const sourceOf = (config: SourceConfig): ArtifactSource => {
     const held = open.get(keyOf(config));
     if (held) return held;
@@ -78,6 +97,15 @@ export function createSource(
 ): ArtifactSource {
   if (config.kind === "folder") {
     return createFolderSource(config.path, config.name, artifactRuntime);
+  }
+  if (config.kind === "foreign") {
+    const { address, embedder, s3, ...rest } = config;
+    assert(embedder, "the embedder is known before a file is read");
+    return createForeignSource({
+      ...rest,
+      embedder,
+      store: openRepository(address, { ...access, s3 }),
+    });
   }
   const { address, pin, name, copyFolder, maxStaleMs, s3 } = config;
   return createRepositorySource({
