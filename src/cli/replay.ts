@@ -9,6 +9,7 @@ import { readArtifactFolder } from "../learning/artifacts/folder.ts";
 import { loadRouter } from "../routing/load-router.ts";
 import { parseRouterFile, routerPaths } from "../routing/router-format.ts";
 import type { TrainedRouter } from "../routing/trained-router.ts";
+import { userOf } from "../routing/user.ts";
 
 export interface Replay {
   /** Candidates whose scores were compared; those that the artifact does not know are not. */
@@ -36,7 +37,8 @@ export async function replay(event: CallEvent, folder: string): Promise<Replay> 
         `The call was decided by ${decision.strategy}; ${folder} is a ${router.strategy}.`,
       );
     }
-    return compare(decision, router, await router.scoreFeatures(features));
+    const user = userOf({ ...event, caller: receipt.caller });
+    return compare(decision, router, await router.scoreFeatures(features, user));
   } finally {
     router.close();
   }

@@ -22,6 +22,8 @@ export interface CallEvent {
   readonly queryLength?: number;
   /** A conversation's id, hashed. */
   readonly sessionHash?: string;
+  /** The end user whom the call named, hashed with the tenant (`hashUser`). */
+  readonly userHash?: string;
   readonly features?: RawFeatures;
   readonly inputTokens?: number;
   /** Present only when `routeiq_settings.telemetry.store_prompts` is on. */
@@ -40,6 +42,8 @@ export interface UnreadQuery {
   readonly toolText: string;
   /** The conversation's id, in clear. */
   readonly session?: string;
+  /** The end user whom the call named, in clear. */
+  readonly user?: string;
   /** The row has no features yet, and should have some. */
   readonly extract: boolean;
   /** The text itself is stored: `routeiq_settings.telemetry.store_prompts`. */

@@ -4,6 +4,7 @@
  */
 import type { Receipt } from "../domain/decision.ts";
 import type { CallEvent } from "../domain/event.ts";
+import { userOf } from "../routing/user.ts";
 import type { Label, Labels } from "./data/labels.ts";
 import { nearDuplicateKeys } from "./data/near-duplicate.ts";
 import { type LabelSource, toLabelSource } from "./data/row.ts";
@@ -47,6 +48,7 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
         label: label.source,
         features,
         weight: toWeight(receipt, model),
+        user: userOf({ tenant: event.tenant, caller: receipt.caller, userHash: event.userHash }),
         groupKeys: toGroupKeys(event),
         outcomes: new Map([[model, { score: label.score, ...toMeasures(receipt) }]]),
       });

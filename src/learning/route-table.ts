@@ -51,7 +51,7 @@ export async function routeTable(
   for (let row = 0; row < n; row++) {
     const features = table.features[row];
     if (!features) continue;
-    const scores: QueryScores = await router.scoreFeatures(features);
+    const scores: QueryScores = await router.scoreFeatures(features, table.users?.[row]);
     novelty[row] = scores.novelty;
     if (scores.abstain) abstained++;
     for (const { tradeoff, chosen } of points) {

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import type { RawFeatures } from "../domain/features.ts";
 import type { FeatureExtractor } from "../embedding/embedder.ts";
+import { hashUser } from "../security/hashing.ts";
 import { createHashIndex } from "../std/hash-index.ts";
 import { createGroups } from "./data/groups.ts";
 import { createTally, type DataReport } from "./data/report.ts";
@@ -26,6 +27,8 @@ export interface Table {
   /** n. */
   readonly weight: Float32Array;
   readonly group: Int32Array;
+  /** n: who asked, hashed (`userOf`); missing where no row says. */
+  readonly users?: readonly (string | undefined)[];
   /** m; NaN where unknown. */
   readonly sizeB: Float32Array;
   readonly priceUsdPerMtok: Float32Array;
@@ -46,6 +49,7 @@ export interface TableRow {
   readonly features: RawFeatures;
   readonly outcomes: DataRow["outcomes"];
   readonly weight: number;
+  readonly user?: string | undefined;
   /** Rows that share a key are of one group. */
   readonly groupKeys: readonly string[];
   /** Missing: `full` where there are several outcomes, else `given`. */
@@ -91,6 +95,7 @@ export async function addRows(
       features: extracted instanceof Promise ? await extracted : extracted,
       outcomes: row.outcomes,
       weight: 1,
+      user: row.user === undefined ? undefined : hashUser(fileTenant, row.user),
       groupKeys: toGroupKeys(row),
       identity: JSON.stringify([row.id, row.query, [...row.outcomes]]),
       ...(row.label === undefined ? {} : { label: row.label }),
@@ -101,6 +106,9 @@ export async function addRows(
 }
 
 type ModelPriceOf = PriceList extends ReadonlyMap<string, infer P> ? P : never;
+
+/** Of data files: the tenant of a gateway that has but one. */
+const fileTenant = "default";
 
 /** Queries that begin alike, and queries over one set of tools, are near-duplicates. */
 function toGroupKeys(row: DataRow): string[] {
@@ -158,6 +166,7 @@ export function createTableBuilder(): TableBuilder {
         ...columns,
         weight: Float32Array.from(rows, ({ weight }) => weight),
         group,
+        ...(rows.some(({ user }) => user !== undefined) && { users: rows.map(({ user }) => user) }),
         sizeB: ofPrices((price) => price?.sizeB),
         priceUsdPerMtok: ofPrices((price) => price?.input),
         sha256: hash.digest("hex"),

@@ -284,6 +284,7 @@ async function featurize(table: Table, { seed, kernels, progress, embedder }: Tr
     group: table.group,
     sizeB: table.sizeB,
     priceUsdPerMtok: table.priceUsdPerMtok,
+    ...(table.users && { user: table.users }),
   };
   return { tensors, examples, kept, shapeAt: d - shapeNames.length };
 }

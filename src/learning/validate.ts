@@ -83,7 +83,8 @@ async function predictFolds(
     const mean = meanQuality(learnt);
     for (let row = 0; row < n; row++) {
       if (foldOf[row] !== fold) continue;
-      const scores = await scorer.score(examples.x.subarray(row * d, (row + 1) * d));
+      const x = examples.x.subarray(row * d, (row + 1) * d);
+      const scores = await scorer.score(x, examples.user?.[row]);
       predicted.set(scores.quality, row * m);
       table.set(mean, row * m);
     }

@@ -55,11 +55,13 @@ function logEvent(record: CallRecord, services: Services): void {
   if (features) event.features = features;
   const extract = !features && hasFeatures(call);
   const session = rankRequest?.session?.key;
+  const user = rankRequest?.user;
   event.unread = {
     text: query.text,
     toolCount: query.tools.length,
     toolText: extract && query.tools.length > 0 ? toToolText(query.tools) : "",
     ...(session === undefined ? undefined : { session }),
+    ...(user === undefined ? undefined : { user }),
     extract,
     keep: telemetry.storePrompts,
   };

@@ -1,6 +1,7 @@
 /** Which model answers: the name resolved, the conversation named, the router asked. */
 import type { Call } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
+import { isObject, type JsonObject } from "../domain/json.ts";
 import { isChat } from "../providers/provider.ts";
 import { firstTurns } from "../routing/query-text.ts";
 import type { Resolution } from "../routing/resolve.ts";
@@ -48,11 +49,21 @@ export function toRankRequest(call: Call, group: string, services: Services): Ra
     body: call.chat ?? call.body,
     stream,
     chat: isChat(operation),
+    caller,
+    user: namedUser(call.body),
     ...(pinned ? { pinned } : {}),
     ...(balancer ? { balancer } : {}),
     ...(dial ? { dial } : {}),
     ...(session ? { session } : {}),
   };
+}
+
+const userLimit = 256;
+
+/** The end user whom a body names: OpenAI's `user`, Anthropic's `metadata.user_id`. */
+function namedUser({ user, metadata }: JsonObject): string | undefined {
+  const named = user ?? (isObject(metadata) ? metadata["user_id"] : undefined);
+  return typeof named === "string" && named !== "" ? named.slice(0, userLimit) : undefined;
 }
 
 /** The caller's own name for the conversation, else a hash of its first turns. */

@@ -112,12 +112,12 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
   let closed = false;
   const sync = scorer.sync && options.embedder.sync;
 
-  function scoreFeatures(features: RawFeatures): QueryScores | Promise<QueryScores> {
+  function scoreFeatures(features: RawFeatures, user?: string): QueryScores | Promise<QueryScores> {
     // An embedding may come later than anybody waited for it; the memory is another router's by then.
     if (closed) throw new Error("the router has been closed");
     checkFeatures(features, file);
     const predicted = outlook(x, featurizer.apply(features, x));
-    const scores = scorer.score(x);
+    const scores = scorer.score(x, user);
     if (sync) return toScores(features, predicted, scores as Scores, tempered);
     // The next query may come before this one is read: it gets arrays of its own.
     const kept = copyOutlook(predicted);
@@ -177,9 +177,11 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
       .sort((a, b) => a.lambda - b.lambda),
     sync,
     learned: file.learned,
-    score(query) {
+    ...(scorer.personal ? { personal: true } : {}),
+    score(query, user) {
       const features = extractor.extract(query);
-      return features instanceof Promise ? features.then(scoreFeatures) : scoreFeatures(features);
+      if (!(features instanceof Promise)) return scoreFeatures(features, user);
+      return features.then((late) => scoreFeatures(late, user));
     },
     scoreFeatures,
     close() {

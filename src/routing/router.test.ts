@@ -4,6 +4,7 @@ import { deployment } from "../../test/support/deployments.ts";
 import { createVirtualClock } from "../../test/support/virtual-clock.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
+import { hashUser } from "../security/hashing.ts";
 import { createRandom } from "../std/random.ts";
 import { simpleShuffle } from "./balancers/simple-shuffle.ts";
 import { createExplorationBudget } from "./exploration-budget.ts";
@@ -104,6 +105,28 @@ const byLabels =
   (quality: Record<string, number>): Scoring =>
   (labels) =>
     scores(labels.map((label) => quality[label] ?? 0));
+
+describe("a personal router is told who asks", () => {
+  const caller = { id: "k1", tenant: "t1", admin: false };
+  test.each([
+    ["the end user whom the call names", { caller, user: "ann" }, hashUser("t1", "ann")],
+    ["else the key", { caller }, hashUser("t1", "key k1")],
+    ["nobody", { caller: { ...caller, id: "anonymous" } }, undefined],
+  ])("%s", async (_, request, wanted) => {
+    const told: (string | undefined)[] = [];
+    const router = trained(["openai/cheap"], byLabels({ "openai/cheap": 0.5 }));
+    const { rank } = create({
+      ...router,
+      personal: true,
+      score: (query, user) => {
+        told.push(user);
+        return router.score(query);
+      },
+    });
+    await rank({}, request);
+    expect(told).toEqual([wanted]);
+  });
+});
 
 describe("with a trained router", () => {
   test("labels match by name, without the prefix, by label_mapping; the rest have a prior", () => {

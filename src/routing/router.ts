@@ -2,11 +2,13 @@
  * Which model answers a call: candidates, filters, the strategy in force, conversations that stick.
  * A ranking is data; picking a deployment of it (again, after a failure) is `pool.ts`.
  */
+import type { Caller } from "../domain/call.ts";
 import type { CandidateScore, Decision, Dial, Stay } from "../domain/decision.ts";
 import { GatewayError } from "../domain/errors.ts";
 import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
+import { hashUser } from "../security/hashing.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Balancer } from "./balancers/balancer.ts";
 import { type Candidate, createCandidateIndex, filterCandidates, toNeeds } from "./candidates.ts";
@@ -29,6 +31,7 @@ import {
 import type { RouterSlot } from "./slot.ts";
 import { chosenFirst, createStaticRanking } from "./static-ranking.ts";
 import type { QueryScores, TrainedRouter } from "./trained-router.ts";
+import { userOf } from "./user.ts";
 
 export interface RouterOptions {
   /** A learned strategy's name, where one is configured. */
@@ -59,6 +62,9 @@ export interface RankRequest {
   readonly dial?: Partial<Dial>;
   /** In the strategy's place, for this call. */
   readonly balancer?: Balancer;
+  readonly caller?: Caller;
+  /** The end user whom the call names: for routers that are personal. */
+  readonly user?: string | undefined;
   /** Names the conversation; `explicit` where the caller did, so that even its first turn sticks. */
   readonly session?: { readonly key: string; readonly explicit: boolean };
 }
@@ -125,7 +131,10 @@ export function createRouter(parts: RouterParts): Router {
     if (!lease) return rankStatically(state, learns ? "fallback" : "static");
     const query = toRoutingQuery(request.body);
     try {
-      const scored = lease.router.score(query);
+      const { router } = lease;
+      const scored = router.personal
+        ? router.score(query, userOfCall(request))
+        : router.score(query);
       if (!(scored instanceof Promise)) {
         const ranking = rankByScores(state, query, lease.router, scored);
         lease.release();
@@ -268,6 +277,12 @@ export interface RankState {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function userOfCall({ caller, user }: RankRequest): string | undefined {
+  const { id = "", tenant = "" } = caller ?? {};
+  const userHash = user === undefined ? undefined : hashUser(tenant, user);
+  return userOf({ tenant, caller: id, userHash });
+}
 
 function withFilters(
   inputs: readonly CandidateInput[],

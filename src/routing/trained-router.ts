@@ -65,8 +65,10 @@ export interface TrainedRouter {
   readonly sync: boolean;
   /** What a strategy that asks models learnt of its own: JSON of the artifact. */
   readonly learned?: Readonly<Record<string, unknown>>;
-  score(query: RoutingQuery): QueryScores | Promise<QueryScores>;
+  /** True where scores depend on who asks: then, and only then, `user` (`userOf`) is of use. */
+  readonly personal?: boolean;
+  score(query: RoutingQuery, user?: string): QueryScores | Promise<QueryScores>;
   /** The same from features that were computed before: the event log's. */
-  scoreFeatures(features: RawFeatures): QueryScores | Promise<QueryScores>;
+  scoreFeatures(features: RawFeatures, user?: string): QueryScores | Promise<QueryScores>;
   close(): void;
 }

@@ -1,10 +1,17 @@
 /** Who a call is for, as learning knows it: never by name. */
-import { sha256Hex } from "../security/hashing.ts";
+import { hashUser } from "../security/hashing.ts";
 
-/**
- * 16 hex digits that stand for a user of a tenant: the first eight bytes of a sha256. The same name
- * under another tenant is somebody else. Cost: 1 µs.
- */
-export function hashUser(tenant: string, user: string): string {
-  return sha256Hex(`${tenant}\n${user}`).slice(0, 16);
+export interface Named {
+  readonly tenant: string;
+  /** A key's id, "master" or "anonymous". */
+  readonly caller: string;
+  /** Hash of the end user whom the call named, where it did (`hashUser`). */
+  readonly userHash?: string | undefined;
+}
+
+/** Whom a call is for: the end user it names, else its key; undefined where nobody is named. */
+export function userOf({ tenant, caller, userHash }: Named): string | undefined {
+  if (userHash !== undefined) return userHash;
+  const nobody = caller === "master" || caller === "anonymous" || caller === "";
+  return nobody ? undefined : hashUser(tenant, `key ${caller}`);
 }

@@ -1,7 +1,7 @@
 /** The rest of a row, made in the background thread of the query that came along. */
 import type { CallEvent, UnreadQuery } from "../domain/event.ts";
 import type { RawFeatures } from "../domain/features.ts";
-import { sha256Hex } from "../security/hashing.ts";
+import { hashUser, sha256Hex } from "../security/hashing.ts";
 import { promptCharLimit } from "./event-batch.ts";
 
 /** Features of a query; undefined where there are none to be had. Must not throw. */
@@ -20,6 +20,7 @@ export function completeEvent(event: CallEvent, extract: ExtractFeatures | undef
     queryHash: sha256Hex(unread.text),
     queryLength: unread.text.length,
     sessionHash: session === undefined ? event.sessionHash : sha256Hex(session),
+    userHash: unread.user === undefined ? event.userHash : hashUser(event.tenant, unread.user),
     features,
     inputTokens: event.inputTokens,
     prompt: unread.keep ? unread.text.slice(0, promptCharLimit) : event.prompt,

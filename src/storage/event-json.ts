@@ -21,6 +21,7 @@ export function toEventText(event: CallEvent): string {
     queryHash: event.queryHash,
     queryLength: event.queryLength,
     sessionHash: event.sessionHash,
+    userHash: event.userHash,
     inputTokens: event.inputTokens,
     prompt: event.prompt,
     trace: event.trace,

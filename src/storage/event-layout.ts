@@ -50,8 +50,10 @@ export const word = {
   buckets: 13,
   counts: 14,
   toolCount: 15,
+  userHash: 16,
+  user: 17,
 } as const;
-export const words = 16;
+export const words = 18;
 
 export const name = {
   tenant: 0,

@@ -95,6 +95,7 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
   const requestId = flags & flag.sameId ? callId : (text(word.requestId) ?? "");
   const queryHash = text(word.queryHash);
   const sessionHash = text(word.sessionHash);
+  const userHash = text(word.userHash);
   const plain = (flags & flag.escaped) === 0;
   const prompt = unquote(text(word.prompt), plain);
   const unread = flags & flag.unread ? readUnread(text, u32, w, flags) : undefined;
@@ -133,6 +134,7 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
     queryHash,
     queryLength: toNumber(f64[m + measure.queryLength]),
     sessionHash,
+    userHash,
     features,
     inputTokens: toNumber(f64[m + measure.countedTokens]),
     prompt,
@@ -165,6 +167,7 @@ function readUnread(
     text: unquote(text(word.text), plain) ?? "",
     toolText: text(word.toolText) ?? "",
     session: text(word.session),
+    user: text(word.user),
     toolCount: u32[w + word.toolCount] ?? 0,
     extract: (flags & flag.extract) !== 0,
     keep: (flags & flag.keep) !== 0,

@@ -29,9 +29,11 @@ export function roomFor({ receipt, features, unread, ...event }: CallEvent): num
     receipt.requestId.length +
     lengthOf(event.queryHash) +
     lengthOf(event.sessionHash) +
+    lengthOf(event.userHash) +
     2 * (lengthOf(event.prompt) + lengthOf(unread?.text)) +
     lengthOf(unread?.toolText) +
     lengthOf(unread?.session) +
+    lengthOf(unread?.user) +
     lengthOf(toRest(receipt));
   return (
     fixedBytes +
@@ -93,6 +95,7 @@ export function writeRecord(
   else put(word.requestId, receipt.requestId);
   put(word.queryHash, event.queryHash);
   put(word.sessionHash, event.sessionHash);
+  put(word.userHash, event.userHash);
   const escaped = !isPlain(event.prompt) || !isPlain(unread?.text);
   if (escaped) flags |= flag.escaped;
   put(word.prompt, escaped ? JSON.stringify(event.prompt) : event.prompt);
@@ -100,6 +103,7 @@ export function writeRecord(
     put(word.text, escaped ? JSON.stringify(unread.text) : unread.text);
     if (unread.toolText !== "") put(word.toolText, unread.toolText);
     put(word.session, unread.session);
+    put(word.user, unread.user);
     u32[w + word.toolCount] = unread.toolCount;
   }
   put(word.rest, toRest(receipt));

@@ -127,6 +127,31 @@ describe.each(strategies.map((strategy) => [strategy.name, strategy] as const))(
   });
 });
 
+const voting = strategies.filter(({ options }) => "label" in options.properties);
+
+test.each(voting.map((strategy) => [strategy.name, strategy] as const))(
+  "%s can learn the best one's name, as LLMRouter does",
+  async (_, strategy) => {
+    const options = Value.Default(strategy.options, { label: "best-name" });
+    const fitted = await strategy.fit(train, options as Record<string, unknown>, {
+      random: createRandom(3),
+      kernels: createKernels,
+      progress: () => undefined,
+    });
+    const scorer = await strategy.load(await travel(fitted), shape, createKernels);
+    expect(scorer.constant).toBe(true); // the dial has no say
+    const { quality } = await scoreAll(scorer, held);
+    // The last model is the best one alone only where all before it fail.
+    const named = new Array<number>(shape.m).fill(0);
+    for (let row = 0; row < held.n; row++) {
+      const cells = quality.subarray(row * shape.m, (row + 1) * shape.m);
+      const best = cells.indexOf(Math.max(...cells));
+      named[best] = (named[best] as number) + 1;
+    }
+    expect(named[shape.m - 1]).toBeLessThan(0.05 * held.n);
+  },
+);
+
 /** They look at no query. */
 const blind = new Set(["llmrouter-smallest", "llmrouter-largest", "llmrouter-elo"]);
 const learning = strategies.filter(({ name }) => !blind.has(name));

@@ -144,6 +144,7 @@ export function anyEvent(random: Random, id = nextInt(random, 1e9)): CallEvent {
     ...maybe("queryHash", () => anyText(random)),
     ...maybe("queryLength", () => nextInt(random, 1e6)),
     ...maybe("sessionHash", () => anyText(random)),
+    ...maybe("userHash", () => anyText(random)),
     ...maybe("features", () => anyFeatures(random)),
     ...maybe("inputTokens", () => nextInt(random, 1e6)),
     ...maybe("prompt", () => anyText(random)),

@@ -1,7 +1,7 @@
 /** Made-up examples for tests of strategies: models that are good in different directions. */
 
 import type { Examples } from "../../src/routing/strategies/strategy.ts";
-import { hashUser } from "../../src/routing/user.ts";
+import { hashUser } from "../../src/security/hashing.ts";
 import { createRandom, nextInt, nextNormal } from "../../src/std/random.ts";
 
 const d = 32;

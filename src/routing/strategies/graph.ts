@@ -48,7 +48,7 @@ export const graph = defineStrategy({
       maximum: 1024,
       description: "Task nodes: clusters of queries.",
     }),
-    learning_rate: Type.Number({ default: 0.003, exclusiveMinimum: 0, maximum: 1 }),
+    learning_rate: Type.Number({ default: 0.005, exclusiveMinimum: 0, maximum: 1 }),
     weight_decay: Type.Number({ default: 0.05, minimum: 0 }),
     train_epoch: Type.Integer({ default: 12, minimum: 1, maximum: 1000 }),
     batch_size: Type.Integer({

@@ -33,10 +33,10 @@ export const irt = defineStrategy({
       maximum: 256,
       description: "Abilities that a model has.",
     }),
-    lr: Type.Number({ default: 0.005, exclusiveMinimum: 0, maximum: 1, description: "Step size." }),
-    epochs: Type.Integer({ default: 12, minimum: 1, maximum: 1000 }),
+    lr: Type.Number({ default: 0.01, exclusiveMinimum: 0, maximum: 1, description: "Step size." }),
+    epochs: Type.Integer({ default: 20, minimum: 1, maximum: 1000 }),
     batch_size: Type.Integer({ default: 64, minimum: 1, maximum: 4096 }),
-    weight_decay: Type.Number({ default: 0.1, minimum: 0 }),
+    weight_decay: Type.Number({ default: 1, minimum: 0 }),
   }),
   fit(examples, options, { random, progress }) {
     const { n, d, models } = examples;

@@ -1,5 +1,6 @@
 /** The learned strategies by name. A new one is a file and a line here. */
 import { linucb, thompson } from "./bandits.ts";
+import { withLabel } from "./best-name.ts";
 import { clusterTable } from "./cluster-table.ts";
 import { elo } from "./elo.ts";
 import { ensemble } from "./ensemble.ts";
@@ -19,16 +20,16 @@ import type { ServedStrategy, Strategy } from "./strategy.ts";
 import { svm } from "./svm.ts";
 
 export const strategies: readonly Strategy[] = [
-  knn,
+  withLabel(knn),
   knnMultiRound,
-  mlp,
-  svm,
+  withLabel(mlp),
+  withLabel(svm),
   linear,
-  mf,
+  withLabel(mf),
   elo,
   routerdc,
   hybrid,
-  graph,
+  withLabel(graph),
   irt,
   clusterTable,
   linucb,

@@ -9,7 +9,7 @@
  */
 import { Type } from "@sinclair/typebox";
 import { GatewayError } from "../../domain/errors.ts";
-import { nextInt, type Random } from "../../std/random.ts";
+import { nextInt, type Random, shuffle } from "../../std/random.ts";
 import { createTape, descend, type Matrix, type Tape } from "../../std/tape.ts";
 import { f32, takeF32 } from "../safetensors.ts";
 import { findClusters } from "./clusters.ts";
@@ -41,7 +41,7 @@ export const routerdc = defineStrategy({
       description: "Worst models of a row, those of a quality over 0.5 apart: its negatives.",
     }),
     temperature: Type.Number({
-      default: 0.3,
+      default: 1,
       exclusiveMinimum: 0,
       description: "Cosines are divided by it.",
     }),
@@ -57,7 +57,7 @@ export const routerdc = defineStrategy({
       maximum: 32,
       description: "Queries of other clusters that one is pushed from.",
     }),
-    learning_rate: Type.Number({ default: 0.003, exclusiveMinimum: 0, maximum: 1 }),
+    learning_rate: Type.Number({ default: 0.006, exclusiveMinimum: 0, maximum: 1 }),
     epochs: Type.Integer({ default: 8, minimum: 1, maximum: 1000 }),
     batch_size: Type.Integer({ default: 64, minimum: 4, maximum: 4096 }),
     weight_decay: Type.Number({ default: 0.3, minimum: 0 }),
@@ -85,7 +85,7 @@ export const routerdc = defineStrategy({
       (tape, rows) => {
         const h = embed(tape, inputOf(examples, rows));
         const cosines = tape.times(h, tape.unitRows(v));
-        sampleModelLoss(cosines, rows, examples, options);
+        sampleModelLoss(cosines, rows, examples, options, random);
         if (options.sample_loss_weight > 0) sampleSampleLoss(h, rows, clusters.of, options, random);
       },
     );
@@ -146,12 +146,14 @@ function sampleModelLoss(
   rows: Int32Array,
   { quality, weight, models }: Examples,
   { top_k, last_k, temperature }: LossOptions,
+  random: Random,
 ): void {
   const m = models.length;
   rows.forEach((row, i) => {
     const of = (j: number) => quality[row * m + j] as number;
     const seen = models.flatMap((_, j) => (Number.isNaN(of(j)) ? [] : [j]));
-    seen.sort((a, b) => of(b) - of(a) || a - b);
+    // Which of equals are among the first is a draw, else their order in the file would be learnt.
+    shuffle(seen, random).sort((a, b) => of(b) - of(a));
     const best = of(seen[0] ?? 0);
     const negatives = seen.slice(-last_k).filter((j) => of(j) <= 0.5 && of(j) < best);
     const positives = seen.slice(0, top_k).filter((j) => of(j) > of(negatives[0] ?? j));

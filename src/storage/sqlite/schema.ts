@@ -34,6 +34,7 @@ CREATE VIEW calls AS SELECT
   event ->> '$.queryHash' AS query_hash,
   event ->> '$.queryLength' AS query_length,
   event ->> '$.sessionHash' AS session_hash,
+  event ->> '$.userHash' AS user_hash,
   event ->> '$.embedderId' AS embedder_id,
   embedding,
   lexical_buckets,
