@@ -22,6 +22,7 @@ import { createRealtime, type SocketData } from "./http/openai/realtime.ts";
 import { createPlainRoutes } from "./http/routes.ts";
 import { type HttpServer, startServer } from "./http/server.ts";
 import type { DriftAlarm } from "./learning/drift.ts";
+import type { RolloutControl } from "./learning/rollout/control.ts";
 import { createLearntRouting, type LearntRouting, toExplorer } from "./learnt-routing.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
@@ -64,6 +65,7 @@ import {
   type RouterSlot,
   type SwappableSlot,
 } from "./routing/slot.ts";
+import { createSplit } from "./routing/split.ts";
 import type { Outbound } from "./security/outbound.ts";
 import type { WebSocketOutbound } from "./security/web-socket/open.ts";
 import { type Clock, systemClock } from "./std/clock.ts";
@@ -127,6 +129,8 @@ export interface Gateway {
   readonly reloadRouter: () => Promise<ArtifactStatus>;
   /** Alarms of drift that stand. */
   readonly drift: () => readonly DriftAlarm[];
+  /** The releases on their way into force; undefined where no trained router is configured. */
+  readonly rollout: () => RolloutControl | undefined;
   /** No new calls; resolves when the last one ended, or was ended after `drain_ms`. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -234,6 +238,7 @@ function assemble(
     onLoopback: isLoopback(options.host),
     reloadRouter: learnt.reload,
     drift: learnt.drift,
+    rollout: learnt.rollout,
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       shared.healthWatch.close();
@@ -316,6 +321,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
   const activity = createActivity(survival.onLeave);
   const metrics = createCallMetrics(telemetry, () => activity.count);
   return {
+    learnt,
     clock,
     random,
     telemetry,
@@ -343,7 +349,7 @@ type Shared = ReturnType<typeof createShared>;
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
   const { clock, random, pool, slot, sessions, telemetry, catalog, survival, ...others } = shared;
-  const { explorationBudget, ...kept } = others;
+  const { explorationBudget, learnt, ...kept } = others;
   const { env } = options;
   const factsOf = withPriceFile(catalog.factsOf, config.prices);
   const { deployments, findings, off } = toDeployments(config, { env, factsOf });
@@ -386,8 +392,13 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
         budget: explorationBudget,
         processes: options.processes ?? 1,
       }),
-      onRouterFailure: (error) =>
-        telemetry.log("error", "the trained router failed; routing was static", { error }),
+      split: routerOptions.learned
+        ? createSplit({ slot, experiments: [], stops: { has: () => false }, now: clock.now })
+        : undefined,
+      onRouterFailure(error, router, unit) {
+        telemetry.log("error", "the trained router failed; routing was static", { error });
+        learnt.routerFailed(router, unit);
+      },
     }),
     policy: toPolicyRunner(config, slot, routerOptions),
     ...(options.webSockets ? { webSockets: options.webSockets } : {}),

@@ -10,6 +10,8 @@ import type { AskForEmbedding } from "./embedding/remote.ts";
 import { createLiveRouter } from "./learning/artifacts/live.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
 import { createDriftWatch, type DriftAlarm, driftKinds } from "./learning/drift.ts";
+import { labelOf, type RolloutControl } from "./learning/rollout/control.ts";
+import { watchEvents } from "./learning/rollout/watch-events.ts";
 import { createDriftReport, watchDrift } from "./learning/watch-drift.ts";
 import type { Observation } from "./observation.ts";
 import type { LiveModule } from "./routing/custom/live-module.ts";
@@ -19,6 +21,7 @@ import { createExplorer, type Explorer } from "./routing/explore.ts";
 import { learnedStrategyOf } from "./routing/in-force.ts";
 import { findPolicy } from "./routing/policies/registry.ts";
 import type { ArtifactStatus, SwappableSlot } from "./routing/slot.ts";
+import type { TrainedRouter } from "./routing/trained-router.ts";
 import { type Clock, sleep } from "./std/clock.ts";
 import { createPause } from "./std/pause.ts";
 import { type Random, systemRandom } from "./std/random.ts";
@@ -34,6 +37,8 @@ export interface LearntRoutingOptions {
   readonly random?: Random;
   /** Asks a model of the configuration for a text's vector. */
   readonly embedText: AskForEmbedding;
+  /** Of this gateway, on this machine. */
+  readonly processes?: number;
 }
 
 export interface LearntRouting {
@@ -49,6 +54,10 @@ export interface LearntRouting {
   reload(): Promise<ArtifactStatus>;
   /** What is no longer as it was when the router in force was trained. */
   drift(): readonly DriftAlarm[];
+  /** Tells of a router that could not decide. */
+  routerFailed(router: TrainedRouter, unit: number | undefined): void;
+  /** Undefined where no trained router is configured. */
+  rollout(): RolloutControl | undefined;
   close(): void;
 }
 
@@ -99,6 +108,7 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     clock,
     random,
     telemetry: observation.telemetry,
+    processes: options.processes ?? 1,
   });
   const extract = async (query: RoutingQuery) => {
     const { extractor } = await parts();
@@ -124,7 +134,10 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
   };
   return {
     slot,
-    events: watchDrift(live.watch(observation.events), () => (watchesDrift ? drift : undefined)),
+    events: watchDrift(
+      watchEvents(observation.events, { routers: live, experiments: () => undefined }),
+      () => (watchesDrift ? drift : undefined),
+    ),
     drift: drift.alarms,
     // A model would be asked, and paid, for calls that have nothing to decide.
     features: choice.kind === "onnx" ? { extract } : undefined,
@@ -136,6 +149,10 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
       await custom?.reload();
       return await live.reload();
     },
+    routerFailed({ identity }, unit) {
+      live.observe({ arm: labelOf(identity), unit, ok: false, latencyMs: 0 });
+    },
+    rollout: live.control,
     close() {
       live.close();
       custom?.close();

@@ -1,4 +1,5 @@
 /** Every route with every role, and the routes' own answers, against a running gateway. */
+
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { unreadParts } from "../scripts/unread-parts.ts";
 import { slowRouteTable } from "../src/http/slow-routes.ts";

@@ -1,5 +1,6 @@
 /** A receipt as a person reads it: what was asked, what was considered, what was chosen and why. */
 import type {
+  ArmChoice,
   AttemptRecord,
   CandidateScore,
   Decision,
@@ -49,6 +50,7 @@ export function showReceipt(receipt: Receipt): string[] {
       ["chosen", decision && `${clean(decision.chosen)}, because ${reasons[decision.reason]}`],
       ["strategy", decision && showStrategy(decision)],
       ["note", decision?.note === undefined ? undefined : clean(decision.note)],
+      ["arm", decision?.arm && showArm(decision.arm)],
     ]),
     ...(decision ? ["", "Candidates", ...showCandidates(decision)] : []),
     ...(decision?.neighbours?.length ? ["", ...showNeighbours(decision.neighbours)] : []),
@@ -64,6 +66,11 @@ export function showReceipt(receipt: Receipt): string[] {
       ["feedback", showFeedback(receipt)],
     ]),
   ];
+}
+
+function showArm({ experiment, variant, probability, keyType }: ArmChoice): string {
+  const of = experiment === undefined ? "a release on trial" : `experiment ${clean(experiment)}`;
+  return `${clean(variant)} of ${of}, ${Number((probability * 100).toFixed(1))} % by ${keyType}`;
 }
 
 function showFacts(facts: readonly (readonly [string, string | undefined])[]): string[] {

@@ -1,4 +1,5 @@
 /** Typed configuration: what `load.ts` makes of the operator's file, environment and defaults. */
+import type { Static } from "@sinclair/typebox";
 import type { FallbackList, RetryPolicy } from "../domain/call.ts";
 import type { ExplorationMode } from "../domain/decision.ts";
 import type { JsonObject } from "../domain/json.ts";
@@ -6,6 +7,7 @@ import type { Operation } from "../domain/model.ts";
 import type { EventRetention } from "../storage/event-log.ts";
 import type { FileLimits } from "../storage/file-limits.ts";
 import type { ResponseLimits } from "../storage/response-store.ts";
+import type { RolloutSettings } from "./sections/rollout-settings.ts";
 import type { SurvivalSettings } from "./survival.ts";
 
 /** Something to tell the operator. `warning`: works, but look; `error`: refused. */
@@ -40,6 +42,8 @@ export interface ExplorationArgs extends JsonObject {
   readonly max_usd_per_day: number;
 }
 
+export type RolloutArgs = Static<typeof RolloutSettings>;
+
 export interface RoutingStrategyArgs extends JsonObject {
   readonly model_path?: string;
   readonly model_root?: string;
@@ -64,6 +68,7 @@ export interface RoutingStrategyArgs extends JsonObject {
   readonly max_cost_per_1k_tokens?: number;
   readonly inner_strategy?: string;
   readonly inner_strategy_name?: string;
+  readonly rollout?: RolloutArgs;
 }
 
 export interface RouterSettings {

@@ -98,6 +98,25 @@ export interface Stay {
   readonly lostUsd: number;
 }
 
+/** How a unit's hash was keyed: the predecessor's words, and `session`. */
+export type HashKeyType = "tenant_user" | "user" | "session" | "request" | "random";
+
+/** Which of several routers or settings decided: a canary beside the one in force, or a variant. */
+export interface ArmChoice {
+  /** Missing: no experiment, but a release that is tried out. */
+  readonly experiment?: string;
+  /** A variant's name; of a release that is tried out `canary` or `active`. */
+  readonly variant: string;
+  /** Share of units that are given it. */
+  readonly probability: number;
+  /** Where the unit's hash fell, of how many. */
+  readonly bucket: number;
+  readonly buckets: number;
+  readonly keyType: HashKeyType;
+  /** A number that all calls of one user or conversation share. */
+  readonly unit: number;
+}
+
 export interface Decision {
   /** Strategy or balancer in force: `llmrouter-knn`, `simple-shuffle`. */
   readonly strategy: string;
@@ -109,6 +128,8 @@ export interface Decision {
   /** The chosen candidate's `model`. */
   readonly chosen: string;
   readonly dial?: Dial;
+  /** Where several routers or settings are in force at once. */
+  readonly arm?: ArmChoice;
   /** Where a draw decided. */
   readonly exploration?: Exploration;
   /** Where a conversation was met. */

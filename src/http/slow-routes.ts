@@ -7,6 +7,7 @@ import type { KnownNames } from "../config/check.ts";
 import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { DriftAlarm } from "../learning/drift.ts";
+import type { RolloutControl } from "../learning/rollout/control.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Assistants } from "../resources/assistants/assistants.ts";
 import type { Batches } from "../resources/batches/batches.ts";
@@ -15,6 +16,7 @@ import type { Responses } from "../resources/responses/responses.ts";
 import { knownNames } from "../routing/known-names.ts";
 import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
 import { reloadRoutes } from "./admin/reload.ts";
+import { rolloutRoutes } from "./admin/rollout.ts";
 import { routerInfoRoutes } from "./admin/router-info.ts";
 import { syncStatusRoutes } from "./admin/sync-status.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
@@ -54,6 +56,8 @@ export interface SlowRouteParts {
   readonly reloadRouter?: () => Promise<ArtifactStatus>;
   /** Alarms of drift that stand. */
   readonly drift?: () => readonly DriftAlarm[];
+  /** The releases on their way into force; undefined where no trained router is configured. */
+  readonly rollout?: () => RolloutControl | undefined;
   readonly telemetry: MetricRouteParts["telemetry"];
   /** Only this machine reaches the port, so that `/metrics` asks for no key. */
   readonly onLoopback: boolean;
@@ -63,15 +67,16 @@ export interface SlowRouteParts {
 export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
   const artifact = () => parts.slot.status();
   const known: KnownNames = knownNames;
-  const { reloader, reloadRouter, sync, drift = () => [] } = parts;
+  const { reloader, reloadRouter, sync, drift = () => [], rollout = () => undefined } = parts;
   const table: readonly Route[] = [
     ...healthRoutes({ artifact, reload: reloader.status, drift }),
     ...healthCheckRoutes,
     ...modelRoutes,
     ...geminiModelRoutes,
     ...countRoutes,
-    ...routerInfoRoutes({ artifact, reloader, known, drift }),
+    ...routerInfoRoutes({ artifact, reloader, known, drift, rollout }),
     ...reloadRoutes({ artifact, reloader, known, reloadRouter, sync }),
+    ...rolloutRoutes({ rollout }),
     ...syncStatusRoutes({ reloader, sync }),
     ...consoleRoutes,
     ...storedResponseRoutes(parts.responses),

@@ -3,6 +3,7 @@ import type { Call } from "../domain/call.ts";
 import { excerpt, GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import { isChat } from "../providers/provider.ts";
+import type { Subject } from "../routing/assignment.ts";
 import { firstTurns } from "../routing/query-text.ts";
 import type { Resolution } from "../routing/resolve.ts";
 import type { Ranking, RankRequest } from "../routing/router.ts";
@@ -30,7 +31,7 @@ export function select(
 }
 
 export function toRankRequest(call: Call, group: string, services: Services): RankRequest {
-  const { table, client, rules, config } = services;
+  const { table, client, rules, config, router } = services;
   const found = table.find(group, call.operation);
   if (!found) throw unknownModel(group, call, table);
   if (found.deployments.length === 0) throw meantOtherwise(group, call, table);
@@ -55,6 +56,22 @@ export function toRankRequest(call: Call, group: string, services: Services): Ra
     ...(balancer ? { balancer } : {}),
     ...(dial ? { dial } : {}),
     ...(session ? { session } : {}),
+    ...(router.splits ? { subject: toSubject(call, session) } : {}),
+  };
+}
+
+/** Who asks: the end user whom the body names, else the caller's own key. */
+function toSubject(call: Call, session: RankRequest["session"]): Subject {
+  const { caller, body } = call;
+  const metadata = body["metadata"];
+  const named = body["user"] ?? (isObject(metadata) ? metadata["user_id"] : undefined);
+  const own = caller.id === "master" || caller.id === "anonymous" ? undefined : caller.id;
+  return {
+    tenant: caller.tenant === "default" ? undefined : caller.tenant,
+    user: typeof named === "string" && named !== "" ? named : own,
+    session: session?.key,
+    request: call.requestId,
+    model: call.requestedModel,
   };
 }
 

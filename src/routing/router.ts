@@ -10,6 +10,7 @@ import type { JsonObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
 import { hashUser } from "../security/hashing.ts";
 import type { Clock } from "../std/clock.ts";
+import type { Subject } from "./assignment.ts";
 import type { Balancer } from "./balancers/balancer.ts";
 import { type Candidate, createCandidateIndex, filterCandidates, toNeeds } from "./candidates.ts";
 import type { CostAwareSettings } from "./cost-aware.ts";
@@ -28,7 +29,8 @@ import {
   toSession,
   toStay,
 } from "./sessions.ts";
-import type { RouterSlot } from "./slot.ts";
+import type { Lease, RouterSlot } from "./slot.ts";
+import type { Choice, Split } from "./split.ts";
 import { chosenFirst, createStaticRanking } from "./static-ranking.ts";
 import type { QueryScores, TrainedRouter } from "./trained-router.ts";
 import { userOf } from "./user.ts";
@@ -67,6 +69,8 @@ export interface RankRequest {
   readonly user?: string | undefined;
   /** Names the conversation; `explicit` where the caller did, so that even its first turn sticks. */
   readonly session?: { readonly key: string; readonly explicit: boolean };
+  /** Who asks, where several routers or settings share the calls (`Router.splits`). */
+  readonly subject?: Subject;
 }
 
 export interface Ranking {
@@ -82,6 +86,8 @@ export interface Ranking {
 }
 
 export interface Router {
+  /** Calls are shared between arms now, so a request has to say who asks. */
+  readonly splits: boolean;
   rank(request: RankRequest): Ranking | Promise<Ranking>;
   /** Tells a conversation's model after its turn was answered. */
   remember(request: RankRequest, model: string, turn: Turn): void;
@@ -97,12 +103,14 @@ export interface RouterParts {
   readonly clock: Clock;
   /** Where exploration is on. */
   readonly explorer?: Explorer | undefined;
+  /** Where calls may be shared between several routers or settings. */
+  readonly split?: Split | undefined;
   /** Told when a router failed or was too slow, so that it is seen. */
-  onRouterFailure(error: unknown): void;
+  onRouterFailure(error: unknown, router: TrainedRouter, unit: number | undefined): void;
 }
 
 export function createRouter(parts: RouterParts): Router {
-  const { options, slot, pool, sessions, clock, explorer } = parts;
+  const { options, slot, pool, sessions, clock, explorer, split } = parts;
   const candidatesOf = createCandidateIndex();
   const viewOf = createLearnedViews(options);
   const statics = createStaticRanking({ options, slot, pool, clock, sessionOf });
@@ -124,10 +132,15 @@ export function createRouter(parts: RouterParts): Router {
       options.strictFilters,
     );
     assertSomeServe(candidates, request);
-    const state: RankState = { request, all, candidates, inputTokens, startUs };
+    const choice = request.subject && chooseArm(request, request.subject);
+    const state: RankState = { request, all, candidates, inputTokens, startUs, choice };
     if (request.pinned) return rankStatically(state, "sticky");
-    const learns = options.learned && request.chat && !request.balancer;
-    const lease = learns ? slot.acquire() : undefined;
+    const learns =
+      (options.learned || choice?.settings?.slot) &&
+      request.chat &&
+      !request.balancer &&
+      !choice?.settings?.balancer;
+    const lease = learns ? acquire(choice) : undefined;
     if (!lease) return rankStatically(state, learns ? "fallback" : "static");
     const query = toRoutingQuery(request.body);
     try {
@@ -144,9 +157,18 @@ export function createRouter(parts: RouterParts): Router {
     } catch (thrown) {
       lease.release();
       if (thrown instanceof GatewayError) throw thrown;
-      parts.onRouterFailure(thrown);
+      parts.onRouterFailure(thrown, lease.router, choice?.arm.unit);
       return rankStatically(state, "fallback");
     }
+  }
+
+  function chooseArm(request: RankRequest, subject: Subject): Choice | undefined {
+    if (request.balancer || request.pinned) return undefined;
+    return split?.choose(subject, options.learned !== undefined && request.chat);
+  }
+
+  function acquire(choice: Choice | undefined): Lease | undefined {
+    return choice?.canary ? slot.acquireCanary() : (choice?.settings?.slot ?? slot).acquire();
   }
 
   async function awaitScores(
@@ -160,7 +182,7 @@ export function createRouter(parts: RouterParts): Router {
       return rankByScores(state, query, router, scores);
     } catch (thrown) {
       if (thrown instanceof GatewayError) throw thrown;
-      parts.onRouterFailure(thrown);
+      parts.onRouterFailure(thrown, router, state.choice?.arm.unit);
       return rankStatically(state, "fallback");
     }
   }
@@ -171,15 +193,16 @@ export function createRouter(parts: RouterParts): Router {
     router: TrainedRouter,
     scores: QueryScores,
   ): Ranking {
-    const { request, all, candidates, inputTokens, startUs } = state;
+    const { request, all, candidates, inputTokens, startUs, choice } = state;
     const view = viewOf(router, all);
-    const dial = request.dial ? { ...options.dial, ...request.dial } : options.dial;
+    const usual = choice?.settings?.dial ?? options.dial;
+    const dial = request.dial ? { ...usual, ...request.dial } : usual;
     const inputs = candidates === all ? view.inputs : withFilters(view.inputs, candidates);
-    const setting = request.dial ? toSetting(router, dial) : view.setting;
+    const setting = dial === options.dial ? view.setting : toSetting(router, dial);
     const ranked = decide({ router, scores, inputTokens, dial, candidates: inputs, setting });
     const { costAware } = options;
     const decided =
-      costAware && !request.dial ? decideCostAware(ranked, inputs, costAware) : ranked;
+      costAware && dial === options.dial ? decideCostAware(ranked, inputs, costAware) : ranked;
     const stay = toStayOf(state);
     const kept = stay ? stick(state, decided, router, stay) : -1;
     // A conversation under way is no place to try things out, and a floor is a promise.
@@ -204,6 +227,7 @@ export function createRouter(parts: RouterParts): Router {
       novelty: scores.novelty,
       decisionUs: 0,
     };
+    if (choice) decision.arm = choice.arm;
     if (scores.neighbours) decision.neighbours = scores.neighbours;
     if (stay) decision.stay = stay;
     if (drawn) tellDraw(decision, drawn);
@@ -257,6 +281,9 @@ export function createRouter(parts: RouterParts): Router {
   }
 
   return {
+    get splits() {
+      return split?.on === true;
+    },
     rank,
     remember({ session, resolution }, model, turn) {
       if (!session || resolution.deployments.length < 2) return;
@@ -274,6 +301,7 @@ export interface RankState {
   readonly candidates: readonly Candidate[];
   readonly inputTokens: number;
   readonly startUs: number;
+  readonly choice: Choice | undefined;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -48,9 +48,9 @@ export function createStaticRanking({ options, slot, pool, clock, sessionOf }: S
   }
 
   function rankStatically(state: RankState, why: DecisionReason): Ranking {
-    const { request, candidates, inputTokens, startUs } = state;
+    const { request, candidates, inputTokens, startUs, choice } = state;
     const able = candidates.filter(({ filtered }) => !filtered);
-    const balancer = request.balancer ?? options.staticBalancer;
+    const balancer = request.balancer ?? choice?.settings?.balancer ?? options.staticBalancer;
     const group = request.resolution.group;
     const sticky = request.resolution.kind === "auto" ? stickyCandidate(request, able) : undefined;
     const deployments = able.flatMap((candidate) => candidate.deployments);
@@ -76,6 +76,7 @@ export function createStaticRanking({ options, slot, pool, clock, sessionOf }: S
         reason: kept ? "sticky" : able.length === 1 && !request.pinned ? "single_candidate" : why,
         candidates: [...chosenFirst(scores, first.candidate), ...filteredScores(candidates)],
         chosen: first.candidate,
+        ...(choice && { arm: choice.arm }),
         decisionUs: clock.monotonicUs() - startUs,
       },
     };

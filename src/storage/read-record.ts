@@ -65,6 +65,7 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
       candidates,
       chosen: nameAt(name.chosen) ?? "",
       dial: flags & flag.dial ? readDial(f64, m, nameAt(name.floorModel)) : undefined,
+      arm: undefined, // in the rest
       exploration: readExploration(f64, m, nameAt(name.explorationMode), nameAt(name.greedy)),
       stay: readStay(f64, m, nameAt(name.stayModel)),
       novelty: toNumber(f64[m + measure.novelty]),

@@ -288,19 +288,20 @@ export interface RecordRest {
   readonly usage?: Pick<Usage, "modal" | "units" | "service">;
   readonly feedback?: Receipt["feedback"];
   readonly strategyCalls?: Receipt["strategyCalls"];
-  readonly decision?: Pick<Decision, "note" | "verification">;
+  readonly decision?: Pick<Decision, "note" | "verification" | "arm">;
 }
 
 function toRest({ usage, feedback, decision, strategyCalls }: Receipt): string | undefined {
   const { modal, units, service } = usage ?? {};
   const counted = modal ?? units ?? service;
-  const told = decision?.note ?? strategyCalls;
+  const { note, verification, arm } = decision ?? {};
+  const told = note ?? strategyCalls ?? arm;
   if (counted === undefined && feedback.length === 0 && told === undefined) return undefined;
   return JSON.stringify({
     usage: { modal, units, service },
     feedback,
     strategyCalls,
-    decision: told && decision && { note: decision.note, verification: decision.verification },
+    decision: told && { note, verification, arm },
   } satisfies Rest);
 }
 

@@ -138,7 +138,20 @@ function isAlikeDecision(one: Decision | undefined, other: Decision | undefined)
     one.artifact === other.artifact &&
     one.reason === other.reason &&
     one.chosen === other.chosen &&
+    isAlikeArm(one.arm, other.arm) &&
     (scoreOf(one) === undefined) === (scoreOf(other) === undefined)
+  );
+}
+
+/** But for where the unit's hash fell. */
+function isAlikeArm(one: Decision["arm"], other: Decision["arm"]): boolean {
+  if (!one || !other) return one === other;
+  return (
+    one.experiment === other.experiment &&
+    one.variant === other.variant &&
+    one.probability === other.probability &&
+    one.buckets === other.buckets &&
+    one.keyType === other.keyType
   );
 }
 
@@ -349,6 +362,12 @@ function routerAttributes(receipt: Receipt, decision: Decision): Attributes {
     ...(version !== undefined && {
       "router.strategy_version": version,
       "routing.strategy_version": version,
+    }),
+    ...(decision.arm && {
+      "routing.variant": decision.arm.variant,
+      ...(decision.arm.experiment !== undefined && {
+        "routing.experiment": decision.arm.experiment,
+      }),
     }),
     ...(receipt.error !== undefined && { "router.error_type": receipt.error }),
   };

@@ -55,6 +55,32 @@ describe("routeiq.router_decision.v1", () => {
     expect(keysOf(payloadOf())).toEqual(keysOf(JSON.parse(reference)));
   });
 
+  test("an experiment's arm, with the bucket of each call", () => {
+    const arm = {
+      experiment: "e1",
+      variant: "b",
+      probability: 0.25,
+      bucket: 95,
+      buckets: 100,
+      keyType: "tenant_user",
+      unit: 7,
+    } as const;
+    const event = callEvent(1, { decision: { ...decision, arm }, attempts: [attempt] });
+    const pieces = toPayloadPieces(event, { ...decision, arm });
+    const payload = JSON.parse(createFillPayload()(pieces, event, { ...decision, arm }, "id"));
+    expect(payload).toMatchObject({ selection_reason: "ab_test" });
+    expect(payload.experiment).toEqual({
+      experiment_id: "e1",
+      variant: "b",
+      strategy_name: "llmrouter-knn",
+      strategy_version: "router@12",
+      weight: 25,
+      total_weight: 100,
+      hash_bucket: 95,
+      hash_key_type: "tenant_user",
+    });
+  });
+
   test("its values are real", () => {
     const trace = { traceId: "a".repeat(32), spanId: "b".repeat(16), sampled: true };
     expect(payloadOf({ atMs: 1_795_488_669_767 }, { trace })).toMatchObject({

@@ -67,17 +67,8 @@ export function toPayloadPieces(event: CallEvent, decision: Decision): readonly 
     strategy_version: decision.artifact === "none" ? null : decision.artifact,
     candidate_deployments: blank,
     selected_deployment: decision.chosen,
-    selection_reason: selectionReasons[decision.reason],
-    experiment: {
-      experiment_id: null,
-      variant: null,
-      strategy_name: null,
-      strategy_version: null,
-      weight: null,
-      total_weight: null,
-      hash_bucket: null,
-      hash_key_type: null,
-    },
+    selection_reason: decision.arm?.experiment ? "ab_test" : selectionReasons[decision.reason],
+    experiment: toExperiment(decision),
     timings: {
       total_ms: blank,
       strategy_ms: blank,
@@ -97,6 +88,19 @@ export function toPayloadPieces(event: CallEvent, decision: Decision): readonly 
     custom_attributes: { call_id: blank, reason: decision.reason },
   });
   return text.split(`"${blank}"`);
+}
+
+function toExperiment({ arm, strategy, artifact }: Decision) {
+  return {
+    experiment_id: arm?.experiment ?? null,
+    variant: arm?.variant ?? null,
+    strategy_name: arm ? strategy : null,
+    strategy_version: arm && artifact !== "none" ? artifact : null,
+    weight: arm ? Math.round(arm.probability * arm.buckets) : null,
+    total_weight: arm?.buckets ?? null,
+    hash_bucket: blank,
+    hash_key_type: arm?.keyType ?? null,
+  };
 }
 
 /** Puts a call's own values between the pieces; keeps what one call has in common with the last. */
@@ -153,7 +157,7 @@ export function createFillPayload(): FillPayload {
     const at = (n: number) => pieces[n] as string;
     const ms = toJson(decision.decisionUs / 1000);
     // One expression, so that the engine joins it in one go.
-    return `${at(0)}"${eventId}"${at(1)}${quoted(trace?.traceId)}${at(2)}${quoted(trace?.spanId)}${at(3)}${quoted(trace?.parentSpanId)}${at(4)}"${toUtc(atMs)}"${at(5)}${Math.round(atMs)}${at(6)}${queryLength}${at(7)}${candidatesText(decision, receipt)}${at(8)}${ms}${at(9)}${ms}${at(10)}${toJson(usage?.inputTokens)}${at(11)}${toJson(usage?.outputTokens)}${at(12)}${toJson(usage && usage.inputTokens + usage.outputTokens)}${at(13)}${quoted(receipt.callId)}${at(14)}`;
+    return `${at(0)}"${eventId}"${at(1)}${quoted(trace?.traceId)}${at(2)}${quoted(trace?.spanId)}${at(3)}${quoted(trace?.parentSpanId)}${at(4)}"${toUtc(atMs)}"${at(5)}${Math.round(atMs)}${at(6)}${queryLength}${at(7)}${candidatesText(decision, receipt)}${at(8)}${toJson(decision.arm?.bucket)}${at(9)}${ms}${at(10)}${ms}${at(11)}${toJson(usage?.inputTokens)}${at(12)}${toJson(usage?.outputTokens)}${at(13)}${toJson(usage && usage.inputTokens + usage.outputTokens)}${at(14)}${quoted(receipt.callId)}${at(15)}`;
   };
 }
 

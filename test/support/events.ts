@@ -195,6 +195,15 @@ function anyDecision(random: Random): Decision {
       arms: nextInt(random, 9),
       ...maybe("state", () => nextInt(random, 1e6)),
     })),
+    ...maybe("arm", () => ({
+      ...maybe("experiment", () => anyText(random)),
+      variant: anyText(random),
+      probability: random.next(),
+      bucket: nextInt(random, 100),
+      buckets: 100,
+      keyType: "session" as const,
+      unit: nextInt(random, 10_000),
+    })),
     ...maybe("stay", () => ({ model: anyText(random), lostUsd: random.next() })),
     ...maybe("novelty", () => random.next()),
     ...maybe("neighbours", () =>

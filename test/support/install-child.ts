@@ -21,10 +21,10 @@ const source = createRepositorySource({
   maxStaleMs: 7 * 86_400_000,
 });
 const kept = await source.restore(Number(now));
-if (kept.kind === "candidate") await source.commit();
+if (kept.kind === "candidate") await source.commit("active");
 const inForce = kept.kind === "candidate" ? kept.candidate.identity : undefined;
-const found = await source.check(Number(now), inForce);
-if (found.kind === "candidate") await source.commit();
+const found = await source.check(Number(now), { inForce });
+if (found.kind === "candidate") await source.commit("active");
 console.log(JSON.stringify({ kept: versionOf(kept), found: versionOf(found), writes }));
 
 function versionOf(one: typeof found) {

@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox";
 import { customArgs } from "./custom-args.ts";
 import { policyArgs } from "./policy-args.ts";
+import { RolloutSettings } from "./rollout-settings.ts";
 
 const groups = Type.Array(Type.Union([Type.String(), Type.Record(Type.String(), Type.Unknown())]));
 export const fallbackList = (description: string) =>
@@ -211,6 +212,7 @@ export const RoutingStrategyArgs = Type.Object(
       }),
     ),
     inner_strategy_name: Type.Optional(Type.String({ description: "As `inner_strategy`." })),
+    rollout: Type.Optional(RolloutSettings),
     model_s3_bucket: Type.Optional(
       Type.String({
         description: "With `model_s3_key`: the older way to write `model_path: s3://bucket/key`.",

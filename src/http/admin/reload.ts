@@ -3,11 +3,9 @@ import type { KnownNames } from "../../config/check.ts";
 import type { Finding } from "../../config/config.ts";
 import type { ConfigReloader, SyncStatus } from "../../config/reload.ts";
 import { excerpt } from "../../domain/errors.ts";
-import { isObject, type JsonObject } from "../../domain/json.ts";
-import type { Services } from "../../pipeline/services.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
-import { readAny } from "../read-body.ts";
 import { AdminError, type Route, type RouteContext } from "../route.ts";
+import { readAdminBody } from "./read-admin-body.ts";
 
 export interface ReloadParts {
   readonly reloader: ConfigReloader;
@@ -18,8 +16,6 @@ export interface ReloadParts {
   readonly reloadRouter?: (() => Promise<ArtifactStatus>) | undefined;
 }
 
-const bodyLimitBytes = 64 * 1024;
-
 export function reloadRoutes(parts: ReloadParts): readonly Route[] {
   const admin = { method: "POST", who: "admin", errors: "detail" } as const;
   return [
@@ -29,7 +25,7 @@ export function reloadRoutes(parts: ReloadParts): readonly Route[] {
       summary: "Read the configuration anew; 400 and the old one where it is refused.",
       docs: { body: "ConfigReloadRequest" },
       async handle(request, { services }) {
-        await readBody(request, services);
+        await readAdminBody(request, services);
         return reloadConfig(parts);
       },
     },
@@ -69,7 +65,7 @@ async function reloadRouter(
   { services }: RouteContext,
   { known, artifact, reloadRouter: poll }: ReloadParts,
 ): Promise<Response> {
-  const { strategy: asked } = await readBody(request, services);
+  const { strategy: asked } = await readAdminBody(request, services);
   const strategy = services.config.router.routingStrategy;
   if (asked !== undefined && asked !== null && asked !== strategy) {
     const name = excerpt(String(asked));
@@ -87,21 +83,4 @@ async function reloadRouter(
     });
   }
   return Response.json({ status: "success", strategy, artifact: status });
-}
-
-/** These routes take an object or nothing. */
-async function readBody(request: Request, services: Services): Promise<JsonObject> {
-  const bytes = await readAny(request, services, bodyLimitBytes);
-  if (bytes.byteLength === 0) return {};
-  try {
-    const value: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
-    if (isObject(value)) return value;
-  } catch {
-    // Told below, in the same words as a body that is no object.
-  }
-  throw new AdminError(
-    400,
-    "invalid_request",
-    "The body must be a JSON object in UTF-8, or empty.",
-  );
 }

@@ -2,6 +2,7 @@
 import type { KnownNames } from "../../config/check.ts";
 import type { ConfigReloader } from "../../config/reload.ts";
 import type { DriftAlarm } from "../../learning/drift.ts";
+import type { RolloutControl } from "../../learning/rollout/control.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
 import type { Route } from "../route.ts";
@@ -11,6 +12,7 @@ export interface RouterInfoParts {
   readonly reloader: ConfigReloader;
   readonly known: KnownNames;
   readonly drift: () => readonly DriftAlarm[];
+  readonly rollout: () => RolloutControl | undefined;
 }
 
 export function routerInfoRoutes(parts: RouterInfoParts): readonly Route[] {
@@ -26,14 +28,13 @@ export function routerInfoRoutes(parts: RouterInfoParts): readonly Route[] {
   ];
 }
 
-function describe(
-  { config, table }: Services,
-  { artifact, reloader, known, drift }: RouterInfoParts,
-) {
+function describe({ config, table }: Services, parts: RouterInfoParts) {
+  const { artifact, reloader, known, drift, rollout } = parts;
   const { routingStrategy: active, routingStrategyArgs: args } = config.router;
   const names = [...new Set([...known.balancers, ...known.strategies])];
   const status = artifact();
   const reload = reloader.status();
+  const staged = rollout()?.status().staged;
   return {
     registered_strategies: names,
     strategy_count: names.length,
@@ -44,7 +45,7 @@ function describe(
       ab_weights: {},
       ab_enabled: false,
       experiment: null,
-      staged_strategies: [],
+      staged_strategies: staged ? [`${staged.name}@${staged.version}`] : [],
       strategy_versions: status.version === undefined ? {} : { [active]: String(status.version) },
     },
     artifact: status,

@@ -191,6 +191,34 @@ export const bodies = {
     {},
     { ...open, description: "Nothing in it is needed; it may be left out." },
   ),
+  EmptyRequest: Type.Object(
+    {},
+    { ...open, description: "Nothing in it is needed; it may be left out." },
+  ),
+  StageRequest: Type.Object(
+    {
+      again: Type.Optional(
+        Type.Boolean({ description: "Also a release that was taken back here before." }),
+      ),
+    },
+    { ...open, description: "May be left out." },
+  ),
+  CanaryRequest: Type.Object(
+    {
+      share: Type.Optional(
+        Type.Number({
+          exclusiveMinimum: 0,
+          maximum: 1,
+          description: "Of users, conversations or calls. Left out: as configured, else 0.05.",
+        }),
+      ),
+    },
+    { ...open, description: "May be left out." },
+  ),
+  RollbackRequest: Type.Object(
+    { reason: Type.Optional(Type.String({ maxLength: 500, description: "For the audit log." })) },
+    { ...open, description: "May be left out." },
+  ),
   RouterReloadRequest: Type.Object(
     {
       strategy: Type.Optional(

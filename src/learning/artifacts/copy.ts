@@ -4,7 +4,7 @@
  */
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isObject, type Json } from "../../domain/json.ts";
+import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { hasCode, isAbandoned, writeFileAtomic } from "../../storage/file/atomic-write.ts";
 import { createFileObjectStore } from "../../storage/file/object-store.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
@@ -25,6 +25,8 @@ export interface ReleaseNote {
 export interface InstalledNote {
   readonly active?: ReleaseNote;
   readonly previous?: ReleaseNote;
+  /** Verified, and serving no call or a share of them. */
+  readonly staged?: ReleaseNote;
   /** The newest release that was taken back here for its effects. */
   readonly rejected?: { readonly version: number; readonly sha256: string };
 }
@@ -47,11 +49,16 @@ export interface LocalCopy {
   write(content: CopyContent, note: InstalledNote): Promise<void>;
   writeTimestamp(bytes: Uint8Array, chain: RootChain): Promise<void>;
   writeNote(note: InstalledNote): Promise<void>;
+  /** How far the staged release has come; undefined removes it. */
+  writeProgress(progress: JsonObject | undefined): Promise<void>;
+  /** Undefined where there is none that can be read. */
+  readProgress(): Promise<JsonObject | undefined>;
   /** Removes what no noted release needs, and what a crash left half written. */
   sweep(note: InstalledNote): Promise<void>;
 }
 
 const noteName = "installed.json";
+const progressName = "rollout.json";
 
 /** @param beforeWrite for tests of crashes: called before each write with its key */
 export function createLocalCopy(folder: string, beforeWrite?: (key: string) => void): LocalCopy {
@@ -105,8 +112,24 @@ export function createLocalCopy(folder: string, beforeWrite?: (key: string) => v
       await put("timestamp.json", bytes);
     },
     writeNote,
+    async writeProgress(progress) {
+      const path = join(folder, progressName);
+      if (!progress) return await rm(path, { force: true });
+      await writeFileAtomic(path, new TextEncoder().encode(JSON.stringify(progress)));
+    },
+    readProgress: () => readProgress(join(folder, progressName)),
     sweep: (note) => sweep(folder, store, note),
   };
+}
+
+/** Figures, no trust rests on them: what cannot be read is as if it were not there. */
+async function readProgress(path: string): Promise<JsonObject | undefined> {
+  try {
+    const value: unknown = JSON.parse(await readFile(path, "utf8"));
+    return isObject(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function readNote(path: string): Promise<InstalledNote> {
@@ -126,10 +149,11 @@ async function readNote(path: string): Promise<InstalledNote> {
 
 function toNote(value: unknown): InstalledNote {
   if (!isObject(value)) throw new Error("no object");
-  const { active, previous, rejected } = value;
+  const { active, previous, staged, rejected } = value;
   return {
     ...(active === undefined ? {} : { active: toReleaseNote(active) }),
     ...(previous === undefined ? {} : { previous: toReleaseNote(previous) }),
+    ...(staged === undefined ? {} : { staged: toReleaseNote(staged) }),
     ...(rejected === undefined ? {} : { rejected: toReleaseNote(rejected) }),
   };
 }
@@ -144,7 +168,7 @@ function toReleaseNote(value: unknown): ReleaseNote {
 }
 
 async function sweep(folder: string, store: ObjectStore, note: InstalledNote): Promise<void> {
-  const kept = [note.active, note.previous].filter((one) => one !== undefined);
+  const kept = [note.active, note.previous, note.staged].filter((one) => one !== undefined);
   const wanted = new Set([
     ...kept.map(({ version }) => `releases/${version}.json`),
     ...kept.flatMap(({ blobs }) => blobs.map((sha256) => `blobs/sha256/${sha256}`)),

@@ -1,11 +1,10 @@
 /** An unsigned local folder as a source, where the operator wrote `allow_unsigned_local: true`. */
 import { GatewayError } from "../../domain/errors.ts";
-import type { ArtifactIdentity } from "../../routing/trained-router.ts";
 import { canonicalBytes, sha256Hex } from "./canonical.ts";
 import { readArtifactFolder } from "./folder.ts";
 import { type ArtifactRuntime, toRelease } from "./format.ts";
 import { ArtifactRefusal, refuse } from "./refusal.ts";
-import type { ArtifactSource, Candidate, Found } from "./source.ts";
+import type { ArtifactSource, Candidate, Found, HeldReleases } from "./source.ts";
 
 export function createFolderSource(
   path: string,
@@ -14,11 +13,11 @@ export function createFolderSource(
 ): ArtifactSource {
   let rejected: string | undefined;
 
-  async function look(inForce: ArtifactIdentity | undefined): Promise<Found> {
+  async function look({ inForce, staged }: HeldReleases): Promise<Found> {
     try {
       const candidate = await readCandidate(path, name, runtime);
       const { sha256 } = candidate.identity;
-      if (sha256 === inForce?.sha256 || sha256 === rejected) {
+      if ([inForce?.sha256, staged?.sha256, rejected].includes(sha256)) {
         return { kind: "unchanged", freshUntilMs: Number.POSITIVE_INFINITY };
       }
       return { kind: "candidate", candidate };
@@ -31,11 +30,25 @@ export function createFolderSource(
     }
   }
 
+  const noCopy = async (): Promise<Found> => ({
+    kind: "empty",
+    message: "an unsigned folder has no copy",
+  });
   return {
-    restore: async () => ({ kind: "empty", message: "an unsigned folder has no copy" }),
-    check: (_nowMs, inForce) => look(inForce),
+    restore: noCopy,
+    restoreStaged: noCopy,
+    check: (_nowMs, held) => look(held),
     previous: async () => ({ kind: "empty", message: "an unsigned folder has no history" }),
     commit: async () => undefined,
+    promote: async () => undefined,
+    async dropStaged(bad) {
+      rejected = bad?.sha256 ?? rejected;
+    },
+    async forgive() {
+      rejected = undefined;
+    },
+    saveProgress: async () => undefined,
+    loadProgress: async () => undefined,
     async rollBack(bad) {
       rejected = bad.sha256;
     },

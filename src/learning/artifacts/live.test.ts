@@ -13,6 +13,7 @@ import { type Clock, systemClock } from "../../std/clock.ts";
 import { createRandom } from "../../std/random.ts";
 import { createMemoryEventLog } from "../../storage/memory/event-log.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { watchEvents } from "../rollout/watch-events.ts";
 import { createLiveRouter } from "./live.ts";
 import { createSource } from "./thread.ts";
 
@@ -120,7 +121,10 @@ describe("the health window reads the event log", () => {
     await layOut(world.repository, repository);
     const root = join(world.repository, "root/1.root.json");
     const { live } = world;
-    const events = live.watch(createMemoryEventLog({ clock }));
+    const events = watchEvents(createMemoryEventLog({ clock }), {
+      routers: live,
+      experiments: () => undefined,
+    });
     await live.follow(configOf({ model_path: world.repository, model_root: root }), true);
     await live.reload();
     const call = (id: number, over: Parameters<typeof receipt>[1]) =>

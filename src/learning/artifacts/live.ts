@@ -1,19 +1,20 @@
 /** The trained router of a running gateway: from its configuration to the slot, over reloads. */
 import type { Config } from "../../config/config.ts";
-import type { Receipt } from "../../domain/decision.ts";
-import { type ErrorCode, errorTable } from "../../domain/errors.ts";
 import { learnedStrategyOf } from "../../routing/in-force.ts";
 import type { ArtifactStatus, SwappableSlot } from "../../routing/slot.ts";
 import type { TrainedRouter } from "../../routing/trained-router.ts";
 import type { Clock } from "../../std/clock.ts";
-import { createLru } from "../../std/lru.ts";
 import type { Random } from "../../std/random.ts";
-import type { EventLog } from "../../storage/event-log.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { allowsPickles, toImportTrust } from "../import/trust.ts";
+import type { RolloutControl } from "../rollout/control.ts";
+import { toRolloutPlan } from "../rollout/plan.ts";
+import type { ShadowRunner } from "../rollout/shadow-report.ts";
+import type { CallSample } from "../rollout/trial.ts";
 import { toS3Settings } from "./open-repository.ts";
 import { type ArtifactPlan, toArtifactPlan } from "./plan.ts";
-import { createPoller, type Poller } from "./poll.ts";
+import { createPoller } from "./poll.ts";
+import type { Poller } from "./poller.ts";
 import type { ArtifactSource, Candidate } from "./source.ts";
 import type { SourceConfig } from "./thread.ts";
 
@@ -27,6 +28,10 @@ export interface LiveRouterOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly telemetry: Telemetry;
+  /** Processes that share one copy. Default 1. */
+  readonly processes?: number;
+  /** Scores decisions of that source's releases in the shadow. */
+  readonly shadow?: (source: SourceConfig) => ShadowRunner | undefined;
 }
 
 export interface LiveRouter {
@@ -38,8 +43,11 @@ export interface LiveRouter {
   follow(config: Config, isLearned: boolean): Promise<void>;
   /** Looks for a newer router now (`/llmrouter/reload`). */
   reload(): Promise<ArtifactStatus>;
-  /** The event log, watched: what calls and feedback tell of the router in force. */
-  watch(events: EventLog): EventLog;
+  /** Tells what became of a call that a router decided, or could not decide. */
+  observe(sample: CallSample): void;
+  observeScore(arm: string, score: number, unit?: number): void;
+  /** Undefined where no trained router is configured. */
+  control(): RolloutControl | undefined;
   close(): void;
 }
 
@@ -47,6 +55,7 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
   const { slot, dataDir, env, telemetry, clock, random } = options;
   let poller: Poller | undefined;
   let followed: string | undefined;
+  let rollout = toRolloutPlan(undefined);
 
   function stop(status: ArtifactStatus): void {
     poller?.close();
@@ -67,6 +76,7 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
             imports: allowsPickles(env) ? toImportTrust(env) : undefined,
           })
         : { kind: "static", status: { status: "none" } };
+      rollout = toRolloutPlan(args.rollout, options.processes);
       // A reload that turns the dial, say, must not take the router away for a moment.
       if (said(plan) === followed) return;
       followed = said(plan);
@@ -82,6 +92,8 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
         source: options.openSource(plan.source),
         slot,
         build: options.build,
+        rollout: () => rollout,
+        shadow: options.shadow?.(plan.source),
         clock,
         random,
         telemetry,
@@ -92,7 +104,9 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
       await poller?.pollNow();
       return slot.status();
     },
-    watch: (events) => watchEvents(events, () => poller),
+    observe: (sample) => poller?.rollout.observe(sample),
+    observeScore: (arm, score, unit) => poller?.rollout.observeScore(arm, score, unit),
+    control: () => poller?.rollout,
     close() {
       poller?.close();
       poller = undefined;
@@ -103,48 +117,4 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
 /** What two plans for the same thing have in common; the pin is in the copy's folder name. */
 function said(plan: ArtifactPlan): string {
   return JSON.stringify(plan, (key, value: unknown) => (key === "pin" ? undefined : value));
-}
-
-/** Calls whose artifact is remembered, so that feedback that comes later finds it. */
-const rememberedCalls = 20_000;
-
-function watchEvents(events: EventLog, poller: () => Poller | undefined): EventLog {
-  const artifacts = createLru<string, string>(rememberedCalls);
-  return {
-    ...events,
-    append(event) {
-      events.append(event);
-      const { receipt } = event;
-      const artifact = decidedBy(receipt);
-      if (artifact === undefined) return;
-      artifacts.set(receipt.callId, artifact);
-      observe(receipt, artifact, poller());
-    },
-    async addFeedback(feedback) {
-      const artifact = artifacts.get(feedback.callId);
-      if (artifact !== undefined) poller()?.rollout.observeScore(artifact, feedback.score);
-      return await events.addFeedback(feedback);
-    },
-  };
-}
-
-/** Only calls that had a choice say anything of who chose. */
-function decidedBy({ decision }: Receipt): string | undefined {
-  if (!decision || decision.reason === "single_candidate" || decision.reason === "fallback") {
-    return undefined;
-  }
-  return decision.artifact;
-}
-
-function observe(receipt: Receipt, artifact: string, poller: Poller | undefined): void {
-  const { outcome, error, timings, costMicroUsd } = receipt;
-  if (!poller || outcome === "cancelled") return;
-  // A caller's own mistake is no router's.
-  if (error !== undefined && errorTable[error as ErrorCode]?.fault === "caller") return;
-  poller.rollout.observe({
-    arm: artifact,
-    ok: outcome === "success",
-    latencyMs: timings.totalMs,
-    ...(costMicroUsd === undefined ? {} : { costUsd: costMicroUsd / 1e6 }),
-  });
 }

@@ -18,11 +18,11 @@ import {
 } from "../../../test/support/artifact-repository.ts";
 import { buildStubRouter } from "../../../test/support/stub-router.ts";
 import { createVirtualClock } from "../../../test/support/virtual-clock.ts";
+import { watchTelemetry } from "../../../test/support/watch-telemetry.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { createSlot } from "../../routing/slot.ts";
 import { createRandom } from "../../std/random.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
-import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { sha256Hex } from "./canonical.ts";
 import { createLocalCopy } from "./copy.ts";
 import { artifactRuntime } from "./format.ts";
@@ -36,32 +36,6 @@ afterAll(() => rm(temp, { recursive: true, force: true }));
 let folders = 0;
 
 const filesOf = (marker: string): Files => ({ ...honestFiles, "router.json": text(`"${marker}"`) });
-
-function watchTelemetry() {
-  const counts: Record<string, number> = {};
-  const gauges: Record<string, number> = {};
-  const events: Record<string, unknown>[] = [];
-  const telemetry: Telemetry = {
-    counter(name) {
-      const add = (value: number, ...labels: string[]) => {
-        const key = [name, ...labels].join(" ");
-        counts[key] = (counts[key] ?? 0) + value;
-      };
-      return { add, of: (...labels) => ({ add: (value) => add(value, ...labels) }) };
-    },
-    histogram: () => ({ observe: () => undefined, of: () => ({ observe: () => undefined }) }),
-    gauge: (name) => ({
-      set(value) {
-        gauges[name] = value;
-      },
-    }),
-    log: (level, message, fields) => void events.push({ level, message, ...fields }),
-    onCollect: () => undefined,
-    span: () => undefined,
-    spansOn: false,
-  };
-  return { telemetry, counts, gauges, events };
-}
 
 interface WorldOptions {
   readonly repository?: Repository;

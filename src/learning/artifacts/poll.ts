@@ -3,51 +3,19 @@
  * every interval. Builds and tests a new router beside the old one, swaps in one assignment, and
  * takes it back when the health window says so. Downloading and verifying are the source's.
  */
-import type { ArtifactStatus, SwappableSlot } from "../../routing/slot.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import type { ArtifactStatus } from "../../routing/slot.ts";
 import type { ArtifactIdentity, TrainedRouter } from "../../routing/trained-router.ts";
-import type { Clock } from "../../std/clock.ts";
 import type { Random } from "../../std/random.ts";
-import type { Telemetry } from "../../telemetry/telemetry.ts";
-import { createTrial, type Trial, type TrialLimits, type Verdict } from "../rollout/trial.ts";
+import { createControl, type JudgedVerdict, labelOf } from "../rollout/control.ts";
+import { hasSteps, toRolloutPlan } from "../rollout/plan.ts";
+import { createSaver } from "../rollout/save-latest.ts";
+import { createStages } from "../rollout/stages.ts";
+import { createTrial, type Verdict } from "../rollout/trial.ts";
 import { createPollReport, messageOf } from "./poll-report.ts";
-import { ArtifactRefusal, type RefusalCode, refusalRemedies } from "./refusal.ts";
-import type { ArtifactSource, Candidate, Found } from "./source.ts";
-
-export interface PollerOptions {
-  readonly source: ArtifactSource;
-  readonly slot: SwappableSlot;
-  /** Loads a candidate and runs its self-test. @throws whatever is wrong with it; nothing is kept then */
-  readonly build: (candidate: Candidate) => Promise<TrainedRouter>;
-  readonly intervalMs: number;
-  readonly maxStaleMs: number;
-  /** False: one look at the start, then only on demand. */
-  readonly hotReload: boolean;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly telemetry: Telemetry;
-  readonly health?: Partial<TrialLimits>;
-  /** What to do while there is no router: how to train and publish one. */
-  readonly emptyRemedy: string;
-}
-
-export interface PollOutcome {
-  readonly status: "swapped" | "unchanged" | "empty" | "refused";
-  readonly code?: RefusalCode;
-  readonly message?: string;
-  /** In force after it; 0 where nothing is. */
-  readonly version: number;
-}
-
-export interface Poller {
-  /** Resolves when the local copy (if any) is in force; the repository is asked after that. */
-  start(): Promise<void>;
-  /** One look, now. Calls during one share the next. */
-  pollNow(): Promise<PollOutcome>;
-  readonly rollout: Pick<Trial, "observe" | "observeScore" | "watching">;
-  /** Resolves when no look and no return is under way. */
-  settled(): Promise<void>;
-  close(): void;
-}
+import type { Poller, PollerOptions, PollOutcome } from "./poller.ts";
+import { ArtifactRefusal, refusalRemedies } from "./refusal.ts";
+import type { Candidate, Elsewhere, Found } from "./source.ts";
 
 export const longestPauseMs = 15 * 60_000;
 /** Freshness is looked at when it is due to end, and this often at least: clocks are set, too. */
@@ -56,15 +24,29 @@ const freshnessCheckMs = 60 * 60_000;
 export function createPoller(options: PollerOptions): Poller {
   const { source, slot, clock, random } = options;
   const report = createPollReport(options.telemetry);
-  const rollout = createTrial({
+  const plan = options.rollout ?? (() => toRolloutPlan(undefined));
+  const health = createTrial({
     clock,
-    ...(options.health ? { limits: options.health } : {}),
-    onVerdict: (verdict) => {
-      enqueue(() => judge(verdict)).catch((error: unknown) =>
-        report.failed("health window", error),
-      );
-    },
+    onVerdict: (verdict) => inTurn("health window", () => judge(verdict)),
   });
+  const saver = createSaver<JsonObject | undefined>(
+    (progress) => source.saveProgress(progress),
+    (error) => report.failed("keeping the state of the rollout", error),
+  );
+  const stages = createStages({
+    plan,
+    slot,
+    clock,
+    shadow: options.shadow,
+    inForce: () => labelOf(inForce),
+    enqueue: (work) => inTurn("rollout", work),
+    promote: () => promote("it came through its steps"),
+    passed: (verdict) => note(verdict, "canary"),
+    drop: (verdict) => drop(verdict, true),
+    save: saver.save,
+    report,
+  });
+  const verdicts: JudgedVerdict[] = [];
   let inForce: ArtifactIdentity | undefined;
   let freshUntilMs = Number.POSITIVE_INFINITY;
   let stale = false;
@@ -84,19 +66,28 @@ export function createPoller(options: PollerOptions): Poller {
     return next;
   }
 
-  async function look(): Promise<PollOutcome> {
+  function inTurn(what: string, work: () => Promise<void>): void {
+    enqueue(work).catch((error: unknown) => report.failed(what, error));
+  }
+
+  async function look(hold = false): Promise<PollOutcome> {
     waiting = undefined;
-    const outcome = await take(() => source.check(clock.now(), inForce), "repository");
+    const held = { inForce, staged: stages.staged()?.identity };
+    const outcome = await take(() => source.check(clock.now(), held), "repository", hold);
     failures = outcome.status === "refused" ? failures + 1 : 0;
     return outcome;
   }
 
   function pollNow(): Promise<PollOutcome> {
-    waiting ??= enqueue(look);
+    waiting ??= enqueue(() => look());
     return waiting;
   }
 
-  async function take(find: () => Promise<Found>, from: string): Promise<PollOutcome> {
+  async function take(
+    find: () => Promise<Found>,
+    from: string,
+    hold = false,
+  ): Promise<PollOutcome> {
     let found: Found;
     try {
       found = await find();
@@ -105,16 +96,45 @@ export function createPoller(options: PollerOptions): Poller {
       found = { kind: "refused", code: "fetch", message: messageOf(error), retired: false };
     }
     if (closed) return outcomeOf("unchanged");
-    if (found.kind === "candidate") return await install(found.candidate, from);
-    if (found.kind === "refused") return refuse(found);
-    if (found.kind === "empty") return beEmpty(found.message);
+    if (found.kind === "candidate") {
+      // With nothing in force there is nothing to be careful for; and two unsigned folders, which
+      // have no numbers, could not be told apart.
+      const apart = inForce && labelOf(found.candidate.identity) !== labelOf(inForce);
+      const steps = from === "repository" && apart && (hold || hasSteps(plan()));
+      return await install(found.candidate, from, steps ? { hold } : undefined);
+    }
+    if (found.kind === "refused") return await refuse(found);
+    if (found.kind === "empty") return await beEmpty(found.message);
     trouble = undefined;
     freshUntilMs = found.freshUntilMs;
     checkFreshness();
+    if (found.elsewhere) await followElsewhere(found.elsewhere);
     return outcomeOf("unchanged");
   }
 
-  async function install(candidate: Candidate, from: string): Promise<PollOutcome> {
+  /** Another process that keeps the same copy has decided: this one does as it did. */
+  async function followElsewhere(elsewhere: Elsewhere): Promise<void> {
+    const message = "another process of this gateway decided so";
+    if (elsewhere === "promoted") return await promote(message);
+    if (elsewhere === "rejected") return void letGo(message);
+    if (!inForce) return;
+    const arm = labelOf(inForce);
+    report.judged({ arm, healthy: false, message, calls: 0 });
+    health.cancel();
+    const found = await source.restore(clock.now());
+    const candidate = found.kind === "candidate" ? found.candidate : undefined;
+    const router = candidate && (await options.build(candidate).catch(() => undefined));
+    if (!router || !candidate)
+      return goStatic({ status: "refused", code: "self_test", remedy: message });
+    replace(router, candidate, arm);
+  }
+
+  /** @param steps to be held beside the router in force, and led there step by step */
+  async function install(
+    candidate: Candidate,
+    from: string,
+    steps: { readonly hold: boolean } | undefined,
+  ): Promise<PollOutcome> {
     const { identity } = candidate;
     if (identity.sha256 !== inForce?.sha256) {
       let router: TrainedRouter;
@@ -122,23 +142,56 @@ export function createPoller(options: PollerOptions): Poller {
         router = await options.build(candidate);
       } catch (error) {
         const code = error instanceof ArtifactRefusal ? error.refusal : "self_test";
-        return refuse({ kind: "refused", code, message: messageOf(error), retired: false });
+        return await refuse({ kind: "refused", code, message: messageOf(error), retired: false });
       }
       if (closed) {
         router.close();
         return outcomeOf("unchanged");
       }
-      putInForce(router, candidate, from);
+      if (steps) {
+        trouble = undefined;
+        stages.begin({ identity, router, freshUntilMs: candidate.freshUntilMs }, steps);
+        checkFreshness();
+      } else {
+        letGo("a newer release is in force"); // what was staged is older
+        putInForce(router, candidate, from);
+      }
     }
     try {
-      await source.commit();
+      await source.commit(steps ? "staged" : "active");
     } catch (error) {
       report.failed("keeping a copy of the router", error);
     }
-    return outcomeOf("swapped");
+    return outcomeOf(steps ? "staged" : "swapped");
   }
 
-  function putInForce(router: TrainedRouter, candidate: Candidate, from: string): void {
+  async function promote(because: string): Promise<void> {
+    const staged = stages.take(because);
+    if (!staged || closed) return;
+    putInForce(staged.router, staged, "rollout");
+    await source.promote();
+  }
+
+  /** @param bad not to be offered again until there is a newer one */
+  async function drop(verdict: Verdict, bad: boolean): Promise<void> {
+    const staged = stages.staged();
+    if (!staged) return;
+    note(verdict, "canary");
+    letGo(verdict.message);
+    report.dropped(verdict);
+    await source.dropStaged(bad ? staged.identity : undefined);
+  }
+
+  function letGo(because: string): void {
+    if (stages.take(because)) slot.setCanary(undefined);
+  }
+
+  function note(verdict: Verdict, stage: "canary" | "health"): void {
+    verdicts.unshift({ ...verdict, stage, at: new Date(clock.now()).toISOString() });
+    verdicts.length = Math.min(verdicts.length, keptVerdicts);
+  }
+
+  function putInForce(router: TrainedRouter, candidate: InForce, from: string): void {
     const before = labelOf(inForce);
     inForce = candidate.identity;
     freshUntilMs = candidate.freshUntilMs;
@@ -147,7 +200,16 @@ export function createPoller(options: PollerOptions): Poller {
     report.swapped(candidate.identity, before, from);
     checkFreshness();
     // A router from the copy was in force before this process began: there is nothing to compare.
-    if (from === "repository") beginWatch(labelOf(candidate.identity), before);
+    if (from !== "copy") beginWatch(labelOf(candidate.identity), before);
+  }
+
+  /** Back to a release that served before. */
+  function replace(router: TrainedRouter, candidate: InForce, bad: string): void {
+    inForce = candidate.identity;
+    freshUntilMs = candidate.freshUntilMs;
+    slot.swap(router, activeStatus());
+    report.swapped(candidate.identity, bad, "previous");
+    stages.rebase();
   }
 
   /**
@@ -155,15 +217,21 @@ export function createPoller(options: PollerOptions): Poller {
    * was asked for, so only errors and quality are held against it.
    */
   function beginWatch(arm: string, control: string): void {
-    rollout.begin({
+    health.begin({
       arm,
       control,
+      limits: { ...plan().health, ...options.health },
       ...(control === "none" && { judged: ["errors", "quality"] as const }),
     });
   }
 
-  function refuse({ code, message, retired }: Extract<Found, { kind: "refused" }>): PollOutcome {
+  async function refuse(found: Extract<Found, { kind: "refused" }>): Promise<PollOutcome> {
+    const { code, message, retired, stagedRetired } = found;
     report.refused(code, message, retired);
+    const staged = stages.staged();
+    if (stagedRetired && staged) {
+      await drop({ arm: labelOf(staged.identity), healthy: false, message, calls: 0 }, true);
+    }
     trouble = { code, remedy: `${message}. ${refusalRemedies[code]}` };
     const status = code === "expired" ? "stale" : "refused";
     if (retired || !inForce) goStatic({ status, ...trouble });
@@ -171,9 +239,9 @@ export function createPoller(options: PollerOptions): Poller {
     return { ...outcomeOf("refused"), code, message };
   }
 
-  function beEmpty(message: string): PollOutcome {
+  async function beEmpty(message: string): Promise<PollOutcome> {
     // What was there is gone: that is no beginning, but a repository that cannot be read.
-    if (inForce) return refuse({ kind: "refused", code: "fetch", message, retired: false });
+    if (inForce) return await refuse({ kind: "refused", code: "fetch", message, retired: false });
     if (slot.status().status !== "refused") {
       const remedy = `${message}. ${options.emptyRemedy}`;
       slot.setStatus({ status: "missing", code: "fetch", remedy });
@@ -189,9 +257,10 @@ export function createPoller(options: PollerOptions): Poller {
     }
     const label = labelOf(inForce);
     inForce = undefined;
-    rollout.cancel();
+    health.cancel();
     slot.swap(undefined, status);
     report.wentStatic(label, status);
+    stages.rebase();
   }
 
   /** An expired repository raises an alarm at once, and ends the router after `maxStaleMs`. */
@@ -216,18 +285,21 @@ export function createPoller(options: PollerOptions): Poller {
   async function judge(verdict: Verdict): Promise<void> {
     if (closed || !inForce || labelOf(inForce) !== verdict.arm) return;
     report.judged(verdict);
-    if (verdict.healthy) return;
+    note(verdict, "health");
+    if (!verdict.healthy) await goBack(verdict.message);
+  }
+
+  async function goBack(message: string): Promise<void> {
+    if (!inForce) return;
+    health.cancel();
     const bad = inForce;
     const found = await source.previous(clock.now());
     const candidate = found.kind === "candidate" ? found.candidate : undefined;
     const router = candidate && (await options.build(candidate).catch(() => undefined));
     if (router && candidate) {
-      inForce = candidate.identity;
-      freshUntilMs = candidate.freshUntilMs;
-      slot.swap(router, activeStatus());
-      report.swapped(candidate.identity, verdict.arm, "previous");
+      replace(router, candidate, labelOf(bad));
     } else {
-      const remedy = `${verdict.message}. Publish a better router; the one before is not kept, so routing is static.`;
+      const remedy = `${message}. Publish a better router; the one before is not kept, so routing is static.`;
       goStatic({ status: "refused", code: "self_test", remedy });
     }
     await source.rollBack(bad);
@@ -254,23 +326,59 @@ export function createPoller(options: PollerOptions): Poller {
     });
   }
 
+  /** What was on its way into force when the process ended goes on from where it was. */
+  async function resume(): Promise<void> {
+    if (!inForce || closed) return;
+    const found = await source.restoreStaged(clock.now());
+    if (found.kind !== "candidate") return;
+    if (!hasSteps(plan())) return await source.dropStaged(undefined); // the next look takes it at once
+    const { identity, freshUntilMs: until } = found.candidate;
+    const progress = await source.loadProgress();
+    const router = await options.build(found.candidate);
+    if (closed) return router.close();
+    stages.begin({ identity, router, freshUntilMs: until }, { hold: false, progress });
+    await source.commit("staged");
+  }
+
+  const control = createControl({
+    enqueue,
+    stages,
+    health,
+    inForce: () => inForce,
+    verdicts,
+    forgive: () => source.forgive(),
+    lookAndHold: () => look(true),
+    promote,
+    drop: (verdict) => drop(verdict, true),
+    async goBack(verdict) {
+      report.judged(verdict);
+      note(verdict, "health");
+      await goBack(verdict.message);
+    },
+  });
+
   return {
     async start() {
       await enqueue(() => take(() => source.restore(clock.now()), "copy"));
+      inTurn("going on with a rollout", resume);
       pollNow()
         .catch((error: unknown) => report.failed("a look at the repository", error))
         .finally(schedule);
     },
     pollNow,
-    rollout,
+    rollout: control,
     async settled() {
-      for (let last: unknown; last !== tail; await tail) last = tail;
+      for (let last: unknown; last !== tail || saver.pending(); await saver.pending()) {
+        last = tail;
+        await tail;
+      }
     },
     close() {
       closed = true;
       cancelNext();
       cancelFreshness();
-      rollout.cancel();
+      health.cancel();
+      stages.close();
       source.close();
     },
   };
@@ -282,6 +390,6 @@ export function nextPauseMs(intervalMs: number, failures: number, random: Random
   return Math.max(intervalMs, backedOff) * (0.8 + 0.4 * random.next());
 }
 
-function labelOf(identity: ArtifactIdentity | undefined): string {
-  return identity ? `${identity.name}@${identity.version}` : "none";
-}
+type InForce = Pick<Candidate, "identity" | "freshUntilMs">;
+
+const keptVerdicts = 20;

@@ -13,10 +13,16 @@ export function createRemoteSource(
     given.kind === "foreign" ? { ...given, embedder: await embedder() } : given;
   return {
     restore: async (nowMs) => remote.call("restore", { config: await whole(), nowMs }),
-    check: async (nowMs, inForce) =>
-      remote.call("check", { config: await whole(), nowMs, inForce }),
+    restoreStaged: async (nowMs) => remote.call("restoreStaged", { config: await whole(), nowMs }),
+    check: async (nowMs, held) => remote.call("check", { config: await whole(), nowMs, held }),
     previous: async (nowMs) => remote.call("previous", { config: await whole(), nowMs }),
-    commit: async () => remote.call("commit", { config: await whole() }),
+    commit: async (as) => remote.call("commit", { config: await whole(), as }),
+    promote: async () => remote.call("promote", { config: await whole() }),
+    dropStaged: async (bad) => remote.call("dropStaged", { config: await whole(), bad }),
+    forgive: async () => remote.call("forgive", { config: await whole() }),
+    saveProgress: async (progress) =>
+      remote.call("saveProgress", { config: await whole(), progress }),
+    loadProgress: async () => remote.call("loadProgress", { config: await whole() }),
     rollBack: async (bad) => remote.call("rollBack", { config: await whole(), bad }),
     close() {
       // A thread that is gone holds nothing.

@@ -9,7 +9,7 @@ import { sha256Hex } from "./canonical.ts";
 import type { InstalledNote, LocalCopy, ReleaseNote } from "./copy.ts";
 import { type ArtifactRuntime, limits, type Release, type Timestamp } from "./format.ts";
 import { ArtifactRefusal, type RefusalCode, refuse } from "./refusal.ts";
-import type { ArtifactSource, Candidate, Found } from "./source.ts";
+import type { ArtifactSource, Candidate, Elsewhere, Found, HeldReleases, Place } from "./source.ts";
 import type { TrustState } from "./state.ts";
 import { stillServed } from "./still-served.ts";
 import {
@@ -70,15 +70,16 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
     ...(options.signal ? { signal: options.signal } : {}),
   });
 
-  async function lookAtCopy(nowMs: number): Promise<Found> {
+  async function lookAtCopy(nowMs: number, place: Place): Promise<Found> {
     const note = await copy.readNote();
     await copy.sweep(note);
     const state = await copy.state.load();
-    if (!note.active) return { kind: "empty", message: "no copy of a router is kept yet" };
+    const kept = note[place];
+    if (!kept) return { kind: "empty", message: "no copy of a router is kept yet" };
     const input = { ...inputFor(copy.store, state, nowMs), graceMs: maxStaleMs };
     checkClock(input);
     const chain = await walkRoots(input);
-    return await offerKept(note.active, chain, input);
+    return await offerKept(kept, chain, input);
   }
 
   /** A kept release: signed, not retired, its files whole. Which one is kept is this gateway's word. */
@@ -124,11 +125,12 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
   async function lookAtRepository(
     input: VerifyInput,
     note: InstalledNote,
-    inForce: ArtifactIdentity | undefined,
+    held: HeldReleases,
   ): Promise<Found> {
     checkClock(input);
     const chain = await walkRoots(input);
-    const known = stillOpen(seen, chain, inForce);
+    const known = stillOpen(seen, chain, held);
+    const elsewhere = decidedElsewhere(note, held);
     const found = await get(store, known?.etag, input.signal);
     if (found === undefined) {
       return { kind: "empty", message: `nothing is published at ${store.url} yet` };
@@ -136,7 +138,7 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
     if (found === "not-modified") {
       if (!known) refuse("fetch", `${store.url} answered "not modified" to an open question`);
       checkStillFresh(known.timestamp, input.nowMs);
-      return { kind: "unchanged", freshUntilMs: known.timestamp.expiresMs };
+      return unchanged(known.timestamp.expiresMs, elsewhere);
     }
     const timestamp = checkTimestamp(found.bytes, chain, input);
     const sha256 = sha256Hex(found.bytes);
@@ -147,7 +149,7 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
     const pointer = { timestamp, timestampBytes: found.bytes };
     const described = await verifyDescription(input, chain, pointer);
     const heldBack = isHeldBack(note, described.release);
-    if (inForce?.sha256 !== described.releaseSha256 && !heldBack) {
+    if (!holds(held, described.releaseSha256) && !heldBack) {
       const files = await fetchFiles(input, described.release);
       return offer({ ...described, files }, found.etag);
     }
@@ -155,24 +157,24 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
     await copy.writeTimestamp(found.bytes, chain);
     await copy.state.save(described.state);
     seen = { etag: found.etag, timestamp, sha256, rootVersion: chain.root.version, heldBack };
-    return { kind: "unchanged", freshUntilMs: freshUntil(described) };
+    return unchanged(freshUntil(described), elsewhere);
   }
 
   /** Turns what is thrown into an answer. */
   async function answer(
     work: () => Promise<Found>,
-    isRetired: (code: RefusalCode) => Promise<boolean>,
+    isRetired: (code: RefusalCode) => Promise<Retired>,
   ): Promise<Found> {
     offered = undefined;
     try {
       return await work();
     } catch (error) {
       const { refusal: code, message } = toRefusal(error);
-      return { kind: "refused", code, message, retired: await isRetired(code) };
+      return { kind: "refused", code, message, ...(await isRetired(code)) };
     }
   }
 
-  const neverRetired = async () => false;
+  const neverRetired = async (): Promise<Retired> => ({ retired: false });
 
   /** Whatever else is wrong, a newer root may have ended what is in force. */
   async function isEnded(
@@ -190,16 +192,22 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
 
   return {
     async restore(nowMs) {
-      return await answer(() => lookAtCopy(nowMs), neverRetired);
+      return await answer(() => lookAtCopy(nowMs, "active"), neverRetired);
     },
-    async check(nowMs, inForce) {
+    async restoreStaged(nowMs) {
+      return await answer(() => lookAtCopy(nowMs, "staged"), neverRetired);
+    },
+    async check(nowMs, held) {
       return await answer(
         async () => {
           const note = await copy.readNote();
           const input = inputFor(store, await copy.state.load(), nowMs);
-          return await lookAtRepository(input, note, inForce);
+          return await lookAtRepository(input, note, held);
         },
-        (code) => isEnded(inForce, code, nowMs),
+        async (code) => ({
+          retired: await isEnded(held.inForce, code, nowMs),
+          stagedRetired: await isEnded(held.staged, code, nowMs),
+        }),
       );
     },
     async previous(nowMs) {
@@ -211,7 +219,7 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
         return await offerKept(previous, await walkRoots(input), input);
       }, neverRetired);
     },
-    async commit() {
+    async commit(as) {
       if (!offered) throw new GatewayError("internal", "there is nothing to commit");
       const verified = offered;
       const etag = offeredEtag;
@@ -222,11 +230,31 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
       if (etag === undefined) return await copy.state.save(verified.state); // it came from the copy
       const sha256 = sha256Hex(timestampBytes);
       seen = { etag, timestamp, sha256, rootVersion: chain.root.version, heldBack: false };
-      const note = successor(before, verified);
+      const note = as === "staged" ? withStaged(before, verified) : successor(before, verified);
       await copy.write(verified, note);
       await copy.state.save(verified.state);
       await copy.sweep(note);
     },
+    async promote() {
+      const { staged, active, ...rest } = await copy.readNote();
+      if (!staged) return; // another process that keeps the same copy has done it
+      const note = { ...rest, active: staged, ...(active ? { previous: active } : {}) };
+      await copy.writeNote(note);
+      await copy.sweep(note);
+    },
+    async dropStaged(bad) {
+      const { staged: _gone, ...rest } = await copy.readNote();
+      const note = bad ? { ...rest, rejected: { version: bad.version, sha256: bad.sha256 } } : rest;
+      await copy.writeNote(note);
+      await copy.sweep(note);
+    },
+    async forgive() {
+      const { rejected: _forgiven, ...note } = await copy.readNote();
+      seen = undefined;
+      await copy.writeNote(note);
+    },
+    saveProgress: (progress) => copy.writeProgress(progress),
+    loadProgress: () => copy.readProgress(),
     async rollBack(bad) {
       const { previous, ...rest } = await copy.readNote();
       const back = offered;
@@ -241,15 +269,31 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
   };
 }
 
+interface Retired {
+  readonly retired: boolean;
+  readonly stagedRetired?: boolean;
+}
+
+const holds = ({ inForce, staged }: HeldReleases, sha256: string): boolean =>
+  inForce?.sha256 === sha256 || staged?.sha256 === sha256;
+
+function unchanged(freshUntilMs: number, elsewhere: Elsewhere | undefined): Found {
+  return { kind: "unchanged", freshUntilMs, ...(elsewhere && { elsewhere }) };
+}
+
+/** The note is the word of all processes that keep the same copy: they follow what one decided. */
+function decidedElsewhere(note: InstalledNote, held: HeldReleases): Elsewhere | undefined {
+  const { inForce, staged } = held;
+  if (staged && note.active?.sha256 === staged.sha256) return "promoted";
+  if (staged && note.rejected?.sha256 === staged.sha256) return "rejected";
+  if (!inForce || note.rejected?.sha256 !== inForce.sha256) return undefined;
+  return note.active?.sha256 === inForce.sha256 ? undefined : "rolled_back";
+}
+
 /** What was seen may be asked about by its tag while nothing else has changed. */
-function stillOpen(
-  seen: Seen | undefined,
-  chain: RootChain,
-  inForce: ArtifactIdentity | undefined,
-): Seen | undefined {
+function stillOpen(seen: Seen | undefined, chain: RootChain, held: HeldReleases): Seen | undefined {
   if (!seen || seen.rootVersion !== chain.root.version) return undefined;
-  const serves = inForce?.sha256 === seen.timestamp.release.sha256;
-  return serves || seen.heldBack ? seen : undefined;
+  return holds(held, seen.timestamp.release.sha256) || seen.heldBack ? seen : undefined;
 }
 
 /** Taken back here, and nothing newer was published since. */
@@ -257,12 +301,17 @@ function isHeldBack({ rejected }: InstalledNote, release: Release): boolean {
   return rejected !== undefined && release.version <= rejected.version;
 }
 
+function toReleaseNote({ release, releaseSha256: sha256 }: Verified): ReleaseNote {
+  const blobs = [...new Set(release.files.map((file) => file.sha256))];
+  return { version: release.version, sha256, blobs };
+}
+
+function withStaged(before: InstalledNote, verified: Verified): InstalledNote {
+  return { ...before, staged: toReleaseNote(verified) };
+}
+
 function successor(before: InstalledNote, verified: Verified): InstalledNote {
-  const active = {
-    version: verified.release.version,
-    sha256: verified.releaseSha256,
-    blobs: [...new Set(verified.release.files.map(({ sha256 }) => sha256))],
-  };
+  const active = toReleaseNote(verified);
   const same = before.active?.sha256 === active.sha256;
   const previous = same ? before.previous : before.active;
   return {

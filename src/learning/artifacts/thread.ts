@@ -2,7 +2,7 @@
  * Artifact sources in the background thread: downloads, hashes, signatures, the local copy. Every
  * call says which source it means, so that a thread that was started anew needs no memory.
  */
-
+import type { JsonObject } from "../../domain/json.ts";
 import type { ArtifactIdentity } from "../../routing/trained-router.ts";
 import { assert } from "../../std/assert.ts";
 import { Moved } from "../../std/rpc.ts";
@@ -14,7 +14,7 @@ import { createFolderSource } from "./folder-source.ts";
 import { artifactRuntime } from "./format.ts";
 import { openRepository, type S3Settings, type StoreAccess } from "./open-repository.ts";
 import { createRepositorySource } from "./repository-source.ts";
-import type { ArtifactSource, Found } from "./source.ts";
+import type { ArtifactSource, Found, HeldReleases, Place } from "./source.ts";
 import type { RootPin } from "./verify.ts";
 
 /** Where routers come from; plain data. */
@@ -43,24 +43,26 @@ export type SourceConfig =
       readonly embedder?: EmbedderIdentity;
     };
 
+interface Of {
+  readonly config: SourceConfig;
+}
+
 /** The service `artifacts` of the background thread. */
 export interface ArtifactService {
-  restore(params: { readonly config: SourceConfig; readonly nowMs: number }): Promise<Moved<Found>>;
-  check(params: {
-    readonly config: SourceConfig;
-    readonly nowMs: number;
-    readonly inForce: ArtifactIdentity | undefined;
-  }): Promise<Moved<Found>>;
-  previous(params: {
-    readonly config: SourceConfig;
-    readonly nowMs: number;
-  }): Promise<Moved<Found>>;
-  commit(params: { readonly config: SourceConfig }): Promise<void>;
-  rollBack(params: {
-    readonly config: SourceConfig;
-    readonly bad: ArtifactIdentity;
-  }): Promise<void>;
-  close(params: { readonly config: SourceConfig }): Promise<void>;
+  restore(params: Of & { readonly nowMs: number }): Promise<Moved<Found>>;
+  restoreStaged(params: Of & { readonly nowMs: number }): Promise<Moved<Found>>;
+  check(
+    params: Of & { readonly nowMs: number; readonly held: HeldReleases },
+  ): Promise<Moved<Found>>;
+  previous(params: Of & { readonly nowMs: number }): Promise<Moved<Found>>;
+  commit(params: Of & { readonly as: Place }): Promise<void>;
+  promote(params: Of): Promise<void>;
+  dropStaged(params: Of & { readonly bad: ArtifactIdentity | undefined }): Promise<void>;
+  forgive(params: Of): Promise<void>;
+  saveProgress(params: Of & { readonly progress: JsonObject | undefined }): Promise<void>;
+  loadProgress(params: Of): Promise<JsonObject | undefined>;
+  rollBack(params: Of & { readonly bad: ArtifactIdentity }): Promise<void>;
+  close(params: Of): Promise<void>;
 }
 
 export function createArtifactThread(access: Omit<StoreAccess, "s3">): ArtifactService {
@@ -79,10 +81,15 @@ export function createArtifactThread(access: Omit<StoreAccess, "s3">): ArtifactS
   };
   return {
     restore: async ({ config, nowMs }) => moved(await sourceOf(config).restore(nowMs)),
-    check: async ({ config, nowMs, inForce }) =>
-      moved(await sourceOf(config).check(nowMs, inForce)),
+    restoreStaged: async ({ config, nowMs }) => moved(await sourceOf(config).restoreStaged(nowMs)),
+    check: async ({ config, nowMs, held }) => moved(await sourceOf(config).check(nowMs, held)),
     previous: async ({ config, nowMs }) => moved(await sourceOf(config).previous(nowMs)),
-    commit: ({ config }) => sourceOf(config).commit(),
+    commit: ({ config, as }) => sourceOf(config).commit(as),
+    promote: ({ config }) => sourceOf(config).promote(),
+    dropStaged: ({ config, bad }) => sourceOf(config).dropStaged(bad),
+    forgive: ({ config }) => sourceOf(config).forgive(),
+    saveProgress: ({ config, progress }) => sourceOf(config).saveProgress(progress),
+    loadProgress: ({ config }) => sourceOf(config).loadProgress(),
     rollBack: ({ config, bad }) => sourceOf(config).rollBack(bad),
     async close({ config }) {
       open.get(keyOf(config))?.close();

@@ -4,11 +4,10 @@
  */
 import { GatewayError } from "../../domain/errors.ts";
 import { createKernels } from "../../kernels/create.ts";
-import type { ArtifactIdentity } from "../../routing/trained-router.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { sha256Hex } from "../artifacts/canonical.ts";
 import { ArtifactRefusal } from "../artifacts/refusal.ts";
-import type { ArtifactSource, Candidate, Found } from "../artifacts/source.ts";
+import type { ArtifactSource, Candidate, Found, HeldReleases } from "../artifacts/source.ts";
 import { checkTrust, type ImportTrust } from "./trust.ts";
 import { importLimits } from "./values.ts";
 import type { EmbedderIdentity } from "./write-artifact.ts";
@@ -29,11 +28,11 @@ export function createForeignSource(options: ForeignSourceOptions): ArtifactSour
   let rejected: string | undefined;
   const freshUntilMs = Number.POSITIVE_INFINITY;
 
-  async function look(inForce: ArtifactIdentity | undefined): Promise<Found> {
+  async function look({ inForce, staged }: HeldReleases): Promise<Found> {
     const { found } = await read();
     if (found.kind !== "candidate") return found;
     const { sha256 } = found.candidate.identity;
-    const known = sha256 === inForce?.sha256 || sha256 === rejected;
+    const known = [inForce?.sha256, staged?.sha256, rejected].includes(sha256);
     return known ? { kind: "unchanged", freshUntilMs } : found;
   }
 
@@ -67,11 +66,25 @@ export function createForeignSource(options: ForeignSourceOptions): ArtifactSour
     }
   }
 
+  const noCopy = async (): Promise<Found> => ({
+    kind: "empty",
+    message: "a predecessor's file has no copy",
+  });
   return {
-    restore: async () => ({ kind: "empty", message: "a predecessor's file has no copy" }),
-    check: (_nowMs, inForce) => look(inForce),
+    restore: noCopy,
+    restoreStaged: noCopy,
+    check: (_nowMs, held) => look(held),
     previous: async () => ({ kind: "empty", message: "a predecessor's file has no history" }),
     commit: async () => undefined,
+    promote: async () => undefined,
+    async dropStaged(bad) {
+      rejected = bad?.sha256 ?? rejected;
+    },
+    async forgive() {
+      rejected = undefined;
+    },
+    saveProgress: async () => undefined,
+    loadProgress: async () => undefined,
     async rollBack(bad) {
       rejected = bad.sha256;
     },

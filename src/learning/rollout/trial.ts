@@ -170,6 +170,8 @@ export function createTrial({ clock, onVerdict, ...options }: TrialOptions): Tri
       figures.set(arm, newFigures());
       if (start.concurrent) figures.set(control, newFigures());
       open = { arm, control, judged, limits, nextLook: Math.min(firstLook, limits.maxCalls) };
+      cancelTimer = () => undefined;
+      if (!Number.isFinite(limits.maxMs)) return;
       cancelTimer = clock.after(Math.max(0, limits.maxMs - elapsedMs), () => {
         look();
         const message = "no regression in the time of the trial";
