@@ -5,12 +5,14 @@ import { kernelsBench } from "./kernels.bench.ts";
 import { observationBench } from "./observation.bench.ts";
 import { rivalsBench } from "./rivals.bench.ts";
 import { startBench } from "./start.bench.ts";
+import { strategiesBench } from "./strategies.bench.ts";
 import { streamsBench } from "./streams.bench.ts";
 import { swapBench } from "./swap.bench.ts";
 import { wireBench } from "./wire.bench.ts";
 
 export const benches: readonly Bench[] = [
   kernelsBench,
+  strategiesBench,
   callsBench,
   streamsBench,
   observationBench,
