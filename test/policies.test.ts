@@ -1,5 +1,6 @@
 /** Strategies that ask language models, over real HTTP: who is asked, what is billed, what is told. */
 import { afterEach, describe, expect, test } from "bun:test";
+import { showReceipt } from "../src/cli/receipt-text.ts";
 import type { Receipt } from "../src/domain/decision.ts";
 import { createOutbound } from "../src/security/outbound.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
@@ -400,6 +401,10 @@ describe("llmrouter-r1", () => {
     ]);
     expect(receipt.costMicroUsd).toBe(60);
     expect(response.headers.get("x-routeiq-cost-usd")).toBe("0.00006");
+    const told = showReceipt(receipt).join("\n");
+    expect(told).toContain("note      openai/guide answered in round 2, after asking tiny");
+    expect(told).toMatch(/What the strategy asked\n.*for\s+model\s+outcome/);
+    expect(told).toMatch(/2 {2}part\s+openai\/tiny\s+ok\s+1\s+100\s+10/);
   });
 
   test("one turn that goes on, for Router-R1's own models", async () => {

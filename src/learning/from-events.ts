@@ -39,7 +39,9 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
     const { receipt, features } = event;
     const label = labels?.find([receipt.callId, receipt.requestId]) ?? toLabel(receipt);
     const model = servedBy(receipt);
-    if (!features || label === undefined || model === undefined) unlabelled++;
+    // What several models wrote together is no single one's merit.
+    const shared = receipt.decision?.reason === "composed";
+    if (!features || label === undefined || model === undefined || shared) unlabelled++;
     else if (features.embedderId !== embedderId) foreign++;
     else {
       builder.add({
@@ -51,6 +53,7 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
         user: userOf({ tenant: event.tenant, caller: receipt.caller, userHash: event.userHash }),
         groupKeys: toGroupKeys(event),
         outcomes: new Map([[model, { score: label.score, ...toMeasures(receipt) }]]),
+        ...toVerification(receipt),
       });
       used++;
       onRow?.(used);
@@ -65,6 +68,14 @@ function toMeasures({ usage, costMicroUsd, timings }: Receipt) {
     ...(usage ? { inputTokens: usage.inputTokens, outputTokens: usage.outputTokens } : {}),
     ...(costMicroUsd === undefined ? {} : { costUsd: costMicroUsd / 1e6 }),
   };
+}
+
+/** What a cascade's verifier thought of the first answer, whoever answered in the end. */
+function toVerification({ decision, strategyCalls }: Receipt) {
+  const share = decision?.verification;
+  const first = strategyCalls?.find(({ purpose }) => purpose === "answer")?.model;
+  if (share === undefined || first === undefined) return {};
+  return { verification: new Map([[first, share]]) };
 }
 
 /** The same conversation, the same query, nearly the same query. */

@@ -24,6 +24,8 @@ export interface Table {
   readonly costUsd: Float64Array;
   readonly outputTokens: Float32Array;
   readonly latencyMs: Float32Array;
+  /** n×m, NaN where unknown; missing where no row has any. */
+  readonly verification?: Float32Array;
   /** n. */
   readonly weight: Float32Array;
   readonly group: Int32Array;
@@ -48,6 +50,8 @@ export interface TableRow {
   readonly category?: string;
   readonly features: RawFeatures;
   readonly outcomes: DataRow["outcomes"];
+  /** How sure a verifier was of a model's answer; also where its score is not known. */
+  readonly verification?: ReadonlyMap<string, number>;
   readonly weight: number;
   readonly user?: string | undefined;
   /** Rows that share a key are of one group. */
@@ -94,6 +98,7 @@ export async function addRows(
       // Awaiting what is there already would cost as much as computing it.
       features: extracted instanceof Promise ? await extracted : extracted,
       outcomes: row.outcomes,
+      ...toVerification(row),
       weight: 1,
       user: row.user === undefined ? undefined : hashUser(fileTenant, row.user),
       groupKeys: toGroupKeys(row),
@@ -103,6 +108,14 @@ export async function addRows(
     });
     onRow(builder.size);
   }
+}
+
+function toVerification({ outcomes }: DataRow): Pick<TableRow, "verification"> {
+  let verification: Map<string, number> | undefined;
+  for (const [model, { verification: share }] of outcomes) {
+    if (share !== undefined) verification = (verification ?? new Map()).set(model, share);
+  }
+  return verification ? { verification } : {};
 }
 
 type ModelPriceOf = PriceList extends ReadonlyMap<string, infer P> ? P : never;
@@ -154,6 +167,7 @@ export function createTableBuilder(): TableBuilder {
       const labels = toLabels(rows, models);
       const columns = toColumns(rows, labels);
       completeCosts(columns, labels, rows, prices);
+      const verification = toVerificationColumn(rows, labels);
       const ofPrices = (pick: (price: ModelPriceOf | undefined) => number | undefined) =>
         Float32Array.from(labels, (label) => pick(prices.get(label)) ?? Number.NaN);
       const group = groups.finish();
@@ -164,6 +178,7 @@ export function createTableBuilder(): TableBuilder {
         features: rows.map(({ features }) => features),
         n: rows.length,
         ...columns,
+        ...(verification ? { verification } : {}),
         weight: Float32Array.from(rows, ({ weight }) => weight),
         group,
         ...(rows.some(({ user }) => user !== undefined) && { users: rows.map(({ user }) => user) }),
@@ -225,6 +240,21 @@ function toColumns(rows: Rows, labels: readonly string[]) {
     });
   });
   return { quality, costUsd, outputTokens, latencyMs };
+}
+
+function toVerificationColumn(
+  rows: readonly Pick<TableRow, "verification">[],
+  labels: readonly string[],
+): Float32Array | undefined {
+  if (!rows.some((row) => row.verification)) return undefined;
+  const shares = new Float32Array(rows.length * labels.length).fill(Number.NaN);
+  rows.forEach(({ verification }, row) => {
+    for (const [model, share] of verification ?? []) {
+      const at = labels.indexOf(model);
+      if (at >= 0) shares[row * labels.length + at] = share;
+    }
+  });
+  return shares;
 }
 
 /**

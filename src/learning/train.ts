@@ -285,6 +285,7 @@ async function featurize(table: Table, { seed, kernels, progress, embedder }: Tr
     sizeB: table.sizeB,
     priceUsdPerMtok: table.priceUsdPerMtok,
     ...(table.users && { user: table.users }),
+    ...(table.verification ? { verification: table.verification } : {}),
   };
   return { tensors, examples, kept, shapeAt: d - shapeNames.length };
 }

@@ -153,7 +153,12 @@ test.each(voting.map((strategy) => [strategy.name, strategy] as const))(
 );
 
 /** They look at no query. */
-const blind = new Set(["llmrouter-smallest", "llmrouter-largest", "llmrouter-elo"]);
+const blind = new Set([
+  "llmrouter-smallest",
+  "llmrouter-largest",
+  "llmrouter-elo",
+  "llmrouter-automix",
+]);
 const learning = strategies.filter(({ name }) => !blind.has(name));
 
 test.each(learning.map((strategy) => [strategy.name, strategy] as const))(

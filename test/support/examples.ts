@@ -18,6 +18,7 @@ export function makeExamples(n: number, seed: number): Examples {
   const m = models.length;
   const x = new Float32Array(n * d);
   const quality = new Float32Array(n * m);
+  const verification = new Float32Array(n * m);
   const user = new Array<string | undefined>(n);
   for (let row = 0; row < n; row++) {
     const kind = random.next() < 0.5 ? 0 : 1;
@@ -30,7 +31,10 @@ export function makeExamples(n: number, seed: number): Examples {
     }
     for (let i = 0; i < d; i++) x[row * d + i] = (x[row * d + i] as number) / Math.sqrt(squares);
     skill(kind).forEach((share, j) => {
-      quality[row * m + j] = random.next() < share ? 1 : 0;
+      const good = random.next() < share ? 1 : 0;
+      quality[row * m + j] = good;
+      // Eight verdicts by a verifier that is right three times in four.
+      verification[row * m + j] = (good === 1 ? 6 : 2) / 8;
     });
     user[row] = row % 3 === 0 ? undefined : hashUser("tenant", `user-${row % 7}`);
   }
@@ -45,6 +49,7 @@ export function makeExamples(n: number, seed: number): Examples {
     sizeB: Float32Array.of(7, 30, 30, 400),
     priceUsdPerMtok: Float32Array.of(0.2, 1, 1, 10),
     user,
+    verification,
   };
 }
 

@@ -20,6 +20,10 @@ export function toOutcome(value: JsonObject, what: string): Outcome {
     return given;
   };
   const seconds = number("latency_s");
+  const verification = number("verification");
+  if (verification !== undefined && verification > 1) {
+    throw new BadRow(`${what}.verification must be a number from 0 to 1`);
+  }
   return {
     score,
     ...defined({
@@ -27,6 +31,7 @@ export function toOutcome(value: JsonObject, what: string): Outcome {
       outputTokens: number("output_tokens"),
       costUsd: number("cost_usd"),
       latencyMs: number("latency_ms") ?? (seconds === undefined ? undefined : seconds * 1000),
+      verification,
     }),
   };
 }

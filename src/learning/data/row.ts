@@ -8,6 +8,8 @@ export interface Outcome {
   readonly outputTokens?: number;
   readonly costUsd?: number;
   readonly latencyMs?: number;
+  /** Share of a verifier's verdicts in favour of this answer, for llmrouter-automix. */
+  readonly verification?: number;
 }
 
 /**

@@ -32,6 +32,7 @@ const measures: Readonly<Record<string, string>> = {
   latency_s: "latency_s",
   response_time: "latency_s",
   latency_ms: "latency_ms",
+  verification: "verification",
 };
 
 export interface WideLayout {

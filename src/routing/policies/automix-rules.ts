@@ -40,7 +40,10 @@ export function binOf(p: number, bins: number): number {
   return Math.max(0, Math.min(bins, Math.round(p * bins)));
 }
 
-/** One query of the training data: how good both answers were, and what the verifier thought. */
+/**
+ * One query of the training data: how good both answers were, and what the verifier thought of the
+ * small model's. NaN where one was not given: a log knows one answer of each.
+ */
 export interface AutomixRow {
   readonly small: number;
   readonly large: number;
@@ -99,18 +102,20 @@ interface Table {
 
 interface Bin {
   weight: number;
+  /** Weight × mean quality of either model here. */
   small: number;
   large: number;
-  /** Weight of rows where the large model is better, both are fine, neither is. */
+  /** Of the rows that know both: weight where the large model is better, and in all. */
   needy: number;
-  good: number;
-  hopeless: number;
+  both: number;
 }
 
-/** Below this an answer is of no use: AutoMix takes a low quantile, and its data are nearly 0 or 1. */
-const hopelessBelow = 0.1;
+/** Rows that a bin's own are worth beside what holds for all bins. */
+const priorRows = 4;
 
 function toTable(rows: readonly AutomixRow[], count: number): Table {
+  const small = createMeans(count);
+  const large = createMeans(count);
   const bins = Array.from(
     { length: count + 1 },
     (): Bin => ({
@@ -118,19 +123,23 @@ function toTable(rows: readonly AutomixRow[], count: number): Table {
       small: 0,
       large: 0,
       needy: 0,
-      good: 0,
-      hopeless: 0,
+      both: 0,
     }),
   );
-  for (const { small, large, p, weight } of rows) {
-    const bin = bins[binOf(p, count)] as Bin;
-    bin.weight += weight;
-    bin.small += weight * small;
-    bin.large += weight * large;
-    if (large > small) bin.needy += weight;
-    else if (small > hopelessBelow) bin.good += weight;
-    else bin.hopeless += weight;
+  for (const row of rows) {
+    const at = binOf(row.p, count);
+    const bin = bins[at] as Bin;
+    bin.weight += row.weight;
+    small.add(at, row.small, row.weight);
+    large.add(at, row.large, row.weight);
+    if (Number.isNaN(row.small - row.large)) continue;
+    bin.both += row.weight;
+    if (row.large > row.small) bin.needy += row.weight;
   }
+  bins.forEach((bin, n) => {
+    bin.small = bin.weight * small.of(n, bin.weight);
+    bin.large = bin.weight * large.of(n, bin.weight);
+  });
   const sum = (of: (bin: Bin) => number) => bins.reduce((total, bin) => total + of(bin), 0);
   const weight = sum((bin) => bin.weight) || 1;
   return {
@@ -138,6 +147,29 @@ function toTable(rows: readonly AutomixRow[], count: number): Table {
     weight,
     small: sum((bin) => bin.small) / weight,
     large: sum((bin) => bin.large) / weight,
+  };
+}
+
+/** Mean quality per bin; where not all of a bin's rows are known, drawn to the mean of all bins. */
+function createMeans(count: number) {
+  const sums = new Float64Array(count + 1);
+  const weights = new Float64Array(count + 1);
+  let sum = 0;
+  let total = 0;
+  return {
+    add(bin: number, value: number, weight: number): void {
+      if (Number.isNaN(value)) return;
+      sums[bin] = (sums[bin] as number) + weight * value;
+      weights[bin] = (weights[bin] as number) + weight;
+      sum += weight * value;
+      total += weight;
+    },
+    of(bin: number, whole: number): number {
+      const known = weights[bin] as number;
+      const prior = known < whole || known === 0 ? priorRows : 0;
+      const mean = total > 0 ? sum / total : 0;
+      return ((sums[bin] as number) + prior * mean) / (known + prior);
+    },
   };
 }
 
@@ -194,18 +226,16 @@ function pairs(numbers: readonly number[]): readonly (readonly [number, number])
   return numbers.flatMap((a) => numbers.filter((b) => b > a).map((b) => [a, b] as const));
 }
 
-/** Rows that a bin's own counts are worth; the rest is the belief before any verdict. */
-const priorRows = 4;
-
 /**
- * The POMDP's one step: the state (needy, good, hopeless) is not seen, the bin is. Escalating gains
- * where the state is needy and loses money elsewhere; each weight of the two gives a row of actions.
+ * The POMDP's one step: the state (needy: the large model is better; good or hopeless: it is not) is
+ * not seen, the bin is. Escalating gains where the state is needy and loses money elsewhere; each
+ * weight of the two gives a row of actions.
  */
-function byBelief({ bins, weight }: Table): readonly AutomixRule[] {
-  const needyBefore = bins.reduce((sum, bin) => sum + bin.needy, 0) / weight;
-  const belief = bins.map(
-    (bin) => (bin.needy + priorRows * needyBefore) / (bin.weight + priorRows),
-  );
+function byBelief({ bins }: Table): readonly AutomixRule[] {
+  const both = bins.reduce((sum, bin) => sum + bin.both, 0);
+  if (both === 0) return []; // a log never sees the state
+  const before = bins.reduce((sum, bin) => sum + bin.needy, 0) / both;
+  const belief = bins.map((bin) => (bin.needy + priorRows * before) / (bin.both + priorRows));
   return [...new Set(belief)].map((least) => ({
     method: "POMDP",
     actions: belief.map((needy) => needy >= least),

@@ -84,7 +84,7 @@ function configuredRule(args: RoutingStrategyArgs): AutomixRule | undefined {
 }
 
 async function cascade(run: PolicyRun, args: RoutingStrategyArgs): Promise<PolicyOutcome> {
-  const { small, large } = pickPair(run.candidates, args);
+  const { small, large } = pickPair(run.candidates, args, run.learned);
   if (!small || !large || small === large) {
     const only = small ?? large;
     if (!only) throw new PolicyStopped("neither small_model nor large_model can serve this call");
@@ -129,10 +129,14 @@ function showRule(rule: AutomixRule): string {
   return `${rule.method} ${rule.thresholds.map((each) => Number(each.toFixed(3))).join(", ")}`;
 }
 
-/** Those that are named; else the cheapest and the dearest by price, or by size where none is known. */
+/**
+ * Those that are named, by the configuration or by what was trained; else the cheapest and the
+ * dearest by price, or by size where none is known.
+ */
 export function pickPair(
   candidates: readonly PolicyCandidate[],
   args: RoutingStrategyArgs,
+  learned: PolicyRun["learned"] = undefined,
 ): { readonly small: PolicyCandidate | undefined; readonly large: PolicyCandidate | undefined } {
   const named = (wanted: unknown) =>
     typeof wanted === "string" ? findNamed(wanted, candidates) : undefined;
@@ -140,8 +144,9 @@ export function pickPair(
   const largeName = args.large_model ?? args.engine_large;
   const ranked = [...candidates].sort((a, b) => weightOf(a) - weightOf(b));
   return {
-    small: smallName === undefined ? ranked[0] : named(smallName),
-    large: largeName === undefined ? ranked.at(-1) : named(largeName),
+    small: smallName === undefined ? (named(learned?.["small"]) ?? ranked[0]) : named(smallName),
+    large:
+      largeName === undefined ? (named(learned?.["large"]) ?? ranked.at(-1)) : named(largeName),
   };
 }
 

@@ -50,14 +50,17 @@ export function takeRows(examples: Examples, keep: (row: number) => boolean): Ex
   for (let row = 0; row < n; row++) if (keep(row)) rows.push(row);
   const x = new Float32Array(rows.length * d);
   const quality = new Float32Array(rows.length * m);
+  const verification = examples.verification && new Float32Array(rows.length * m);
   rows.forEach((row, to) => {
     x.set(examples.x.subarray(row * d, (row + 1) * d), to * d);
     quality.set(examples.quality.subarray(row * m, (row + 1) * m), to * m);
+    verification?.set(examples.verification?.subarray(row * m, (row + 1) * m) ?? [], to * m);
   });
   return {
     ...examples,
     x,
     quality,
+    ...(verification ? { verification } : {}),
     n: rows.length,
     weight: Float32Array.from(rows, (row) => examples.weight[row] as number),
     group: Int32Array.from(rows, (row) => examples.group[row] as number),

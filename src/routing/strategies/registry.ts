@@ -1,4 +1,6 @@
 /** The learned strategies by name. A new one is a file and a line here. */
+
+import { automix } from "./automix.ts";
 import { linucb, thompson } from "./bandits.ts";
 import { withLabel } from "./best-name.ts";
 import { clusterTable } from "./cluster-table.ts";
@@ -22,6 +24,7 @@ import { svm } from "./svm.ts";
 export const strategies: readonly Strategy[] = [
   withLabel(knn),
   knnMultiRound,
+  automix,
   withLabel(mlp),
   withLabel(svm),
   linear,

@@ -25,6 +25,8 @@ export interface Examples {
   readonly priceUsdPerMtok: Float32Array;
   /** n: who asked, hashed (`hashUser`); undefined where nobody was named. For personal strategies. */
   readonly user?: readonly (string | undefined)[];
+  /** n×m: share of a verifier's verdicts in favour of a model's answer; NaN where unknown. */
+  readonly verification?: Float32Array;
 }
 
 /** What a strategy learnt: named tensors (safetensors) and small JSON; data, never code. */
