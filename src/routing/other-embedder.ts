@@ -18,6 +18,9 @@ function toRemedy(id: string, dimensions: number): string {
     const settings = `{model: ${model}, dimensions: ${dimensions}, normalize: ${raw === undefined}}`;
     return `set routeiq_settings.embedding: ${settings}`;
   }
+  if (id.startsWith("unnamed-")) {
+    return `import it again with --embedder, which names whose vectors of ${dimensions} numbers it takes`;
+  }
   if (id.startsWith("onnx@")) {
     return "set routeiq_settings.embedding.onnx_path to the folder of that sentence transformer, and normalize as it was";
   }

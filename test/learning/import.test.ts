@@ -10,6 +10,7 @@ import { shapeNames } from "../../src/embedding/shape.ts";
 import { createKernels } from "../../src/kernels/create.ts";
 import { createScalarKernels } from "../../src/kernels/scalar.ts";
 import { importRouter } from "../../src/learning/import/import-router.ts";
+import { readRoutingLabels } from "../../src/learning/import/routing-labels.ts";
 import { toArtifact } from "../../src/learning/import/write-artifact.ts";
 import { loadRouter } from "../../src/routing/load-router.ts";
 import { runSelfTest } from "../../src/routing/self-test.ts";
@@ -113,8 +114,19 @@ describe.each(["2023", "2026"])("made with the libraries of %s", (year) => {
   });
 });
 
+test.each(["2023", "2026"])("LLMRouter's numbers for models, by pandas of %s", async (year) => {
+  const file = join(folder, year, "routing.jsonl");
+  const { routing } = JSON.parse(readFileSync(join(folder, year, "expected.json"), "utf8"));
+  const labels = await readRoutingLabels(file);
+  expect(labels).toEqual(routing);
+  const read = (name: string) => new Uint8Array(readFileSync(join(folder, "2026", name)));
+  const options = { routing: labels };
+  expect(importRouter(read("mf.pt"), options).labels).toEqual(labels.rows);
+  expect(importRouter(read("mlp.pkl"), options).labels).toEqual(labels.best);
+});
+
 test("every file was tried, or is refused by name", () => {
-  const refused = ["bz2.joblib", "whole-module.pt", "expected.json"];
+  const refused = ["bz2.joblib", "whole-module.pt", "expected.json", "routing.jsonl"];
   for (const year of ["2023", "2026"]) {
     const { files } = JSON.parse(readFileSync(join(folder, year, "expected.json"), "utf8"));
     const left = readdirSync(join(folder, year)).filter((file) => !(file in files));

@@ -7,9 +7,14 @@ import { sha256Hex } from "../../learning/artifacts/canonical.ts";
 import { writeArtifactFolder } from "../../learning/artifacts/folder.ts";
 import { importRouter } from "../../learning/import/import-router.ts";
 import type { ImportedRouter, ImportOptions } from "../../learning/import/imported-router.ts";
+import { readRoutingLabels } from "../../learning/import/routing-labels.ts";
 import { checkTrust, type ImportTrust, toImportTrust } from "../../learning/import/trust.ts";
 import { importLimits } from "../../learning/import/values.ts";
-import { type EmbedderIdentity, toArtifact } from "../../learning/import/write-artifact.ts";
+import {
+  type EmbedderIdentity,
+  identifyUnnamed,
+  toArtifact,
+} from "../../learning/import/write-artifact.ts";
 import { type CommandContext, defineCommand } from "../command.ts";
 import { openEmbedder, rawFlag, textFlag } from "../learning-inputs.ts";
 import { UsageError } from "../parse.ts";
@@ -32,6 +37,10 @@ export const importCommand = defineCommand({
     labels: {
       description: "A Torch file's outputs in their order; a regression's small and large model.",
       value: "NAME,NAME…",
+    },
+    "routing-data": {
+      description: "LLMRouter's routing data, for the order of a Torch file's outputs.",
+      value: "FILE",
     },
     activation: {
       description: `Between a Torch network's layers: ${activations.join(", ")}. Default relu.`,
@@ -57,7 +66,11 @@ async function runImport(context: CommandContext): Promise<number> {
   const { args, flags } = context;
   const out = textFlag(flags, "out");
   if (!out) throw new UsageError("--out DIR is needed: the folder for the router.");
-  const options = toOptions(flags);
+  const routing = textFlag(flags, "routing-data");
+  const options = {
+    ...toOptions(flags),
+    ...(routing === undefined ? {} : { routing: await readRoutingLabels(routing) }),
+  };
   for (const file of args) {
     const folder = args.length === 1 ? out : join(out, basename(file).replace(/\.[^.]*$/, ""));
     await importFile(file, folder, { context, options });
@@ -94,7 +107,7 @@ async function importFile(file: string, folder: string, { context, options }: Im
   const bytes = await readBounded(file);
   const trusted = within(file, () => checkTrust(file, bytes, toTrust(context)));
   const imported = within(file, () => importRouter(bytes, options));
-  const { embedder, close } = await openIdentity(imported, file, flags);
+  const { embedder, close } = await openIdentity(imported, file, context);
   try {
     const content = await toArtifact(imported, {
       name: textFlag(flags, "name") ?? "router",
@@ -155,15 +168,15 @@ function named(file: string, error: unknown): unknown {
 async function openIdentity(
   { inputs }: ImportedRouter,
   file: string,
-  flags: CommandContext["flags"],
+  { flags, out }: Pick<CommandContext, "flags" | "out">,
 ): Promise<{ readonly embedder: EmbedderIdentity; close(): void }> {
-  const which = textFlag(flags, "embedder");
-  if (which === undefined && inputs > 0) {
-    throw new UsageError(
-      `--embedder is needed: ${file} was trained on embeddings of ${inputs} numbers, and does not ` +
-        "say whose. Give the folder of that sentence transformer as ONNX, or model:NAME, an " +
-        "embeddings model of your configuration that serves it.",
+  if (textFlag(flags, "embedder") === undefined && inputs > 0) {
+    out.note(
+      `${file} was trained on embeddings of ${inputs} numbers, and does not say whose. The router ` +
+        "is written, and serves nowhere until you import it with --embedder: the folder of that " +
+        "sentence transformer as ONNX, or model:NAME, an embeddings model of your configuration.",
     );
+    return { embedder: identifyUnnamed(inputs), close: () => undefined };
   }
   return await openEmbedder(flags, inputs || undefined);
 }

@@ -1,5 +1,6 @@
 /** What an import comes to, whatever it was read from: a strategy's numbers, and whom they score. */
 import type { Tensor } from "../../routing/strategies/strategy.ts";
+import type { RoutingLabels } from "./routing-labels.ts";
 import { importLimits, refuseImport } from "./values.ts";
 
 export interface ImportedRouter {
@@ -21,6 +22,8 @@ export interface ImportedRouter {
 export interface ImportOptions {
   /** Names of a Torch network's outputs, in their order; of a regression: the small and the large. */
   readonly labels?: readonly string[];
+  /** The same out of LLMRouter's routing data, where they are not named. */
+  readonly routing?: RoutingLabels;
   /** Between a Torch network's layers; its file does not say. */
   readonly activation?: "identity" | "relu" | "tanh" | "logistic";
   /** HybridLLM's `router_threshold`. */

@@ -13,6 +13,7 @@ import {
   toSingles,
 } from "./imported-router.ts";
 import { toFloats } from "./numpy.ts";
+import type { RoutingLabels } from "./routing-labels.ts";
 import { tensorOf } from "./sklearn-steps.ts";
 import { refuseImport, Tensor, type Value } from "./values.ts";
 
@@ -80,7 +81,7 @@ function fromLayers(state: StateDict, options: ImportOptions): ImportedRouter {
     strategy: "imported-network",
     origin: "a Torch state dict (dense layers)",
     inputs: tensors["layer.0"]?.shape[1] ?? 0,
-    labels: labelsFor(layers.at(-1)?.bias.length ?? 0, options),
+    labels: labelsFor(layers.at(-1)?.bias.length ?? 0, options, "best"),
     learned: { layers, output: "softmax", steps: [] } satisfies ImportedNetwork & { steps: [] },
     tensors,
   };
@@ -124,17 +125,22 @@ function fromFactors({ factors, projection, classifier }: Factors, options: Impo
     strategy: "imported-network",
     origin: "a Torch state dict (LLMRouter's BilinearMF)",
     inputs,
-    labels: labelsFor(m, options),
+    labels: labelsFor(m, options, "rows"),
     learned,
     tensors: { "layer.0": tensorOf(toSingles(combined, "the factors"), m, inputs) },
   };
 }
 
-function labelsFor(count: number, { labels }: ImportOptions): readonly string[] {
+function labelsFor(
+  count: number,
+  { labels: named, routing }: ImportOptions,
+  order: keyof RoutingLabels,
+): readonly string[] {
+  const labels = named ?? routing?.[order];
   if (!labels) {
     return refuseImport(
       `a Torch file holds no names: its ${count} outputs need --labels NAME,NAME… in the order of ` +
-        "training (LLMRouter: as models first appear in the routing data)",
+        "training, or --routing-data FILE, LLMRouter's own (default_routing_train_data.jsonl)",
     );
   }
   if (labels.length !== count) {

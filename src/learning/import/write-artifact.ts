@@ -15,6 +15,11 @@ import { refuseImport } from "./values.ts";
 /** The embedder that the original's vectors came from: all of it that an artifact names. */
 export type EmbedderIdentity = Pick<Embedder, "id" | "sha256" | "dimensions">;
 
+/** In the place of an embedder that nobody has named: what names it is refused everywhere. */
+export function identifyUnnamed(dimensions: number): EmbedderIdentity {
+  return { id: `unnamed-${dimensions}@${"0".repeat(16)}`, sha256: "0".repeat(64), dimensions };
+}
+
 export interface WriteOptions {
   readonly name: string;
   readonly embedder: EmbedderIdentity;

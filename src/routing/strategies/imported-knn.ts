@@ -1,8 +1,9 @@
 /**
  * scikit-learn's KNeighborsClassifier: the share of the k nearest training rows that each class has,
- * each row as one or by one over its distance. Exact: every row is looked at.
+ * each row as one or by one over its distance. Exact: where rows are many, int8 says which cannot be
+ * among the nearest, and the others are measured in double precision.
  * Source: https://scikit-learn.org/stable/modules/neighbors.html#classification
- * Cost: a multiplication per row and dimension, in slices of half a millisecond beyond that.
+ * Cost: a multiplication per row and dimension; beyond half a million of them in slices.
  */
 import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
@@ -10,6 +11,12 @@ import { GatewayError } from "../../domain/errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
 import { noPause, type Pause } from "../../std/pause.ts";
 import { takeF32, takeI32 } from "../safetensors.ts";
+import {
+  createPrefilter,
+  mostNearest,
+  type Prefilter,
+  prefilterBytes,
+} from "./imported-prefilter.ts";
 import { loadSteps, type Steps, stepsBytes } from "./imported-steps.ts";
 import type { Fitted, OpenOnnx, Scorer, ScorerShape, Scores, ServedStrategy } from "./strategy.ts";
 
@@ -53,7 +60,10 @@ function loadKnn(
   if (json.n_neighbors > n || !labels.every((label) => label >= 0 && label < m)) {
     return refuse("the rows do not fit the models, or are fewer than the neighbours");
   }
-  const kernels = createKernels(rows.byteLength + n * 8 + 64 + stepsBytes(tensors, d));
+  const filterBytes = n > 0 ? prefilterBytes(n, rows.length / n) : 0;
+  const kernels = createKernels(
+    rows.byteLength + n * 8 + 64 + stepsBytes(tensors, d) + filterBytes,
+  );
   const steps = loadSteps(fitted, d, kernels);
   if (rows.length !== n * steps.d) return refuse("the rows are of another length");
   const measure = createMeasure({ rows, n, steps, kernels, options: json });
@@ -71,18 +81,34 @@ function loadKnn(
     };
   }
 
+  const filter = createFilter({ rows, n, steps, kernels, options: json });
+
   async function inSlices(x: Float32Array): Promise<Scores> {
     measure.begin(x);
-    for (let from = 0; from < n; from += sliceRows) {
-      measure.run(from, Math.min(n, from + sliceRows));
+    const near = filter && (await filterRows(filter, measure.isZero));
+    for (let from = 0; from < (near?.length ?? n); from += sliceRows) {
+      const to = from + sliceRows;
+      if (near) for (const row of near.subarray(from, to)) measure.run(row, row + 1);
+      else measure.run(from, Math.min(n, to));
       await pause();
     }
-    const { quality, uncertainty, neighbours } = pick(measure.distances);
+    const { quality, uncertainty, neighbours } = pick(measure.distances, near);
     return {
       quality: quality.slice(),
       uncertainty: uncertainty.slice(),
       ...(neighbours && { neighbours }),
     };
+  }
+
+  /** An angle needs two directions: for a query without one, all rows are measured. */
+  async function filterRows(rowsOf: Prefilter, isZero: boolean): Promise<Int32Array | undefined> {
+    if (isZero) return undefined;
+    rowsOf.begin(steps.x);
+    for (let from = 0; from < n; from += 6 * sliceRows) {
+      rowsOf.scan(from, Math.min(n, from + 6 * sliceRows));
+      await pause();
+    }
+    return rowsOf.collect();
   }
 
   let waiting = 0;
@@ -103,8 +129,28 @@ function loadKnn(
   };
 }
 
+/** Where distances come from dot products, and few of many rows are wanted. */
+function createFilter({ rows, n, steps, kernels, options }: MeasureParts): Prefilter | undefined {
+  const { n_neighbors: k, metric } = options;
+  const cosine = metric === "cosine";
+  if (!isByDots(options) || k > mostNearest) return undefined;
+  const { d } = steps;
+  for (let r = 0; cosine && r < n; r++) {
+    if (rows.subarray(r * d, (r + 1) * d).every((value) => value === 0)) return undefined;
+  }
+  return createPrefilter({ kernels, rows, n, d, k, cosine });
+}
+
+const isByDots = ({ metric, p }: ImportedKnn): boolean =>
+  metric === "euclidean" ||
+  metric === "sqeuclidean" ||
+  metric === "cosine" ||
+  (metric === "minkowski" && p === 2);
+
 interface Measure {
   readonly distances: Float64Array;
+  /** The query begun with is all zeros. */
+  readonly isZero: boolean;
   begin(x: Float32Array): void;
   run(from: number, to: number): void;
 }
@@ -123,17 +169,18 @@ function createMeasure({ rows, n, steps, kernels, options }: MeasureParts): Meas
   const outAt = kernels.alloc(n * 8);
   const distances = kernels.f64(outAt, n);
   const { metric, p } = options;
-  const begin = (x: Float32Array) => steps.apply(x);
-  const byDots =
-    metric === "euclidean" ||
-    metric === "sqeuclidean" ||
-    metric === "cosine" ||
-    (metric === "minkowski" && p === 2);
-  if (!byDots) {
+  let square = 0;
+  const begin = (x: Float32Array) => {
+    steps.apply(x);
+    square = 0;
+    for (const value of steps.x) square += value * value;
+  };
+  if (!isByDots(options)) {
     const power =
       metric === "manhattan" ? 1 : metric === "chebyshev" ? Number.POSITIVE_INFINITY : p;
     return {
       distances,
+      isZero: false,
       begin,
       run(from, to) {
         for (let r = from; r < to; r++) distances[r] = minkowski(rows, r * d, steps.x, power);
@@ -145,11 +192,12 @@ function createMeasure({ rows, n, steps, kernels, options }: MeasureParts): Meas
   const squares = squaresOf(rows, n, d);
   return {
     distances,
+    get isZero() {
+      return square === 0;
+    },
     begin,
     run(from, to) {
       kernels.matvecWide(rowsAt + from * d * 4, steps.at, outAt + from * 8, to - from, d);
-      let square = 0;
-      for (const value of steps.x) square += value * value;
       for (let r = from; r < to; r++) {
         const dot = distances[r] as number;
         const own = squares[r] as number;
@@ -191,8 +239,8 @@ function createVote(labels: Int32Array, m: number, { n_neighbors: k, weights }: 
   const quality = new Float32Array(m);
   const sums = new Float64Array(m);
   const uncertainty = new Float32Array(m).fill(Number.NaN);
-  return (distances: Float64Array): Scores => {
-    findNearest(distances, nearest);
+  return (distances: Float64Array, rows?: Int32Array): Scores => {
+    findNearest(distances, nearest, rows);
     // A row at no distance outweighs all others: then only such rows count.
     const exact = weights === "distance" && distances[nearest[0] as number] === 0;
     sums.fill(0);
@@ -213,11 +261,12 @@ function createVote(labels: Int32Array, m: number, { n_neighbors: k, weights }: 
   };
 }
 
-/** Row numbers of the smallest, smallest first; of equals, the lower rows. */
-function findNearest(distances: Float64Array, nearest: Int32Array): void {
+/** Row numbers of the smallest (of `rows`, ascending), smallest first; of equals, the lower rows. */
+function findNearest(distances: Float64Array, nearest: Int32Array, rows?: Int32Array): void {
   const k = nearest.length;
   let count = 0;
-  for (let row = 0; row < distances.length; row++) {
+  for (let i = 0; i < (rows ?? distances).length; i++) {
+    const row = rows ? (rows[i] as number) : i;
     const distance = distances[row] as number;
     if (count === k && distance >= (distances[nearest[k - 1] as number] as number)) continue;
     let at = count < k ? count++ : k - 1;
