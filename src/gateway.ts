@@ -360,6 +360,14 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
   }
   warnOfUnpriced(deployments, telemetry);
   const routerOptions = toRouterOptions(config);
+  learnt.describe({
+    labelMapping: routerOptions.labelMapping,
+    prices: Object.fromEntries(
+      deployments.flatMap(({ candidate, facts }) =>
+        facts.price ? [[candidate, facts.price]] : [],
+      ),
+    ),
+  });
   return {
     ...kept,
     telemetry,

@@ -9,8 +9,12 @@ import type { EmbedderChoice } from "./embedding/registry.ts";
 import type { AskForEmbedding } from "./embedding/remote.ts";
 import { createLiveRouter } from "./learning/artifacts/live.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
+import type { SourceConfig } from "./learning/artifacts/thread.ts";
 import { createDriftWatch, type DriftAlarm, driftKinds } from "./learning/drift.ts";
 import { labelOf, type RolloutControl } from "./learning/rollout/control.ts";
+import { createRemoteShadow, type RemoteShadow } from "./learning/rollout/remote-shadow.ts";
+import type { ShadowReport } from "./learning/rollout/shadow-report.ts";
+import type { ShadowStart } from "./learning/rollout/shadow-thread.ts";
 import { watchEvents } from "./learning/rollout/watch-events.ts";
 import { createDriftReport, watchDrift } from "./learning/watch-drift.ts";
 import type { Observation } from "./observation.ts";
@@ -41,6 +45,8 @@ export interface LearntRoutingOptions {
   readonly processes?: number;
 }
 
+export type ShadowFacts = Pick<ShadowStart, "labelMapping" | "prices">;
+
 export interface LearntRouting {
   readonly slot: SwappableSlot;
   /** The event log; the health window after a swap reads along. */
@@ -58,6 +64,8 @@ export interface LearntRouting {
   routerFailed(router: TrainedRouter, unit: number | undefined): void;
   /** Undefined where no trained router is configured. */
   rollout(): RolloutControl | undefined;
+  /** What scoring in the shadow needs to know of the configuration in force. */
+  describe(facts: ShadowFacts): void;
   close(): void;
 }
 
@@ -92,6 +100,25 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     close = loaded.close;
     return loaded;
   });
+  const { background } = observation;
+  let shadow: RemoteShadow | undefined;
+  let described: ShadowFacts = { labelMapping: {}, prices: {} };
+  background.on("shadow", (payload) => shadow?.told(payload as ShadowReport));
+  background.onRestart(() => shadow?.restarted());
+  /** Events pass through the background thread: where none are written, nothing can be scored. */
+  const toShadow = (config: SourceConfig): RemoteShadow => {
+    shadow = createRemoteShadow({
+      remote: background.service("shadow"),
+      async describe() {
+        const { id, sha256, dimensions } = (await parts()).embedder;
+        const embedder = { id, sha256, dimensions };
+        return { config, embedder, nowMs: clock.now(), ...described };
+      },
+      onFailure: (error) =>
+        observation.telemetry.log("error", "nothing can be scored in the shadow", { error }),
+    });
+    return shadow;
+  };
   const live = createLiveRouter({
     slot,
     dataDir,
@@ -109,6 +136,7 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     random,
     telemetry: observation.telemetry,
     processes: options.processes ?? 1,
+    shadow: (source) => (options.config.routeiq.telemetry.events ? toShadow(source) : undefined),
   });
   const extract = async (query: RoutingQuery) => {
     const { extractor } = await parts();
@@ -153,6 +181,9 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
       live.observe({ arm: labelOf(identity), unit, ok: false, latencyMs: 0 });
     },
     rollout: live.control,
+    describe(facts) {
+      described = facts;
+    },
     close() {
       live.close();
       custom?.close();

@@ -5,7 +5,10 @@
  */
 
 import type { CallEvent } from "./domain/event.ts";
-import type { ArtifactService } from "./learning/artifacts/thread.ts";
+import type { Embedder } from "./embedding/embedder.ts";
+import type { Candidate } from "./learning/artifacts/source.ts";
+import type { ArtifactService, ArtifactThread } from "./learning/artifacts/thread.ts";
+import type { ShadowService, ShadowThread } from "./learning/rollout/shadow-thread.ts";
 import { type Emit, type Port, serveRpc } from "./std/rpc.ts";
 import type { ExtractFeatures } from "./storage/complete-event.ts";
 import type { EventService } from "./storage/sqlite/event-log.ts";
@@ -20,6 +23,7 @@ export interface BackgroundApi {
   readonly otlp: OtlpService;
   readonly records: RecordService;
   readonly responses: ResponseService;
+  readonly shadow: ShadowService;
 }
 
 /** A line for the operator's log, sent as event "log". */
@@ -40,6 +44,13 @@ function main(): void {
   };
   let otlp: OtlpThread | undefined;
   let otlpLoading: Promise<OtlpThread> | undefined;
+  let artifacts: Promise<ArtifactThread> | undefined;
+  let shadow: ShadowThread | undefined;
+
+  function loadArtifacts(): Promise<ArtifactThread> {
+    artifacts ??= createArtifacts();
+    return artifacts;
+  }
 
   async function loadOtlp(emit: Emit): Promise<OtlpThread> {
     const { createOutbound } = await import("./security/outbound.ts");
@@ -49,16 +60,18 @@ function main(): void {
   }
 
   serveRpc<BackgroundApi>(port, {
-    async artifacts() {
-      const { createArtifactThread } = await import("./learning/artifacts/thread.ts");
-      const { createOutbound } = await import("./security/outbound.ts");
-      const { systemClock } = await import("./std/clock.ts");
-      return createArtifactThread({ outbound: createOutbound(), clock: systemClock });
+    artifacts: loadArtifacts,
+    async shadow(emit) {
+      shadow = await loadShadow(emit, await loadArtifacts());
+      return shadow;
     },
     async events(emit) {
       const { createEventThread } = await import("./storage/sqlite/event-thread.ts");
       await otlpLoading?.catch(() => undefined); // where spans are on, the first calls have theirs too
-      const onEvents = (events: readonly CallEvent[]) => otlp?.addEvents(events);
+      const onEvents = (events: readonly CallEvent[]) => {
+        otlp?.addEvents(events);
+        shadow?.addEvents(events);
+      };
       return createEventThread({ log: toLog(emit), onEvents, loadExtract });
     },
     async records(emit) {
@@ -74,6 +87,22 @@ function main(): void {
       return otlpLoading;
     },
   });
+}
+
+async function createArtifacts(): Promise<ArtifactThread> {
+  const { createArtifactThread } = await import("./learning/artifacts/thread.ts");
+  const { createOutbound } = await import("./security/outbound.ts");
+  const { systemClock } = await import("./std/clock.ts");
+  return createArtifactThread({ outbound: createOutbound(), clock: systemClock });
+}
+
+async function loadShadow(emit: Emit, { readStaged }: ArtifactThread): Promise<ShadowThread> {
+  const { createShadowThread } = await import("./learning/rollout/shadow-thread.ts");
+  const { loadShadowRouter } = await import("./learning/rollout/load-shadow-router.ts");
+  const { systemClock: clock } = await import("./std/clock.ts");
+  const load = (candidate: Candidate, embedder: Embedder) =>
+    loadShadowRouter(candidate, embedder, clock);
+  return createShadowThread({ emit, clock, readStaged, load });
 }
 
 /** The built-in embedder's features; an ONNX one has a thread of its own and is asked before. */

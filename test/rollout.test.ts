@@ -9,6 +9,7 @@ import type { ArtifactFolder } from "../src/learning/artifacts/folder.ts";
 import { createRoleKey, createRoot } from "../src/learning/artifacts/keys.ts";
 import { publishRelease } from "../src/learning/artifacts/publish.ts";
 import { signRelease } from "../src/learning/artifacts/sign.ts";
+import type { ShadowReport } from "../src/learning/rollout/shadow-report.ts";
 import { createOutbound } from "../src/security/outbound.ts";
 import { systemClock } from "../src/std/clock.ts";
 import { createFileObjectStore } from "../src/storage/file/object-store.ts";
@@ -17,10 +18,12 @@ import { trainFolder } from "./support/trained.ts";
 import { openaiReply } from "./support/upstreams.ts";
 
 const temp = mkdtempSync(join(tmpdir(), "routeiq-rollout-"));
+let upstreamCalls = 0;
 const upstream = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",
   async fetch(request) {
+    upstreamCalls++;
     const { model } = (await request.json()) as { model: string };
     // Alpha is broken: a release that prefers it is a bad one.
     if (model === "alpha") return Response.json({ error: { message: "broken" } }, { status: 500 });
@@ -217,6 +220,47 @@ test("a good release comes in by way of a canary, a bad one is taken back; no us
   expect(metrics).toContain('routeiq_rollout_transitions_total{to="canary"}');
   const info = (await (await fetch(`${url}/router/info`)).json()) as { registry: object };
   expect(info.registry).toMatchObject({ staged_strategies: [] });
+  await gateway.close();
+}, 60_000);
+
+test("in the shadow a release scores what the other decides, asks no provider, and says how they differ", async () => {
+  const { gateway } = await startTestGateway({
+    yaml: toYaml({ shadow: { min_calls: 60 }, promote: "manual" }),
+    outbound: createOutbound(),
+  });
+  const { url } = gateway;
+  const staged = async () => {
+    const status = await (await fetch(`${url}/admin/model/status`)).json();
+    return (status as { staged: Record<string, unknown> & { shadow?: ShadowReport } }).staged;
+  };
+  await gateway.reloadRouter();
+  const before = (await call(url, "user-1")).artifact;
+  await publish(10, bad);
+  await gateway.reloadRouter();
+  await until(async () => (await staged())?.["stage"] === "shadow");
+  const asked = upstreamCalls;
+  let calls = 0;
+  await until(async () => {
+    for (const user of users.slice(0, 10)) {
+      expect((await call(url, user)).artifact).toBe(before);
+      calls++;
+    }
+    await gateway.events.flush();
+    return (await staged())["ready"] === true;
+  });
+  expect(upstreamCalls - asked).toBe(calls);
+  const { shadow } = await staged();
+  expect(shadow).toMatchObject({ version: 10, failed: 0, agreement: 0, skipped: 0 });
+  expect(shadow?.calls).toBeGreaterThanOrEqual(60);
+  expect(shadow?.predicted.quality_gain).toBeGreaterThan(0.1); // in its own eyes
+  expect(shadow?.predicted.quality_gain_by_active).toBeLessThan(-0.1);
+  expect(shadow?.score_us.p99).toBeGreaterThan(0);
+  expect(shadow?.choices).toMatchObject({
+    "openai/alpha": { active: 0 },
+    "openai/beta": { shadow: 0 },
+  });
+  expect(await run("models status", url)).toContain("decisions scored, 0 failed");
+  expect((await fetch(`${url}/admin/model/rollback`, { method: "POST" })).status).toBe(200);
   await gateway.close();
 }, 60_000);
 

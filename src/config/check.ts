@@ -55,6 +55,7 @@ export function checkConfig(loaded: Loaded, options: CheckOptions): Loaded {
   const check = { config, report, spot, ...options };
   checkModels(check);
   checkStrategy(check);
+  checkShadow(check);
   checkFallbacks(check);
   checkAliases(check);
   checkAutoModels(check);
@@ -147,6 +148,16 @@ function checkInner({ config, report, spot, known }: Check): void {
   const remedy = `Nearest: ${rankNearest(inner, may, 3).join(", ")}. Without one every model counts alike.`;
   const where = spot(["router_settings", "routing_strategy_args", key]);
   report.refuse(where, `"${inner}" cannot be the inner strategy of ${name}`, remedy);
+}
+
+/** Decisions are scored again as their events pass; without events there is nothing to score. */
+function checkShadow({ config, report, spot }: Check): void {
+  if (!config.router.routingStrategyArgs.rollout?.shadow || config.routeiq.telemetry.events) return;
+  report.warn(
+    spot(["router_settings", "routing_strategy_args", "rollout", "shadow"]),
+    "without the event log nothing can be scored in the shadow, so this step is left out",
+    "Set routeiq_settings.telemetry.events: true, or remove `shadow`.",
+  );
 }
 
 /** Starts all the same, on the static strategy; so it is a warning, with the way out. */

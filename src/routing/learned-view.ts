@@ -73,7 +73,7 @@ function toView(
 }
 
 /** Label number of a candidate: by its name, without its prefix, by `label_mapping`; −1: unknown. */
-function toLabelIndex(
+export function toLabelIndex(
   labels: readonly string[],
   mapping: Readonly<Record<string, string>>,
 ): (model: string) => number {

@@ -37,6 +37,7 @@ export function createFolderSource(
   return {
     restore: noCopy,
     restoreStaged: noCopy,
+    readStaged: async () => undefined,
     check: (_nowMs, held) => look(held),
     previous: async () => ({ kind: "empty", message: "an unsigned folder has no history" }),
     commit: async () => undefined,

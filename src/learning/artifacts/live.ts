@@ -23,7 +23,7 @@ export interface LiveRouterOptions {
   readonly dataDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** In the background thread, or here for a test. */
-  readonly openSource: (config: SourceConfig) => ArtifactSource;
+  readonly openSource: (config: SourceConfig) => Omit<ArtifactSource, "readStaged">;
   readonly build: (candidate: Candidate) => Promise<TrainedRouter>;
   readonly clock: Clock;
   readonly random: Random;

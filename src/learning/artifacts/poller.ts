@@ -12,7 +12,7 @@ import type { RefusalCode } from "./refusal.ts";
 import type { ArtifactSource, Candidate } from "./source.ts";
 
 export interface PollerOptions {
-  readonly source: ArtifactSource;
+  readonly source: Omit<ArtifactSource, "readStaged">;
   readonly slot: SwappableSlot;
   /** Loads a candidate and runs its self-test. @throws whatever is wrong with it; nothing is kept then */
   readonly build: (candidate: Candidate) => Promise<TrainedRouter>;

@@ -4,11 +4,14 @@ import type { EmbedderIdentity } from "../import/write-artifact.ts";
 import type { ArtifactSource } from "./source.ts";
 import type { ArtifactService, SourceConfig } from "./thread.ts";
 
+/** The files of a release stay where they are used: `readStaged` is the thread's own. */
+export type RemoteSource = Omit<ArtifactSource, "readStaged">;
+
 export function createRemoteSource(
   remote: Remote<ArtifactService>,
   given: SourceConfig,
   embedder: () => Promise<EmbedderIdentity>,
-): ArtifactSource {
+): RemoteSource {
   const whole = async (): Promise<SourceConfig> =>
     given.kind === "foreign" ? { ...given, embedder: await embedder() } : given;
   return {

@@ -71,29 +71,32 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
   });
 
   async function lookAtCopy(nowMs: number, place: Place): Promise<Found> {
-    const note = await copy.readNote();
-    await copy.sweep(note);
-    const state = await copy.state.load();
-    const kept = note[place];
+    await copy.sweep(await copy.readNote());
+    const kept = await readCopy(nowMs, place);
     if (!kept) return { kind: "empty", message: "no copy of a router is kept yet" };
+    return offer(kept, undefined);
+  }
+
+  async function readCopy(nowMs: number, place: Place): Promise<Verified | undefined> {
+    const kept = (await copy.readNote())[place];
+    if (!kept) return undefined;
+    const state = await copy.state.load();
     const input = { ...inputFor(copy.store, state, nowMs), graceMs: maxStaleMs };
     checkClock(input);
-    const chain = await walkRoots(input);
-    return await offerKept(kept, chain, input);
+    return await readKept(kept, await walkRoots(input), input);
   }
 
   /** A kept release: signed, not retired, its files whole. Which one is kept is this gateway's word. */
-  async function offerKept(
+  async function readKept(
     kept: ReleaseNote,
     chain: RootChain,
     input: VerifyInput,
-  ): Promise<Found> {
+  ): Promise<Verified> {
     const bytes = await read(copy.store, "timestamp.json", limits.timestampBytes);
     const timestamp = checkTimestamp(bytes, chain, input);
     checkRetired(chain.root, kept.version, kept.sha256);
     if (kept.sha256 === timestamp.release.sha256) {
-      const verified = await verifyRelease(input, chain, { timestamp, timestampBytes: bytes });
-      return offer(verified, undefined);
+      return await verifyRelease(input, chain, { timestamp, timestampBytes: bytes });
     }
     const key = `releases/${kept.version}.json`;
     const releaseBytes = await read(copy.store, key, limits.releaseBytes);
@@ -101,19 +104,16 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
     const files = await fetchFiles(input, release);
     const state = input.state;
     if (!state) refuse("state", "the counters are gone, the copy remains");
-    return offer(
-      {
-        chain,
-        timestamp,
-        timestampBytes: bytes,
-        release,
-        releaseBytes,
-        releaseSha256: kept.sha256,
-        files,
-        state,
-      },
-      undefined,
-    );
+    return {
+      chain,
+      timestamp,
+      timestampBytes: bytes,
+      release,
+      releaseBytes,
+      releaseSha256: kept.sha256,
+      files,
+      state,
+    };
   }
 
   function offer(verified: Verified, etag: string | undefined): Found {
@@ -197,6 +197,10 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
     async restoreStaged(nowMs) {
       return await answer(() => lookAtCopy(nowMs, "staged"), neverRetired);
     },
+    async readStaged(nowMs) {
+      const kept = await readCopy(nowMs, "staged");
+      return kept && toCandidate(kept);
+    },
     async check(nowMs, held) {
       return await answer(
         async () => {
@@ -216,7 +220,7 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
         if (!previous) return { kind: "empty", message: "no earlier release is kept" };
         const state = await copy.state.load();
         const input = { ...inputFor(copy.store, state, nowMs), graceMs: maxStaleMs };
-        return await offerKept(previous, await walkRoots(input), input);
+        return offer(await readKept(previous, await walkRoots(input), input), undefined);
       }, neverRetired);
     },
     async commit(as) {

@@ -53,6 +53,11 @@ export interface ArtifactSource {
   restore(nowMs: number): Promise<Found>;
   /** The staged release of last time, verified anew; "empty" where none was. */
   restoreStaged(nowMs: number): Promise<Found>;
+  /**
+   * The staged release's copy, verified, to be looked at only: nothing is offered by it.
+   * @throws ArtifactRefusal
+   */
+  readStaged(nowMs: number): Promise<Candidate | undefined>;
   /** Asks the repository; what serves and what is staged are not offered. A refusal changes nothing. */
   check(nowMs: number, held: HeldReleases): Promise<Found>;
   /** The release in force before the present one, from the copy; "empty" where none is kept. */

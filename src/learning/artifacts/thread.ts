@@ -14,7 +14,7 @@ import { createFolderSource } from "./folder-source.ts";
 import { artifactRuntime } from "./format.ts";
 import { openRepository, type S3Settings, type StoreAccess } from "./open-repository.ts";
 import { createRepositorySource } from "./repository-source.ts";
-import type { ArtifactSource, Found, HeldReleases, Place } from "./source.ts";
+import type { ArtifactSource, Candidate, Found, HeldReleases, Place } from "./source.ts";
 import type { RootPin } from "./verify.ts";
 
 /** Where routers come from; plain data. */
@@ -65,7 +65,12 @@ export interface ArtifactService {
   close(params: Of): Promise<void>;
 }
 
-export function createArtifactThread(access: Omit<StoreAccess, "s3">): ArtifactService {
+export interface ArtifactThread extends ArtifactService {
+  /** For whoever looks at it in this thread. @throws ArtifactRefusal */
+  readStaged(config: SourceConfig, nowMs: number): Promise<Candidate | undefined>;
+}
+
+export function createArtifactThread(access: Omit<StoreAccess, "s3">): ArtifactThread {
   const open = new Map<string, ArtifactSource>();
   const keyOf = (config: SourceConfig) => {
     if (config.kind === "folder") return `folder ${config.path}`;
@@ -82,6 +87,7 @@ export function createArtifactThread(access: Omit<StoreAccess, "s3">): ArtifactS
   return {
     restore: async ({ config, nowMs }) => moved(await sourceOf(config).restore(nowMs)),
     restoreStaged: async ({ config, nowMs }) => moved(await sourceOf(config).restoreStaged(nowMs)),
+    readStaged: (config, nowMs) => sourceOf(config).readStaged(nowMs),
     check: async ({ config, nowMs, held }) => moved(await sourceOf(config).check(nowMs, held)),
     previous: async ({ config, nowMs }) => moved(await sourceOf(config).previous(nowMs)),
     commit: ({ config, as }) => sourceOf(config).commit(as),

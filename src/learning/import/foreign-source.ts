@@ -73,6 +73,7 @@ export function createForeignSource(options: ForeignSourceOptions): ArtifactSour
   return {
     restore: noCopy,
     restoreStaged: noCopy,
+    readStaged: async () => undefined,
     check: (_nowMs, held) => look(held),
     previous: async () => ({ kind: "empty", message: "a predecessor's file has no history" }),
     commit: async () => undefined,

@@ -232,7 +232,9 @@ export function createStages(options: StagesOptions): Stages {
     }
     if (auto) return await options.promote();
     held.ready = true;
-    settle(because);
+    if (held.stage === "canary") return settle(because); // a trial without an end begins
+    report.waits(held.label, false);
+    save();
   }
 
   function save(): void {
