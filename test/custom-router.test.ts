@@ -322,6 +322,35 @@ describe("limits", () => {
     },
   );
 
+  test.skipIf(process.platform !== "linux")(
+    "a loop does not outlive a gateway that was killed",
+    async () => {
+      const path = write("export const score = () => { for (;;); };", "js");
+      const source = `
+      const { startModuleProcess } = await import(${JSON.stringify(join(import.meta.dir, "../src/routing/custom/module-process.ts"))});
+      const { systemClock } = await import(${JSON.stringify(join(import.meta.dir, "../src/std/clock.ts"))});
+      const module = await startModuleProcess({ settings: { path: ${JSON.stringify(path)}, models: ["a"] }, limits: { scoreMs: 60000, memoryMb: 512 }, clock: systemClock });
+      module.score({ text: "", tools: [], embedding: new Float32Array(1) }).catch(() => undefined);
+      console.log(module.pid);
+      setInterval(() => undefined, 1000);`;
+      const parent = Bun.spawn([process.execPath, write(source, "mjs")], { stdout: "pipe" });
+      const { value } = await parent.stdout.getReader().read();
+      const pid = Number(new TextDecoder().decode(value));
+      expect(pid).toBeGreaterThan(0);
+      parent.kill("SIGKILL");
+      await parent.exited;
+      // A zombie that nobody reaps has ended as well.
+      const lives = () => {
+        try {
+          return !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, "latin1"));
+        } catch {
+          return false;
+        }
+      };
+      while (lives()) await Bun.sleep(10);
+    },
+  );
+
   test("what it writes is passed on, so much and no more", async () => {
     lines.length = 0;
     const module = await open(

@@ -149,6 +149,16 @@ describe("llmrouter-causallm", () => {
     ]);
   });
 
+  test("the router itself is no candidate of auto", async () => {
+    const { ask, models } = await world(settings, ({ model, body }) =>
+      model === "guide" && body["max_tokens"] === 32 ? "grand" : `${model} says`,
+    );
+    const { receipt } = await ask({ model: "auto" });
+    expect(receipt.decision?.chosen).toBe("openai/grand");
+    expect(models.asked[0]?.text).not.toContain("- guide");
+    expect(models.asked[0]?.text).toContain("- solo");
+  });
+
   test("streams as ever once the model is named", async () => {
     const { ask } = await world(settings, ({ model }) => (model === "guide" ? "grand" : "four"));
     const { text, receipt } = await ask({ stream: true });

@@ -185,7 +185,12 @@ function strategyArgs(
   const key = model_s3_key ?? (env["LLMROUTER_MODEL_S3_KEY"] || undefined);
   const s3 = bucket ? `s3://${bucket}/${key ?? ""}`.replace(/\/$/, "") : undefined;
   const path = args.model_path ?? s3 ?? (env["LLMROUTER_MODEL_PATH"] || undefined);
-  return { ...args, ...(path === undefined ? {} : { model_path: path }) } as RoutingStrategyArgs;
+  const module = args.module_path ?? (env["LLMROUTER_CUSTOM_ROUTERS_PATH"] || undefined);
+  return {
+    ...args,
+    ...(path === undefined ? {} : { model_path: path }),
+    ...(module === undefined ? {} : { module_path: module }),
+  } as RoutingStrategyArgs;
 }
 
 function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"] {

@@ -6,7 +6,7 @@ export const customArgs = {
     Type.String({
       minLength: 1,
       description:
-        "llmrouter-custom: the module's file on this machine (.ts, .js, .mjs, .wasm, .onnx). See custom-routers.md.",
+        "llmrouter-custom: the module's file on this machine (.ts, .js, .mjs, .wasm, .onnx). Default: LLMROUTER_CUSTOM_ROUTERS_PATH. See custom-routers.md.",
     }),
   ),
   module_models: Type.Optional(

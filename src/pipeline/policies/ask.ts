@@ -134,7 +134,7 @@ export class Asker {
       this.#assertMoney(record);
       const reply = await attempt(call, record.ranking, record, this.#services);
       const held = hold(reply, record);
-      this.#held.set(number, held);
+      if (mayBeGiven.has(purpose)) this.#held.set(number, held);
       return this.#toSaid(number, held, call);
     } catch (thrown) {
       throw this.#failed(record, thrown);
@@ -259,6 +259,9 @@ export class Asker {
     };
   }
 }
+
+/** What may become the caller's answer; the rest is read once, and its bytes are let go. */
+const mayBeGiven: ReadonlySet<Purpose> = new Set<Purpose>(["answer", "reason", "merge"]);
 
 /** The caller's leaving reaches a part through its record. */
 const neverGone: Call["signal"] = { aborted: false, addEventListener: () => undefined };

@@ -9,7 +9,7 @@ import { isObject } from "../../domain/json.ts";
 import { withoutThought } from "./conversation.ts";
 import { describe, findNamed, nameOf } from "./names.ts";
 import { type Policy, type PolicyCandidate, type PolicyRun, PolicyStopped } from "./policy.ts";
-import { needsGroup, numberOf, routerModel } from "./settings.ts";
+import { needsGroup, numberOf, routerModel, withoutRouter } from "./settings.ts";
 
 const name = "llmrouter-causallm";
 
@@ -29,7 +29,8 @@ export const causalLm: Policy = {
     }
     return needsGroup(args, "router_model", name, serves);
   },
-  async run(run, args) {
+  async run(all, args) {
+    const run = { ...all, candidates: withoutRouter(all.candidates, args) };
     const said = await run.ask({
       to: { group: routerModel(args) ?? "" },
       purpose: "route",

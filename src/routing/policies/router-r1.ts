@@ -16,7 +16,7 @@ import {
   PolicyStopped,
   type Said,
 } from "./policy.ts";
-import { needsGroup, numberOf, routerModel } from "./settings.ts";
+import { needsGroup, numberOf, routerModel, withoutRouter } from "./settings.ts";
 
 const name = "llmrouter-r1";
 /** LLMRouter's loop ends after five rounds as well. */
@@ -41,7 +41,7 @@ export const routerR1: Policy = {
     return needsGroup(args, "router_model", name, serves);
   },
   unsuited: notPlainText,
-  run: (run, args) => reason(run, args),
+  run: (run, args) => reason({ ...run, candidates: withoutRouter(run.candidates, args) }, args),
 };
 
 async function reason(run: PolicyRun, args: RoutingStrategyArgs) {

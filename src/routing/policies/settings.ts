@@ -40,6 +40,15 @@ export function routerModel({ router_model, base_model }: RoutingStrategyArgs): 
   return typeof name === "string" ? name : undefined;
 }
 
+/** A model that was trained to route answers nobody itself, where `auto` would have it among the rest. */
+export function withoutRouter(
+  candidates: readonly PolicyCandidate[],
+  args: RoutingStrategyArgs,
+): readonly PolicyCandidate[] {
+  const others = candidates.filter(({ group }) => group !== routerModel(args));
+  return others.length > 0 ? others : candidates;
+}
+
 export function numberOf(value: unknown, otherwise: number): number {
   return typeof value === "number" && Number.isFinite(value) ? value : otherwise;
 }
