@@ -3,24 +3,23 @@ import { basename, dirname, join } from "node:path";
 import { GatewayError } from "../domain/errors.ts";
 import type { Embedder } from "../embedding/embedder.ts";
 import { createFeatureExtractor } from "../embedding/features.ts";
-import { createKernels } from "../kernels/create.ts";
-import { readArtifactFolder } from "../learning/artifacts/folder.ts";
 import { toDecisionLines } from "../learning/decisions.ts";
 import { type Evaluation, evaluate } from "../learning/evaluate.ts";
 import { toReport } from "../learning/report.ts";
 import type { Table } from "../learning/table.ts";
-import { loadRouter } from "../routing/load-router.ts";
-import type { TrainedRouter } from "../routing/trained-router.ts";
 import { version } from "../std/version.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
+import { evaluateEvents } from "./eval-events.ts";
 import { toLines } from "./eval-text.ts";
 import {
   type Encoding,
   embedderFlag,
+  labelsFlag,
   listFlag,
   openEmbedder,
   rawFlag,
   readData,
+  readRouter,
   seedFlag,
   textFlag,
 } from "./learning-inputs.ts";
@@ -28,10 +27,21 @@ import { UsageError } from "./parse.ts";
 
 export const evalCommand = defineCommand({
   name: "eval",
-  summary: "Measure routers on rows with every model's outcome: quality against cost.",
+  summary: "Measure routers: on rows with every model's outcome, or on the event log.",
   flags: {
     data: { description: "JSONL files with outcomes (.gz too).", value: "FILE…", many: true },
     artifact: { description: "Folders that `train` wrote.", value: "DIR…", many: true },
+    events: {
+      description: "Event logs to estimate from instead (IPS … doubly robust).",
+      value: "SRC…",
+      many: true,
+    },
+    labels: labelsFlag,
+    since: { description: "With --events: calls from this time on (ISO 8601).", value: "TIME" },
+    tradeoff: {
+      description: "With --events: the dial of calls that were logged without. Default: 0.5.",
+      value: "0..1",
+    },
     embedder: embedderFlag,
     raw: rawFlag,
     prices: { description: "Prices per model, where not beside the data.", value: "FILE" },
@@ -56,8 +66,12 @@ async function runEval(context: CommandContext): Promise<number> {
   const { flags } = context;
   const paths = listFlag(flags, "data");
   const folders = listFlag(flags, "artifact");
-  if (paths.length === 0) throw new UsageError("--data FILE… is needed.");
+  const events = listFlag(flags, "events");
+  if ((paths.length === 0) === (events.length === 0)) {
+    throw new UsageError("Give either --data FILE… or --events SRC….");
+  }
   if (folders.length === 0) throw new UsageError("--artifact DIR… is needed.");
+  if (events.length > 0) return await evaluateEvents(context, events, folders);
   if (textFlag(flags, "decisions") && (paths.length !== 1 || folders.length !== 1)) {
     throw new UsageError("--decisions takes exactly one --data and one --artifact.");
   }
@@ -81,7 +95,7 @@ async function evaluateAll(
   for (const path of paths) {
     const table = await readTable(path, encoding.embedder, context);
     for (const folder of folders) {
-      const router = await readRouter(folder, encoding);
+      const { router } = await readRouter(folder, encoding);
       const { evaluation, routed } = await evaluate(router, table, {
         seed: seedFlag(flags),
         progress: (share) => out.progress(`evaluate ${basename(folder)}`, share),
@@ -122,13 +136,6 @@ async function readTable(
     );
   }
   return table;
-}
-
-async function readRouter(folder: string, encoding: Encoding): Promise<TrainedRouter> {
-  const { release, files } = await readArtifactFolder(folder);
-  const name = typeof release["name"] === "string" ? release["name"] : "router";
-  const identity = { name, version: 0, sha256: "" };
-  return loadRouter(files, { identity, ...encoding, kernels: createKernels });
 }
 
 /** `bfcl-tools/test`: the last folder and the file without its endings. */

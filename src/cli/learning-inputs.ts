@@ -1,8 +1,11 @@
 /** What `train` and `eval` read: flags, data files, prices, the embedder. */
 import { GatewayError } from "../domain/errors.ts";
+import type { JsonObject } from "../domain/json.ts";
 import type { Embedder, FeatureExtractor } from "../embedding/embedder.ts";
 import { createOnnxRuntime } from "../embedding/onnx-runtime.ts";
 import { createEmbedder, type EmbedderChoice } from "../embedding/registry.ts";
+import { createKernels } from "../kernels/create.ts";
+import { readArtifactFolder } from "../learning/artifacts/folder.ts";
 import { type StoreAccess, toS3Settings } from "../learning/artifacts/open-repository.ts";
 import { openLocalFile } from "../learning/data/input-file.ts";
 import { type Labels, readLabels } from "../learning/data/labels.ts";
@@ -11,7 +14,9 @@ import { createProblems } from "../learning/data/problems.ts";
 import { createReadContext, type ReadContext, readFile } from "../learning/data/read-rows.ts";
 import { type ModelPrice, type PriceList, readPrices } from "../learning/dataset.ts";
 import { addRows, createTableBuilder, type Table, type TableBuilder } from "../learning/table.ts";
+import { loadRouter } from "../routing/load-router.ts";
 import type { OpenOnnx } from "../routing/strategies/strategy.ts";
+import type { TrainedRouter } from "../routing/trained-router.ts";
 import { createOutbound } from "../security/outbound.ts";
 import { systemClock } from "../std/clock.ts";
 import type { CommandContext, Output } from "./command.ts";
@@ -203,4 +208,16 @@ export async function withStoreAccess<T>(
   work: (access: StoreAccess) => Promise<T>,
 ): Promise<T> {
   return await work({ outbound: createOutbound(), clock: systemClock, s3: toS3Settings(env) });
+}
+
+/** A router as `train --out` wrote it, with what its release says. */
+export async function readRouter(
+  folder: string,
+  encoding: Encoding,
+): Promise<{ readonly router: TrainedRouter; readonly release: JsonObject }> {
+  const { release, files } = await readArtifactFolder(folder);
+  const name = typeof release["name"] === "string" ? release["name"] : "router";
+  const identity = { name, version: 0, sha256: "" };
+  const router = await loadRouter(files, { identity, ...encoding, kernels: createKernels });
+  return { router, release };
 }

@@ -5,6 +5,7 @@ import type { Embedder } from "../embedding/embedder.ts";
 import { createFeatureExtractor } from "../embedding/features.ts";
 import { createKernels } from "../kernels/create.ts";
 import { writeArtifactFolder } from "../learning/artifacts/folder.ts";
+import { judgeGate } from "../learning/artifacts/gate.ts";
 import { readIncumbent } from "../learning/artifacts/incumbent.ts";
 import { toDataProvenance, toReportJson, toReportLines } from "../learning/data/report.ts";
 import {
@@ -13,6 +14,8 @@ import {
   outOfFoldChoices,
   type Rival,
 } from "../learning/evidence.ts";
+import { type Judged, toFullRows, toLoggedRows } from "../learning/judged.ts";
+import { type LoggedChoice, readLoggedChoices } from "../learning/off-policy/logged-calls.ts";
 import { routeTable } from "../learning/route-table.ts";
 import type { Table } from "../learning/table.ts";
 import { type Trained, trainRouter } from "../learning/train.ts";
@@ -22,6 +25,7 @@ import { createSelfTest } from "../routing/self-test.ts";
 import { strategyNames } from "../routing/strategies/registry.ts";
 import type { TrainedRouter } from "../routing/trained-router.ts";
 import { systemClock } from "../std/clock.ts";
+import { readEvents } from "../storage/sqlite/read-events.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import {
   type Encoding,
@@ -119,7 +123,8 @@ async function trainWith(
   const judged = holdout ?? table;
   const choices = holdout ? await choicesOf(router, holdout) : outOfFoldChoices(table, trained);
   const rival = await readRival(context, identity.name, judged, encoding);
-  const gate = measureEvidence(judged, choices, { seed, rival });
+  const logged = holdout ? undefined : await readLogged(context, embedder, data, trained);
+  const gate = measureEvidence(judged, choices, { seed, rival, judged: logged });
   router.close();
   await writeArtifactFolder(folder, {
     name: identity.name,
@@ -146,6 +151,23 @@ async function readHoldout(
   const missing = table.labels.filter((label) => !holdout.labels.includes(label));
   if (missing.length > 0) out.note(`the held-out rows know nothing of ${missing.join(", ")}`);
   return holdout;
+}
+
+/** Where few rows have every model's outcome: the calls of the event log that chance decided. */
+async function readLogged(
+  { flags }: CommandContext,
+  embedder: Embedder,
+  { table, reading }: TrainingData,
+  { evidence }: Trained,
+): Promise<Judged | undefined> {
+  const sources = listFlag(flags, "events");
+  if (sources.length === 0 || toFullRows(table)) return undefined;
+  const choices = new Map<string, LoggedChoice>();
+  for (const source of sources) {
+    const input = { events: readEvents(source), embedderId: embedder.id, labels: reading.labels };
+    for (const [id, choice] of await readLoggedChoices(input)) choices.set(id, choice);
+  }
+  return toLoggedRows(table, choices, evidence);
 }
 
 async function choicesOf(router: TrainedRouter, table: Table): Promise<Choices> {
@@ -270,6 +292,7 @@ function report({ out }: CommandContext, what: TrainReport): void {
   if (strategy === "auto") {
     out.line(`${trained.strategy} gains most on queries it was not trained on`);
   }
+  for (const line of toGateLines(gate)) out.line(line);
   out.line(`router written to ${folder}`);
   out.json({
     ok: delivered === undefined || delivered.code === 0,
@@ -282,4 +305,11 @@ function report({ out }: CommandContext, what: TrainReport): void {
     gate: gate ?? null,
     ...(delivered ? { delivered: delivered.result } : {}),
   });
+}
+
+/** What the gate will read, and what it would say of a first release. */
+function toGateLines(gate: JsonObject | undefined): string[] {
+  const verdict = judgeGate({ metrics: gate ? { gate } : {} }, undefined);
+  const rows = gate ? ` on ${String(gate["rows"])} rows (${String(gate["method"])})` : "";
+  return [`gate${rows}: ${verdict.passed ? "passes" : "refuses"}, ${verdict.reason}`];
 }

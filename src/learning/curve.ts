@@ -10,12 +10,11 @@ export interface Point {
 }
 
 /** Upper concave non-decreasing hull, by ascending cost. */
-export function toHull(points: readonly Point[]): Point[] {
-  const hull: Point[] = [];
+export function toHull<P extends Point>(points: readonly P[]): P[] {
+  const hull: P[] = [];
   const sorted = [...points].sort((a, b) => a.cost - b.cost || a.quality - b.quality);
   for (const point of sorted) {
-    while (hull.length >= 2 && isUnder(hull.at(-2) as Point, hull.at(-1) as Point, point))
-      hull.pop();
+    while (hull.length >= 2 && isUnder(hull.at(-2) as P, hull.at(-1) as P, point)) hull.pop();
     const last = hull.at(-1);
     if (last && point.quality <= last.quality) continue;
     if (last && point.cost === last.cost) hull.pop();

@@ -5,9 +5,9 @@
 import type { Receipt } from "../domain/decision.ts";
 import type { CallEvent } from "../domain/event.ts";
 import { userOf } from "../routing/user.ts";
-import type { Label, Labels } from "./data/labels.ts";
+import type { Labels } from "./data/labels.ts";
 import { nearDuplicateKeys } from "./data/near-duplicate.ts";
-import { type LabelSource, toLabelSource } from "./data/row.ts";
+import { toEventLabel } from "./event-label.ts";
 import type { TableBuilder } from "./table.ts";
 
 /** Inverse propensities stop here: beyond it one call would outvote a day (doubly robust practice). */
@@ -37,7 +37,7 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
   let foreign = 0;
   for await (const event of events) {
     const { receipt, features } = event;
-    const label = labels?.find([receipt.callId, receipt.requestId]) ?? toLabel(receipt);
+    const label = labels?.find([receipt.callId, receipt.requestId]) ?? toEventLabel(receipt);
     const model = servedBy(receipt);
     // What several models wrote together is no single one's merit.
     const shared = receipt.decision?.reason === "composed";
@@ -86,23 +86,6 @@ function toGroupKeys({ sessionHash, queryHash, features }: CallEvent): string[] 
     ...(features ? nearDuplicateKeys(features) : []),
   ];
 }
-
-/**
- * The mean of the feedback of the best source there is: people, then judges, shadow runs, implicit
- * signs. Without any, a call that failed at the provider is worth nothing; one that merely succeeded
- * says nothing.
- */
-function toLabel({ feedback, outcome }: Receipt): Label | undefined {
-  for (const source of sources) {
-    const heard = feedback.filter((one) => toLabelSource(one.source) === source);
-    if (heard.length === 0) continue;
-    return { score: heard.reduce((sum, { score }) => sum + score, 0) / heard.length, source };
-  }
-  const failed = outcome === "failure" || outcome === "truncated";
-  return failed ? { score: 0, source: "outcome" } : undefined;
-}
-
-const sources: readonly LabelSource[] = ["feedback", "judge", "shadow", "implicit"];
 
 /** The model that answered, or was asked last. */
 function servedBy({ attempts, decision }: Receipt): string | undefined {

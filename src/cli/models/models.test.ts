@@ -42,7 +42,12 @@ async function train(name: string, gain: string, marker: string): Promise<string
     selfTest: { input: "self-test/queries.json", output: "self-test/scores.json" },
     provenance: {
       strategy: "llmrouter-knn",
-      metrics: { gate: { best_single: { model: "m", gain: gain, gain_lower: gain } } },
+      metrics: {
+        gate: {
+          best_single: { model: "m", gain, gain_lower: gain },
+          control: { gain, gain_lower: gain },
+        },
+      },
     },
   });
   return at(name);

@@ -61,6 +61,7 @@ const evidence = (single: string, incumbent?: { sha256: string; lower: string })
       confidence: "0.95",
       rows: 100,
       best_single: { model: "m", gain: "0.1", gain_lower: single },
+      control: { gain: "0.1", gain_lower: "0.05" },
       ...(incumbent
         ? { incumbent: { sha256: incumbent.sha256, gain: "0.1", gain_lower: incumbent.lower } }
         : {}),
@@ -168,7 +169,7 @@ describe("publishing", () => {
   test("the verdict is worded", () => {
     expect(judgeGate(evidence("0.012"), undefined)).toEqual({
       passed: true,
-      reason: "better than the best single model by at least 0.012",
+      reason: "better than the best single models at equal cost by at least 0.012",
     });
   });
 

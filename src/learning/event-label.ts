@@ -1,0 +1,23 @@
+/**
+ * What a logged call was worth, and who says so. People come before judges, judges before shadow
+ * runs, those before the signs that the gateway saw itself, and the bare outcome comes last.
+ */
+import type { Receipt } from "../domain/decision.ts";
+import type { Label } from "./data/labels.ts";
+import { type LabelSource, toLabelSource } from "./data/row.ts";
+
+const sources: readonly LabelSource[] = ["feedback", "judge", "shadow", "implicit"];
+
+/**
+ * The mean of the feedback of the best source there is. Without any, a call that failed at the
+ * provider is worth nothing; one that merely succeeded says nothing (undefined).
+ */
+export function toEventLabel({ feedback, outcome }: Receipt): Label | undefined {
+  for (const source of sources) {
+    const heard = feedback.filter((one) => toLabelSource(one.source) === source);
+    if (heard.length === 0) continue;
+    return { score: heard.reduce((sum, { score }) => sum + score, 0) / heard.length, source };
+  }
+  const failed = outcome === "failure" || outcome === "truncated";
+  return failed ? { score: 0, source: "outcome" } : undefined;
+}
