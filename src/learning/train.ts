@@ -284,6 +284,7 @@ async function featurize(table: Table, { seed, kernels, progress, embedder }: Tr
     group: table.group,
     sizeB: table.sizeB,
     priceUsdPerMtok: table.priceUsdPerMtok,
+    meanCostUsd: Float32Array.from(toSingles({ ...table, m: labels.length }), ({ cost }) => cost),
     ...(table.users && { user: table.users }),
     ...(table.verification ? { verification: table.verification } : {}),
   };

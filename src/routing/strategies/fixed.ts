@@ -1,6 +1,7 @@
 /**
  * `llmrouter-smallest` and `llmrouter-largest`: always the same candidate, by parameters, by price
- * where no candidate's size is known. They ignore the query and the dial, as in LLMRouter.
+ * where no candidate's size is known, by what they cost where there is no price. They ignore the
+ * query and the dial, as in LLMRouter.
  */
 import { Type } from "@sinclair/typebox";
 import { GatewayError } from "../../domain/errors.ts";
@@ -40,16 +41,17 @@ function defineFixed(name: string, summary: string, sign: 1 | -1): Strategy<type
 }
 
 /**
- * The smallest (1) or largest (−1) model; undefined where neither sizes nor prices are known. Ties go
+ * The smallest (1) or largest (−1) model; undefined where no size, price or cost is known. Ties go
  * to the first in the list. Models of unknown size lose to those of a known one.
  */
 export function pickBySize(
-  { sizeB, priceUsdPerMtok, models }: Examples,
+  { sizeB, priceUsdPerMtok, meanCostUsd, models }: Examples,
   sign: 1 | -1,
 ): number | undefined {
-  const bySize = [...sizeB].some(Number.isFinite);
-  const measure = bySize ? sizeB : priceUsdPerMtok;
-  if (![...measure].some(Number.isFinite)) return undefined;
+  const measure = [sizeB, priceUsdPerMtok, meanCostUsd].find((values) =>
+    values?.some(Number.isFinite),
+  );
+  if (!measure) return undefined;
   const rank = (j: number) => {
     const value = measure[j] ?? Number.NaN;
     return Number.isFinite(value) ? sign * value : Number.POSITIVE_INFINITY;

@@ -23,7 +23,7 @@ export const hybrid = defineStrategy({
   summary: "Whether a small model's answer will do in a large one's place (HybridLLM).",
   options: Type.Object({
     small: Type.Optional(
-      Type.String({ description: "The small model. Default: by parameters, else by price." }),
+      Type.String({ description: "The small model. Default: by parameters, price or cost." }),
     ),
     large: Type.Optional(Type.String({ description: "The large one. Default: likewise." })),
     router_mode: Type.Union(

@@ -23,6 +23,8 @@ export interface Examples {
   /** m: parameters in billions and USD per million tokens, NaN where unknown. */
   readonly sizeB: Float32Array;
   readonly priceUsdPerMtok: Float32Array;
+  /** m: mean cost of a row, NaN where unknown. */
+  readonly meanCostUsd?: Float32Array;
   /** n: who asked, hashed (`hashUser`); undefined where nobody was named. For personal strategies. */
   readonly user?: readonly (string | undefined)[];
   /** n×m: share of a verifier's verdicts in favour of a model's answer; NaN where unknown. */
