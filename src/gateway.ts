@@ -52,7 +52,6 @@ import { createResponses, type Responses } from "./resources/responses/responses
 import { startUpkeep } from "./resources/upkeep.ts";
 import { customName, moduleTimeoutMs } from "./routing/custom/plan.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
-import { createExplorationBudget } from "./routing/exploration-budget.ts";
 import { toInForce } from "./routing/in-force.ts";
 import { findPolicy } from "./routing/policies/registry.ts";
 import { createPool } from "./routing/pool.ts";
@@ -166,7 +165,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     assembled.resolve(gateway.services);
     return gateway;
   } catch (thrown) {
-    learnt.close();
+    await learnt.close();
     await observation.close();
     throw thrown;
   }
@@ -247,7 +246,7 @@ function assemble(
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way
-      learnt.close();
+      await learnt.close();
       await observation.close();
     },
   };
@@ -333,7 +332,8 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
     ...(features && { features }),
     sessions: createSessions(),
     healthWatch: createHealthWatch({ clock, telemetry }),
-    explorationBudget: createExplorationBudget(clock),
+    explorationBudget: learnt.budget,
+    online: learnt.online,
     activity,
     // Replaced by the server's, as soon as there is one.
     connections: { hold: undefined } as Connections,
@@ -349,7 +349,7 @@ type Shared = ReturnType<typeof createShared>;
 
 function createServices(config: Config, shared: Shared, options: GatewayOptions): Services {
   const { clock, random, pool, slot, sessions, telemetry, catalog, survival, ...others } = shared;
-  const { explorationBudget, learnt, ...kept } = others;
+  const { explorationBudget, online, learnt, ...kept } = others;
   const { env } = options;
   const factsOf = withPriceFile(catalog.factsOf, config.prices);
   const { deployments, findings, off } = toDeployments(config, { env, factsOf });
@@ -398,8 +398,8 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       explorer: toExplorer(config.router.routingStrategyArgs, {
         random,
         budget: explorationBudget,
-        processes: options.processes ?? 1,
       }),
+      online: online(config),
       split: routerOptions.learned
         ? createSplit({ slot, experiments: [], stops: { has: () => false }, now: clock.now })
         : undefined,

@@ -11,6 +11,8 @@ import { createLiveRouter } from "./learning/artifacts/live.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
 import type { SourceConfig } from "./learning/artifacts/thread.ts";
 import { createDriftWatch, type DriftAlarm, driftKinds } from "./learning/drift.ts";
+import { createExplorationParts } from "./learning/exploration.ts";
+import { teachFrom } from "./learning/online-learner.ts";
 import { labelOf, type RolloutControl } from "./learning/rollout/control.ts";
 import { createRemoteShadow, type RemoteShadow } from "./learning/rollout/remote-shadow.ts";
 import type { ShadowReport } from "./learning/rollout/shadow-report.ts";
@@ -23,6 +25,7 @@ import { customName, toModulePlan } from "./routing/custom/plan.ts";
 import type { ExplorationBudget } from "./routing/exploration-budget.ts";
 import { createExplorer, type Explorer } from "./routing/explore.ts";
 import { learnedStrategyOf } from "./routing/in-force.ts";
+import type { OnlineScores } from "./routing/online.ts";
 import { findPolicy } from "./routing/policies/registry.ts";
 import type { ArtifactStatus, SwappableSlot } from "./routing/slot.ts";
 import type { TrainedRouter } from "./routing/trained-router.ts";
@@ -41,7 +44,7 @@ export interface LearntRoutingOptions {
   readonly random?: Random;
   /** Asks a model of the configuration for a text's vector. */
   readonly embedText: AskForEmbedding;
-  /** Of this gateway, on this machine. */
+  /** Of this gateway, on this machine: they share the port, and what exploration may cost. */
   readonly processes?: number;
 }
 
@@ -58,6 +61,10 @@ export interface LearntRouting {
   /** @throws GatewayError config_invalid */
   follow(config: Config): Promise<void>;
   reload(): Promise<ArtifactStatus>;
+  /** What exploration may cost, and did. */
+  readonly budget: ExplorationBudget;
+  /** Undefined where a configuration learns nothing while serving. */
+  online(config: Config): OnlineScores | undefined;
   /** What is no longer as it was when the router in force was trained. */
   drift(): readonly DriftAlarm[];
   /** Tells of a router that could not decide. */
@@ -66,25 +73,17 @@ export interface LearntRouting {
   rollout(): RolloutControl | undefined;
   /** What scoring in the shadow needs to know of the configuration in force. */
   describe(facts: ShadowFacts): void;
-  close(): void;
+  /** What was learnt and spent is on its way to disk when it resolves. */
+  close(): Promise<void>;
 }
 
 /** Undefined where exploration is off: a call then pays nothing for it. */
 export function toExplorer(
   { exploration }: Config["router"]["routingStrategyArgs"],
-  parts: {
-    readonly random: Random;
-    readonly budget: ExplorationBudget;
-    readonly processes: number;
-  },
+  parts: { readonly random: Random; readonly budget: ExplorationBudget },
 ): Explorer | undefined {
   if (!exploration) return undefined;
-  const { mode, rate, width, max_arms, max_usd_per_hour, max_usd_per_day } = exploration;
-  const { processes } = parts;
-  parts.budget.limit({
-    perDayUsd: max_usd_per_day / processes,
-    ...(max_usd_per_hour === undefined ? {} : { perHourUsd: max_usd_per_hour / processes }),
-  });
+  const { mode, rate, width, max_arms } = exploration;
   return createExplorer({ mode, rate, width, arms: max_arms }, parts);
 }
 
@@ -147,10 +146,19 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
   const drift = createDriftWatch({ clock, onAlarm: report.raised });
   telemetry.onCollect(() => report.standing(driftKinds, drift.alarms()));
   let watchesDrift = false;
+  const exploration = createExplorationParts({
+    remote: observation.background.service("online"),
+    dataDir,
+    process: Number(env["ROUTEIQ_WORKER"] || 1),
+    processes: options.processes ?? 1,
+    clock,
+    telemetry,
+  });
   // Nearly nobody has one, and nothing of it is loaded before somebody does.
   let custom: LiveModule | undefined;
   const follow = async (config: Config) => {
     watchesDrift = config.router.routingStrategyArgs.drift_detection ?? true;
+    exploration.follow(config);
     const plan = await toPlan(config, env);
     if (!plan) await custom?.follow(undefined);
     await live.follow(config, takesArtifact(config));
@@ -160,13 +168,14 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     custom ??= createLiveModule({ slot, extractor, clock, telemetry });
     await custom.follow(plan);
   };
+  const watched = watchEvents(observation.events, { routers: live, experiments: () => undefined });
+  const events = teachFrom(watched, exploration.learner);
   return {
     slot,
-    events: watchDrift(
-      watchEvents(observation.events, { routers: live, experiments: () => undefined }),
-      () => (watchesDrift ? drift : undefined),
-    ),
+    events: watchDrift(events, () => (watchesDrift ? drift : undefined)),
     drift: drift.alarms,
+    budget: exploration.budget,
+    online: exploration.learnerFor,
     // A model would be asked, and paid, for calls that have nothing to decide.
     features: choice.kind === "onnx" ? { extract } : undefined,
     async start(config) {
@@ -184,7 +193,8 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     describe(facts) {
       described = facts;
     },
-    close() {
+    async close() {
+      await exploration.close();
       live.close();
       custom?.close();
       slot.swap(undefined, { status: "none" });

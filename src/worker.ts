@@ -8,6 +8,7 @@ import type { CallEvent } from "./domain/event.ts";
 import type { Embedder } from "./embedding/embedder.ts";
 import type { Candidate } from "./learning/artifacts/source.ts";
 import type { ArtifactService, ArtifactThread } from "./learning/artifacts/thread.ts";
+import type { OnlineService } from "./learning/online-thread.ts";
 import type { ShadowService, ShadowThread } from "./learning/rollout/shadow-thread.ts";
 import { type Emit, type Port, serveRpc } from "./std/rpc.ts";
 import type { ExtractFeatures } from "./storage/complete-event.ts";
@@ -20,6 +21,7 @@ import type { OtlpService, OtlpThread } from "./telemetry/otlp-thread.ts";
 export interface BackgroundApi {
   readonly artifacts: ArtifactService;
   readonly events: EventService;
+  readonly online: OnlineService;
   readonly otlp: OtlpService;
   readonly records: RecordService;
   readonly responses: ResponseService;
@@ -77,6 +79,10 @@ function main(): void {
     async records(emit) {
       const { createRecordThread } = await import("./storage/sqlite/record-thread.ts");
       return createRecordThread(toLog(emit));
+    },
+    async online(emit) {
+      const { createOnlineThread } = await import("./learning/online-thread.ts");
+      return createOnlineThread(toLog(emit));
     },
     async responses(emit) {
       const { createResponseThread } = await import("./storage/sqlite/response-thread.ts");

@@ -38,6 +38,7 @@ export interface ExplorationArgs extends JsonObject {
   readonly rate: number;
   readonly width: number;
   readonly max_arms: number;
+  readonly online?: boolean;
   readonly max_usd_per_hour?: number;
   readonly max_usd_per_day: number;
 }

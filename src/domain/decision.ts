@@ -86,8 +86,6 @@ export interface Exploration {
   readonly width: number;
   /** Most arms of a draw. */
   readonly arms: number;
-  /** Which state of the online learner scored it; 0 or missing: none. */
-  readonly state?: number;
 }
 
 /** The conversation that a decision met. */
@@ -134,6 +132,8 @@ export interface Decision {
   readonly exploration?: Exploration;
   /** Where a conversation was met. */
   readonly stay?: Stay;
+  /** Which state of online learning corrected the scores; missing: none. */
+  readonly online?: number;
   /** 0: like the training data; 1: unlike anything in it. */
   readonly novelty?: number;
   /** Nearest training rows and their similarity, where the strategy has such a thing. */

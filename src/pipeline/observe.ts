@@ -1,5 +1,6 @@
 /** The end of every call: its receipt, its row in the event log, its metrics, its span. Once. */
 import type { Call } from "../domain/call.ts";
+import { errorTable } from "../domain/errors.ts";
 import type { CallEvent } from "../domain/event.ts";
 import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
 import { toToolText } from "../embedding/lexical.ts";
@@ -24,8 +25,12 @@ export function finish(record: CallRecord, end: StreamEnd, services: Services): 
     const turn = record.usage ?? { inputTokens: ranking?.inputTokens ?? 0 };
     router.remember(rankRequest, deployment.candidate, turn);
   }
-  if (ranking?.drawn) {
-    router.settle(ranking.drawn, cost === undefined ? undefined : cost / 1e6);
+  if (ranking?.aftermath) {
+    router.ended(record.call.id, ranking, {
+      model: deployment?.candidate,
+      ok: toVerdict(end),
+      costUsd: cost === undefined ? undefined : cost / 1e6,
+    });
   }
   activity.leave(record);
   try {
@@ -33,6 +38,15 @@ export function finish(record: CallRecord, end: StreamEnd, services: Services): 
   } catch (thrown) {
     services.onInternalFailure(thrown); // the reply is whole, whatever became of its row
   }
+}
+
+/** Whether the model did what it was asked; undefined where that was the caller's doing. */
+function toVerdict({ outcome, error }: StreamEnd): boolean | undefined {
+  if (outcome === "success") return true;
+  if (outcome === "cancelled" || (error && errorTable[error.code].fault === "caller")) {
+    return undefined;
+  }
+  return false;
 }
 
 /**

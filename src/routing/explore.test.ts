@@ -82,7 +82,7 @@ describe.each(["epsilon", "thompson", "linucb"] as const)("%s", (mode) => {
     const counts = arms.map(() => 0);
     const draws = 20_000;
     for (let i = 0; i < draws; i++) {
-      const drawn = explorer.draw(ranked, 0);
+      const drawn = explorer.draw(ranked);
       expect(drawn?.probabilities).toEqual(probabilities);
       const at = arms.indexOf(drawn?.chosen ?? -1);
       counts[at] = (counts[at] ?? 0) + 1;
@@ -139,7 +139,7 @@ describe("the money", () => {
     const explorer = createExplorer(settings, { random: createRandom(5), budget });
     const run = (calls: number) => {
       let dear = 0;
-      for (let i = 0; i < calls; i++) if (explorer.draw(cheapFirst, 0)?.chosen === 1) dear++;
+      for (let i = 0; i < calls; i++) if (explorer.draw(cheapFirst)?.chosen === 1) dear++;
       return dear;
     };
     return { clock, budget, explorer, run };
@@ -163,8 +163,8 @@ describe("the money", () => {
 
   test("what a call really cost takes the place of what was held back", () => {
     const { budget, explorer } = create(1);
-    let drawn = explorer.draw(cheapFirst, 0);
-    while (drawn?.chosen !== 1) drawn = explorer.draw(cheapFirst, 0);
+    let drawn = explorer.draw(cheapFirst);
+    while (drawn?.chosen !== 1) drawn = explorer.draw(cheapFirst);
     expect(budget.spent().hourUsd).toBeCloseTo(0.1, 9);
     explorer.settle(drawn, 0.051);
     expect(budget.spent().hourUsd).toBeCloseTo(0.05, 9);
@@ -178,7 +178,7 @@ describe("the money", () => {
     const budget = createExplorationBudget(createVirtualClock());
     budget.limit({ perHourUsd: 0 });
     const explorer = createExplorer(options(), { random: createRandom(5), budget });
-    expect(explorer.draw(ranked, 0)?.arms).toEqual([0, 1, 2]);
+    expect(explorer.draw(ranked)?.arms).toEqual([0, 1, 2]);
   });
 
   test("outlives a restart within the hour", () => {

@@ -154,9 +154,8 @@ export interface Explorer {
   /**
    * A draw among candidates ranked best first, as far as the money goes; undefined where there is
    * nothing to draw: the best answers then, for certain.
-   * @param state of the online learner that scored them; 0: none
    */
-  draw(candidates: readonly CandidateScore[], state: number): Drawn | undefined;
+  draw(candidates: readonly CandidateScore[]): Drawn | undefined;
   /** What the call cost in the end takes the place of what was held back for it. */
   settle(drawn: Drawn, costUsd: number | undefined): void;
 }
@@ -167,7 +166,7 @@ export function createExplorer(
 ): Explorer {
   return {
     options,
-    draw(candidates, state) {
+    draw(candidates) {
       const all = findArms(candidates, options);
       if (all.length < 2) return undefined;
       const greedy = candidates[0] as CandidateScore;
@@ -196,7 +195,6 @@ export function createExplorer(
           rate,
           width,
           arms: most,
-          ...(state > 0 ? { state } : {}),
         },
       };
     },

@@ -118,12 +118,13 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
     checkFeatures(features, file);
     const predicted = outlook(x, featurizer.apply(features, x));
     const scores = scorer.score(x, user);
-    if (sync) return toScores(features, predicted, scores as Scores, tempered);
+    if (sync) return toScores({ features, x }, predicted, scores as Scores, tempered);
     // The next query may come before this one is read: it gets arrays of its own.
     const kept = copyOutlook(predicted);
+    const own = { features, x: x.slice() };
     const finish = (late: Scores) => {
-      const own = { ...late, uncertainty: late.uncertainty.slice() };
-      return toScores(features, kept, own, new Float32Array(m));
+      const copied = { ...late, uncertainty: late.uncertainty.slice() };
+      return toScores(own, kept, copied, new Float32Array(m));
     };
     return scores instanceof Promise ? scores.then(finish) : finish(scores);
   }
@@ -133,7 +134,7 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
    * query is like the training data. A novel query is so routed as if nothing had been learnt of it.
    */
   function toScores(
-    features: RawFeatures,
+    { features, x }: { readonly features: RawFeatures; readonly x: Float32Array },
     { outputTokens, costUsd, latencyMs, novelty }: Outlook,
     { quality, uncertainty, neighbours }: Scores,
     to: Float32Array,
@@ -146,6 +147,7 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
     }
     return {
       features,
+      x,
       quality: to,
       uncertainty,
       outputTokens,

@@ -3,7 +3,7 @@
  * A ranking is data; picking a deployment of it (again, after a failure) is `pool.ts`.
  */
 import type { Caller } from "../domain/call.ts";
-import type { CandidateScore, Decision, Dial, Stay } from "../domain/decision.ts";
+import type { Decision, Dial, Stay } from "../domain/decision.ts";
 import { GatewayError } from "../domain/errors.ts";
 import type { RawFeatures, RoutingQuery } from "../domain/features.ts";
 import type { JsonObject } from "../domain/json.ts";
@@ -18,6 +18,7 @@ import { type CandidateInput, type Decided, decide, toSetting } from "./decide.t
 import { decideCostAware } from "./decide-cost-aware.ts";
 import type { Drawn, Explorer } from "./explore.ts";
 import { createLearnedViews, type Option } from "./learned-view.ts";
+import { correct, type Lesson, type OnlineScores, toInputs } from "./online.ts";
 import type { Pool } from "./pool.ts";
 import { estimateInputTokens, hasAnswer, toRoutingQuery } from "./query-text.ts";
 import type { Resolution } from "./resolve.ts";
@@ -31,7 +32,8 @@ import {
 } from "./sessions.ts";
 import type { Lease, RouterSlot } from "./slot.ts";
 import type { Choice, Split } from "./split.ts";
-import { chosenFirst, createStaticRanking } from "./static-ranking.ts";
+import { createStaticRanking } from "./static-ranking.ts";
+import { keepFirst, mayExplore, tellDiverted, tellDraw, toLesson } from "./tell-choice.ts";
 import type { QueryScores, TrainedRouter } from "./trained-router.ts";
 import { userOf } from "./user.ts";
 
@@ -81,8 +83,24 @@ export interface Ranking {
   readonly inputTokens: number;
   readonly query?: RoutingQuery;
   readonly features?: RawFeatures;
-  /** Where a draw decided: what it holds back of the budget. */
-  readonly drawn?: Drawn;
+  /** What is to be done when the call has ended. */
+  readonly aftermath?: Aftermath;
+}
+
+/** A draw that holds back of the budget; an outcome that will teach. */
+export interface Aftermath {
+  readonly drawn?: Drawn | undefined;
+  readonly lesson?: Lesson | undefined;
+}
+
+/** How a call ended, as far as exploration and online learning care. */
+export interface CallEnd {
+  /** `litellm_params.model` that answered, or was asked last. */
+  readonly model: string | undefined;
+  /** Undefined where it says nothing of the model: the caller left, or was wrong. */
+  readonly ok: boolean | undefined;
+  /** Undefined where nobody knows. */
+  readonly costUsd: number | undefined;
 }
 
 export interface Router {
@@ -91,8 +109,8 @@ export interface Router {
   rank(request: RankRequest): Ranking | Promise<Ranking>;
   /** Tells a conversation's model after its turn was answered. */
   remember(request: RankRequest, model: string, turn: Turn): void;
-  /** Tells what a call that was drawn cost, USD; undefined where nobody knows. */
-  settle(drawn: Drawn, costUsd: number | undefined): void;
+  /** Tells how a call ended whose ranking had an aftermath. */
+  ended(callId: string, ranking: Ranking, end: CallEnd): void;
 }
 
 export interface RouterParts {
@@ -105,12 +123,14 @@ export interface RouterParts {
   readonly explorer?: Explorer | undefined;
   /** Where calls may be shared between several routers or settings. */
   readonly split?: Split | undefined;
+  /** Where scores are corrected by what is learnt while serving. */
+  readonly online?: OnlineScores | undefined;
   /** Told when a router failed or was too slow, so that it is seen. */
   onRouterFailure(error: unknown, router: TrainedRouter, unit: number | undefined): void;
 }
 
 export function createRouter(parts: RouterParts): Router {
-  const { options, slot, pool, sessions, clock, explorer, split } = parts;
+  const { options, slot, pool, sessions, clock, explorer, online, split } = parts;
   const candidatesOf = createCandidateIndex();
   const viewOf = createLearnedViews(options);
   const statics = createStaticRanking({ options, slot, pool, clock, sessionOf });
@@ -199,7 +219,17 @@ export function createRouter(parts: RouterParts): Router {
     const dial = request.dial ? { ...usual, ...request.dial } : usual;
     const inputs = candidates === all ? view.inputs : withFilters(view.inputs, candidates);
     const setting = dial === options.dial ? view.setting : toSetting(router, dial);
-    const ranked = decide({ router, scores, inputTokens, dial, candidates: inputs, setting });
+    const learnt = online && scores.x ? online.stateFor(router) : undefined;
+    const features = learnt && scores.x ? toInputs(scores.x) : undefined;
+    const corrected = learnt && features ? correct(scores, features, learnt) : scores;
+    const ranked = decide({
+      router,
+      scores: corrected,
+      inputTokens,
+      dial,
+      candidates: inputs,
+      setting,
+    });
     const { costAware } = options;
     const decided =
       costAware && dial === options.dial ? decideCostAware(ranked, inputs, costAware) : ranked;
@@ -207,7 +237,7 @@ export function createRouter(parts: RouterParts): Router {
     const kept = stay ? stick(state, decided, router, stay) : -1;
     // A conversation under way is no place to try things out, and a floor is a promise.
     const drawn =
-      explorer && !stay && mayExplore(decided) ? explorer.draw(decided.candidates, 0) : undefined;
+      explorer && !stay && mayExplore(decided) ? explorer.draw(decided.candidates) : undefined;
     const front = kept >= 0 ? kept : drawn ? (decided.order[drawn.chosen] as number) : -1;
     const list: Option[] = [];
     if (front >= 0) list.push(view.options[front] as Option);
@@ -242,8 +272,13 @@ export function createRouter(parts: RouterParts): Router {
       features: scores.features,
       decision,
     };
+    if (learnt) decision.online = learnt.id;
     if (drawn && diverted) explorer?.settle(drawn, drawn.greedyUsd);
-    else if (drawn) ranking.drawn = drawn;
+    if (!diverted && (drawn || features)) {
+      const chosen = first.candidate;
+      const lesson = features && toLesson(router, { scores, inputs: features, view, chosen });
+      ranking.aftermath = { drawn, lesson };
+    }
     return ranking;
   }
 
@@ -290,7 +325,14 @@ export function createRouter(parts: RouterParts): Router {
       const before = sessions.find(session.key);
       sessions.remember(session.key, toSession(before, model, turn, clock.now()));
     },
-    settle: (drawn, costUsd) => explorer?.settle(drawn, costUsd),
+    ended(callId, { aftermath, decision }, { model, ok, costUsd }) {
+      const { drawn, lesson } = aftermath ?? {};
+      if (drawn) explorer?.settle(drawn, costUsd);
+      // What another model answered in its place says nothing of it.
+      if (lesson && ok !== undefined && model === decision.chosen) {
+        online?.ended(callId, lesson, ok);
+      }
+    },
   };
 }
 
@@ -320,42 +362,6 @@ function withFilters(
     const filtered = candidates[i]?.filtered;
     return filtered ? { ...input, filtered } : input;
   });
-}
-
-/** A conversation's model in front, chosen for certain. */
-function keepFirst(
-  scores: readonly CandidateScore[],
-  model: string | undefined,
-): readonly CandidateScore[] {
-  const sure = scores.map((each) =>
-    each.filtered ? each : { ...each, probability: each.model === model ? 1 : 0 },
-  );
-  return model === undefined ? sure : chosenFirst(sure, model);
-}
-
-/** An abstention may be explored: what is unlike all training data is what can be learnt. */
-function mayExplore({ reason }: Decided): boolean {
-  return reason === "utility" || reason === "abstained";
-}
-
-/** The one that was drawn in front; every arm with its probability. */
-function tellDraw(decision: Mutable<Decision>, drawn: Drawn): void {
-  const scores = decision.candidates as readonly Mutable<CandidateScore>[];
-  for (const one of scores) one.probability = 0;
-  drawn.arms.forEach((at, i) => {
-    (scores[at] as Mutable<CandidateScore>).probability = drawn.probabilities[i] as number;
-  });
-  decision.exploration = drawn.exploration;
-  if (drawn.chosen === 0) return;
-  decision.reason = "explored";
-  decision.candidates = chosenFirst(scores, scores[drawn.chosen]?.model ?? "");
-}
-
-/** No deployment of the first could be had: the next one answers, and that is no draw's doing. */
-function tellDiverted(decision: Mutable<Decision>, chosen: string): void {
-  decision.reason = "fallback";
-  decision.candidates = keepFirst(decision.candidates, chosen);
-  delete (decision as { exploration?: unknown }).exploration;
 }
 
 function assertSomeServe(candidates: readonly Candidate[], { resolution }: RankRequest): void {

@@ -19,6 +19,8 @@ export interface ArtifactIdentity {
 /** The arrays of a router that answers at once are its own: its next answer overwrites them. */
 export interface QueryScores {
   readonly features: RawFeatures;
+  /** The feature vector that was scored, where there is one. */
+  readonly x?: Float32Array;
   /** Per label, in the order of `labels`. */
   readonly quality: Float32Array;
   readonly uncertainty: Float32Array;

@@ -107,7 +107,7 @@ export const measure = {
   explorationRate: 21,
   explorationWidth: 22,
   explorationArms: 23,
-  learnerState: 24,
+  online: 24,
   lostUsd: 25,
 } as const;
 export const measures = 26;

@@ -68,6 +68,7 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
       arm: undefined, // in the rest
       exploration: readExploration(f64, m, nameAt(name.explorationMode), nameAt(name.greedy)),
       stay: readStay(f64, m, nameAt(name.stayModel)),
+      online: toNumber(f64[m + measure.online]),
       novelty: toNumber(f64[m + measure.novelty]),
       neighbours,
       decisionUs: f64[m + measure.decidedUs] as number,
@@ -251,7 +252,6 @@ function readExploration(
     rate: f64[m + measure.explorationRate] as number,
     width: f64[m + measure.explorationWidth] as number,
     arms: f64[m + measure.explorationArms] as number,
-    state: toNumber(f64[m + measure.learnerState]),
   });
 }
 

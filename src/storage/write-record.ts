@@ -194,7 +194,7 @@ function writeMeasures({ f64 }: Page, start: number, event: CallEvent): void {
   f64[at + measure.explorationRate] = toMeasure(drawn?.rate);
   f64[at + measure.explorationWidth] = toMeasure(drawn?.width);
   f64[at + measure.explorationArms] = toMeasure(drawn?.arms);
-  f64[at + measure.learnerState] = toMeasure(drawn?.state);
+  f64[at + measure.online] = toMeasure(decision?.online);
 }
 
 /** JSON has neither NaN nor infinities, so what is no number is left out. */

@@ -193,7 +193,6 @@ function anyDecision(random: Random): Decision {
       rate: random.next(),
       width: random.next(),
       arms: nextInt(random, 9),
-      ...maybe("state", () => nextInt(random, 1e6)),
     })),
     ...maybe("arm", () => ({
       ...maybe("experiment", () => anyText(random)),
@@ -204,6 +203,7 @@ function anyDecision(random: Random): Decision {
       keyType: "session" as const,
       unit: nextInt(random, 10_000),
     })),
+    ...maybe("online", () => nextInt(random, 1e6)),
     ...maybe("stay", () => ({ model: anyText(random), lostUsd: random.next() })),
     ...maybe("novelty", () => random.next()),
     ...maybe("neighbours", () =>

@@ -56,14 +56,14 @@ const Exploration = Type.Object(
         "How another model than the best is drawn: `epsilon` evenly, `thompson` as often as it may be best, `linucb` where it may be best by far.",
     }),
     rate: Type.Number({
-      default: 0.05,
+      default: 0.02,
       minimum: 0,
       maximum: 1,
       description:
         "Share of draws that are even among the models worth trying: none of them is drawn less often than this over their number.",
     }),
     width: Type.Number({
-      default: 1,
+      default: 0.5,
       minimum: 0,
       maximum: 10,
       description:
@@ -75,6 +75,12 @@ const Exploration = Type.Object(
       maximum: 32,
       description: "Models of a draw, the best ones.",
     }),
+    online: Type.Optional(
+      Type.Boolean({
+        description:
+          "Correct the router's predictions by the scores and failures of calls while serving. Default: true for thompson and linucb, false for epsilon.",
+      }),
+    ),
     max_usd_per_hour: Type.Optional(
       Type.Number({
         minimum: 0,
