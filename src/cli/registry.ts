@@ -29,6 +29,7 @@ export const commands: CommandRegistry = {
   "models rollback": async () => (await import("./models/rollback.ts")).rollbackCommand,
   train: async () => (await import("./train.ts")).trainCommand,
   eval: async () => (await import("./eval.ts")).evalCommand,
+  "events export": async () => (await import("./events/export.ts")).exportCommand,
   why: async () => (await import("./why.ts")).whyCommand,
   doctor: async () => (await import("./doctor.ts")).doctorCommand,
   version: async () => (await import("./version.ts")).versionCommand,

@@ -3,10 +3,11 @@ import { GatewayError } from "../domain/errors.ts";
 import type { Embedder } from "../embedding/embedder.ts";
 import { createFeatureExtractor } from "../embedding/features.ts";
 import type { ReadContext } from "../learning/data/read-rows.ts";
+import { defaultMaxRows } from "../learning/data/row-pool.ts";
 import { type ModelPrice, readPrices } from "../learning/dataset.ts";
+import { readSource } from "../learning/event-source.ts";
 import { addEvents, type EventCounts } from "../learning/from-events.ts";
 import { createTableBuilder, type Table } from "../learning/table.ts";
-import { readEvents } from "../storage/sqlite/read-events.ts";
 import type { CommandContext, Flag } from "./command.ts";
 import {
   addData,
@@ -15,7 +16,9 @@ import {
   listFlag,
   nothingRead,
   readLabelFiles,
+  seedFlag,
   textFlag,
+  withStoreAccess,
 } from "./learning-inputs.ts";
 import { UsageError } from "./parse.ts";
 
@@ -26,12 +29,16 @@ export const dataFlags: Readonly<Record<string, Flag>> = {
     many: true,
   },
   events: {
-    description: "Event logs: a data folder, or sqlite:PATH.",
+    description: "Event logs: a data folder, sqlite:PATH, or segments (a folder, s3://…).",
     value: "SRC…",
     many: true,
     repeat: true,
   },
   labels: labelsFlag,
+  "max-rows": {
+    description: "Rows that are learnt from; more are condensed. Default: 40000.",
+    value: "N",
+  },
 };
 
 export interface TrainingData {
@@ -53,7 +60,7 @@ export async function readTraining(
   }
   const labels = await readLabelFiles(context);
   const reading = createReading(out, labels);
-  const builder = createTableBuilder();
+  const builder = createTableBuilder({ maxRows: maxRowsFlag(flags), seed: seedFlag(flags) });
   const list = new Map<string, ModelPrice>();
   if (paths.length > 0) {
     const extractor = createFeatureExtractor(embedder);
@@ -62,17 +69,19 @@ export async function readTraining(
   } else if (prices !== undefined) {
     for (const [model, price] of await readPrices(prices, prices)) list.set(model, price);
   }
-  for (const source of events) {
-    const counts = await addEvents(builder, {
-      events: readEvents(source),
-      embedderId: embedder.id,
-      labels,
-      onRow: (count) => {
-        if (count % 500 === 0) out.progress("read", count / (count + 2000));
-      },
-    });
-    tellEvents(context, source, counts);
-  }
+  await withStoreAccess(env, async (store) => {
+    for (const source of events) {
+      const counts = await addEvents(builder, {
+        events: readSource(source, { store, onProblem: reading.problems.add }),
+        embedderId: embedder.id,
+        labels,
+        onRow: (count) => {
+          if (count % 500 === 0) out.progress("read", count / (count + 2000));
+        },
+      });
+      tellEvents(context, source, counts);
+    }
+  });
   out.progress("read", 1);
   if (builder.size === 0) {
     if (events.length === 0) throw nothingRead(paths, reading);
@@ -82,6 +91,15 @@ export async function readTraining(
     );
   }
   return { table: builder.finish(list, "all"), reading };
+}
+
+/** @throws UsageError */
+function maxRowsFlag(flags: CommandContext["flags"]): number {
+  const text = textFlag(flags, "max-rows");
+  if (text === undefined) return defaultMaxRows;
+  const rows = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (rows < 1_000) throw new UsageError(`--max-rows ${text} is not a whole number from 1000 on.`);
+  return rows;
 }
 
 function tellEvents({ out }: CommandContext, source: string, counts: EventCounts): void {

@@ -5,11 +5,12 @@
 import { createHash } from "node:crypto";
 import type { RawFeatures } from "../domain/features.ts";
 import type { FeatureExtractor } from "../embedding/embedder.ts";
+import { createKernels } from "../kernels/create.ts";
 import { hashUser } from "../security/hashing.ts";
 import { createHashIndex } from "../std/hash-index.ts";
-import { createGroups } from "./data/groups.ts";
 import { createTally, type DataReport } from "./data/report.ts";
 import type { LabelSource } from "./data/row.ts";
+import { createRowPool, defaultMaxRows, type PoolOptions } from "./data/row-pool.ts";
 import type { DataRow, PriceList } from "./dataset.ts";
 
 export interface Table {
@@ -28,6 +29,8 @@ export interface Table {
   readonly verification?: Float32Array;
   /** n. */
   readonly weight: Float32Array;
+  /** n: queries that a row stands for; 1 but where there were more rows than are learnt from. */
+  readonly mass: Float32Array;
   readonly group: Int32Array;
   /** n: who asked, hashed (`userOf`); missing where no row says. */
   readonly users?: readonly (string | undefined)[];
@@ -138,18 +141,25 @@ function toGroupKeys(row: DataRow): string[] {
   ];
 }
 
-export function createTableBuilder(): TableBuilder {
-  const rows: BuiltRow[] = [];
-  const groups = createGroups();
+/** How many rows are learnt from; more are condensed (`data/row-pool.ts`). */
+export type TableLimits = Partial<PoolOptions>;
+
+export function createTableBuilder(limits: TableLimits = {}): TableBuilder {
+  const pool = createRowPool({
+    maxRows: defaultMaxRows,
+    seed: 1,
+    kernels: createKernels,
+    ...limits,
+  });
   const seen = createHashIndex();
   const tally = createTally();
   let duplicates = 0;
   const hash = createHash("sha256");
   return {
     get size() {
-      return rows.length;
+      return pool.size;
     },
-    add({ groupKeys, label, identity, ...row }) {
+    add({ groupKeys, identity, ...row }) {
       if (identity !== undefined) {
         if (seen.get(identity) >= 0) {
           duplicates++;
@@ -157,20 +167,19 @@ export function createTableBuilder(): TableBuilder {
         }
         seen.set(identity, 1);
       }
-      tally.add(row.outcomes, label ?? (row.outcomes.size > 1 ? "full" : "given"));
-      groups.add(groupKeys);
-      rows.push(row);
+      tally.add(row.outcomes, row.label ?? (row.outcomes.size > 1 ? "full" : "given"));
+      pool.add(row, groupKeys);
       hash.update(row.id).update(row.features.lexicalBuckets).update(row.features.shape);
       hash.update(JSON.stringify([...row.outcomes]));
     },
     finish(prices, models) {
+      const { rows, mass, group, groups, condensed } = pool.finish();
       const labels = toLabels(rows, models);
       const columns = toColumns(rows, labels);
       completeCosts(columns, labels, rows, prices);
       const verification = toVerificationColumn(rows, labels);
       const ofPrices = (pick: (price: ModelPriceOf | undefined) => number | undefined) =>
         Float32Array.from(labels, (label) => pick(prices.get(label)) ?? Number.NaN);
-      const group = groups.finish();
       return {
         labels,
         ids: rows.map(({ id }) => id),
@@ -180,6 +189,7 @@ export function createTableBuilder(): TableBuilder {
         ...columns,
         ...(verification ? { verification } : {}),
         weight: Float32Array.from(rows, ({ weight }) => weight),
+        mass,
         group,
         ...(rows.some(({ user }) => user !== undefined) && { users: rows.map(({ user }) => user) }),
         sizeB: ofPrices((price) => price?.sizeB),
@@ -188,26 +198,16 @@ export function createTableBuilder(): TableBuilder {
         report: {
           rows: tally.rows,
           duplicates,
-          ...measureGroups(group),
+          ...groups,
           labels: tally.labels(),
           models: tally.models(),
+          ...(condensed ? { condensed } : {}),
         },
       };
     },
   };
 }
 
-function measureGroups(group: Int32Array) {
-  const sizes = new Map<number, number>();
-  for (const id of group) sizes.set(id, (sizes.get(id) ?? 0) + 1);
-  return {
-    groups: sizes.size,
-    nearDuplicates: group.length - sizes.size,
-    largestGroup: [...sizes.values()].reduce((most, size) => Math.max(most, size), 0),
-  };
-}
-
-type BuiltRow = Omit<TableRow, "groupKeys" | "label" | "identity">;
 type Rows = readonly Pick<TableRow, "outcomes">[];
 
 function toLabels(rows: Rows, models: "all" | "common"): string[] {

@@ -180,10 +180,12 @@ export interface Outcomes {
   /** n×m. */
   readonly quality: Float32Array;
   readonly costUsd: Float64Array;
+  /** n: queries that each row stands for; missing: 1. */
+  readonly mass?: Float32Array;
 }
 
 /** One (mean cost, mean quality) per model over the rows where it was observed. */
-export function toSingles({ n, m, quality, costUsd }: Outcomes): Point[] {
+export function toSingles({ n, m, quality, costUsd, mass }: Outcomes): Point[] {
   return Array.from({ length: m }, (_, j) => {
     let cost = 0;
     let sum = 0;
@@ -191,9 +193,10 @@ export function toSingles({ n, m, quality, costUsd }: Outcomes): Point[] {
     for (let row = 0; row < n; row++) {
       const q = quality[row * m + j] as number;
       if (Number.isNaN(q)) continue;
-      sum += q;
-      cost += costUsd[row * m + j] as number;
-      count++;
+      const weight = mass?.[row] ?? 1;
+      sum += weight * q;
+      cost += weight * (costUsd[row * m + j] as number);
+      count += weight;
     }
     return { cost: cost / Math.max(1, count), quality: sum / Math.max(1, count) };
   });
@@ -224,20 +227,23 @@ export function choose(
 /** Mean cost and quality of a choice per row; what was not observed counts as predicted. */
 export function measure(
   chosen: Int32Array,
-  { n, m, quality, costUsd }: Outcomes,
+  { n, m, quality, costUsd, mass }: Outcomes,
   predicted: Float32Array,
   costs: Float32Array,
 ): Point {
   let cost = 0;
   let sum = 0;
+  let count = 0;
   for (let row = 0; row < n; row++) {
     const at = row * m + (chosen[row] as number);
     const q = quality[at] as number;
-    sum += Number.isNaN(q) ? (predicted[at] as number) : q;
     const c = costUsd[at] as number;
-    cost += Number.isNaN(c) ? (costs[at] as number) : c;
+    const weight = mass?.[row] ?? 1;
+    sum += weight * (Number.isNaN(q) ? (predicted[at] as number) : q);
+    cost += weight * (Number.isNaN(c) ? (costs[at] as number) : c);
+    count += weight;
   }
-  return { cost: cost / n, quality: sum / n };
+  return { cost: cost / count, quality: sum / count };
 }
 
 /** The curve's area over the zero-router's: what a strategy is worth on rows it has not seen. */

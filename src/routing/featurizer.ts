@@ -52,7 +52,7 @@ export function fitFeaturizer(
   const shape = fitShape(raws);
   const weigh = createWeigher(vocabulary.buckets, vocabulary.idf, embeddingMean, options);
   const columns = weigh.columns;
-  const sparse = toSparse(raws, weigh);
+  const sparse = toSparse(takeEvenly(raws, projectedRows), weigh);
   context.progress(0.2);
   const matrix = project(sparse, columns, options.dimensions, context);
   const { rows, scales } = quantizeRows(matrix, columns, options.dimensions, context.kernels);
@@ -66,6 +66,17 @@ export function fitFeaturizer(
     "features.shape_mean": f32(shape.mean, shapeSize),
     "features.shape_scale": f32(shape.scale, shapeSize),
   };
+}
+
+/**
+ * Rows that the projection is learnt on: 96 directions need no more, and each costs 700 numbers of
+ * memory twice.
+ */
+const projectedRows = 16_384;
+
+function takeEvenly<T>(rows: readonly T[], limit: number): readonly T[] {
+  if (rows.length <= limit) return rows;
+  return Array.from({ length: limit }, (_, i) => rows[Math.floor((i * rows.length) / limit)] as T);
 }
 
 function fitVocabulary(raws: readonly RawFeatures[], limit: number) {

@@ -36,7 +36,7 @@ export interface StoredObject {
 
 /** A key as every store takes it: plain words joined by "/", so that none can leave its store. */
 export function assertKey(key: string): string {
-  const plain = /^[A-Za-z0-9_][A-Za-z0-9_.-]*(\/[A-Za-z0-9_][A-Za-z0-9_.-]*)*$/.test(key);
+  const plain = /^[A-Za-z0-9_][A-Za-z0-9_.=-]*(\/[A-Za-z0-9_][A-Za-z0-9_.=-]*)*$/.test(key);
   if (!plain || key.length > 512) {
     throw new GatewayError(
       "storage_failed",

@@ -96,6 +96,13 @@ async function* openPrefix(address: string, access: StoreAccess): AsyncGenerator
   }
 }
 
+/** Failures that may be over the next time. */
+const passing: ReadonlySet<string> = new Set([
+  "storage_failed",
+  "upstream_unreachable",
+  "upstream_timeout",
+]);
+
 /**
  * The bytes of an object; tried again where the network fails, so that one lost connection does not
  * end a long read. @throws GatewayError storage_failed, invalid_request where it is gone or too large
@@ -115,7 +122,7 @@ export async function getObject(
       }
       return found.bytes;
     } catch (error) {
-      const again = error instanceof GatewayError && error.code === "storage_failed";
+      const again = error instanceof GatewayError && passing.has(error.code);
       if (!again || attempt >= attempts) throw error;
       await new Promise<void>((resolve) => clock.after(250 * 4 ** (attempt - 1), resolve));
     }

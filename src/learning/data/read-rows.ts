@@ -6,6 +6,7 @@
 import { basename } from "node:path";
 import { excerpt, GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
+import { openParquet } from "../../storage/segments/parquet-file.ts";
 import { readCsv } from "./csv.ts";
 import { textOf, toOutcome, toTools } from "./fields.ts";
 import { createGatherer, type Gatherer, gatherLimit } from "./gather.ts";
@@ -17,7 +18,6 @@ import {
   withoutPacking,
 } from "./input-file.ts";
 import type { Labels } from "./labels.ts";
-import { openParquet } from "./parquet.ts";
 import { BadRow, createProblems, type DataProblems, unreadable } from "./problems.ts";
 import {
   addRoutingRow,
@@ -340,7 +340,7 @@ function* fromRecord(
   reading: Reading,
 ): Generator<DataRow> {
   try {
-    if (layout) yield toWideRow(record, layout, `row-${reading.count}`);
+    if (layout) yield toWideRow(toPlain(record) as JsonObject, layout, `row-${reading.count}`);
     else addRoutingRow(toPlain(record) as JsonObject, reading.gatherer);
   } catch (error) {
     if (!(error instanceof BadRow)) throw error;
@@ -349,8 +349,9 @@ function* fromRecord(
   yield* flushed(reading);
 }
 
-/** Parquet's large whole numbers and dates as JSON would have them. */
+/** Parquet's large whole numbers, dates and bare bytes as JSON would have them. */
 function toPlain(value: unknown): unknown {
+  if (value instanceof Uint8Array) return new TextDecoder().decode(value);
   if (typeof value === "bigint") return Number(value);
   if (value instanceof Date) return value.toISOString();
   if (Array.isArray(value)) return value.map(toPlain);

@@ -29,7 +29,27 @@ export interface EventReader {
    * had it stored. How a label is made of these is for learning to say.
    */
   events(): AsyncGenerator<CallEvent>;
+  /** The next calls after a place in the log (0: from its start), with the feedback they have now. */
+  eventsAfter(seq: number, limit: number): readonly NumberedEvent[];
+  /** The next feedback after a place, whenever its call was. */
+  feedbackAfter(id: number, limit: number): readonly NumberedFeedback[];
+  /** The first and last places there are now; 0 where there is none. */
+  ends(): LogEnds;
   close(): void;
+}
+
+export interface NumberedEvent {
+  readonly seq: number;
+  readonly event: CallEvent;
+}
+export interface NumberedFeedback {
+  readonly id: number;
+  readonly feedback: Feedback;
+}
+export interface LogEnds {
+  readonly firstEvent: number;
+  readonly lastEvent: number;
+  readonly lastFeedback: number;
 }
 
 /**
@@ -121,6 +141,11 @@ function readerOf(path: string, db: Database): EventReader {
      WHERE call_id IN (SELECT call_id FROM events WHERE seq BETWEEN ? AND ?) ORDER BY id`,
   );
 
+  const pageAfter = db.query("SELECT * FROM events WHERE seq > ? ORDER BY seq LIMIT ?");
+  const feedbackPage = db.query(
+    "SELECT id, call_id, score, source, comment, at_ms FROM feedback WHERE id > ? ORDER BY id LIMIT ?",
+  );
+
   function feedbackBetween(first: number, last: number): Map<string, Feedback[]> {
     const byCall = new Map<string, Feedback[]>();
     for (const row of pageFeedback.all(first, last) as FeedbackRow[]) {
@@ -148,6 +173,24 @@ function readerOf(path: string, db: Database): EventReader {
         after = last.seq;
       }
     },
+    eventsAfter(seq, limit) {
+      const rows = pageAfter.all(seq, limit) as EventRow[];
+      const [first, last] = [rows[0], rows.at(-1)];
+      const feedback = first && last ? feedbackBetween(first.seq, last.seq) : new Map();
+      return rows.map((row) => ({ seq: row.seq, event: fromRow(row, feedback) }));
+    },
+    feedbackAfter(id, limit) {
+      const rows = feedbackPage.all(id, limit) as (FeedbackRow & { readonly id: number })[];
+      return rows.map((row) => ({ id: row.id, feedback: toFeedback(row) }));
+    },
+    ends: () =>
+      db
+        .query(
+          `SELECT coalesce((SELECT min(seq) FROM events), 0) AS firstEvent,
+             coalesce((SELECT max(seq) FROM events), 0) AS lastEvent,
+             coalesce((SELECT max(id) FROM feedback), 0) AS lastFeedback`,
+        )
+        .get() as LogEnds,
     close: () => db.close(),
   };
 }

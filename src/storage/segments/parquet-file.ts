@@ -1,11 +1,18 @@
 /** Parquet files as records, a part of a row group at a time. The reader is loaded when one is met. */
 import { brotliDecompressSync } from "node:zlib";
 import type { AsyncBuffer, Compressors, FileMetaData } from "hyparquet";
-import type { InputFile } from "./input-file.ts";
-import { unreadable } from "./problems.ts";
+import { GatewayError } from "../../domain/errors.ts";
 
 /** Rows that are taken at once: of prompts, some megabytes. */
 const rowsAtOnce = 2_000;
+
+/** Where the bytes are: any part of them can be asked for. */
+export interface ByteSource {
+  /** For messages. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  slice(from: number, to?: number): Promise<ArrayBuffer>;
+}
 
 export interface ParquetFile {
   readonly columns: readonly string[];
@@ -19,7 +26,7 @@ export interface ParquetFile {
 }
 
 /** @throws GatewayError invalid_request where it is no Parquet file, or a codec is unknown */
-export async function openParquet(file: InputFile): Promise<ParquetFile> {
+export async function openParquet(file: ByteSource): Promise<ParquetFile> {
   const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import("hyparquet");
   const buffer: AsyncBuffer = {
     byteLength: file.sizeBytes,
@@ -39,7 +46,8 @@ export async function openParquet(file: InputFile): Promise<ParquetFile> {
     ),
     async *records(columns) {
       for (const { rowStart, rowEnd } of parts(metadata)) {
-        const read = { file: buffer, metadata, compressors, rowStart, rowEnd };
+        // Texts are marked as such by the schema; what is not, stays bytes.
+        const read = { file: buffer, metadata, compressors, rowStart, rowEnd, utf8: false };
         const wanted = columns ? { columns: [...new Set(columns)] } : {};
         const records = await parquetReadObjects({ ...read, ...wanted }).catch((cause: unknown) => {
           throw unreadable(file.name, `rows ${rowStart} to ${rowEnd}: ${message(cause)}`, cause);
@@ -71,4 +79,8 @@ const compressors: Compressors = {
 
 function message(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
+}
+
+function unreadable(name: string, text: string, cause: unknown): GatewayError {
+  return new GatewayError("invalid_request", `${name}: ${text}`, { cause });
 }
