@@ -159,7 +159,7 @@ function groupByLikeness(rows: readonly Weighed[], { seed, kernels }: PoolOption
   const n = rows.length;
   const x = new Float32Array(n * sketchSize);
   const sketcher = createSketcher();
-  rows.forEach(({ features }, row) => sketcher.write(features, x, row * sketchSize));
+  for (const [row, { features }] of rows.entries()) sketcher.write(features, x, row * sketchSize);
   const context = { rounds: 3, random: createRandom(seed + 57), kernels };
   const group = new Int32Array(n);
   const coarse = Math.ceil(Math.sqrt(n / groupRows));
