@@ -2,13 +2,16 @@
 import type { Interval } from "../learning/bootstrap.ts";
 import type { CurveStats } from "../learning/curve.ts";
 import type { Evaluation } from "../learning/evaluate.ts";
+import type { Robustness } from "../learning/robustness/measure.ts";
+import { toRobustnessLine } from "../learning/robustness/report.ts";
 
 export interface EvaluationEntry {
   readonly data: string;
   readonly evaluation: Evaluation;
+  readonly robustness: Robustness;
 }
 
-export function toLines({ data, evaluation: e }: EvaluationEntry): readonly string[] {
+export function toLines({ data, evaluation: e, robustness }: EvaluationEntry): readonly string[] {
   const { bestSingle, cheapest, random } = e.baselines;
   return [
     `${data} · ${e.strategy}: ${e.rows} queries, ${e.models} models`,
@@ -22,6 +25,7 @@ export function toLines({ data, evaluation: e }: EvaluationEntry): readonly stri
     ...pairLines(e),
     ...budgetTable(e),
     ...reliabilityTable(e),
+    `  ${toRobustnessLine(robustness)}`,
     `  abstained ${e.abstained}, mean novelty ${e.novelty.toFixed(3)}`,
   ];
 }

@@ -1,17 +1,23 @@
 /** `routeiq eval`: what routers are worth on full-information rows, beside every honest baseline. */
 import { basename, dirname, join } from "node:path";
 import { GatewayError } from "../domain/errors.ts";
-import type { Embedder } from "../embedding/embedder.ts";
 import { createFeatureExtractor } from "../embedding/features.ts";
 import { toDecisionLines } from "../learning/decisions.ts";
 import { type Evaluation, evaluate } from "../learning/evaluate.ts";
 import { toReport } from "../learning/report.ts";
+import {
+  measureRobustness,
+  type Robustness,
+  robustnessSample,
+} from "../learning/robustness/measure.ts";
+import { createRowSample } from "../learning/robustness/sample.ts";
 import type { Table } from "../learning/table.ts";
 import { version } from "../std/version.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import { evaluateEvents } from "./eval-events.ts";
 import { toLines } from "./eval-text.ts";
 import {
+  type DataInput,
   type Encoding,
   embedderFlag,
   labelsFlag,
@@ -60,6 +66,7 @@ interface Entry {
   readonly data: string;
   readonly artifact: string;
   readonly evaluation: Evaluation;
+  readonly robustness: Robustness;
 }
 
 async function runEval(context: CommandContext): Promise<number> {
@@ -93,7 +100,9 @@ async function evaluateAll(
   const decisions = textFlag(flags, "decisions");
   const entries: Entry[] = [];
   for (const path of paths) {
-    const table = await readTable(path, encoding.embedder, context);
+    const sample = createRowSample(robustnessSample, seedFlag(flags));
+    const extractor = createFeatureExtractor(encoding.embedder);
+    const table = await readTable(path, { extractor, sample }, context);
     for (const folder of folders) {
       const { router } = await readRouter(folder, encoding);
       const { evaluation, routed } = await evaluate(router, table, {
@@ -101,8 +110,9 @@ async function evaluateAll(
         progress: (share) => out.progress(`evaluate ${basename(folder)}`, share),
       });
       if (decisions) await writeLines(decisions, toDecisionLines(router, table, routed));
+      const robustness = await measureRobustness(router, sample.rows, extractor);
       router.close();
-      entries.push({ data: nameOf(path), artifact: folder, evaluation });
+      entries.push({ data: nameOf(path), artifact: folder, evaluation, robustness });
       const { line, note } = out;
       for (const text of toLines(entries.at(-1) as Entry)) line(text);
       const unknown = evaluation.unknownModels.join(", ");
@@ -120,12 +130,11 @@ async function evaluateAll(
 
 async function readTable(
   path: string,
-  embedder: Embedder,
+  reading: Pick<DataInput, "extractor" | "sample">,
   { flags, out, env }: CommandContext,
 ): Promise<Table> {
-  const extractor = createFeatureExtractor(embedder);
   const prices = textFlag(flags, "prices");
-  const table = await readData({ paths: [path], prices, extractor, models: "common", out, env });
+  const table = await readData({ ...reading, paths: [path], prices, models: "common", out, env });
   if (table.labels.length === 0) {
     throw new GatewayError("invalid_request", `${path}: no model has an outcome on every row`);
   }

@@ -13,6 +13,7 @@ import { openInputs } from "../learning/data/open-inputs.ts";
 import { createProblems } from "../learning/data/problems.ts";
 import { createReadContext, type ReadContext, readFile } from "../learning/data/read-rows.ts";
 import { type ModelPrice, type PriceList, readPrices } from "../learning/dataset.ts";
+import type { RowSample } from "../learning/robustness/sample.ts";
 import { addRows, createTableBuilder, type Table, type TableBuilder } from "../learning/table.ts";
 import { loadRouter } from "../routing/load-router.ts";
 import type { OpenOnnx } from "../routing/strategies/strategy.ts";
@@ -135,6 +136,8 @@ export interface DataInput {
   readonly out: Output;
   readonly env?: CommandContext["env"];
   readonly reading?: ReadContext;
+  /** Keeps a few rows with their text. */
+  readonly sample?: RowSample;
 }
 
 /**
@@ -154,7 +157,7 @@ export async function readData(input: DataInput): Promise<Table> {
 /** Rows of every input into the builder; the prices that lay beside them. */
 export async function addData(
   builder: TableBuilder,
-  { paths, prices, extractor, out, env, reading = createReading(out) }: DataInput,
+  { paths, prices, extractor, out, env, sample, reading = createReading(out) }: DataInput,
 ): Promise<PriceList> {
   const list = new Map<string, ModelPrice>();
   const onRow = (count: number) => {
@@ -166,7 +169,8 @@ export async function addData(
       const local = !/^(s3|https?):\/\//.test(input.name);
       const beside = local || prices ? await readPrices(input.name, prices) : [];
       for (const [model, price] of beside) list.set(model, price);
-      await addRows(builder, readFile(await input.open(), reading), { extractor, onRow });
+      const rows = readFile(await input.open(), reading);
+      await addRows(builder, sample ? sample.watch(rows) : rows, { extractor, onRow });
     }
   });
   return list;

@@ -16,6 +16,8 @@ import {
 } from "../learning/evidence.ts";
 import { type Judged, toFullRows, toLoggedRows } from "../learning/judged.ts";
 import { type LoggedChoice, readLoggedChoices } from "../learning/off-policy/logged-calls.ts";
+import { measureRobustness, type Robustness } from "../learning/robustness/measure.ts";
+import { toRobustnessJson, toRobustnessLine } from "../learning/robustness/report.ts";
 import { routeTable } from "../learning/route-table.ts";
 import type { Table } from "../learning/table.ts";
 import { type Trained, trainRouter } from "../learning/train.ts";
@@ -125,15 +127,17 @@ async function trainWith(
   const rival = await readRival(context, identity.name, judged, encoding);
   const logged = holdout ? undefined : await readLogged(context, embedder, data, trained);
   const gate = measureEvidence(judged, choices, { seed, rival, judged: logged });
+  const extractor = createFeatureExtractor(embedder);
+  const robustness = await measureRobustness(router, data.sample.rows, extractor);
   router.close();
   await writeArtifactFolder(folder, {
     name: identity.name,
     files,
     selfTest: { input: routerPaths.queries, output: routerPaths.scores },
-    provenance: toProvenance(data, trained, seed, gate),
+    provenance: toProvenance(data, trained, seed, { gate, robustness }),
   });
   const delivered = await deliver(folder, context);
-  report(context, { folder, data, trained, strategy, gate, delivered });
+  report(context, { folder, data, trained, strategy, gate, robustness, delivered });
   return delivered?.code ?? 0;
 }
 
@@ -206,12 +210,17 @@ async function readRival(
   }
 }
 
+interface Findings {
+  readonly gate: JsonObject | undefined;
+  readonly robustness: Robustness;
+}
+
 /** Fractions are strings: the release is canonical JSON, whole numbers only. */
 function toProvenance(
   { table, reading }: TrainingData,
   trained: Trained,
   seed: number,
-  gate: JsonObject | undefined,
+  { gate, robustness }: Findings,
 ): JsonObject {
   return {
     strategy: trained.strategy,
@@ -221,6 +230,7 @@ function toProvenance(
     data: toDataProvenance(table.report, reading),
     metrics: {
       ...(gate ? { gate } : {}),
+      robustness: toRobustnessJson(robustness),
       validation: Object.fromEntries(
         trained.tried.map(({ strategy, gain, shrink }) => [
           strategy,
@@ -274,11 +284,12 @@ interface TrainReport {
   readonly trained: Trained;
   readonly strategy: string;
   readonly gate: JsonObject | undefined;
+  readonly robustness: Robustness;
   readonly delivered: Delivered | undefined;
 }
 
 function report({ out }: CommandContext, what: TrainReport): void {
-  const { folder, data, trained, strategy, gate, delivered } = what;
+  const { folder, data, trained, strategy, gate, robustness, delivered } = what;
   const { table, reading } = data;
   for (const line of toReportLines(table.report, reading)) out.line(line);
   out.line(`${table.n} queries, ${table.labels.length} models`);
@@ -293,6 +304,7 @@ function report({ out }: CommandContext, what: TrainReport): void {
     out.line(`${trained.strategy} gains most on queries it was not trained on`);
   }
   for (const line of toGateLines(gate)) out.line(line);
+  out.line(toRobustnessLine(robustness));
   out.line(`router written to ${folder}`);
   out.json({
     ok: delivered === undefined || delivered.code === 0,
@@ -303,6 +315,7 @@ function report({ out }: CommandContext, what: TrainReport): void {
     data: toReportJson(table.report, reading),
     validation: trained.tried,
     gate: gate ?? null,
+    robustness,
     ...(delivered ? { delivered: delivered.result } : {}),
   });
 }

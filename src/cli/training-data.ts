@@ -7,6 +7,8 @@ import { defaultMaxRows } from "../learning/data/row-pool.ts";
 import { type ModelPrice, readPrices } from "../learning/dataset.ts";
 import { readSource } from "../learning/event-source.ts";
 import { addEvents, type EventCounts } from "../learning/from-events.ts";
+import { robustnessSample } from "../learning/robustness/measure.ts";
+import { createRowSample, type RowSample } from "../learning/robustness/sample.ts";
 import { createTableBuilder, type Table } from "../learning/table.ts";
 import type { CommandContext, Flag } from "./command.ts";
 import {
@@ -44,6 +46,8 @@ export const dataFlags: Readonly<Record<string, Flag>> = {
 export interface TrainingData {
   readonly table: Table;
   readonly reading: ReadContext;
+  /** A few rows with their text; none where only event logs were read. */
+  readonly sample: RowSample;
 }
 
 /** @throws UsageError without a source; GatewayError invalid_request where nothing is to be learnt */
@@ -62,9 +66,10 @@ export async function readTraining(
   const reading = createReading(out, labels);
   const builder = createTableBuilder({ maxRows: maxRowsFlag(flags), seed: seedFlag(flags) });
   const list = new Map<string, ModelPrice>();
+  const sample = createRowSample(robustnessSample, seedFlag(flags));
   if (paths.length > 0) {
     const extractor = createFeatureExtractor(embedder);
-    const input = { paths, prices, extractor, models: "all", out, env, reading } as const;
+    const input = { paths, prices, extractor, models: "all", out, env, reading, sample } as const;
     for (const [model, price] of await addData(builder, input)) list.set(model, price);
   } else if (prices !== undefined) {
     for (const [model, price] of await readPrices(prices, prices)) list.set(model, price);
@@ -90,7 +95,7 @@ export async function readTraining(
       `${events.join(", ")}: no call has both features and an outcome; send feedback to /v1/feedback first`,
     );
   }
-  return { table: builder.finish(list, "all"), reading };
+  return { table: builder.finish(list, "all"), reading, sample };
 }
 
 /** @throws UsageError */

@@ -9,11 +9,14 @@ import {
   reliabilityTable,
 } from "./report-tables.ts";
 import { fix, percent, signed, style, toEntities } from "./report-text.ts";
+import type { Robustness } from "./robustness/measure.ts";
+import { robustnessTable } from "./robustness/report.ts";
 
 export interface ReportEntry {
   /** Name of the data. */
   readonly data: string;
   readonly evaluation: Evaluation;
+  readonly robustness: Robustness;
 }
 
 export function toReport(entries: readonly ReportEntry[], version: string): string {
@@ -53,7 +56,7 @@ function summary(entries: readonly ReportEntry[]): string {
 <tbody>${rows.join("\n")}</tbody></table>`;
 }
 
-function toSection({ data, evaluation }: ReportEntry): string {
+function toSection({ data, evaluation, robustness }: ReportEntry): string {
   const { pair, reliability, intervals } = evaluation;
   const unknown = evaluation.unknownModels.map(toEntities).join(", ");
   const foreign = unknown ? `<p>Not known to the router: ${unknown}.</p>` : "";
@@ -72,6 +75,8 @@ ${budgetTable(evaluation)}
 <p>Calibration error ${fix(evaluation.calibrationError)}${calibration ? ` ${range(calibration)}` : ""}; mean novelty ${fix(evaluation.novelty)}; ${evaluation.abstained} of ${evaluation.rows} queries abstained.</p>
 <figure class="small">${toReliabilityPlot(reliability)}</figure>
 ${reliabilityTable(evaluation)}
+<h3>Robustness</h3>
+${robustnessTable(robustness)}
 ${foreign}
 </section>`;
 }
