@@ -1,6 +1,6 @@
 /** `models import` as a person uses it: what it writes, what it says, what it refuses. */
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readArtifactFolder } from "../../learning/artifacts/folder.ts";
@@ -68,6 +68,50 @@ test("ratings need no embedder, and a router without one is told so", async () =
   const { code, stderr } = await run(file("knn.pkl"), "--out", join(temp, "unnamed"));
   expect(code).toBe(0);
   expect(stderr).toContain("serves nowhere until you import it with --embedder");
+});
+
+const said = JSON.parse(readFileSync(join(fixtures, "expected.json"), "utf8")) as {
+  queries: number[][];
+  files: Record<string, { scores: unknown[]; predicted: string[] | null }>;
+};
+
+/** The lines that --check reads. */
+function writeSaid(name: string, change = 0): string {
+  const { scores = [], predicted = null } = said.files[name] ?? {};
+  const rows = said.queries.map((embedding, i) => {
+    const score = scores[i];
+    const first = Array.isArray(score) ? [score[0] + change, ...score.slice(1)] : score;
+    return JSON.stringify({ embedding, scores: first, predicted: predicted?.[i] });
+  });
+  const path = join(temp, `${name}.jsonl`);
+  writeFileSync(path, rows.join("\n"));
+  return path;
+}
+
+test.each([
+  "knn.pkl",
+  "svc-rbf.pkl",
+  "svc-votes.pkl",
+  "linear-svc-two.pkl",
+  "linear-svc.pkl",
+  "mlp-two.pkl",
+  "hybrid.pkl",
+])("%s says what the original said", async (name) => {
+  const labels = name === "hybrid.pkl" ? ["--labels", "small,large"] : [];
+  const words = [file(name), ...labels, "--check", writeSaid(name), "--out", join(temp, "checked")];
+  const { code, stdout } = await run(...words, ...model);
+  expect(stdout).toContain("16 rows, scores differ by at most");
+  expect(code).toBe(0);
+  if (!/svc-rbf|hybrid/.test(name)) expect(stdout).toContain("as predicted in 16 of 16");
+});
+
+test("an import that says something else is not written", async () => {
+  const out = join(temp, "otherwise");
+  const words = [file("knn.pkl"), ...model, "--check", writeSaid("knn.pkl", 0.001), "--out", out];
+  const { code, stderr } = await run(...words);
+  expect(code).toBe(1);
+  expect(stderr).toContain("1.0e-3");
+  expect(existsSync(out)).toBe(false);
 });
 
 const evil = join(temp, "evil.pkl");

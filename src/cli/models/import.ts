@@ -5,6 +5,7 @@ import { GatewayError } from "../../domain/errors.ts";
 import { createKernels } from "../../kernels/create.ts";
 import { sha256Hex } from "../../learning/artifacts/canonical.ts";
 import { writeArtifactFolder } from "../../learning/artifacts/folder.ts";
+import { checkScores, checkTolerance } from "../../learning/import/check-scores.ts";
 import { importRouter } from "../../learning/import/import-router.ts";
 import type { ImportedRouter, ImportOptions } from "../../learning/import/imported-router.ts";
 import { readRoutingLabels } from "../../learning/import/routing-labels.ts";
@@ -13,6 +14,7 @@ import { importLimits } from "../../learning/import/values.ts";
 import {
   type EmbedderIdentity,
   identifyUnnamed,
+  openImported,
   toArtifact,
 } from "../../learning/import/write-artifact.ts";
 import { type CommandContext, defineCommand } from "../command.ts";
@@ -54,6 +56,11 @@ export const importCommand = defineCommand({
     "public-key": {
       description:
         "The manifest's Ed25519 key, base64 or PEM. (HMAC: LLMROUTER_MODEL_HMAC_SECRET.)",
+      value: "FILE",
+    },
+    check: {
+      description:
+        'What the original said: lines of {"embedding": […], "scores": …, "predicted"}. Differences over 1e-5 fail.',
       value: "FILE",
     },
     name: { description: 'Name of the router. Default: "router".', value: "NAME" },
@@ -115,6 +122,7 @@ async function importFile(file: string, folder: string, { context, options }: Im
       kernels: createKernels,
       source: sha256Hex(bytes),
     });
+    await runCheck(content.files, { imported, embedder, context });
     await writeArtifactFolder(folder, content);
   } catch (error) {
     throw named(file, error);
@@ -179,6 +187,32 @@ async function openIdentity(
     return { embedder: identifyUnnamed(inputs), close: () => undefined };
   }
   return await openEmbedder(flags, inputs || undefined);
+}
+
+interface Checking {
+  readonly imported: ImportedRouter;
+  readonly embedder: EmbedderIdentity;
+  readonly context: CommandContext;
+}
+
+/** Before anything is written: an import that scores otherwise than the original is none. */
+async function runCheck(
+  files: ReadonlyMap<string, Uint8Array>,
+  { imported, embedder, context: { flags, out } }: Checking,
+): Promise<void> {
+  const path = textFlag(flags, "check");
+  if (path === undefined) return;
+  const router = await openImported(files, { embedder, kernels: createKernels });
+  const check = await checkScores(router, imported, path).finally(() => router.close());
+  const { rows, largestDifference, predicted, otherwise } = check;
+  const far = largestDifference.toExponential(1);
+  const same = `, the best is as predicted in ${predicted - otherwise} of ${predicted}`;
+  out.line(`${path}: ${rows} rows, scores differ by at most ${far}${predicted > 0 ? same : ""}`);
+  if (largestDifference <= checkTolerance) return;
+  throw new GatewayError(
+    "artifact_refused",
+    `its scores differ from the original's by ${far}, over ${checkTolerance}`,
+  );
 }
 
 interface Report {

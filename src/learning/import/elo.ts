@@ -27,6 +27,7 @@ export function fromSeries(series: Instance): ImportedRouter {
     origin: "a pandas Series (LLMRouter's EloRouter)",
     inputs: 0,
     labels: checkLabels(labels),
+    said: "shares",
     learned: { ratings: Object.fromEntries(labels.map((label, i) => [label, ratings[i]])) },
     tensors: { "table.scores": tensorOf(scores, labels.length) },
   };

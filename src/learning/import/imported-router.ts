@@ -14,6 +14,11 @@ export interface ImportedRouter {
   readonly labels: readonly string[];
   /** Share of the training rows per label, where the original still knows. */
   readonly shares?: readonly number[];
+  /**
+   * How the original speaks: shares of one; decisions, of which the logistic is taken; votes of a
+   * one-against-one machine, moved to 0..1; the score of a regression.
+   */
+  readonly said: "shares" | "decision" | "votes" | "regression";
   readonly learned: Readonly<Record<string, unknown>>;
   readonly tensors: Readonly<Record<string, Tensor>>;
 }

@@ -117,6 +117,7 @@ function fromKnn(estimator: Instance): Found {
     inputs,
     labels,
     shares: counts.map((count) => count / n),
+    said: "shares",
     learned,
     tensors: {
       "knn.rows": tensorOf(toSingles(toFloats(rows), "_fit_X"), n, inputs),
@@ -182,6 +183,7 @@ function fromSvc(estimator: Instance): Found {
     strategy: "imported-svc",
     inputs,
     labels,
+    said: learned.probA.length > 0 ? "shares" : "votes",
     learned,
     tensors: {
       "svc.vectors": tensorOf(toSingles(toFloats(vectors), "support_vectors_"), n, inputs),
@@ -224,6 +226,7 @@ function fromLinear(estimator: Instance, output: ImportedNetwork["output"]): Fou
     strategy: "imported-network",
     inputs,
     labels,
+    said: output === "logistic" ? "decision" : "shares",
     learned,
     tensors: { "layer.0": weight },
   };
@@ -253,14 +256,20 @@ function fromMlp(estimator: Instance, options: ImportOptions): Found {
   const outputs = layers.at(-1)?.bias.length ?? 0;
   const base = { strategy: "imported-network", inputs, tensors };
   if (estimator.className === "MLPRegressor") {
-    return { ...base, ...regressionOf(outputs, options), learned: learnedOf(layers, options) };
+    return {
+      ...base,
+      ...regressionOf(outputs, options),
+      said: "regression",
+      learned: learnedOf(layers, options),
+    };
   }
   const labels = classesOf(estimator);
   const output = estimator.get("out_activation_") === "softmax" ? "softmax" : "two";
   if (outputs !== (output === "two" ? 1 : labels.length)) {
     refuseImport("the MLPClassifier predicts several labels at once");
   }
-  return { ...base, labels, learned: { layers, output } satisfies ImportedNetwork };
+  const learned: ImportedNetwork = { layers, output };
+  return { ...base, labels, said: "shares", learned };
 }
 
 function regressionOf(outputs: number, { labels = [] }: ImportOptions) {

@@ -82,6 +82,7 @@ function fromLayers(state: StateDict, options: ImportOptions): ImportedRouter {
     origin: "a Torch state dict (dense layers)",
     inputs: tensors["layer.0"]?.shape[1] ?? 0,
     labels: labelsFor(layers.at(-1)?.bias.length ?? 0, options, "best"),
+    said: "shares",
     learned: { layers, output: "softmax", steps: [] } satisfies ImportedNetwork & { steps: [] },
     tensors,
   };
@@ -126,6 +127,7 @@ function fromFactors({ factors, projection, classifier }: Factors, options: Impo
     origin: "a Torch state dict (LLMRouter's BilinearMF)",
     inputs,
     labels: labelsFor(m, options, "rows"),
+    said: "decision" as const,
     learned,
     tensors: { "layer.0": tensorOf(toSingles(combined, "the factors"), m, inputs) },
   };

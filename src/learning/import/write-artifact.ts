@@ -6,7 +6,7 @@ import { loadRouter } from "../../routing/load-router.ts";
 import { type RouterFile, routerFormat, routerPaths } from "../../routing/router-format.ts";
 import { encodeSafetensors, f32 } from "../../routing/safetensors.ts";
 import { createSelfTest } from "../../routing/self-test.ts";
-import type { OpenOnnx } from "../../routing/strategies/strategy.ts";
+import type { TrainedRouter } from "../../routing/trained-router.ts";
 import { createRandom, nextNormal } from "../../std/random.ts";
 import type { ArtifactContent } from "../artifacts/folder.ts";
 import type { ImportedRouter } from "./imported-router.ts";
@@ -24,7 +24,6 @@ export interface WriteOptions {
   readonly name: string;
   readonly embedder: EmbedderIdentity;
   readonly kernels: (bytes: number) => Kernels;
-  readonly openOnnx?: OpenOnnx;
   /** sha256 of the file that was read, hex. */
   readonly source: string;
 }
@@ -49,11 +48,7 @@ export async function toArtifact(
     [routerPaths.router, toJson(toRouterFile(imported, embedder))],
     [routerPaths.weights, encodeSafetensors({ ...imported.tensors, ...commonTensors(imported) })],
   ]);
-  const router = await loadRouter(files, {
-    ...options,
-    identity: { name, version: 0, sha256: "" },
-    embedder: silent(embedder),
-  });
+  const router = await openImported(files, options);
   try {
     const selfTest = await createSelfTest(router, goldenEmbeddings(inputs));
     return {
@@ -68,6 +63,15 @@ export async function toArtifact(
   } finally {
     router.close();
   }
+}
+
+/** Built from an artifact's files, for its scores: it can embed nothing. */
+export async function openImported(
+  files: ReadonlyMap<string, Uint8Array>,
+  { embedder, kernels }: Pick<WriteOptions, "embedder" | "kernels">,
+): Promise<TrainedRouter> {
+  const identity = { name: "router", version: 0, sha256: "" };
+  return await loadRouter(files, { identity, embedder: silent(embedder), kernels });
 }
 
 const toJson = (value: unknown) => new TextEncoder().encode(JSON.stringify(value));
