@@ -57,7 +57,7 @@ test("every command of the page does what it says", async () => {
   layOut();
   expect(commands.length).toBeGreaterThan(5);
   for (const command of commands) {
-    const [, ...words] = command.split(/\s+/);
+    const [, ...words] = command.replace(/ #.*/, "").trim().split(/\s+/);
     const child = Bun.spawn([process.execPath, join(root, "src/main.ts"), ...words], {
       cwd,
       env: { PATH: process.env["PATH"] ?? "" },

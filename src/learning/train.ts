@@ -150,7 +150,8 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     dial: chosen.dial.map((point) => ({
       lambda: point.lambda,
       mean_quality: point.meanQuality,
-      mean_cost_usd: point.meanCostUsd,
+      // Of data without costs or prices nothing is known; quality alone is routed by.
+      mean_cost_usd: Number.isFinite(point.meanCostUsd) ? point.meanCostUsd : 0,
       ...(point.fixed === undefined ? {} : { fixed: point.fixed }),
     })),
     rows: table.n,
