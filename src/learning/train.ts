@@ -162,6 +162,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     ...outlook,
     ...fitted.tensors,
     ...(floors ? { "router.floors": floors.tensor } : {}),
+    ...(validation.blend ? { "router.blend": f32(validation.blend, m, m) } : {}),
     "router.quality": f32(Float32Array.from(meanQuality(examples)), m),
     "router.cost_usd": f32(
       Float32Array.from(singles, ({ cost }) => (Number.isFinite(cost) ? cost : -1)),

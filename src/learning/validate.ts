@@ -3,11 +3,13 @@
  * seen it, how far they are to be trusted, and what they are worth in quality and cost.
  */
 import type { Kernels } from "../kernels/kernels.ts";
+import { blendRow } from "../routing/blend.ts";
 import { findClusters } from "../routing/strategies/clusters.ts";
 import { assignFolds, meanQuality, takeRows } from "../routing/strategies/examples.ts";
 import type { Examples, Strategy } from "../routing/strategies/strategy.ts";
 import { createRandom } from "../std/random.ts";
 import { meanHeight, type Point, toHull, toStats } from "./curve.ts";
+import { fitBlend } from "./fit-blend.ts";
 
 const folds = 3;
 /** Kinds of query, each held out whole, so that validation also meets what training has not seen. */
@@ -17,12 +19,14 @@ const triedShrinks = [0.25, 0.35, 0.5, 0.65, 0.8, 1];
 const judgedLambdas = Array.from({ length: 25 }, (_, i) => (i === 0 ? 0 : 1e-3 * 1.53 ** i));
 
 export interface Validation {
-  /** n×m: out-of-fold predictions before shrinkage. */
+  /** n×m: out-of-fold predictions, blended (by what the other folds' rows say), before shrinkage. */
   readonly predicted: Float32Array;
   /** n×m: the global table of the fold that predicted the row. */
   readonly table: Float32Array;
   /** The factor that predictions' distance from the table is multiplied by. */
   readonly shrink: number;
+  /** m×m: how far each direction of the predictions is believed (fit-blend.ts). */
+  readonly blend?: Float32Array;
   readonly constant: boolean;
 }
 
@@ -42,22 +46,51 @@ export interface ValidateInput {
 /**
  * Two cross-validations: over random groups, which says what the strategy is worth on more of the
  * same, and over whole kinds of query, which says what it does to queries unlike its training data.
- * The shrink factor is the smallest whose mean gain is within one standard error of the best.
+ * The first learns how far each direction of the predictions is believed; both choose the factor that
+ * all of them shrink by: the smallest whose mean gain is near the best.
  */
 export async function validate(input: ValidateInput): Promise<Validation> {
   const { examples, progress } = input;
-  const same = await predictFolds(input, assignFolds(examples.group, folds), (share) =>
-    progress(share / 2),
-  );
-  if (same.constant) return { ...same, shrink: 1 };
-  const other = await predictFolds(input, assignKinds(input), (share) => progress(0.5 + share / 2));
+  const foldOf = assignFolds(examples.group, folds);
+  const raw = await predictFolds(input, foldOf, (share) => progress(share / 2));
+  if (raw.constant) return { ...raw, shrink: 1 };
+  const blend = fitBlend(toBlendRows(examples, raw));
+  const same = crossBlend(examples, raw, foldOf);
+  const kinds = await predictFolds(input, assignKinds(input), (s) => progress(0.5 + s / 2));
+  const other = applyBlend(kinds, examples.models.length, () => blend);
   const shrink = isComplete(input.outcomes)
     ? chooseShrink(input, [same, other])
     : Math.min(fitShrink(examples, same), fitShrink(examples, other));
-  return { ...same, shrink };
+  return { ...same, shrink, ...(blend && { blend }) };
 }
 
-type Predicted = Omit<Validation, "shrink">;
+type Predicted = Omit<Validation, "shrink" | "blend">;
+
+function toBlendRows({ n, models, quality, weight }: Examples, { predicted, table }: Predicted) {
+  return { n, m: models.length, predicted, table, quality, weight };
+}
+
+/** Each row by a blend that has not seen it, so that what is measured on it is honest. */
+function crossBlend(examples: Examples, raw: Predicted, foldOf: Int8Array): Predicted {
+  const rows = toBlendRows(examples, raw);
+  const blends = Array.from({ length: folds }, (_, fold) =>
+    fitBlend(rows, (row) => foldOf[row] !== fold),
+  );
+  return applyBlend(raw, rows.m, (row) => blends[foldOf[row] as number]);
+}
+
+function applyBlend(
+  raw: Predicted,
+  m: number,
+  blendOf: (row: number) => Float32Array | undefined,
+): Predicted {
+  const out = new Float32Array(raw.predicted.length);
+  for (let at = 0; at < out.length; at += m) {
+    const target = { predicted: raw.predicted, table: raw.table, out, at, tableAt: at, m };
+    blendRow(blendOf(at / m), 1, target);
+  }
+  return { ...raw, predicted: out };
+}
 
 async function predictFolds(
   { examples, strategy, settings, seed, kernels }: ValidateInput,
@@ -103,6 +136,8 @@ function assignKinds({ examples, seed, kernels }: ValidateInput): Int8Array {
 
 /** About one standard error of the difference of two gains, per √n, by paired bootstrap on public sets. */
 const standardError = 0.1;
+/** Standard errors that caution may cost: no more, for the blend has shrunk already. */
+const indifference = 0.5;
 
 function chooseShrink(input: ValidateInput, views: readonly Predicted[]): number {
   const { outcomes, costs, costRef } = input;
@@ -120,7 +155,7 @@ function chooseShrink(input: ValidateInput, views: readonly Predicted[]): number
     }
     return sum;
   });
-  const enough = Math.max(...gains) - standardError / Math.sqrt(n);
+  const enough = Math.max(...gains) - (indifference * standardError) / Math.sqrt(n);
   return triedShrinks[gains.findIndex((gain) => gain >= enough)] ?? 0;
 }
 

@@ -8,6 +8,7 @@ import { shapeNames } from "../embedding/shape.ts";
 import type { Kernels } from "../kernels/kernels.ts";
 import { shareKernels } from "../kernels/store.ts";
 import { noPause, type Pause } from "../std/pause.ts";
+import { blendRow } from "./blend.ts";
 import { loadFeaturizer } from "./load-featurizer.ts";
 import { otherEmbedder } from "./other-embedder.ts";
 import { loadOutlook, type Outlook } from "./outlook.ts";
@@ -106,6 +107,7 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
     : loadOutlook(tensors, shape, file.novelty, kernels);
   await pause();
   const labelQuality = takeF32(tensors, "router.quality", [m]);
+  const blend = tensors["router.blend"] ? takeF32(tensors, "router.blend", [m, m]) : undefined;
   const extractor = options.extractor ?? createFeatureExtractor(options.embedder);
   const x = new Float32Array(shape.d);
   const tempered = new Float32Array(m);
@@ -130,8 +132,9 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
   }
 
   /**
-   * Draws predictions to the global table: by the cross-validated factor, and further the less the
-   * query is like the training data. A novel query is so routed as if nothing had been learnt of it.
+   * Draws predictions to the global table: by what validation believes of them (a matrix and a
+   * factor), and further the less the query is like the training data. A novel query is so routed as
+   * if nothing had been learnt of it.
    */
   function toScores(
     { features, x }: { readonly features: RawFeatures; readonly x: Float32Array },
@@ -139,11 +142,17 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
     { quality, uncertainty, neighbours }: Scores,
     to: Float32Array,
   ): QueryScores {
-    const factor = file.shrink * (1 - novelty);
-    for (let j = 0; j < m; j++) {
-      const mean = labelQuality[j] as number;
-      const drawn = mean + factor * ((quality[j] as number) - mean);
-      to[j] = scorer.constant ? (quality[j] as number) : Math.max(0, Math.min(1, drawn));
+    if (scorer.constant) to.set(quality);
+    else {
+      const factor = file.shrink * (1 - novelty);
+      blendRow(blend, factor, {
+        predicted: quality,
+        table: labelQuality,
+        out: to,
+        at: 0,
+        tableAt: 0,
+        m,
+      });
     }
     return {
       features,

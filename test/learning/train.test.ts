@@ -14,7 +14,7 @@ import { createSelfTest, runSelfTest } from "../../src/routing/self-test.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { makeRows, prices, stream } from "../support/routing-data.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(180_000);
 
 const embedder = createStaticEmbedder();
 const extractor = createFeatureExtractor(embedder);

@@ -7,6 +7,7 @@ import { clusterTable } from "./cluster-table.ts";
 import { elo } from "./elo.ts";
 import { ensemble } from "./ensemble.ts";
 import { largest, smallest } from "./fixed.ts";
+import { forest } from "./forest.ts";
 import { graph } from "./graph.ts";
 import { hybrid } from "./hybrid.ts";
 import { importedStrategies } from "./imported.ts";
@@ -38,6 +39,7 @@ export const strategies: readonly Strategy[] = [
   linucb,
   thompson,
   personal,
+  forest,
   ensemble,
   smallest,
   largest,

@@ -10,11 +10,10 @@
 import { Type } from "@sinclair/typebox";
 import { GatewayError } from "../../domain/errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
-import { cholesky } from "../../std/matrix.ts";
 import { type Random, shuffle } from "../../std/random.ts";
 import { f32, takeF32 } from "../safetensors.ts";
-import { findClusters } from "./clusters.ts";
 import { centredQuality, clampShares, meanQuality } from "./examples.ts";
+import { createRbf, fitLandmarks, type Landmarks } from "./landmarks.ts";
 import {
   defineStrategy,
   type Examples,
@@ -79,79 +78,29 @@ function fitLinear(examples: Examples, options: SvmOptions, context: FitContext)
 }
 
 function fitRbf(examples: Examples, options: SvmOptions, context: FitContext): Fitted {
-  const { x, n, d, models } = examples;
-  const m = models.length;
-  const { centroids, k } = findClusters(x, n, d, {
-    k: options.n_components,
-    rounds: 6,
-    random: context.random,
-    kernels: context.kernels,
-  });
-  const evaluate = createRbf(centroids, k, d, options.gamma, context.kernels);
-  const whiten = toWhitening(centroids, k, d, evaluate);
-  const mapped = new Float32Array(n * k);
-  for (let row = 0; row < n; row++) {
-    const values = evaluate(x.subarray(row * d, (row + 1) * d));
-    multiplyRow(whiten, values, mapped.subarray(row * k, (row + 1) * k), k);
-  }
+  const landmarks = fitLandmarks(examples, options, context);
   context.progress(0.3);
-  const { w, bias } = descend(mapped, k, examples, options, context);
-  // Folded back: quality = β·kernel values, β = w·whitening.
-  const beta = new Float32Array(m * k);
-  for (let j = 0; j < m; j++) {
-    for (let i = 0; i < k; i++) {
-      const factor = w[j * k + i] as number;
-      for (let l = 0; l <= i; l++) {
-        beta[j * k + l] = (beta[j * k + l] as number) + factor * (whiten[i * k + l] as number);
-      }
-    }
-  }
+  const { w, bias } = descend(landmarks.mapped, landmarks.k, examples, options, context);
+  return toRbf(landmarks, w, bias, options.gamma, examples.models.length);
+}
+
+/** What `loadSvm` reads: weights on kernel values against landmarks. */
+export function toRbf(
+  landmarks: Landmarks,
+  w: Float32Array,
+  bias: Float32Array,
+  gamma: number,
+  m: number,
+): Fitted {
+  const { centroids, k } = landmarks;
   return {
     tensors: {
-      "svm.landmarks": f32(centroids, k, d),
-      "svm.w": f32(beta, m, k),
+      "svm.landmarks": f32(centroids, k, centroids.length / k),
+      "svm.w": f32(landmarks.unmap(w, m), m, k),
       "svm.bias": f32(bias, m),
     },
-    json: { kernel: "rbf", gamma: options.gamma },
+    json: { kernel: "rbf", gamma },
   };
-}
-
-/** L⁻¹ of the landmarks' kernel matrix K = L·Lᵀ: kernel values times it have K's inner product. */
-function toWhitening(
-  centroids: Float32Array,
-  k: number,
-  d: number,
-  evaluate: (x: Float32Array) => Float32Array,
-): Float64Array {
-  const kernel = new Float64Array(k * k);
-  for (let i = 0; i < k; i++) {
-    kernel.set(evaluate(centroids.subarray(i * d, (i + 1) * d)), i * k);
-    kernel[i * k + i] = (kernel[i * k + i] as number) + ridge;
-  }
-  const l = cholesky(kernel, k);
-  const out = new Float64Array(k * k);
-  for (let column = 0; column < k; column++) {
-    for (let i = column; i < k; i++) {
-      let value = i === column ? 1 : 0;
-      for (let j = column; j < i; j++) {
-        value -= (l[i * k + j] as number) * (out[j * k + column] as number);
-      }
-      out[i * k + column] = value / (l[i * k + i] as number);
-    }
-  }
-  return out;
-}
-
-/** Keeps landmarks that lie close together apart. */
-const ridge = 1e-3;
-
-/** out = A·x for a lower triangular A. */
-function multiplyRow(a: Float64Array, x: Float32Array, out: Float32Array, k: number): void {
-  for (let i = 0; i < k; i++) {
-    let sum = 0;
-    for (let l = 0; l <= i; l++) sum += (a[i * k + l] as number) * (x[l] as number);
-    out[i] = sum;
-  }
 }
 
 /** w and bias per model over rows of length d. */
@@ -243,28 +192,6 @@ function descendOne(
     if (largest < 1e-5) break;
   }
   return Float32Array.from(w);
-}
-
-/** Kernel values of a query against the rows; the answer is overwritten by the next call. */
-function createRbf(
-  rows: Float32Array,
-  n: number,
-  d: number,
-  gamma: number,
-  createKernels: (bytes: number) => Kernels,
-): (x: Float32Array) => Float32Array {
-  const kernels = createKernels((n * d + d + n) * 4 + 128);
-  const rowsAt = kernels.alloc(n * d * 4);
-  kernels.f32(rowsAt, n * d).set(rows);
-  const xAt = kernels.alloc(d * 4);
-  const input = kernels.f32(xAt, d);
-  const outAt = kernels.alloc(n * 4);
-  const out = kernels.f32(outAt, n);
-  return (x) => {
-    input.set(x);
-    kernels.rbfF32(rowsAt, xAt, gamma, n, d, outAt);
-    return out;
-  };
 }
 
 export function loadSvm(

@@ -1,0 +1,78 @@
+/** What many models' predictions share is believed, one model's lonely peak is not. */
+import { expect, test } from "bun:test";
+import { blendRow } from "../routing/blend.ts";
+import { createRandom, nextNormal } from "../std/random.ts";
+import { fitBlend } from "./fit-blend.ts";
+
+const n = 2000;
+const m = 8;
+
+/** Models differ along one direction (four gain where four lose); predictions add noise of their own. */
+function makeRows(noise: number) {
+  const random = createRandom(5);
+  const table = new Float32Array(n * m).fill(0.5);
+  const predicted = new Float32Array(n * m);
+  const quality = new Float32Array(n * m);
+  for (let row = 0; row < n; row++) {
+    const kind = random.next() < 0.5 ? 0.1 : -0.1;
+    for (let j = 0; j < m; j++) {
+      const gain = j < m / 2 ? kind : -kind;
+      predicted[row * m + j] = 0.5 + gain + noise * nextNormal(random);
+      quality[row * m + j] = random.next() < 0.5 + gain ? 1 : 0;
+    }
+  }
+  return { n, m, predicted, table, quality, weight: new Float32Array(n).fill(1) };
+}
+
+function squaredError(rows: ReturnType<typeof makeRows>, blend: Float32Array | undefined): number {
+  const out = new Float32Array(n * m);
+  let error = 0;
+  for (let at = 0; at < n * m; at += m) {
+    blendRow(blend, 1, { ...rows, out, at, tableAt: at });
+  }
+  out.forEach((q, at) => {
+    error += (q - (rows.quality[at] as number)) ** 2 / out.length;
+  });
+  return error;
+}
+
+test("keeps the shared direction and lets the noise go", () => {
+  const rows = makeRows(0.05);
+  const blend = fitBlend(rows);
+  expect(blend).toHaveLength(m * m);
+  const out = new Float32Array(m);
+  const table = new Float32Array(m).fill(0.5);
+  const gainOf = (predicted: number[]) => {
+    const target = { predicted: Float32Array.from(predicted), table, out, at: 0, tableAt: 0, m };
+    blendRow(blend, 1, target);
+    return [...out].map((q) => q - 0.5);
+  };
+  const shared = gainOf([0.6, 0.6, 0.6, 0.6, 0.4, 0.4, 0.4, 0.4]);
+  expect(shared[0]).toBeGreaterThan(0.08);
+  expect(shared[7]).toBeLessThan(-0.08);
+  const lonely = gainOf([0.6, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5, 0.5]);
+  expect(lonely[0]).toBeLessThan(0.03);
+  expect(squaredError(rows, blend)).toBeLessThan(squaredError(rows, undefined));
+});
+
+test("rows that it may not use have no say", () => {
+  const rows = makeRows(0.05);
+  const half = fitBlend(rows, (row) => row < n / 2);
+  rows.quality.fill(0, (n * m) / 2);
+  expect(fitBlend(rows, (row) => row < n / 2)).toEqual(half as Float32Array);
+});
+
+test.each([
+  [
+    "too few rows with every outcome",
+    (rows: ReturnType<typeof makeRows>) => rows.quality.fill(Number.NaN, 59 * m),
+  ],
+  [
+    "a single model",
+    (rows: ReturnType<typeof makeRows>) => Object.assign(rows, { m: 1, n: n * m }),
+  ],
+])("%s: no blend", (_, change) => {
+  const rows = makeRows(0.05);
+  change(rows);
+  expect(fitBlend(rows)).toBeUndefined();
+});

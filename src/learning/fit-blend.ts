@@ -1,0 +1,125 @@
+/**
+ * How much of a strategy's predictions to believe, direction by direction: a matrix B that maps a
+ * query's predicted gains over the models' mean qualities to what held on rows that the predicting fit
+ * had not seen. Models err alike, so a gain that many predictions share is kept, and one model's
+ * lonely peak (which is what the best of many noisy numbers is) is drawn to the mean. How hard the
+ * query is for all models is a direction of its own.
+ * Source: Breiman & Friedman, "Predicting multivariate responses in multiple linear regression"
+ * ("curds and whey"), JRSS B 59(1), 1997; directions are the predictions' principal components.
+ */
+import { eigenSymmetric } from "../std/matrix.ts";
+
+export interface BlendRows {
+  readonly n: number;
+  readonly m: number;
+  /** n×m: out of fold. */
+  readonly predicted: Float32Array;
+  /** n×m: the models' mean qualities as the predicting fit knew them. */
+  readonly table: Float32Array;
+  /** n×m; NaN: not observed. */
+  readonly quality: Float32Array;
+  readonly weight: Float32Array;
+}
+
+/** Rows with every model's outcome that are needed; with fewer there is no blend. */
+const leastRows = 60;
+/** Jacobi's cost grows with the cube: beyond so many models one factor serves all directions. */
+const mostModels = 128;
+/** A direction may be believed more than predicted (members of a mean are each too timid), a little. */
+const mostBelief = 1.2;
+
+/** m×m, symmetric; undefined where the rows cannot tell. Rows that `use` refuses do not count. */
+export function fitBlend(
+  rows: BlendRows,
+  use: (row: number) => boolean = () => true,
+): Float32Array | undefined {
+  const { m } = rows;
+  if (m < 2 || m > mostModels) return undefined;
+  const sums = toProducts(rows, use);
+  if (sums.count < leastRows) return undefined;
+  const { vectors } = eigenSymmetric(sums.predicted, m);
+  const blend = new Float64Array(m * m);
+  const v = new Float64Array(m);
+  for (let k = 0; k < m; k++) {
+    for (let i = 0; i < m; i++) v[i] = vectors[i * m + k] as number;
+    addDirection(blend, v, toBelief(quadratic(sums.both, v), quadratic(sums.predicted, v)));
+  }
+  // The predictions' differences know nothing of the direction in which all models move as one.
+  const level = toBelief(sums.levelBoth, sums.level);
+  return Float32Array.from(blend, (value) => value + level / m);
+}
+
+/** Where predictions say nothing, nothing is believed. */
+function toBelief(both: number, predicted: number): number {
+  if (predicted < 1e-9) return 0;
+  return Math.max(0, Math.min(mostBelief, both / predicted));
+}
+
+/** Products of predicted differences with themselves and with the real ones, over complete rows. */
+function toProducts({ n, m, predicted, table, quality, weight }: BlendRows, use: Use) {
+  const sums = {
+    predicted: new Float64Array(m * m),
+    both: new Float64Array(m * m),
+    level: 0,
+    levelBoth: 0,
+    count: 0,
+  };
+  const z = new Float64Array(m);
+  const y = new Float64Array(m);
+  for (let row = 0; row < n; row++) {
+    if (!use(row) || !isComplete(quality, row, m)) continue;
+    const w = weight[row] as number;
+    let zMean = 0;
+    let yMean = 0;
+    for (let j = 0; j < m; j++) {
+      const at = row * m + j;
+      z[j] = (predicted[at] as number) - (table[at] as number);
+      y[j] = (quality[at] as number) - (table[at] as number);
+      zMean += (z[j] as number) / m;
+      yMean += (y[j] as number) / m;
+    }
+    for (let j = 0; j < m; j++) {
+      const zj = (z[j] as number) - zMean;
+      for (let i = 0; i < m; i++) {
+        const at = j * m + i;
+        sums.predicted[at] = (sums.predicted[at] as number) + w * zj * ((z[i] as number) - zMean);
+        sums.both[at] = (sums.both[at] as number) + w * zj * ((y[i] as number) - yMean);
+      }
+    }
+    sums.level += w * zMean * zMean;
+    sums.levelBoth += w * zMean * yMean;
+    sums.count++;
+  }
+  return sums;
+}
+
+type Use = (row: number) => boolean;
+
+function isComplete(quality: Float32Array, row: number, m: number): boolean {
+  for (let j = 0; j < m; j++) if (Number.isNaN(quality[row * m + j])) return false;
+  return true;
+}
+
+/** vᵀ·A·v */
+function quadratic(a: Float64Array, v: Float64Array): number {
+  const m = v.length;
+  let sum = 0;
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < m; j++) {
+      sum += (v[i] as number) * (a[i * m + j] as number) * (v[j] as number);
+    }
+  }
+  return sum;
+}
+
+/** blend += belief·v·vᵀ */
+function addDirection(blend: Float64Array, v: Float64Array, belief: number): void {
+  if (belief === 0) return;
+  const m = v.length;
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < m; j++) {
+      const at = i * m + j;
+      blend[at] = (blend[at] as number) + belief * (v[i] as number) * (v[j] as number);
+    }
+  }
+}
