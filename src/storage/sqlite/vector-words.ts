@@ -1,0 +1,62 @@
+/**
+ * Passages by their words, over the doclists of SQLite's FTS5 (https://www.sqlite.org/fts5.html). A
+ * passage scores the sum of its words' weights by rarity: BM25 with each word counted once, which in
+ * passages of one size is nearly all of it (Robertson and Zaragoza, The Probabilistic Relevance
+ * Framework, 2009, §3.4), and costs a look at the doclists alone.
+ */
+import type { Database, SQLQueryBindings } from "bun:sqlite";
+import type { Scored } from "./vector-matrix.ts";
+
+export interface WordSearch {
+  readonly text: string;
+  readonly most: number;
+  /** Passages of the collection. */
+  readonly size: number;
+  /** Whether a passage is of the collection, and meets the filter. */
+  readonly isAllowed: (passage: number) => boolean;
+}
+
+/** Words of a question that count; a whole document as a question is its first ones. */
+const wordLimit = 64;
+/** Entries of doclists that are looked at for one question, about: the rarest words come first. */
+const workLimit = 20_000;
+
+/** As FTS5's tokenizer reads them: small letters, no accents. */
+export function wordsOf(text: string): readonly string[] {
+  const plain = text.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
+  return [...new Set(plain.match(/[\p{L}\p{N}]+/gu)?.slice(0, wordLimit) ?? [])];
+}
+
+/** The better the higher; best first. */
+export function searchWords(db: Database, search: WordSearch): readonly Scored[] {
+  const { most, size, isAllowed } = search;
+  const doclist = db.query<{ id: number }, SQLQueryBindings[]>(
+    "SELECT rowid AS id FROM words WHERE words MATCH ? LIMIT ?",
+  );
+  const scores = new Map<number, number>();
+  let work = 0;
+  for (const { word, doc } of byRarity(db, wordsOf(search.text))) {
+    if (work > 0 && work + doc > workLimit) break;
+    work += doc;
+    const ids = doclist
+      .all(`"${word}"`, workLimit)
+      .map(({ id }) => id)
+      .filter(isAllowed);
+    const weight = Math.log(1 + (size - ids.length + 0.5) / (ids.length + 0.5));
+    for (const id of ids) scores.set(id, (scores.get(id) ?? 0) + weight);
+  }
+  return [...scores]
+    .map(([passage, score]) => ({ passage, score }))
+    .sort((a, b) => b.score - a.score || a.passage - b.passage)
+    .slice(0, most);
+}
+
+function byRarity(db: Database, words: readonly string[]) {
+  const count = db.query<{ doc: number }, SQLQueryBindings[]>(
+    "SELECT doc FROM word_counts WHERE term = ?",
+  );
+  return words
+    .map((word) => ({ word, doc: count.get(word)?.doc ?? 0 }))
+    .filter(({ doc }) => doc > 0)
+    .sort((a, b) => a.doc - b.doc);
+}
