@@ -50,6 +50,7 @@ import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
 import { createResponses, type Responses } from "./resources/responses/responses.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
+import { createVectorStores, type VectorStores } from "./resources/vector-stores/vector-stores.ts";
 import { customName, moduleTimeoutMs } from "./routing/custom/plan.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
 import { toInForce } from "./routing/in-force.ts";
@@ -120,6 +121,7 @@ export interface Gateway {
   readonly files: Files;
   readonly batches: Batches;
   readonly assistants: Assistants;
+  readonly vectorStores: VectorStores;
   readonly dataDir: string;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
@@ -215,10 +217,27 @@ function assemble(
     services: () => services,
   });
   batches.start();
+  const vectorStores = createVectorStores({
+    records: observation.records,
+    files,
+    vectors: observation.vectors,
+    documents: observation.library.service("documents"),
+    dataDir: options.dataDir,
+    services: () => services,
+  });
+  vectorStores.start();
   const assistants = createAssistants({
     records: observation.records,
     files,
     services: () => services,
+    searchFiles: async (ids, query, caller) => {
+      const found = await vectorStores.find(
+        ids,
+        { queries: [query], limit: 20, threshold: 0 },
+        caller,
+      );
+      return found.map(({ document, filename, text }) => ({ fileId: document, filename, text }));
+    },
   });
   const stopUpkeep = startUpkeep({ dataDir: options.dataDir, clock, telemetry, files });
   const inner = {
@@ -228,6 +247,7 @@ function assemble(
     files,
     batches,
     assistants,
+    vectorStores,
     dataDir: options.dataDir,
     slot,
     reloader,
@@ -242,7 +262,7 @@ function assemble(
     async close() {
       shared.healthWatch.close();
       stopUpkeep();
-      await Promise.all([batches.close(), assistants.runs.close()]);
+      await Promise.all([batches.close(), assistants.runs.close(), vectorStores.close()]);
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way

@@ -14,6 +14,8 @@ import type { ResponseStore } from "./storage/response-store.ts";
 import { createSqliteEventLog } from "./storage/sqlite/event-log.ts";
 import { createSqliteRecordStore } from "./storage/sqlite/record-store.ts";
 import { createSqliteResponseStore } from "./storage/sqlite/response-store.ts";
+import { createSqliteVectorStore } from "./storage/sqlite/vectors.ts";
+import type { VectorStore } from "./storage/vectors.ts";
 import { createTelemetry, type GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
 import type { OtlpSettings } from "./telemetry/otlp-thread.ts";
@@ -39,6 +41,9 @@ export interface Observation {
   readonly responses: ResponseStore;
   /** Of every other API with memory. */
   readonly records: RecordStore;
+  readonly vectors: VectorStore;
+  /** Documents are read, embedded and searched beside all else; started when somebody asks. */
+  readonly library: Background<BackgroundApi>;
   /** For whatever else is slow. */
   readonly background: Background<BackgroundApi>;
   /** Commits what is queued, sends what waits, ends the thread. */
@@ -75,6 +80,17 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
     ? createStoredLog(options, background, telemetry)
     : createMemoryEventLog({ clock, ...(otlp && { onBatch: toSpans(background) }) });
   const responses = createStoredResponses(options, background, telemetry);
+  const library = createBackground<BackgroundApi>({
+    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
+    clock,
+    onCrash: (error, crashes) =>
+      telemetry.log("error", "the documents' thread failed and is started again", {
+        error,
+        crashes,
+      }),
+  });
+  const vectors = createSqliteVectorStore(library.service("vectors"), options.dataDir);
+  library.onRestart(vectors.restarted);
   const records = createStoredRecords(options, background, telemetry);
   watchProcess(telemetry, clock);
   const unregister = otlp ? await registerApi(options, telemetry) : undefined;
@@ -83,12 +99,16 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
     events,
     responses,
     records,
+    vectors,
+    library,
     background,
     async close() {
       unregister?.();
       await events.close();
       await responses.close();
       await records.close();
+      await vectors.close();
+      library.close();
       await telemetry.close();
       background.close();
     },

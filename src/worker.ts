@@ -10,22 +10,26 @@ import type { Candidate } from "./learning/artifacts/source.ts";
 import type { ArtifactService, ArtifactThread } from "./learning/artifacts/thread.ts";
 import type { OnlineService } from "./learning/online-thread.ts";
 import type { ShadowService, ShadowThread } from "./learning/rollout/shadow-thread.ts";
+import type { DocumentService } from "./resources/vector-stores/document-thread.ts";
 import { type Emit, type Port, serveRpc } from "./std/rpc.ts";
 import type { ExtractFeatures } from "./storage/complete-event.ts";
 import type { EventService } from "./storage/sqlite/event-log.ts";
 import type { RecordService } from "./storage/sqlite/record-thread.ts";
 import type { ResponseService } from "./storage/sqlite/response-thread.ts";
+import type { VectorService } from "./storage/sqlite/vector-thread.ts";
 import type { OtlpService, OtlpThread } from "./telemetry/otlp-thread.ts";
 
 /** What the background thread does, by service. */
 export interface BackgroundApi {
   readonly artifacts: ArtifactService;
+  readonly documents: DocumentService;
   readonly events: EventService;
   readonly online: OnlineService;
   readonly otlp: OtlpService;
   readonly records: RecordService;
   readonly responses: ResponseService;
   readonly shadow: ShadowService;
+  readonly vectors: VectorService;
 }
 
 /** A line for the operator's log, sent as event "log". */
@@ -66,6 +70,14 @@ function main(): void {
     async shadow(emit) {
       shadow = await loadShadow(emit, await loadArtifacts());
       return shadow;
+    },
+    async documents() {
+      const { createDocumentThread } = await import("./resources/vector-stores/document-thread.ts");
+      return createDocumentThread();
+    },
+    async vectors(emit) {
+      const { createVectorThread } = await import("./storage/sqlite/vector-thread.ts");
+      return createVectorThread(toLog(emit));
     },
     async events(emit) {
       const { createEventThread } = await import("./storage/sqlite/event-thread.ts");

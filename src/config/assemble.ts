@@ -232,6 +232,9 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       maxTotalBytes: routeiq.files.max_total_bytes,
       maxFiles: routeiq.files.max_files,
     },
+    vectorStores: routeiq.vector_stores.embedding_model
+      ? { embeddingModel: routeiq.vector_stores.embedding_model }
+      : {},
     batches: {
       concurrency: routeiq.batches.concurrency,
       maxRunning: routeiq.batches.max_running,

@@ -168,6 +168,8 @@ export interface RouteiqSettings extends SurvivalSettings {
   readonly responses: ResponseLimits & { readonly maxBackground: number };
   /** What is kept of the Files API, of one caller. */
   readonly files: FileLimits;
+  /** The group that embeds where a store names none; undefined: the built-in embedder. */
+  readonly vectorStores: { readonly embeddingModel?: string };
   readonly batches: {
     /** Requests of one batch at once. */
     readonly concurrency: number;

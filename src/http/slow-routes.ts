@@ -13,6 +13,7 @@ import type { Assistants } from "../resources/assistants/assistants.ts";
 import type { Batches } from "../resources/batches/batches.ts";
 import type { Files } from "../resources/files/files.ts";
 import type { Responses } from "../resources/responses/responses.ts";
+import type { VectorStores } from "../resources/vector-stores/vector-stores.ts";
 import { knownNames } from "../routing/known-names.ts";
 import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
 import { reloadRoutes } from "./admin/reload.ts";
@@ -34,6 +35,7 @@ import { fileRoutes } from "./openai/files.ts";
 import { realtimeRoutes } from "./openai/realtime.ts";
 import { realtimeSecretRoutes } from "./openai/realtime-secrets.ts";
 import { storedResponseRoutes } from "./openai/responses.ts";
+import { vectorStoreRoutes } from "./openai/vector-stores.ts";
 import { docRoutes } from "./openapi/routes.ts";
 import { healthRoutes } from "./ops/health.ts";
 import { healthCheckRoutes } from "./ops/health-check.ts";
@@ -49,6 +51,7 @@ export interface SlowRouteParts {
   readonly files: Files;
   readonly batches: Batches;
   readonly assistants: Assistants;
+  readonly vectorStores: VectorStores;
   readonly slot: RouterSlot;
   readonly reloader: ConfigReloader;
   readonly sync?: (() => SyncStatus) | undefined;
@@ -83,6 +86,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...fileRoutes(parts.files),
     ...batchRoutes(parts.batches),
     ...assistantRoutes(parts.assistants),
+    ...vectorStoreRoutes(parts.vectorStores),
     ...realtimeRoutes,
     ...realtimeSecretRoutes,
     ...feedbackRoutes,

@@ -179,6 +179,18 @@ export const RouteiqSettings = Type.Object(
       },
       { default: {}, description: "The Files API's memory, in the data folder." },
     ),
+    vector_stores: Type.Object(
+      {
+        embedding_model: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description:
+              "A group whose model embeds passages and questions, where a store names none. Default: the built-in embedder.",
+          }),
+        ),
+      },
+      { default: {}, description: "Vector stores." },
+    ),
     batches: Type.Object(
       {
         concurrency: Type.Integer({
