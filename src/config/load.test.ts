@@ -7,7 +7,8 @@ import { loadConfig } from "./load.ts";
 const known: KnownNames = {
   strategies: ["llmrouter-knn", "llmrouter-mlp", "llmrouter-smallest"],
   untrained: ["llmrouter-smallest"],
-  balancers: ["simple-shuffle", "least-busy", "latency-based-routing", "latency-based"],
+  balancers: ["simple-shuffle", "least-busy", "latency-based-routing", "cost-aware"],
+  nesting: { name: "cost-aware", inner: ["least-busy", "llmrouter-knn", "cost-aware"] },
   notServed: ["llmrouter-elo"],
 };
 
@@ -395,6 +396,32 @@ describe("what is said of a wrong or doubtful file", () => {
       "a balancer that is none",
       `${model}router_settings: {routing_strategy: llmrouter-smallest, routing_strategy_args: {balancer: knn}}\n`,
       ['error 4 router_settings.routing_strategy_args.balancer: "knn" is no balancer'],
+    ],
+    [
+      "an inner strategy that is a balancer",
+      `${model}router_settings: {routing_strategy: cost-aware, routing_strategy_args: {inner_strategy: least-busy, cost_weight: 0.5}}\n`,
+      [],
+    ],
+    [
+      "an inner strategy that is unknown",
+      `${model}router_settings: {routing_strategy: cost-aware, routing_strategy_args: {inner_strategy: llmrouter-knm}}\n`,
+      [
+        'error 4 router_settings.routing_strategy_args.inner_strategy: "llmrouter-knm" cannot be the inner strategy of cost-aware',
+      ],
+    ],
+    [
+      "an inner strategy that is the outer one",
+      `${model}router_settings: {routing_strategy: cost-aware, routing_strategy_args: {inner_strategy_name: cost-aware}}\n`,
+      [
+        'error 4 router_settings.routing_strategy_args.inner_strategy_name: "cost-aware" cannot be the inner strategy of cost-aware',
+      ],
+    ],
+    [
+      "an inner strategy that needs a trained router",
+      `${model}router_settings: {routing_strategy: cost-aware, routing_strategy_args: {inner_strategy: llmrouter-knn}}\n`,
+      [
+        "warning 4 router_settings.routing_strategy_args.model_path: llmrouter-knn needs a trained router and there is no model_path; simple-shuffle serves until then",
+      ],
     ],
     [
       "a learned strategy without a router",

@@ -37,8 +37,11 @@ export function fitDial({ outcomes, predicted, costs, costRef, constant }: DialI
     ...Array.from({ length: finest }, (_, i) => lambdaRange.from * ratio ** (i / (finest - 1))),
   ];
   const points = grid.map(at);
+  // Of equals the cheapest; where they cost the same here, prices elsewhere may not: the least λ.
   const best = points.reduce((top, point, i) => {
-    return point.meanQuality >= (points[top] as DialPoint).meanQuality ? i : top;
+    const { meanQuality, meanCostUsd } = points[top] as DialPoint;
+    const saves = point.meanQuality === meanQuality && point.meanCostUsd < meanCostUsd;
+    return point.meanQuality > meanQuality || saves ? i : top;
   }, 0);
   const routed = spread(points.slice(best));
   const fixed = bestFixed(outcomes);

@@ -66,6 +66,15 @@ describe.skipIf(!here).each(sets)("%s (skipped without ../shared/data)", (set, m
   });
 });
 
+const further = ["mf", "irt", "cluster", "routerdc", "graph", "linucb"];
+
+test.skipIf(!here).each(further)("routerbench-part: llmrouter-%s does no harm", async (name) => {
+  const { evaluation } = await measure("routerbench-part", `llmrouter-${name}`);
+  const zero = evaluation.baselines.zeroRouter.aiq;
+  expect(evaluation.router.aiq).toBeGreaterThan(zero + 0.01);
+  expect(evaluation.control.aiq).toBeLessThan(zero + 0.002);
+});
+
 test.skipIf(!here)("llmrouter-default: neighbours reach .624", async () => {
   const { evaluation } = await measure("llmrouter-default", "llmrouter-knn");
   expect(evaluation.router.aiq).toBeGreaterThanOrEqual(0.624);
