@@ -23,6 +23,7 @@ import { createPlainRoutes } from "./http/routes.ts";
 import { type HttpServer, startServer } from "./http/server.ts";
 import type { DriftAlarm } from "./learning/drift.ts";
 import type { RolloutControl } from "./learning/rollout/control.ts";
+import type { Experiments } from "./learning/rollout/experiments.ts";
 import { createLearntRouting, type LearntRouting, toExplorer } from "./learnt-routing.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
@@ -53,6 +54,7 @@ import { startUpkeep } from "./resources/upkeep.ts";
 import { createVectorStores, type VectorStores } from "./resources/vector-stores/vector-stores.ts";
 import { customName, moduleTimeoutMs } from "./routing/custom/plan.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
+import { toExperiments } from "./routing/experiments.ts";
 import { toInForce } from "./routing/in-force.ts";
 import { findPolicy } from "./routing/policies/registry.ts";
 import { createPool } from "./routing/pool.ts";
@@ -132,6 +134,7 @@ export interface Gateway {
   readonly drift: () => readonly DriftAlarm[];
   /** The releases on their way into force; undefined where no trained router is configured. */
   readonly rollout: () => RolloutControl | undefined;
+  readonly experiments: Experiments;
   /** No new calls; resolves when the last one ended, or was ended after `drain_ms`. */
   drain(): Promise<void>;
   close(): Promise<void>;
@@ -258,6 +261,7 @@ function assemble(
     reloadRouter: learnt.reload,
     drift: learnt.drift,
     rollout: learnt.rollout,
+    experiments: learnt.experiments,
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       shared.healthWatch.close();
@@ -380,6 +384,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
   }
   warnOfUnpriced(deployments, telemetry);
   const routerOptions = toRouterOptions(config);
+  const experiments = toExperiments(config, { dial: routerOptions.dial, slotOf: learnt.slotOf });
   learnt.describe({
     labelMapping: routerOptions.labelMapping,
     prices: Object.fromEntries(
@@ -420,9 +425,10 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
         budget: explorationBudget,
       }),
       online: online(config),
-      split: routerOptions.learned
-        ? createSplit({ slot, experiments: [], stops: { has: () => false }, now: clock.now })
-        : undefined,
+      split:
+        routerOptions.learned || experiments.length > 0
+          ? createSplit({ slot, experiments, stops: learnt.experiments, now: clock.now })
+          : undefined,
       onRouterFailure(error, router, unit) {
         telemetry.log("error", "the trained router failed; routing was static", { error });
         learnt.routerFailed(router, unit);

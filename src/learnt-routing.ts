@@ -9,11 +9,17 @@ import type { EmbedderChoice } from "./embedding/registry.ts";
 import type { AskForEmbedding } from "./embedding/remote.ts";
 import { createLiveRouter } from "./learning/artifacts/live.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
+import type { Candidate } from "./learning/artifacts/source.ts";
 import type { SourceConfig } from "./learning/artifacts/thread.ts";
 import { createDriftWatch, type DriftAlarm, driftKinds } from "./learning/drift.ts";
 import { createExplorationParts } from "./learning/exploration.ts";
 import { teachFrom } from "./learning/online-learner.ts";
 import { labelOf, type RolloutControl } from "./learning/rollout/control.ts";
+import type { Experiments } from "./learning/rollout/experiments.ts";
+import {
+  createLiveExperiments,
+  type LiveExperiments,
+} from "./learning/rollout/live-experiments.ts";
 import { createRemoteShadow, type RemoteShadow } from "./learning/rollout/remote-shadow.ts";
 import type { ShadowReport } from "./learning/rollout/shadow-report.ts";
 import type { ShadowStart } from "./learning/rollout/shadow-thread.ts";
@@ -71,9 +77,11 @@ export interface LearntRouting {
   routerFailed(router: TrainedRouter, unit: number | undefined): void;
   /** Undefined where no trained router is configured. */
   rollout(): RolloutControl | undefined;
+  readonly experiments: Experiments;
+  readonly slotOf: LiveExperiments["slotOf"];
   /** What scoring in the shadow needs to know of the configuration in force. */
   describe(facts: ShadowFacts): void;
-  /** What was learnt and spent is on its way to disk when it resolves. */
+  /** Resolves when what was learnt, spent and noted is on its way to the disk. */
   close(): Promise<void>;
 }
 
@@ -118,24 +126,34 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     });
     return shadow;
   };
-  const live = createLiveRouter({
-    slot,
-    dataDir,
+  const routers = {
     env,
-    openSource: (config) =>
+    openSource: (config: SourceConfig) =>
       createRemoteSource(observation.background.service("artifacts"), config, async () => {
         const { id, sha256, dimensions } = (await parts()).embedder;
         return { id, sha256, dimensions };
       }),
-    async build(candidate) {
+    async build(candidate: Candidate) {
       const { buildRouter, ...built } = await parts();
       return await buildRouter(candidate, { ...built, clock, pause: createPause(clock) });
     },
     clock,
     random,
-    telemetry: observation.telemetry,
     processes: options.processes ?? 1,
+  };
+  const live = createLiveRouter({
+    ...routers,
+    slot,
+    dataDir,
+    telemetry: observation.telemetry,
     shadow: (source) => (options.config.routeiq.telemetry.events ? toShadow(source) : undefined),
+  });
+  const trials = createLiveExperiments({
+    dataDir,
+    clock,
+    telemetry: observation.telemetry,
+    live: routers,
+    keeps: (options.processes ?? 1) === 1,
   });
   const extract = async (query: RoutingQuery) => {
     const { extractor } = await parts();
@@ -161,6 +179,7 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     exploration.follow(config);
     const plan = await toPlan(config, env);
     if (!plan) await custom?.follow(undefined);
+    await trials.follow(config);
     await live.follow(config, takesArtifact(config));
     if (!plan) return;
     const extractor = async () => (await parts()).extractor;
@@ -168,7 +187,10 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     custom ??= createLiveModule({ slot, extractor, clock, telemetry });
     await custom.follow(plan);
   };
-  const watched = watchEvents(observation.events, { routers: live, experiments: () => undefined });
+  const watched = watchEvents(observation.events, {
+    routers: live,
+    experiments: trials.experiments.watcher,
+  });
   const events = teachFrom(watched, exploration.learner);
   return {
     slot,
@@ -190,6 +212,8 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
       live.observe({ arm: labelOf(identity), unit, ok: false, latencyMs: 0 });
     },
     rollout: live.control,
+    experiments: trials.experiments,
+    slotOf: trials.slotOf,
     describe(facts) {
       described = facts;
     },
@@ -198,6 +222,7 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
       live.close();
       custom?.close();
       slot.swap(undefined, { status: "none" });
+      await trials.close();
       close();
     },
   };

@@ -12,6 +12,7 @@ import type {
   RoutingStrategyArgs,
 } from "./config.ts";
 import { isTrue, otlpOfEnvironment } from "./environment.ts";
+import { toExperimentConfigs } from "./experiments.ts";
 import type { Environment } from "./files.ts";
 import type { GeneralSettings } from "./sections/general-settings.ts";
 import type { LitellmSettings } from "./sections/litellm-settings.ts";
@@ -200,6 +201,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
   const drain = Number(env["ROUTEIQ_DRAIN_TIMEOUT_SECONDS"] || Number.NaN);
   return {
     autoModels: routeiq.auto_models,
+    experiments: toExperimentConfigs(routeiq.experiments, env),
     timeouts: {
       connectMs: timeouts.connect_ms,
       firstTokenMs: timeouts.first_token_ms,

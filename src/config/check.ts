@@ -6,6 +6,7 @@ import { parseRange } from "../security/address.ts";
 import { parseReference } from "../security/secrets.ts";
 import { checkUrl } from "../security/ssrf.ts";
 import { findNearest, rankNearest } from "../std/nearest.ts";
+import { checkExperiments } from "./check-experiments.ts";
 import type { Config, RoutingStrategyArgs } from "./config.ts";
 import type { Loaded } from "./load.ts";
 import { createReport, type Report } from "./report.ts";
@@ -56,6 +57,7 @@ export function checkConfig(loaded: Loaded, options: CheckOptions): Loaded {
   checkModels(check);
   checkStrategy(check);
   checkShadow(check);
+  checkExperiments(check);
   checkFallbacks(check);
   checkAliases(check);
   checkAutoModels(check);
@@ -66,7 +68,7 @@ export function checkConfig(loaded: Loaded, options: CheckOptions): Loaded {
   return { ...loaded, config: refused ? undefined : config, findings: report.findings };
 }
 
-interface Check extends CheckOptions {
+export interface Check extends CheckOptions {
   readonly config: Config;
   readonly report: Report;
   readonly spot: (path: Path) => Spot;

@@ -130,6 +130,40 @@ export interface AutoModel {
   readonly candidates?: readonly string[];
 }
 
+/** Calls shared between variants, so that one can be held against another. */
+export interface ExperimentConfig {
+  readonly id: string;
+  readonly description?: string;
+  readonly enabled: boolean;
+  /** In the order in which buckets are walked. */
+  readonly variants: readonly VariantConfig[];
+  /** A variant's name. */
+  readonly control: string;
+  /** Names that calls ask for; undefined: all. */
+  readonly models?: readonly string[];
+  /** Milliseconds since the epoch; NaN where the file has no time there. */
+  readonly startMs?: number;
+  readonly endMs?: number;
+  /** In what a variant that proves worse is stopped. */
+  readonly stopOn: readonly ("errors" | "latency" | "cost" | "quality")[];
+  /** Weights that no variant has. */
+  readonly unknownWeights: readonly string[];
+}
+
+export interface VariantConfig {
+  readonly name: string;
+  readonly weight: number;
+  /** A balancer, or the learned strategy that is configured; undefined: as configured. */
+  readonly strategy?: string;
+  readonly tradeoff?: number;
+  readonly floor?: string;
+  /** Trained routers of its own. */
+  readonly model?: Pick<
+    RoutingStrategyArgs,
+    "model_path" | "model_root" | "model_name" | "allow_unsigned_local"
+  >;
+}
+
 export interface ReloadSettings {
   /** Files of this machine. */
   readonly watch: boolean;
@@ -147,6 +181,7 @@ export interface EmbeddingSettings {
 }
 
 export interface RouteiqSettings extends SurvivalSettings {
+  readonly experiments: readonly ExperimentConfig[];
   readonly autoModels: Readonly<Record<string, AutoModel>>;
   readonly timeouts: Timeouts;
   readonly maxAttempts: number;

@@ -8,6 +8,7 @@ import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { DriftAlarm } from "../learning/drift.ts";
 import type { RolloutControl } from "../learning/rollout/control.ts";
+import type { Experiments } from "../learning/rollout/experiments.ts";
 import type { Services } from "../pipeline/services.ts";
 import type { Assistants } from "../resources/assistants/assistants.ts";
 import type { Batches } from "../resources/batches/batches.ts";
@@ -16,6 +17,7 @@ import type { Responses } from "../resources/responses/responses.ts";
 import type { VectorStores } from "../resources/vector-stores/vector-stores.ts";
 import { knownNames } from "../routing/known-names.ts";
 import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
+import { experimentRoutes } from "./admin/experiments.ts";
 import { reloadRoutes } from "./admin/reload.ts";
 import { rolloutRoutes } from "./admin/rollout.ts";
 import { routerInfoRoutes } from "./admin/router-info.ts";
@@ -61,6 +63,7 @@ export interface SlowRouteParts {
   readonly drift?: () => readonly DriftAlarm[];
   /** The releases on their way into force; undefined where no trained router is configured. */
   readonly rollout?: () => RolloutControl | undefined;
+  readonly experiments: Experiments;
   readonly telemetry: MetricRouteParts["telemetry"];
   /** Only this machine reaches the port, so that `/metrics` asks for no key. */
   readonly onLoopback: boolean;
@@ -77,9 +80,17 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...modelRoutes,
     ...geminiModelRoutes,
     ...countRoutes,
-    ...routerInfoRoutes({ artifact, reloader, known, drift, rollout }),
+    ...routerInfoRoutes({
+      artifact,
+      reloader,
+      known,
+      drift,
+      rollout,
+      experiments: parts.experiments,
+    }),
     ...reloadRoutes({ artifact, reloader, known, reloadRouter, sync }),
     ...rolloutRoutes({ rollout }),
+    ...experimentRoutes(parts.experiments),
     ...syncStatusRoutes({ reloader, sync }),
     ...consoleRoutes,
     ...storedResponseRoutes(parts.responses),

@@ -96,6 +96,9 @@ export function createSplit({ slot, experiments, stops, now }: SplitParts): Spli
       if (!drawn) continue;
       const isStopped = stops.has(id, drawn.name);
       const variant = isStopped ? experiment.control : drawn;
+      // Without its router it would be judged by what another one does.
+      const { slot: own } = variant.settings;
+      if (own && own.status().status !== "active") return undefined;
       const arm: ArmChoice = {
         experiment: id,
         variant: variant.name,

@@ -3,6 +3,7 @@ import { Type } from "@sinclair/typebox";
 import { defaultRetention } from "../../storage/event-log.ts";
 import { defaultFileLimits } from "../../storage/file-limits.ts";
 import { defaultResponseLimits } from "../../storage/response-store.ts";
+import { ExperimentSettings } from "./experiment-settings.ts";
 import {
   ConcurrencySettings,
   ContinuationSettings,
@@ -33,6 +34,12 @@ export const RouteiqSettings = Type.Object(
       description:
         "Names that mean: choose for me. `{auto: {candidates: [gpt-4o, claude-sonnet]}}`.",
       expected: "a map of names",
+    }),
+    experiments: Type.Record(Type.String(), ExperimentSettings, {
+      default: {},
+      description:
+        "A/B experiments by id: calls shared between variants of routing, the same users always with the same one. See docs/rollout.md.",
+      expected: "a map of experiments",
     }),
     timeouts: Type.Object(
       {

@@ -3,6 +3,7 @@ import type { KnownNames } from "../../config/check.ts";
 import type { ConfigReloader } from "../../config/reload.ts";
 import type { DriftAlarm } from "../../learning/drift.ts";
 import type { RolloutControl } from "../../learning/rollout/control.ts";
+import type { ExperimentReport, Experiments } from "../../learning/rollout/experiments.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
 import type { Route } from "../route.ts";
@@ -13,6 +14,7 @@ export interface RouterInfoParts {
   readonly known: KnownNames;
   readonly drift: () => readonly DriftAlarm[];
   readonly rollout: () => RolloutControl | undefined;
+  readonly experiments: Pick<Experiments, "reports">;
 }
 
 export function routerInfoRoutes(parts: RouterInfoParts): readonly Route[] {
@@ -29,11 +31,13 @@ export function routerInfoRoutes(parts: RouterInfoParts): readonly Route[] {
 }
 
 function describe({ config, table }: Services, parts: RouterInfoParts) {
-  const { artifact, reloader, known, drift, rollout } = parts;
+  const { artifact, reloader, known, drift, rollout, experiments } = parts;
   const { routingStrategy: active, routingStrategyArgs: args } = config.router;
   const names = [...new Set([...known.balancers, ...known.strategies])];
   const status = artifact();
   const reload = reloader.status();
+  // The predecessor's shape has room for one.
+  const trial = experiments.reports().find(({ running }) => running);
   const staged = rollout()?.status().staged;
   return {
     registered_strategies: names,
@@ -42,9 +46,9 @@ function describe({ config, table }: Services, parts: RouterInfoParts) {
     registry: {
       registered_strategies: names,
       active_strategy: active,
-      ab_weights: {},
-      ab_enabled: false,
-      experiment: null,
+      ab_weights: toWeights(trial),
+      ab_enabled: trial !== undefined,
+      experiment: toExperiment(trial),
       staged_strategies: staged ? [`${staged.name}@${staged.version}`] : [],
       strategy_versions: status.version === undefined ? {} : { [active]: String(status.version) },
     },
@@ -66,5 +70,19 @@ function describe({ config, table }: Services, parts: RouterInfoParts) {
       last_outcome: reload.lastOutcome ?? null,
       findings: reload.findings,
     },
+  };
+}
+
+function toWeights(trial: ExperimentReport | undefined): Record<string, number> {
+  return Object.fromEntries((trial?.variants ?? []).map(({ name, weight }) => [name, weight]));
+}
+
+function toExperiment(trial: ExperimentReport | undefined) {
+  if (!trial) return null;
+  const variants = trial.variants.map(({ name, strategy }) => [name, strategy]);
+  return {
+    id: trial.experiment_id,
+    variants: Object.fromEntries(variants),
+    enabled: trial.enabled,
   };
 }

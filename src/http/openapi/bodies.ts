@@ -215,6 +215,10 @@ export const bodies = {
     },
     { ...open, description: "May be left out." },
   ),
+  VariantRequest: Type.Object(
+    { variant: Type.String({ description: "Its name." }) },
+    { ...open, description: "A variant of the experiment." },
+  ),
   RollbackRequest: Type.Object(
     { reason: Type.Optional(Type.String({ maxLength: 500, description: "For the audit log." })) },
     { ...open, description: "May be left out." },
