@@ -198,11 +198,11 @@ export function openVectorTable(options: OpenOptions): VectorTable {
       });
     },
     read(collection, document) {
-      const sql = "SELECT text FROM passages WHERE collection = ? AND document = ? ORDER BY number";
-      return db
-        .query<{ text: string }, SQLQueryBindings[]>(sql)
-        .all(collection, document)
-        .map(({ text }) => text);
+      const held = numberOf.get(collection, document);
+      if (!held) return [];
+      const sql = "SELECT text FROM passages WHERE document = ? ORDER BY number";
+      const rows = db.query<{ text: string }, SQLQueryBindings[]>(sql).all(held.number);
+      return rows.map(({ text }) => text);
     },
     close: () => db.close(),
   };
@@ -231,7 +231,7 @@ function parseAttributes(text: string | undefined): JsonObject {
   return isObject(attributes) ? attributes : {};
 }
 
-/** Both on one scale: cosine as it is, BM25 as a share of the best; a passage that one missed has 0 there. */
+/** Both are from 0 to 1: the cosine, and the share of the question's words; what one missed has 0 there. */
 function blend(
   near: readonly Scored[],
   worded: readonly Scored[],
@@ -239,16 +239,15 @@ function blend(
 ): readonly Scored[] {
   const share = {
     vector: vector ? weights.vector : 0,
-    words: words === undefined || (worded.length === 0 && vector) ? 0 : weights.words,
+    words: words === undefined ? 0 : weights.words,
   };
   const whole = share.vector + share.words || 1;
-  const best = Math.max(...worded.map(({ score }) => score), 1e-9);
   const scores = new Map<number, number>();
   for (const { passage, score } of near) {
     scores.set(passage, (share.vector * Math.max(0, Math.min(1, score))) / whole);
   }
   for (const { passage, score } of worded) {
-    const more = (share.words * Math.max(0, score / best)) / whole;
+    const more = (share.words * Math.min(1, score)) / whole;
     scores.set(passage, (scores.get(passage) ?? 0) + more);
   }
   return [...scores]

@@ -27,26 +27,33 @@ export function wordsOf(text: string): readonly string[] {
   return [...new Set(plain.match(/[\p{L}\p{N}]+/gu)?.slice(0, wordLimit) ?? [])];
 }
 
-/** The better the higher; best first. */
+/**
+ * Best first. Scores are shares of all that the question's words weigh, those that no passage has
+ * among them: 1 where a passage has every word, little where it has the common ones alone.
+ */
 export function searchWords(db: Database, search: WordSearch): readonly Scored[] {
   const { most, size, isAllowed } = search;
   const doclist = db.query<{ id: number }, SQLQueryBindings[]>(
     "SELECT rowid AS id FROM words WHERE words MATCH ? LIMIT ?",
   );
   const scores = new Map<number, number>();
+  const weigh = (count: number) => Math.log(1 + (size - count + 0.5) / (count + 0.5));
   let work = 0;
+  let whole = 0;
   for (const { word, doc } of byRarity(db, wordsOf(search.text))) {
-    if (work > 0 && work + doc > workLimit) break;
+    if (doc === 0) whole += weigh(0);
+    if (doc === 0 || (work > 0 && work + doc > workLimit)) continue;
     work += doc;
     const ids = doclist
       .all(`"${word}"`, workLimit)
       .map(({ id }) => id)
       .filter(isAllowed);
-    const weight = Math.log(1 + (size - ids.length + 0.5) / (ids.length + 0.5));
+    const weight = weigh(ids.length);
+    whole += weight;
     for (const id of ids) scores.set(id, (scores.get(id) ?? 0) + weight);
   }
   return [...scores]
-    .map(([passage, score]) => ({ passage, score }))
+    .map(([passage, score]) => ({ passage, score: score / whole }))
     .sort((a, b) => b.score - a.score || a.passage - b.passage)
     .slice(0, most);
 }
@@ -57,6 +64,5 @@ function byRarity(db: Database, words: readonly string[]) {
   );
   return words
     .map((word) => ({ word, doc: count.get(word)?.doc ?? 0 }))
-    .filter(({ doc }) => doc > 0)
     .sort((a, b) => a.doc - b.doc);
 }
