@@ -36,7 +36,10 @@ async function read(bytes: Uint8Array, filename: string): Promise<string> {
 async function ofPdf(bytes: Uint8Array): Promise<string> {
   const { extractText: textOf, getDocumentProxy } = await import("unpdf");
   try {
-    const document = await getDocumentProxy(new Uint8Array(bytes), { isEvalSupported: false, verbosity: 0 });
+    const document = await getDocumentProxy(new Uint8Array(bytes), {
+      isEvalSupported: false,
+      verbosity: 0,
+    });
     if (document.numPages > extractLimits.pages) {
       throw new RpcError("invalid_file", `The PDF has more than ${extractLimits.pages} pages.`);
     }
