@@ -32,6 +32,7 @@ export const commands: CommandRegistry = {
   "experiments start": async () => (await import("./experiments.ts")).experimentsStartCommand,
   train: async () => (await import("./train.ts")).trainCommand,
   eval: async () => (await import("./eval.ts")).evalCommand,
+  label: async () => (await import("./label.ts")).labelCommand,
   "events export": async () => (await import("./events/export.ts")).exportCommand,
   why: async () => (await import("./why.ts")).whyCommand,
   doctor: async () => (await import("./doctor.ts")).doctorCommand,

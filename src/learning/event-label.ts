@@ -9,10 +9,21 @@ import { type LabelSource, toLabelSource } from "./data/row.ts";
 const sources: readonly LabelSource[] = ["feedback", "judge", "shadow", "implicit"];
 
 /**
+ * Request ids of calls that learning itself makes (judges, shadow runs): the event log has them as
+ * any call, and nothing is learnt from them.
+ */
+export const ownTrafficPrefix = "routeiq-label/";
+
+export const isOwnTraffic = ({ requestId }: Pick<Receipt, "requestId">) =>
+  requestId.startsWith(ownTrafficPrefix);
+
+/**
  * The mean of the feedback of the best source there is. Without any, a call that failed at the
  * provider is worth nothing; one that merely succeeded says nothing (undefined).
  */
-export function toEventLabel({ feedback, outcome }: Receipt): Label | undefined {
+export function toEventLabel(receipt: Receipt): Label | undefined {
+  const { feedback, outcome } = receipt;
+  if (isOwnTraffic(receipt)) return undefined;
   for (const source of sources) {
     const heard = feedback.filter((one) => toLabelSource(one.source) === source);
     if (heard.length === 0) continue;

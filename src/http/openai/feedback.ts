@@ -12,7 +12,7 @@ const bodyLimitBytes = 64 * 1024;
 const commentCharLimit = 4_000;
 const sourceForm = /^[\w.:@/-]{1,64}$/;
 /** Sources that only the operator may claim: learning trusts them more than a caller's word. */
-const reservedSources: ReadonlySet<string> = new Set(["judge", "implicit"]);
+const reservedSource = /^(llm[-_ ]?)?(judge|implicit|shadow)/i;
 
 export const feedbackRoutes: readonly Route[] = [
   {
@@ -48,7 +48,7 @@ export function readFeedback(body: JsonObject, caller: Caller, atMs: number): Fe
   if (typeof source !== "string" || !sourceForm.test(source)) {
     throw invalid("source", "must be a word of at most 64 letters, digits, and . : @ / _ -");
   }
-  if (reservedSources.has(source) && !caller.admin) {
+  if (reservedSource.test(source) && !caller.admin) {
     throw new GatewayError("permission_denied", `"source": "${source}" is the operator's alone.`, {
       param: "source",
     });

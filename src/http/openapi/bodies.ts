@@ -180,7 +180,8 @@ export const bodies = {
         Type.String({
           default: "user",
           pattern: "^[\\w.:@/-]{1,64}$",
-          description: "Who says so. `judge` and `implicit` are the operator's alone.",
+          description:
+            "Who says so. What begins with `judge`, `implicit` or `shadow` is the operator's alone.",
         }),
       ),
       comment: Type.Optional(Type.String({ maxLength: 4_000 })),
