@@ -1,15 +1,18 @@
 /** A learned call, from the gateway through the event log to `why --artifact`: the same scores again. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { commands } from "../src/cli/registry.ts";
+import { openCopy } from "../src/cli/replay-artifact.ts";
 import { runCommandLine } from "../src/cli/run.ts";
+import { sha256Hex } from "../src/learning/artifacts/canonical.ts";
 import { writeArtifactFolder } from "../src/learning/artifacts/folder.ts";
 import { routerPaths } from "../src/routing/router-format.ts";
 import { createOutbound } from "../src/security/outbound.ts";
 import { openEvents } from "../src/storage/sqlite/read-events.ts";
+import { craft } from "./support/artifact-repository.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
 import { trainFolder } from "./support/trained.ts";
 import { openaiReply } from "./support/upstreams.ts";
@@ -89,6 +92,43 @@ async function why(...words: string[]) {
   return { code, out, error };
 }
 
+describe("the gateway's own copy of the router that decided", () => {
+  /** As the poller keeps it. */
+  async function keepCopy(dataDir: string, version: number): Promise<string> {
+    const { files } = await trainFolder(models);
+    const folder = join(dataDir, "artifacts", "router-0123456789ab");
+    const plain = Object.fromEntries(files);
+    for (const [key, bytes] of craft({ version, files: plain, release: selfTestOf(plain) })) {
+      await Bun.write(join(folder, key), bytes);
+    }
+    return folder;
+  }
+  const selfTestOf = (files: Readonly<Record<string, Uint8Array>>) => ({
+    self_test: {
+      input_sha256: sha256Hex(files[routerPaths.queries] ?? new Uint8Array()),
+      output_sha256: sha256Hex(files[routerPaths.scores] ?? new Uint8Array()),
+    },
+  });
+
+  test("is found by name and version, and is no use once it is damaged", async () => {
+    const dataDir = mkdtempSync(join(temp, "copy-"));
+    const folder = await keepCopy(dataDir, 7);
+    const router = await openCopy(dataDir, "router@7");
+    expect([router.labels, router.identity.version]).toEqual([models, 7]);
+    router.close();
+    expect(openCopy(dataDir, "router@8")).rejects.toThrow(/holds no copy of router@8.*--artifact/s);
+    expect(openCopy(dataDir, "other@7")).rejects.toThrow(/holds no copy/);
+    const blobs = join(folder, "blobs", "sha256");
+    for (const name of readdirSync(blobs)) await Bun.write(join(blobs, name), "damaged");
+    expect(openCopy(dataDir, "router@7")).rejects.toThrow(/is damaged/);
+  });
+
+  test("is asked for by --replay alone; where none is kept, why says what to name", async () => {
+    const { code, error } = await why("--replay");
+    expect([code, error]).toEqual([1, expect.stringContaining("--artifact FOLDER")]);
+  });
+});
+
 describe("a learned decision", () => {
   test("is logged with its features and scores", async () => {
     const reader = openEvents(running.dataDir);
@@ -103,8 +143,16 @@ describe("a learned decision", () => {
   test("has the same scores when executed again, bit for bit", async () => {
     const { code, out } = await why("--artifact", artifact, "--json");
     expect(code).toBe(0);
-    expect(JSON.parse(out).replay).toEqual({ compared: 2, largestDifference: 0, same: true });
-    expect((await why("--artifact", artifact)).out).toContain("the same scores for 2 candidates");
+    expect(JSON.parse(out).replay).toEqual({
+      compared: 2,
+      largestDifference: 0,
+      same: true,
+      exact: true,
+      chosen: expect.stringContaining("openai/"),
+    });
+    expect((await why("--artifact", artifact)).out).toContain(
+      "the same scores for 2 candidates, bit for bit",
+    );
   });
 
   test("has other scores under another artifact, and why says so", async () => {

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import { replay } from "../src/cli/replay.ts";
+import { openFolder } from "../src/cli/replay-artifact.ts";
 import type { Receipt } from "../src/domain/decision.ts";
 import type { CallEvent } from "../src/domain/event.ts";
 import { createFeatureExtractor } from "../src/embedding/features.ts";
@@ -143,7 +144,10 @@ test("llmrouter-gmt: each user gets what they like, and the log knows them by a 
   const logged = events.find(({ receipt }) => receipt.callId === ann.id);
   expect(logged?.userHash).toBe(hashUser("default", "ann"));
   if (!logged) throw new Error("the call is not in the log");
-  expect(await replay(logged, join(temp, "gmt"))).toMatchObject({ same: true, compared: 2 });
+  const router = await openFolder(join(temp, "gmt"));
+  const again = await replay(logged, { router, findState: async () => undefined });
+  expect(again).toMatchObject({ same: true, compared: 2, chosen: "openai/terse" });
+  router.close();
 
   const builder = createTableBuilder();
   const rated = events.map((event) => ({

@@ -9,6 +9,7 @@ import { openEvents } from "../storage/sqlite/read-events.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import { UsageError } from "./parse.ts";
 import { showReceipt } from "./receipt-text.ts";
+import type { Replay } from "./replay.ts";
 
 export const whyCommand = defineCommand({
   name: "why",
@@ -23,8 +24,13 @@ export const whyCommand = defineCommand({
       description: "Read this data folder instead. Default where no gateway runs: ./.routeiq.",
       value: "FOLDER",
     },
+    replay: {
+      description:
+        "Execute the decision again, from what the data folder has of the call, and compare.",
+    },
     artifact: {
-      description: "Score the call again with this trained router's folder, and compare.",
+      description:
+        "With this trained router's folder. Default: the gateway's own copy of the router that decided. Implies --replay.",
       value: "FOLDER",
     },
   },
@@ -32,8 +38,8 @@ export const whyCommand = defineCommand({
   async run(context) {
     const [callId] = context.args;
     assert(callId !== undefined, "the parser holds a command to its arguments");
-    const { artifact } = context.flags;
-    if (typeof artifact === "string") return replayCall(callId, artifact, context);
+    const { artifact, replay } = context.flags;
+    if (replay || artifact !== undefined) return replayCall(callId, context);
     const receipt = await findReceipt(callId, context);
     context.out.json(receipt);
     for (const line of showReceipt(receipt)) context.out.line(line);
@@ -42,24 +48,47 @@ export const whyCommand = defineCommand({
 });
 
 /** The features of a call are in the event log alone, so the folder is read, also while a gateway runs. */
-async function replayCall(
-  callId: string,
-  artifact: string,
-  { flags, env, out }: CommandContext,
-): Promise<number> {
-  const folder = typeof flags["data-dir"] === "string" ? flags["data-dir"] : undefined;
-  const event = readFolder(callId, resolve(folder ?? (env["ROUTEIQ_DATA_DIR"] || ".routeiq")));
+async function replayCall(callId: string, { flags, env, out }: CommandContext): Promise<number> {
+  const given = typeof flags["data-dir"] === "string" ? flags["data-dir"] : undefined;
+  const dataDir = resolve(given ?? (env["ROUTEIQ_DATA_DIR"] || ".routeiq"));
+  const event = readFolder(callId, dataDir);
+  const { receipt } = event;
+  const { openCopy, openFolder } = await import("./replay-artifact.ts");
   const { replay } = await import("./replay.ts");
-  const { compared, largestDifference, same } = await replay(event, artifact);
-  out.json({ receipt: event.receipt, replay: { compared, largestDifference, same } });
-  for (const line of showReceipt(event.receipt)) out.line(line);
-  out.line("");
-  out.line(
-    same
-      ? `Executed again with ${artifact}: the same scores for ${compared} candidates (largest difference ${largestDifference}).`
-      : `Executed again with ${artifact}: the scores differ by up to ${largestDifference}. Is it the artifact that decided, ${event.receipt.decision?.artifact}?`,
-  );
-  return same ? 0 : 1;
+  const { readState } = await import("../learning/online-files.ts");
+  const decidedBy = receipt.decision?.artifact ?? "none";
+  const folder = typeof flags["artifact"] === "string" ? flags["artifact"] : undefined;
+  const router = await (folder === undefined ? openCopy(dataDir, decidedBy) : openFolder(folder));
+  try {
+    const findState = (id: number, artifact: string) => readState(dataDir, { id, artifact });
+    const replayed = await replay(event, { router, findState });
+    out.json({ receipt, replay: replayed });
+    for (const line of showReceipt(receipt)) out.line(line);
+    out.line("");
+    out.line(sayReplay(replayed, folder ?? decidedBy, decidedBy));
+    return replayed.same ? 0 : 1;
+  } finally {
+    router.close();
+  }
+}
+
+function sayReplay(
+  { same, exact, compared, largestDifference, chosen }: Replay,
+  by: string,
+  decidedBy: string,
+): string {
+  const choice =
+    chosen === undefined
+      ? "what was free, or an option, chose, which is in no record"
+      : `${chosen} chosen again`;
+  if (exact) {
+    return `Executed again with ${by}: the same scores for ${compared} candidates, bit for bit; ${choice}.`;
+  }
+  const by6 = `largest difference ${largestDifference}`;
+  if (same) {
+    return `Executed again with ${by}: the same scores for ${compared} candidates (${by6}); ${choice}.`;
+  }
+  return `Executed again with ${by}: the scores differ (${by6}); ${choice}. Is it the artifact that decided, ${decidedBy}?`;
 }
 
 async function findReceipt(callId: string, context: CommandContext): Promise<Receipt> {

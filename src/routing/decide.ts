@@ -23,6 +23,8 @@ export interface CandidateInput {
   readonly filtered?: FilterReason;
   /** Quality of a model that the artifact does not know: `withPriors`; else it is reckoned anew. */
   readonly prior?: number;
+  /** USD, known: nothing is predicted then. */
+  readonly costUsd?: number;
 }
 
 export interface DecideInput {
@@ -261,11 +263,12 @@ const usualOutputTokens = 256;
  * floor that was shown to hold, what is shown is of the routing by training costs: it ranks by them.
  */
 function predictCost(
-  { price, label }: CandidateInput,
+  { price, label, costUsd }: CandidateInput,
   { router, scores, inputTokens }: DecideInput,
   outputTokens: number,
   { floor }: Setting,
 ): number {
+  if (costUsd !== undefined) return costUsd;
   const trained = floor === "held" && label >= 0 && Number.isFinite(scores.costUsd[label]);
   if (price && !trained) {
     const output = Number.isFinite(outputTokens) ? outputTokens : usualOutputTokens;

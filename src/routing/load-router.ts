@@ -189,6 +189,7 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
     sync,
     learned: file.learned,
     ...(scorer.personal ? { personal: true } : {}),
+    ...(scorer.constant ? { constant: true } : {}),
     score(query, user) {
       const features = extractor.extract(query);
       if (!(features instanceof Promise)) return scoreFeatures(features, user);

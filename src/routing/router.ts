@@ -219,7 +219,7 @@ export function createRouter(parts: RouterParts): Router {
     const dial = request.dial ? { ...usual, ...request.dial } : usual;
     const inputs = candidates === all ? view.inputs : withFilters(view.inputs, candidates);
     const setting = dial === options.dial ? view.setting : toSetting(router, dial);
-    const learnt = online && scores.x ? online.stateFor(router) : undefined;
+    const learnt = online && scores.x && !router.constant ? online.stateFor(router) : undefined;
     const features = learnt && scores.x ? toInputs(scores.x) : undefined;
     const corrected = learnt && features ? correct(scores, features, learnt) : scores;
     const ranked = decide({
@@ -237,7 +237,9 @@ export function createRouter(parts: RouterParts): Router {
     const kept = stay ? stick(state, decided, router, stay) : -1;
     // A conversation under way is no place to try things out, and a floor is a promise.
     const drawn =
-      explorer && !stay && mayExplore(decided) ? explorer.draw(decided.candidates) : undefined;
+      explorer && !stay && mayExplore(decided, router)
+        ? explorer.draw(decided.candidates)
+        : undefined;
     const front = kept >= 0 ? kept : drawn ? (decided.order[drawn.chosen] as number) : -1;
     const list: Option[] = [];
     if (front >= 0) list.push(view.options[front] as Option);

@@ -37,8 +37,8 @@ export function toLesson(
 }
 
 /** An abstention may be explored: what is unlike all training data is what can be learnt. */
-export function mayExplore({ reason }: Decided): boolean {
-  return reason === "utility" || reason === "abstained";
+export function mayExplore({ reason }: Decided, { constant }: TrainedRouter): boolean {
+  return !constant && (reason === "utility" || reason === "abstained");
 }
 
 /** The one that was drawn in front; every arm with its probability. */

@@ -63,6 +63,8 @@ export interface TrainedRouter {
   readonly floors?: FloorTable;
   /** By ascending λ. */
   readonly dial: readonly DialPoint[];
+  /** True where the choice depends on neither query nor dial: there is nothing to explore. */
+  readonly constant?: boolean;
   /** True when `score` answers at once, on the calling thread. */
   readonly sync: boolean;
   /** What a strategy that asks models learnt of its own: JSON of the artifact. */
