@@ -141,6 +141,18 @@ const environmentRows: readonly (readonly [string, string])[] = [
   ["`LITELLM_HOST`, `PORT`", "Where to listen, where no flag says it."],
   ["`ROUTEIQ_DATA_DIR`", "Where state is kept. Default `./.routeiq`."],
   ["`LLMROUTER_MODEL_PATH`", "`routing_strategy_args.model_path` where the file has none."],
+  [
+    "`LLMROUTER_ALLOW_PICKLE_MODELS`",
+    "`true`: a predecessor's file at `model_path` is read as data and converted at start ([migrating](migrating.md)).",
+  ],
+  [
+    "`LLMROUTER_MODEL_MANIFEST_PATH`, `LLMROUTER_MODEL_PUBLIC_KEY_B64`, `LLMROUTER_MODEL_PUBLIC_KEY_PATH`, `LLMROUTER_MODEL_HMAC_SECRET`",
+    "The signed manifest that must list such a file, and what it is verified by.",
+  ],
+  [
+    "`LLMROUTER_ENFORCE_SIGNED_MODELS`, `LLMROUTER_STRICT_PICKLE_MODE`, `LLMROUTER_PICKLE_ALLOWLIST`",
+    "Such a file without a manifest is refused, but for these hashes.",
+  ],
   ["`LLMROUTER_MODEL_S3_BUCKET`, `LLMROUTER_MODEL_S3_KEY`", "The same as an `s3://` path."],
   [
     "`LLMROUTER_OUTBOUND_CIDR_ALLOWLIST`, `LLMROUTER_OUTBOUND_HOST_ALLOWLIST`",

@@ -167,6 +167,19 @@ describe("an encoder that the operator brings", () => {
     expect(ids).not.toContain(shorter.id);
   });
 
+  test("vectors may stay as the model gives them, under an id of their own", async () => {
+    const [, [, path = ""] = []] = layouts;
+    const unit = await createOnnxEmbedder(runtime, { path });
+    const raw = await createOnnxEmbedder(runtime, { path, normalize: false });
+    expect(raw.id).not.toBe(unit.id);
+    const [long, short] = [await raw.embed("red dog"), await unit.embed("red dog")];
+    const length = Math.hypot(...long);
+    expect(length).not.toBeCloseTo(1, 2);
+    for (const [i, value] of short.entries()) {
+      expect(value).toBeCloseTo((long[i] as number) / length, 5);
+    }
+  });
+
   test("train and eval take it by --embedder, and have the built-in one without", async () => {
     const [, [, path = ""] = []] = layouts;
     const brought = await openEmbedder({ embedder: path });

@@ -68,7 +68,11 @@ export async function decodeSafetensors(
     const { dtype, shape, from, to } = parseEntry(name, entry, bytes.length - start, fail);
     spans.push([from, to]);
     if (name.endsWith(".pad")) continue;
-    const tensor = toTensor(dtype, shape, bytes.slice(start + from, start + to));
+    const tensor = toTensor(
+      dtype,
+      shape,
+      await copyOf(bytes.subarray(start + from, start + to), pause),
+    );
     await pause();
     if (tensor.dtype === "F32" && !(await allFinite(tensor.values, pause))) {
       fail(`tensor ${name} holds a number that is not finite`);
@@ -125,6 +129,19 @@ function toTensor(
   if (dtype === "I8") return { dtype, shape, values: new Int8Array(buffer) };
   if (dtype === "I32") return { dtype, shape, values: new Int32Array(buffer) };
   return { dtype, shape, values: new Float32Array(buffer) };
+}
+
+/** Bytes that are copied without a pause. */
+const copied = 1 << 20;
+
+async function copyOf(bytes: Uint8Array, pause: Pause): Promise<Uint8Array> {
+  if (bytes.length <= copied) return bytes.slice();
+  const copy = new Uint8Array(bytes.length);
+  for (let from = 0; from < bytes.length; from += copied) {
+    copy.set(bytes.subarray(from, from + copied), from);
+    await pause();
+  }
+  return copy;
 }
 
 /** Numbers that are looked at without a pause. */

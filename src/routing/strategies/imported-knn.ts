@@ -17,6 +17,7 @@ import {
   type Prefilter,
   prefilterBytes,
 } from "./imported-prefilter.ts";
+import { squaresOf, storeRows } from "./imported-rows.ts";
 import { loadSteps, type Steps, stepsBytes } from "./imported-steps.ts";
 import type { Fitted, OpenOnnx, Scorer, ScorerShape, Scores, ServedStrategy } from "./strategy.ts";
 
@@ -45,13 +46,13 @@ const sliceSize = 500_000;
 /** Queries that may wait for one that is being looked up in slices. */
 const mostWaiting = 64;
 
-function loadKnn(
+async function loadKnn(
   fitted: Fitted,
   { d, m }: ScorerShape,
   createKernels: (bytes: number) => Kernels,
   _openOnnx?: OpenOnnx,
   pause: Pause = noPause,
-): Scorer {
+): Promise<Scorer> {
   const { json, tensors } = fitted;
   if (!Value.Check(ImportedKnn, json)) return refuse("what was learnt is not sound");
   const labels = takeI32(tensors, "knn.labels", [-1]);
@@ -66,7 +67,8 @@ function loadKnn(
   );
   const steps = loadSteps(fitted, d, kernels);
   if (rows.length !== n * steps.d) return refuse("the rows are of another length");
-  const measure = createMeasure({ rows, n, steps, kernels, options: json });
+  const parts = { rows, n, steps, kernels, options: json };
+  const measure = await createMeasure(parts, pause);
   const pick = createVote(labels, m, json);
   const sliceRows = Math.max(1, Math.floor(sliceSize / Math.max(1, steps.d)));
   if (n <= sliceRows) {
@@ -81,7 +83,7 @@ function loadKnn(
     };
   }
 
-  const filter = createFilter({ rows, n, steps, kernels, options: json });
+  const filter = await createFilter(parts, pause);
 
   async function inSlices(x: Float32Array): Promise<Scores> {
     measure.begin(x);
@@ -130,15 +132,16 @@ function loadKnn(
 }
 
 /** Where distances come from dot products, and few of many rows are wanted. */
-function createFilter({ rows, n, steps, kernels, options }: MeasureParts): Prefilter | undefined {
+async function createFilter(
+  { rows, n, steps, kernels, options }: MeasureParts,
+  pause: Pause,
+): Promise<Prefilter | undefined> {
   const { n_neighbors: k, metric } = options;
   const cosine = metric === "cosine";
   if (!isByDots(options) || k > mostNearest) return undefined;
   const { d } = steps;
-  for (let r = 0; cosine && r < n; r++) {
-    if (rows.subarray(r * d, (r + 1) * d).every((value) => value === 0)) return undefined;
-  }
-  return createPrefilter({ kernels, rows, n, d, k, cosine });
+  if (cosine && (await squaresOf(rows, n, pause)).includes(0)) return undefined;
+  return await createPrefilter({ kernels, rows, n, d, k, cosine }, pause);
 }
 
 const isByDots = ({ metric, p }: ImportedKnn): boolean =>
@@ -164,7 +167,10 @@ interface MeasureParts {
 }
 
 /** Distances of the query to rows: from dot products where the metric has such a form. */
-function createMeasure({ rows, n, steps, kernels, options }: MeasureParts): Measure {
+async function createMeasure(
+  { rows, n, steps, kernels, options }: MeasureParts,
+  pause: Pause,
+): Promise<Measure> {
   const { d } = steps;
   const outAt = kernels.alloc(n * 8);
   const distances = kernels.f64(outAt, n);
@@ -187,9 +193,8 @@ function createMeasure({ rows, n, steps, kernels, options }: MeasureParts): Meas
       },
     };
   }
-  const rowsAt = kernels.alloc(rows.byteLength);
-  kernels.f32(rowsAt, rows.length).set(rows);
-  const squares = squaresOf(rows, n, d);
+  const rowsAt = await storeRows(kernels, rows, pause);
+  const squares = await squaresOf(rows, n, pause);
   return {
     distances,
     get isZero() {
@@ -221,14 +226,6 @@ function minkowski(rows: Float32Array, at: number, x: Float64Array, p: number): 
     else sum = p < Number.POSITIVE_INFINITY ? sum + difference ** p : Math.max(sum, difference);
   }
   return p === 1 || p === Number.POSITIVE_INFINITY ? sum : sum ** (1 / p);
-}
-
-function squaresOf(rows: Float32Array, n: number, d: number): Float64Array {
-  return Float64Array.from({ length: n }, (_, r) => {
-    let sum = 0;
-    for (let i = r * d; i < (r + 1) * d; i++) sum += (rows[i] as number) ** 2;
-    return sum;
-  });
 }
 
 /** The receipt names so many. */

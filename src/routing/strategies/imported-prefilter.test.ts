@@ -25,7 +25,7 @@ const shapes: readonly (readonly [string, Shape])[] = [
   ["as many as there are", { n: 40, d: 16, k: 40, cosine: false, common: 0, spread: 1 }],
 ];
 
-test.each(shapes)("%s", (_name, { n, d, k, cosine, common, spread }) => {
+test.each(shapes)("%s", async (_name, { n, d, k, cosine, common, spread }) => {
   const random = createRandom(n + d);
   const normals = () => Float32Array.from({ length: d }, () => nextNormal(random));
   const base = normals().map((value) => (value * common) / Math.sqrt(d));
@@ -37,7 +37,7 @@ test.each(shapes)("%s", (_name, { n, d, k, cosine, common, spread }) => {
   const rows = new Float32Array(n * d);
   for (let r = 0; r < n; r++) rows.set(point(), r * d);
   const parts = { kernels: createKernels(prefilterBytes(n, d)), rows, n, d, k, cosine };
-  const filter = createPrefilter(parts);
+  const filter = await createPrefilter(parts);
   let kept = 0;
   const queries = 20;
   for (let i = 0; i < queries; i++) {

@@ -7,6 +7,8 @@
  * Cost: 0.04 ns a number: 150 µs for 10,000 rows of 384.
  */
 import { allocLines, type Kernels, linesOf } from "../../kernels/kernels.ts";
+import { noPause, type Pause } from "../../std/pause.ts";
+import { eachRow } from "./imported-rows.ts";
 
 export interface PrefilterParts {
   readonly kernels: Kernels;
@@ -38,9 +40,12 @@ export const prefilterBytes = (n: number, d: number): number =>
 /** Single precision on the way: sums of products are that wrong at most, as a share of the lengths. */
 const rounding = 1e-5;
 
-export function createPrefilter({ kernels, rows, n, d, k, cosine }: PrefilterParts): Prefilter {
+export async function createPrefilter(
+  { kernels, rows, n, d, k, cosine }: PrefilterParts,
+  pause: Pause = noPause,
+): Promise<Prefilter> {
   const width = up16(d);
-  const mean = centreOf(rows, n, d, cosine);
+  const mean = await centreOf({ rows, n, d, cosine }, pause);
   const singleAt = kernels.alloc(width * 4);
   const single = kernels.f32(singleAt, width);
   const rowsAt = allocLines(kernels, n * width);
@@ -48,15 +53,17 @@ export function createPrefilter({ kernels, rows, n, d, k, cosine }: PrefilterPar
   const scales = kernels.f32(scalesAt, n);
   const norms = new Float32Array(n);
   const errors = new Float32Array(n);
-  for (let r = 0; r < n; r++) {
+  await eachRow(n, d, pause, (r) => {
     centre(rows.subarray(r * d, (r + 1) * d), mean, cosine, single);
     scales[r] = kernels.quantizeF32(singleAt, rowsAt + r * width, width);
     const quantised = kernels.i8(rowsAt + r * width, width);
     norms[r] = lengthOf(single);
     errors[r] = errorOf(single, quantised, scales[r] as number, 0);
-  }
+  });
   const sumsAt = kernels.alloc(n * 4);
-  kernels.rowSumsI8(rowsAt, n, width, sumsAt);
+  await eachRow(n, d, pause, (r) => {
+    kernels.rowSumsI8(rowsAt + r * width, 1, width, sumsAt + r * 4);
+  });
   const queryAt = kernels.alloc(width);
   const query = kernels.i8(queryAt, width);
   const outAt = kernels.alloc(n * 4);
@@ -110,13 +117,16 @@ function insert(sorted: Float64Array, value: number): void {
   sorted[at] = value;
 }
 
-function centreOf(rows: Float32Array, n: number, d: number, cosine: boolean): Float64Array {
+async function centreOf(
+  { rows, n, d, cosine }: Pick<PrefilterParts, "rows" | "n" | "d" | "cosine">,
+  pause: Pause,
+): Promise<Float64Array> {
   const mean = new Float64Array(d);
-  for (let r = 0; r < n; r++) {
+  await eachRow(n, d, pause, (r) => {
     const row = rows.subarray(r * d, (r + 1) * d);
     const length = cosine ? lengthOf(row) || 1 : 1;
     for (let i = 0; i < d; i++) mean[i] = (mean[i] as number) + (row[i] as number) / length / n;
-  }
+  });
   return mean;
 }
 

@@ -10,11 +10,13 @@ import { type Static, Type } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { GatewayError } from "../../domain/errors.ts";
 import type { Kernels } from "../../kernels/kernels.ts";
+import { noPause, type Pause } from "../../std/pause.ts";
 import { takeF32 } from "../safetensors.ts";
 import { logistic } from "./imported-network.ts";
+import { squaresOf, storeRows } from "./imported-rows.ts";
 import { loadSteps, stepsBytes } from "./imported-steps.ts";
 import { countVotes, coupleProbabilities, pairsOf } from "./pairwise.ts";
-import type { Fitted, Scorer, ScorerShape, ServedStrategy } from "./strategy.ts";
+import type { Fitted, OpenOnnx, Scorer, ScorerShape, ServedStrategy } from "./strategy.ts";
 
 const Doubles = Type.Array(Type.Number(), { maxItems: 1_000_000 });
 
@@ -42,11 +44,13 @@ export const importedSvc: ServedStrategy = {
   load: loadSvc,
 };
 
-function loadSvc(
+async function loadSvc(
   fitted: Fitted,
   { d, m }: ScorerShape,
   createKernels: (bytes: number) => Kernels,
-): Scorer {
+  _openOnnx?: OpenOnnx,
+  pause: Pause = noPause,
+): Promise<Scorer> {
   const { json, tensors } = fitted;
   if (!Value.Check(ImportedSvc, json)) return refuse("what was learnt is not sound");
   const { support, intercepts, probA, probB } = json;
@@ -63,11 +67,10 @@ function loadSvc(
   const kernels = createKernels(vectors.byteLength + n * 8 + 64 + stepsBytes(tensors, d));
   const steps = loadSteps(fitted, d, kernels);
   if (vectors.length !== n * steps.d) return refuse("the support vectors are of another length");
-  const vectorsAt = kernels.alloc(vectors.byteLength);
-  kernels.f32(vectorsAt, vectors.length).set(vectors);
+  const vectorsAt = await storeRows(kernels, vectors, pause);
   const outAt = kernels.alloc(n * 8);
   const values = kernels.f64(outAt, n);
-  const squares = json.kernel === "rbf" ? squaresOf(vectors, n) : undefined;
+  const squares = json.kernel === "rbf" ? await squaresOf(vectors, n, pause) : undefined;
   const decisions = new Float64Array(pairs.length);
   const quality = new Float32Array(m);
   const scores = { quality, uncertainty: new Float32Array(m).fill(Number.NaN) };
@@ -119,15 +122,6 @@ function applyKernel(
     else if (kernel === "poly") values[i] = (gamma * dot + coef0) ** degree;
     else values[i] = Math.tanh(gamma * dot + coef0);
   }
-}
-
-function squaresOf(rows: Float32Array, n: number): Float64Array {
-  const d = n > 0 ? rows.length / n : 0;
-  return Float64Array.from({ length: n }, (_, r) => {
-    let sum = 0;
-    for (let i = r * d; i < (r + 1) * d; i++) sum += (rows[i] as number) ** 2;
-    return sum;
-  });
 }
 
 function startsOf(counts: readonly number[]): readonly number[] {
