@@ -48,6 +48,7 @@ export function createFolderSource(
     async forgive() {
       rejected = undefined;
     },
+    decided: async () => undefined,
     saveProgress: async () => undefined,
     loadProgress: async () => undefined,
     async rollBack(bad) {

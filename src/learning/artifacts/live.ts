@@ -93,6 +93,7 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
         slot,
         build: options.build,
         rollout: () => rollout,
+        follows: (options.processes ?? 1) > 1,
         shadow: options.shadow?.(plan.source),
         clock,
         random,

@@ -26,7 +26,8 @@ import type { ObjectStore } from "../../storage/object-store.ts";
 import { sha256Hex } from "./canonical.ts";
 import { createLocalCopy } from "./copy.ts";
 import { artifactRuntime } from "./format.ts";
-import { createPoller, longestPauseMs, nextPauseMs } from "./poll.ts";
+import { createPoller } from "./poll.ts";
+import { longestPauseMs, nextPauseMs } from "./poll-times.ts";
 import { createRepositorySource } from "./repository-source.ts";
 
 const minute = 60_000;

@@ -6,18 +6,17 @@
 import type { JsonObject } from "../../domain/json.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
 import type { ArtifactIdentity, TrainedRouter } from "../../routing/trained-router.ts";
-import type { Random } from "../../std/random.ts";
-import { createControl, type JudgedVerdict, labelOf } from "../rollout/control.ts";
+import { createControl, createVerdictLog, labelOf } from "../rollout/control.ts";
 import { hasSteps, toRolloutPlan } from "../rollout/plan.ts";
 import { createSaver } from "../rollout/save-latest.ts";
 import { createStages } from "../rollout/stages.ts";
 import { createTrial, type Verdict } from "../rollout/trial.ts";
 import { createPollReport, messageOf } from "./poll-report.ts";
+import { followEveryMs, nextPauseMs } from "./poll-times.ts";
 import type { Poller, PollerOptions, PollOutcome } from "./poller.ts";
 import { ArtifactRefusal, refusalRemedies } from "./refusal.ts";
 import type { Candidate, Elsewhere, Found } from "./source.ts";
 
-export const longestPauseMs = 15 * 60_000;
 /** Freshness is looked at when it is due to end, and this often at least: clocks are set, too. */
 const freshnessCheckMs = 60 * 60_000;
 
@@ -41,12 +40,12 @@ export function createPoller(options: PollerOptions): Poller {
     inForce: () => labelOf(inForce),
     enqueue: (work) => inTurn("rollout", work),
     promote: () => promote("it came through its steps"),
-    passed: (verdict) => note(verdict, "canary"),
+    passed: (verdict) => verdicts.add(verdict, "canary"),
     drop: (verdict) => drop(verdict, true),
     save: saver.save,
     report,
   });
-  const verdicts: JudgedVerdict[] = [];
+  const verdicts = createVerdictLog(clock);
   let inForce: ArtifactIdentity | undefined;
   let freshUntilMs = Number.POSITIVE_INFINITY;
   let stale = false;
@@ -55,6 +54,7 @@ export function createPoller(options: PollerOptions): Poller {
   let failures = 0;
   let closed = false;
   let cancelNext: () => void = () => undefined;
+  let cancelFollow: () => void = () => undefined;
   let cancelFreshness: () => void = () => undefined;
   let tail: Promise<unknown> = Promise.resolve();
   let waiting: Promise<PollOutcome> | undefined;
@@ -115,6 +115,7 @@ export function createPoller(options: PollerOptions): Poller {
   /** Another process that keeps the same copy has decided: this one does as it did. */
   async function followElsewhere(elsewhere: Elsewhere): Promise<void> {
     const message = "another process of this gateway decided so";
+    if (elsewhere === "staged") return await resume();
     if (elsewhere === "promoted") return await promote(message);
     if (elsewhere === "rejected") return void letGo(message);
     if (!inForce) return;
@@ -176,7 +177,7 @@ export function createPoller(options: PollerOptions): Poller {
   async function drop(verdict: Verdict, bad: boolean): Promise<void> {
     const staged = stages.staged();
     if (!staged) return;
-    note(verdict, "canary");
+    verdicts.add(verdict, "canary");
     letGo(verdict.message);
     report.dropped(verdict);
     await source.dropStaged(bad ? staged.identity : undefined);
@@ -184,11 +185,6 @@ export function createPoller(options: PollerOptions): Poller {
 
   function letGo(because: string): void {
     if (stages.take(because)) slot.setCanary(undefined);
-  }
-
-  function note(verdict: Verdict, stage: "canary" | "health"): void {
-    verdicts.unshift({ ...verdict, stage, at: new Date(clock.now()).toISOString() });
-    verdicts.length = Math.min(verdicts.length, keptVerdicts);
   }
 
   function putInForce(router: TrainedRouter, candidate: InForce, from: string): void {
@@ -285,7 +281,7 @@ export function createPoller(options: PollerOptions): Poller {
   async function judge(verdict: Verdict): Promise<void> {
     if (closed || !inForce || labelOf(inForce) !== verdict.arm) return;
     report.judged(verdict);
-    note(verdict, "health");
+    verdicts.add(verdict, "health");
     if (!verdict.healthy) await goBack(verdict.message);
   }
 
@@ -317,6 +313,20 @@ export function createPoller(options: PollerOptions): Poller {
     ...(inForce ? { name: inForce.name, version: inForce.version } : {}),
   });
 
+  async function follow(): Promise<void> {
+    if (closed) return;
+    const elsewhere = await source.decided({ inForce, staged: stages.staged()?.identity });
+    if (elsewhere) await followElsewhere(elsewhere);
+  }
+
+  function followOthers(): void {
+    if (closed || !options.follows) return;
+    cancelFollow = clock.after(followEveryMs, () => {
+      inTurn("following other processes", follow);
+      followOthers();
+    });
+  }
+
   function schedule(): void {
     if (closed || !options.hotReload) return;
     cancelNext = clock.after(nextPauseMs(options.intervalMs, failures, random), () => {
@@ -331,9 +341,10 @@ export function createPoller(options: PollerOptions): Poller {
     if (!inForce || closed) return;
     const found = await source.restoreStaged(clock.now());
     if (found.kind !== "candidate") return;
-    if (!hasSteps(plan())) return await source.dropStaged(undefined); // the next look takes it at once
-    const { identity, freshUntilMs: until } = found.candidate;
     const progress = await source.loadProgress();
+    // Where no steps are configured any more the next look takes it at once; unless it was staged by hand.
+    if (!hasSteps(plan()) && progress?.["hold"] !== true) return await source.dropStaged(undefined);
+    const { identity, freshUntilMs: until } = found.candidate;
     const router = await options.build(found.candidate);
     if (closed) return router.close();
     stages.begin({ identity, router, freshUntilMs: until }, { hold: false, progress });
@@ -345,14 +356,14 @@ export function createPoller(options: PollerOptions): Poller {
     stages,
     health,
     inForce: () => inForce,
-    verdicts,
+    verdicts: verdicts.all,
     forgive: () => source.forgive(),
     lookAndHold: () => look(true),
     promote,
     drop: (verdict) => drop(verdict, true),
     async goBack(verdict) {
       report.judged(verdict);
-      note(verdict, "health");
+      verdicts.add(verdict, "health");
       await goBack(verdict.message);
     },
   });
@@ -361,6 +372,7 @@ export function createPoller(options: PollerOptions): Poller {
     async start() {
       await enqueue(() => take(() => source.restore(clock.now()), "copy"));
       inTurn("going on with a rollout", resume);
+      followOthers();
       pollNow()
         .catch((error: unknown) => report.failed("a look at the repository", error))
         .finally(schedule);
@@ -376,6 +388,7 @@ export function createPoller(options: PollerOptions): Poller {
     close() {
       closed = true;
       cancelNext();
+      cancelFollow();
       cancelFreshness();
       health.cancel();
       stages.close();
@@ -384,12 +397,4 @@ export function createPoller(options: PollerOptions): Poller {
   };
 }
 
-/** The interval, doubled per failure up to 15 minutes, and ±20 % so that a fleet does not march in step. */
-export function nextPauseMs(intervalMs: number, failures: number, random: Random): number {
-  const backedOff = Math.min(intervalMs * 2 ** Math.min(failures, 30), longestPauseMs);
-  return Math.max(intervalMs, backedOff) * (0.8 + 0.4 * random.next());
-}
-
 type InForce = Pick<Candidate, "identity" | "freshUntilMs">;
-
-const keptVerdicts = 20;

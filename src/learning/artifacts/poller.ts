@@ -26,6 +26,8 @@ export interface PollerOptions {
   readonly health?: Partial<TrialLimits>;
   /** The steps of a new release. Default: none; it is put in force at once. */
   readonly rollout?: () => RolloutPlan;
+  /** Other processes keep the same copy: what one decides, all do within `followEveryMs`. */
+  readonly follows?: boolean;
   /** Where decisions can be scored in the shadow. */
   readonly shadow?: ShadowRunner | undefined;
   /** What to do while there is no router: how to train and publish one. */

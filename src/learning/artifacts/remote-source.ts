@@ -23,6 +23,7 @@ export function createRemoteSource(
     promote: async () => remote.call("promote", { config: await whole() }),
     dropStaged: async (bad) => remote.call("dropStaged", { config: await whole(), bad }),
     forgive: async () => remote.call("forgive", { config: await whole() }),
+    decided: async (held) => remote.call("decided", { config: await whole(), held }),
     saveProgress: async (progress) =>
       remote.call("saveProgress", { config: await whole(), progress }),
     loadProgress: async () => remote.call("loadProgress", { config: await whole() }),

@@ -149,7 +149,8 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
     const pointer = { timestamp, timestampBytes: found.bytes };
     const described = await verifyDescription(input, chain, pointer);
     const heldBack = isHeldBack(note, described.release);
-    if (!holds(held, described.releaseSha256) && !heldBack) {
+    const isStaged = elsewhere === "staged" && note.staged?.sha256 === described.releaseSha256;
+    if (!holds(held, described.releaseSha256) && !heldBack && !isStaged) {
       const files = await fetchFiles(input, described.release);
       return offer({ ...described, files }, found.etag);
     }
@@ -257,6 +258,7 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
       seen = undefined;
       await copy.writeNote(note);
     },
+    decided: async (held) => decidedElsewhere(await copy.readNote(), held),
     saveProgress: (progress) => copy.writeProgress(progress),
     loadProgress: () => copy.readProgress(),
     async rollBack(bad) {
@@ -288,6 +290,7 @@ function unchanged(freshUntilMs: number, elsewhere: Elsewhere | undefined): Foun
 /** The note is the word of all processes that keep the same copy: they follow what one decided. */
 function decidedElsewhere(note: InstalledNote, held: HeldReleases): Elsewhere | undefined {
   const { inForce, staged } = held;
+  if (!staged && note.staged && note.staged.sha256 !== inForce?.sha256) return "staged";
   if (staged && note.active?.sha256 === staged.sha256) return "promoted";
   if (staged && note.rejected?.sha256 === staged.sha256) return "rejected";
   if (!inForce || note.rejected?.sha256 !== inForce.sha256) return undefined;

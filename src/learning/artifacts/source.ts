@@ -35,10 +35,10 @@ export type Found =
     };
 
 /**
- * What another process that keeps the same copy has decided meanwhile: of the staged release, that
- * it serves or that it is bad; of the one in force, that it is taken back.
+ * What another process that keeps the same copy has decided meanwhile: that a release is staged; of
+ * the staged one, that it serves or that it is bad; of the one in force, that it is taken back.
  */
-export type Elsewhere = "promoted" | "rejected" | "rolled_back";
+export type Elsewhere = "staged" | "promoted" | "rejected" | "rolled_back";
 
 /** Where a copy is kept as. */
 export type Place = "active" | "staged";
@@ -60,6 +60,8 @@ export interface ArtifactSource {
   readStaged(nowMs: number): Promise<Candidate | undefined>;
   /** Asks the repository; what serves and what is staged are not offered. A refusal changes nothing. */
   check(nowMs: number, held: HeldReleases): Promise<Found>;
+  /** What others have decided, without a look at the repository. */
+  decided(held: HeldReleases): Promise<Elsewhere | undefined>;
   /** The release in force before the present one, from the copy; "empty" where none is kept. */
   previous(nowMs: number): Promise<Found>;
   /**

@@ -14,7 +14,7 @@ import { createFolderSource } from "./folder-source.ts";
 import { artifactRuntime } from "./format.ts";
 import { openRepository, type S3Settings, type StoreAccess } from "./open-repository.ts";
 import { createRepositorySource } from "./repository-source.ts";
-import type { ArtifactSource, Candidate, Found, HeldReleases, Place } from "./source.ts";
+import type { ArtifactSource, Candidate, Elsewhere, Found, HeldReleases, Place } from "./source.ts";
 import type { RootPin } from "./verify.ts";
 
 /** Where routers come from; plain data. */
@@ -59,6 +59,7 @@ export interface ArtifactService {
   promote(params: Of): Promise<void>;
   dropStaged(params: Of & { readonly bad: ArtifactIdentity | undefined }): Promise<void>;
   forgive(params: Of): Promise<void>;
+  decided(params: Of & { readonly held: HeldReleases }): Promise<Elsewhere | undefined>;
   saveProgress(params: Of & { readonly progress: JsonObject | undefined }): Promise<void>;
   loadProgress(params: Of): Promise<JsonObject | undefined>;
   rollBack(params: Of & { readonly bad: ArtifactIdentity }): Promise<void>;
@@ -94,6 +95,7 @@ export function createArtifactThread(access: Omit<StoreAccess, "s3">): ArtifactT
     promote: ({ config }) => sourceOf(config).promote(),
     dropStaged: ({ config, bad }) => sourceOf(config).dropStaged(bad),
     forgive: ({ config }) => sourceOf(config).forgive(),
+    decided: ({ config, held }) => sourceOf(config).decided(held),
     saveProgress: ({ config, progress }) => sourceOf(config).saveProgress(progress),
     loadProgress: ({ config }) => sourceOf(config).loadProgress(),
     rollBack: ({ config, bad }) => sourceOf(config).rollBack(bad),

@@ -85,6 +85,7 @@ export function createForeignSource(options: ForeignSourceOptions): ArtifactSour
     async forgive() {
       rejected = undefined;
     },
+    decided: async () => undefined,
     saveProgress: async () => undefined,
     loadProgress: async () => undefined,
     async rollBack(bad) {

@@ -1,5 +1,6 @@
 /** What an operator may say to a rollout, and what is shown of it: admin routes and the CLI speak to this. */
 import type { ArtifactIdentity } from "../../routing/trained-router.ts";
+import type { Clock } from "../../std/clock.ts";
 import type { RefusalCode } from "../artifacts/refusal.ts";
 import type { StagedStatus, Stages } from "./stages.ts";
 import type { CallSample, Trial, TrialReport, Verdict } from "./trial.ts";
@@ -136,4 +137,18 @@ export function createControl(parts: ControlParts): RolloutControl {
 
 export function labelOf(identity: ArtifactIdentity | undefined): string {
   return identity ? `${identity.name}@${identity.version}` : "none";
+}
+
+const keptVerdicts = 20;
+
+/** The last verdicts, newest first. */
+export function createVerdictLog(clock: Clock) {
+  const all: JudgedVerdict[] = [];
+  return {
+    all: all as readonly JudgedVerdict[],
+    add(verdict: Verdict, stage: JudgedVerdict["stage"]): void {
+      all.unshift({ ...verdict, stage, at: new Date(clock.now()).toISOString() });
+      all.length = Math.min(all.length, keptVerdicts);
+    },
+  };
 }

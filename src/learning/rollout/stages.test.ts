@@ -26,6 +26,7 @@ import { sha256Hex } from "../artifacts/canonical.ts";
 import { createLocalCopy } from "../artifacts/copy.ts";
 import { artifactRuntime } from "../artifacts/format.ts";
 import { createPoller } from "../artifacts/poll.ts";
+import { followEveryMs } from "../artifacts/poll-times.ts";
 import { createRepositorySource } from "../artifacts/repository-source.ts";
 import { toRolloutPlan } from "./plan.ts";
 import type { ShadowReport, ShadowRunner } from "./shadow-report.ts";
@@ -43,9 +44,10 @@ interface WorldOptions {
   readonly repository?: Repository;
   readonly data?: string;
   readonly startMs?: number;
+  readonly follows?: boolean;
 }
 
-async function start({ args, startMs = now, ...options }: WorldOptions = {}) {
+async function start({ args, startMs = now, follows = false, ...options }: WorldOptions = {}) {
   const repository = options.repository ?? craft();
   const data = options.data ?? join(temp, String(++folders));
   const clock = createVirtualClock(startMs);
@@ -72,6 +74,7 @@ async function start({ args, startMs = now, ...options }: WorldOptions = {}) {
     telemetry: watched.telemetry,
     emptyRemedy: "",
     rollout: () => rollout,
+    follows,
     shadow: shadow.runner,
   });
   const settle = async () => {
@@ -375,14 +378,14 @@ describe("a restart", () => {
   });
 });
 
-test("two processes that keep one copy follow each other's verdicts", async () => {
-  const one = await start({ args: canaryOnly });
+test("two processes that keep one copy follow each other's verdicts, without asking the repository", async () => {
+  const one = await start({ args: canaryOnly, follows: true });
   await one.publish(2);
-  const other = await start({ args: canaryOnly, repository: one.repository, data: one.data });
+  const { repository, data } = one;
+  const other = await start({ args: canaryOnly, repository, data, follows: true });
   expect(other.staged()).toMatchObject({ version: 2, stage: "canary" });
   await one.calls(60, true);
-  await other.poller.pollNow();
-  await other.settle();
+  await other.advance(followEveryMs);
   expect(other.staged()).toBeNull();
   // The next is promoted in one, and rolled back from force in the other.
   await one.publish(3);
@@ -390,15 +393,32 @@ test("two processes that keep one copy follow each other's verdicts", async () =
   await other.settle();
   expect(other.staged()).toMatchObject({ version: 3 });
   await one.control.promote();
-  await other.poller.pollNow();
-  await other.settle();
+  await other.advance(followEveryMs);
   expect([one.served(), other.served()]).toEqual([3, 3]);
   await other.control.rollBack("worse");
-  await one.poller.pollNow();
-  await one.settle();
+  await one.advance(followEveryMs);
   expect([one.served(), other.served()]).toEqual([1, 1]);
   one.poller.close();
   other.poller.close();
+});
+
+test("what an operator staged in one process the others stage as well, and a restart keeps it so", async () => {
+  const one = await start({ follows: true });
+  const { repository, data } = one;
+  const other = await start({ repository, data, follows: true });
+  addRelease(repository, { version: 2, files: filesOf("2") });
+  await one.control.stage(false);
+  await one.settle();
+  expect(await other.poller.pollNow()).toMatchObject({ status: "unchanged" });
+  await other.settle();
+  expect(other.staged()).toMatchObject({ version: 2, stage: "staged" });
+  expect(other.served()).toBe(1);
+  one.poller.close();
+  other.poller.close();
+  await one.settle();
+  const again = await start({ repository, data });
+  expect([again.served(), again.staged()?.stage]).toEqual([1, "staged"]);
+  again.poller.close();
 });
 
 test("a staged release that a newer root revokes is dropped", async () => {
