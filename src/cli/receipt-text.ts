@@ -6,6 +6,7 @@ import type {
   Decision,
   DecisionReason,
   FilterReason,
+  Floor,
   Receipt,
   StrategyCall,
 } from "../domain/decision.ts";
@@ -49,6 +50,8 @@ export function showReceipt(receipt: Receipt): string[] {
       ["outcome", showOutcome(receipt)],
       ["chosen", decision && `${clean(decision.chosen)}, because ${reasons[decision.reason]}`],
       ["strategy", decision && showStrategy(decision)],
+      ["draw", decision?.exploration && showDraw(decision.exploration)],
+      ["turn", decision?.stay && showStay(decision.stay)],
       ["note", decision?.note === undefined ? undefined : clean(decision.note)],
       ["arm", decision?.arm && showArm(decision.arm)],
     ]),
@@ -87,16 +90,34 @@ function showOutcome({ outcome, error, finishReason, deployment }: Receipt): str
   return `${outcome}${why === undefined ? "" : ` (${clean(why)})`}${by}`;
 }
 
-function showStrategy({ strategy, artifact, decisionUs, novelty, dial }: Decision): string {
-  const floor = dial?.floor && `floor ${dial.floor.share}@${clean(dial.floor.model)}`;
+function showStrategy(decision: Decision): string {
+  const { strategy, artifact, decisionUs, novelty, dial } = decision;
+  const floor = dial?.floor && showFloor(dial.floor);
   const parts = [
     clean(strategy),
     artifact === "none" ? "no artifact" : `artifact ${clean(artifact)}`,
     floor ?? (dial && `trade-off ${dial.tradeoff}`),
+    dial?.latencyWeight ? `latency weight ${dial.latencyWeight}` : undefined,
+    decision.online === undefined ? undefined : `corrected online (state ${decision.online})`,
     novelty === undefined ? undefined : `novelty ${novelty.toFixed(2)}`,
     `${decisionUs.toFixed(0)} µs`,
   ];
   return parts.filter((part) => part !== undefined).join(", ");
+}
+
+function showFloor({ share, model, violations }: Floor): string {
+  const rate = violations === undefined ? "" : `, but for ${(violations * 100).toFixed(1)} %`;
+  return `floor ${share}@${clean(model)}${rate}`;
+}
+
+function showDraw({ mode, draw, rate, greedy }: NonNullable<Decision["exploration"]>): string {
+  const even = `${(rate * 100).toFixed(0)} % of it even`;
+  return `${mode}, ${even}: ${draw.toFixed(4)} drawn; without it ${clean(greedy)} had answered`;
+}
+
+function showStay({ model, lostUsd }: NonNullable<Decision["stay"]>): string {
+  const lost = lostUsd > 0 ? `; a change loses ${usd(lostUsd)} of prompt cache` : "";
+  return `${clean(model)} answered the last one${lost}`;
 }
 
 const heads = ["", "model", "quality", "cost", "tokens out", "latency", "utility", "p"];

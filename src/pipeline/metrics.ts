@@ -3,7 +3,7 @@
  * Label values are names of the operator's, never a caller's text, so that series stay few.
  */
 import type { Deployment } from "../domain/model.ts";
-import type { CounterSeries, HistogramSeries, Telemetry } from "../telemetry/telemetry.ts";
+import type { Counter, CounterSeries, HistogramSeries, Telemetry } from "../telemetry/telemetry.ts";
 import { type CallRecord, costOf } from "./record.ts";
 
 export interface CallMetrics {
@@ -35,6 +35,7 @@ export function createCallMetrics(telemetry: Telemetry, active: () => number): C
   const inFlight = telemetry.gauge("gateway.request.active", "Calls in flight.");
   telemetry.onCollect(() => inFlight.set(active()));
 
+  let draws: Counter | undefined;
   const ofOperation = new Map<string, CounterSeries>();
   const ofDeployment = new WeakMap<Deployment, Map<string, DeploymentSeries>>();
   const ofStrategy = new Map<string, HistogramSeries>();
@@ -108,6 +109,11 @@ export function createCallMetrics(telemetry: Telemetry, active: () => number): C
           decisionUs / 1e6,
         );
         metrics.strategies.add(1, strategy, reason);
+        const { exploration } = record.ranking.decision;
+        if (exploration) {
+          draws ??= declareDraws(telemetry);
+          draws.add(1, exploration.mode, reason === "explored" ? "other" : "best");
+        }
       }
       const { deployment, firstTokenMs } = record;
       if (!deployment) return;
@@ -142,6 +148,12 @@ function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {
   const made = make();
   known.set(key, made);
   return made;
+}
+
+/** Where nobody explores, nothing of it is among the metrics. */
+function declareDraws({ counter }: Telemetry): Counter {
+  const help = "Draws of exploration: whether the best model came of it, or another.";
+  return counter("routeiq.exploration.draws", help, ["mode", "drawn"]);
 }
 
 function declare({ counter, histogram }: Telemetry) {
