@@ -1,0 +1,190 @@
+/** The loop's steps: RouteIQ's own commands, its event log, and the gateways' admin API. */
+import { join } from "node:path";
+import { GatewayError } from "../../domain/errors.ts";
+import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
+import { judgeGate } from "../../learning/artifacts/gate.ts";
+import { readArtifactFolder } from "../../learning/artifacts/folder.ts";
+import { readHead } from "../../learning/artifacts/repository.ts";
+import { readSource } from "../../learning/event-source.ts";
+import type { LoopSteps, Observed, ReleaseId, Standing } from "../../learning/loop/cycle.ts";
+import type { ObjectStore } from "../../storage/object-store.ts";
+import { askGateway } from "../ask-gateway.ts";
+import type { CommandContext } from "../command.ts";
+import { withStoreAccess } from "../learning-inputs.ts";
+import { runStep } from "./run-step.ts";
+
+export interface LoopSettings {
+  readonly events: readonly string[];
+  readonly data: readonly string[];
+  readonly holdout: readonly string[];
+  readonly repository: string;
+  readonly keys: readonly string[];
+  readonly strategy: string;
+  readonly seed: string;
+  readonly gateways: readonly string[];
+  readonly judge?: { readonly model: string; readonly budget: string; readonly url?: string };
+  /** Where routers lie while they are made. */
+  readonly folder: string;
+}
+
+export function createSteps(
+  settings: LoopSettings,
+  store: ObjectStore,
+  context: CommandContext,
+): LoopSteps {
+  const { events, repository, keys, gateways, judge } = settings;
+  const keyed = ["--key", ...keys];
+
+  async function publishNow(args: readonly string[]): Promise<JsonObject> {
+    const { exitCode, answer, said } = await runStep(args, context);
+    if (exitCode === 0) return answer;
+    throw new GatewayError("artifact_refused", String(answer["message"] ?? said));
+  }
+
+  async function inForce(): Promise<ReleaseId | undefined> {
+    const head = await readHead(store);
+    return head ? { version: head.release.version, sha256: head.release.sha256 } : undefined;
+  }
+
+  return {
+    observe: () => observe(events, context),
+    ...(judge ? { label: () => label(settings, judge, context) } : {}),
+    async train(cycle) {
+      const folder = join(settings.folder, `cycle-${cycle}`);
+      const { exitCode, answer, said } = await runStep(toTrainArgs(settings, folder), context);
+      if (exitCode !== 0) throw new GatewayError("invalid_request", said || "training failed");
+      const head = await inForce();
+      const { unsigned } = await readArtifactFolder(folder);
+      const provenance = unsigned["provenance"];
+      const gate = judgeGate(isObject(provenance) ? provenance : {}, head);
+      return { folder, strategy: String(answer["strategy"]), gate };
+    },
+    inForce,
+    async sign(folder) {
+      const args = ["models", "sign", folder, "--repository", repository, ...keyed];
+      return toRelease(await publishNow(args));
+    },
+    publish: async (folder) =>
+      void (await publishNow(["models", "publish", folder, repository, ...keyed])),
+    ...(gateways.length > 0
+      ? { watch: (release: ReleaseId) => watchAll(gateways, release, context) }
+      : {}),
+    async takeBack(to) {
+      const args = ["models", "rollback", repository, "--to", String(to), ...keyed];
+      const answer = await publishNow(args);
+      return { version: Number(answer["active"]), sha256: String(answer["sha256"]) };
+    },
+  };
+}
+
+/** The comparison with the release in force is made where training reads it: `--rival`. */
+function toTrainArgs(settings: LoopSettings, folder: string): readonly string[] {
+  const { events, data, holdout, strategy, seed, repository, keys } = settings;
+  return [
+    "train",
+    ...(events.length > 0 ? ["--events", ...events] : []),
+    ...(data.length > 0 ? ["--data", ...data] : []),
+    ...(holdout.length > 0 ? ["--holdout", ...holdout] : []),
+    ...["--strategy", strategy, "--seed", seed, "--out", folder],
+    ...["--rival", repository, "--rival-key", ...keys],
+  ];
+}
+
+function toRelease(answer: JsonObject): ReleaseId {
+  const { version, sha256 } = answer;
+  if (typeof version === "number" && typeof sha256 === "string") return { version, sha256 };
+  throw new GatewayError("internal", "models sign did not say what it signed.");
+}
+
+async function observe(
+  sources: readonly string[],
+  { env, out, signal }: CommandContext,
+): Promise<Observed> {
+  let calls = 0;
+  let labelled = 0;
+  await withStoreAccess(env, async (store) => {
+    for (const source of sources) {
+      const onProblem = (message: string) => out.note(message);
+      for await (const { receipt } of readSource(source, { store, onProblem })) {
+        signal.throwIfAborted();
+        calls += 1;
+        if (receipt.feedback.length > 0 || receipt.outcome === "failure") labelled += 1;
+      }
+    }
+  });
+  return { calls, labelled };
+}
+
+async function label(
+  { events }: LoopSettings,
+  { model, budget, url }: NonNullable<LoopSettings["judge"]>,
+  context: CommandContext,
+): Promise<JsonObject> {
+  const labelled: Json[] = [];
+  for (const source of events) {
+    const where = url === undefined ? [] : ["--url", url];
+    const args = ["label", "--events", source, "--judge", model, "--budget", budget, ...where];
+    const { exitCode, answer, said } = await runStep(args, context);
+    // Without labels there may still be feedback enough: the loop goes on, and the journal says it.
+    labelled.push(exitCode === 0 ? answer : { ok: false, source, message: said });
+  }
+  return { labelled };
+}
+
+/** In force where it is so everywhere; taken back as soon as one gateway has taken it back. */
+async function watchAll(
+  gateways: readonly string[],
+  release: ReleaseId,
+  context: CommandContext,
+): Promise<Standing> {
+  const standings = await Promise.all(gateways.map((url) => watchOne(url, release, context)));
+  const told = (state: Standing["state"]) => standings.filter((each) => each.state === state);
+  const back = told("taken back");
+  const open = told("under way");
+  const [state, of] =
+    back.length > 0
+      ? (["taken back", back] as const)
+      : open.length > 0
+        ? (["under way", open] as const)
+        : (["in force", standings] as const);
+  return { state, detail: of.map(({ detail }) => detail).join("; ") };
+}
+
+async function watchOne(
+  url: string,
+  { version, sha256 }: ReleaseId,
+  context: CommandContext,
+): Promise<Standing> {
+  let status: JsonObject;
+  try {
+    const asked = { ...context, flags: { ...context.flags, url } };
+    status = await askGateway({ method: "GET", path: "/admin/model/status" }, asked);
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!(error instanceof GatewayError)) throw error;
+    return { state: "under way", detail: `${url}: ${error.message}` };
+  }
+  const verdict = listAt(status, "verdicts").find(
+    ({ arm, healthy }) => String(arm).endsWith(`@${version}`) && healthy === false,
+  );
+  if (verdict) return { state: "taken back", detail: `${url}: ${String(verdict["message"])}` };
+  const active = isObject(status["active"]) ? status["active"] : {};
+  if (active["sha256"] === sha256) {
+    const watched = isObject(active["health"]);
+    return watched
+      ? { state: "under way", detail: `${url}: in force, its health window is open` }
+      : { state: "in force", detail: `${url}: in force` };
+  }
+  const staged = isObject(status["staged"]) ? status["staged"] : undefined;
+  if (staged?.["sha256"] !== sha256) {
+    return { state: "under way", detail: `${url}: has not seen it yet` };
+  }
+  const { stage, share } = staged;
+  const part = typeof share === "number" ? ` with ${share * 100} % of the calls` : "";
+  return { state: "under way", detail: `${url}: ${String(stage)}${part}` };
+}
+
+function listAt(of: JsonObject, name: string): readonly JsonObject[] {
+  const list = of[name];
+  return Array.isArray(list) ? list.filter(isObject) : [];
+}
