@@ -1,5 +1,6 @@
 /** `routeiq loop`: learns from traffic by itself, publishes what is proven better, takes back what is not. */
 import { randomUUID } from "node:crypto";
+import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { toGatewayError } from "../domain/errors.ts";
 import { parseDuration } from "../learning/artifacts/time.ts";
@@ -7,6 +8,7 @@ import { type LoopRules, type Turn, turn } from "../learning/loop/cycle.ts";
 import { type Journal, journalName, openJournal } from "../learning/loop/journal.ts";
 import { lead } from "../learning/loop/leader.ts";
 import { sleep, systemClock } from "../std/clock.ts";
+import { eventFileName } from "../storage/event-log.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import { listFlag, textFlag } from "./learning-inputs.ts";
@@ -25,11 +27,19 @@ export const loopCommand = defineCommand({
       many: true,
       repeat: true,
     },
-    data: { description: "Rows to learn from beside them, as of `train`.", value: "FILE…", many: true },
+    data: {
+      description: "Rows to learn from beside them, as of `train`.",
+      value: "FILE…",
+      many: true,
+    },
     holdout: { description: "Rows that judge and teach nothing.", value: "FILE…", many: true },
-    repository: { description: "Where releases go: a folder or s3://bucket/prefix.", value: "REPOSITORY" },
+    repository: {
+      description: "Where releases go: a folder or s3://bucket/prefix.",
+      value: "REPOSITORY",
+    },
     key: {
-      description: "Keys of the release and timestamp roles: files, or the folder that keygen made.",
+      description:
+        "Keys of the release and timestamp roles: files, or the folder that keygen made.",
       value: "FILE",
       many: true,
     },
@@ -38,7 +48,10 @@ export const loopCommand = defineCommand({
       value: "URL…",
       many: true,
     },
-    judge: { description: "A model that labels answers before training; see `label`.", value: "MODEL" },
+    judge: {
+      description: "A model that labels answers before training; see `label`.",
+      value: "MODEL",
+    },
     budget: { description: "USD for the judge, each turn.", value: "USD" },
     strategy: { description: "As of `train`. Default: auto.", value: "NAME" },
     seed: { description: "As of `train`. Default: 1.", value: "N" },
@@ -47,10 +60,16 @@ export const loopCommand = defineCommand({
       value: "N",
     },
     interval: { description: "Between two turns. Default: 1h.", value: "SPAN" },
-    "watch-for": { description: "How long a release may wait for its verdict. Default: 24h.", value: "SPAN" },
+    "watch-for": {
+      description: "How long a release may wait for its verdict. Default: 24h.",
+      value: "SPAN",
+    },
     once: { description: "One turn, then the end." },
     "dry-run": { description: "Train and judge; sign and publish nothing." },
-    "data-dir": { description: "Where state and journal are kept. Default ./.routeiq.", value: "FOLDER" },
+    "data-dir": {
+      description: "Where state and journal are kept. Default ./.routeiq.",
+      value: "FOLDER",
+    },
   },
   example: "routeiq loop --repository s3://models/router --key keys --gateway http://gateway:4000",
   run: (context) => {
@@ -101,7 +120,8 @@ async function runLoop(
       await leadership.release();
     }
     if (once) return code;
-    const waitMs = code === 0 ? jittered(intervalMs) : backoffMs(journal.state.failures, intervalMs);
+    const waitMs =
+      code === 0 ? jittered(intervalMs) : backoffMs(journal.state.failures, intervalMs);
     await pause(waitMs, signal);
   }
   return 0;
@@ -136,7 +156,11 @@ async function oneTurn(context: CommandContext, parts: TurnParts): Promise<numbe
     const { code, message } = toGatewayError(signal.aborted ? signal.reason : thrown);
     const { state } = journal;
     if (!signal.aborted) await journal.move({ ...state, failures: state.failures + 1 });
-    await journal.tell(signal.aborted ? "stopped" : "failed", { phase: state.phase, code, message });
+    await journal.tell(signal.aborted ? "stopped" : "failed", {
+      phase: state.phase,
+      code,
+      message,
+    });
     out.note(`routeiq: ${message}`);
     out.json({ ok: false, cycle: state.cycle, phase: state.phase, code, message });
     return 1;
@@ -165,7 +189,8 @@ function readSettings(
   const gateways = listFlag(flags, "gateway");
   const url = gateways[0];
   return {
-    events: events.length > 0 ? events : [dataDir],
+    // A gateway that has not answered anybody yet has no log.
+    events: events.length > 0 || !existsSync(join(dataDir, eventFileName)) ? events : [dataDir],
     data: listFlag(flags, "data"),
     holdout: listFlag(flags, "holdout"),
     repository,
@@ -181,6 +206,7 @@ function readSettings(
 function readRules(context: CommandContext): LoopRules {
   return {
     minNew: countFrom(context.flags["min-new"], 200, "min-new"),
+    hasData: listFlag(context.flags, "data").length > 0,
     watchMs: spanFlag(context, "watch-for", "24h"),
     dryRun: context.flags["dry-run"] === true,
   };
@@ -198,7 +224,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** ±20 %, so that many loops do not come at once. */
-const jittered = (ms: number) => ms * (0.8 + 0.4 * (randomUUID().charCodeAt(0) % 16) / 15);
+const jittered = (ms: number) => ms * (0.8 + (0.4 * (randomUUID().charCodeAt(0) % 16)) / 15);
 
 const backoffMs = (failures: number, mostMs: number) =>
   Math.min(mostMs, firstBackoffMs * 2 ** Math.min(10, Math.max(0, failures - 1)));

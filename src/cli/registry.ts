@@ -33,6 +33,7 @@ export const commands: CommandRegistry = {
   train: async () => (await import("./train.ts")).trainCommand,
   eval: async () => (await import("./eval.ts")).evalCommand,
   label: async () => (await import("./label.ts")).labelCommand,
+  loop: async () => (await import("./loop.ts")).loopCommand,
   "events export": async () => (await import("./events/export.ts")).exportCommand,
   why: async () => (await import("./why.ts")).whyCommand,
   doctor: async () => (await import("./doctor.ts")).doctorCommand,

@@ -78,6 +78,11 @@ export const trainCommand = defineCommand({
       value: "FILE",
       repeat: true,
     },
+    against: {
+      description:
+        "Compare with the release in force here, without publishing. Default: the repository of --publish.",
+      value: "REPOSITORY",
+    },
     force: { description: "Publish although the gate refuses; this is recorded." },
   },
   example: "routeiq train --data train.jsonl.gz --strategy auto --out ./router",
@@ -187,7 +192,7 @@ async function readRival(
   encoding: Encoding,
 ): Promise<Rival | undefined> {
   const { flags, out } = context;
-  const address = textFlag(flags, "publish");
+  const address = textFlag(flags, "against") ?? textFlag(flags, "publish");
   if (address === undefined) return undefined;
   const keyed = { ...context, flags: { ...flags, key: listFlag(flags, "sign") } };
   const roots = await rootsFrom(keyed);

@@ -1,9 +1,10 @@
 /** The loop's steps: RouteIQ's own commands, its event log, and the gateways' admin API. */
-import { join } from "node:path";
+import { statSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
-import { judgeGate } from "../../learning/artifacts/gate.ts";
 import { readArtifactFolder } from "../../learning/artifacts/folder.ts";
+import { judgeGate } from "../../learning/artifacts/gate.ts";
 import { readHead } from "../../learning/artifacts/repository.ts";
 import { readSource } from "../../learning/event-source.ts";
 import type { LoopSteps, Observed, ReleaseId, Standing } from "../../learning/loop/cycle.ts";
@@ -54,8 +55,8 @@ export function createSteps(
       const { exitCode, answer, said } = await runStep(toTrainArgs(settings, folder), context);
       if (exitCode !== 0) throw new GatewayError("invalid_request", said || "training failed");
       const head = await inForce();
-      const { unsigned } = await readArtifactFolder(folder);
-      const provenance = unsigned["provenance"];
+      const { release } = await readArtifactFolder(folder);
+      const { provenance } = release;
       const gate = judgeGate(isObject(provenance) ? provenance : {}, head);
       return { folder, strategy: String(answer["strategy"]), gate };
     },
@@ -77,7 +78,7 @@ export function createSteps(
   };
 }
 
-/** The comparison with the release in force is made where training reads it: `--rival`. */
+/** Training compares with the release in force, which the keys' own roots vouch for. */
 function toTrainArgs(settings: LoopSettings, folder: string): readonly string[] {
   const { events, data, holdout, strategy, seed, repository, keys } = settings;
   return [
@@ -86,7 +87,8 @@ function toTrainArgs(settings: LoopSettings, folder: string): readonly string[] 
     ...(data.length > 0 ? ["--data", ...data] : []),
     ...(holdout.length > 0 ? ["--holdout", ...holdout] : []),
     ...["--strategy", strategy, "--seed", seed, "--out", folder],
-    ...["--rival", repository, "--rival-key", ...keys],
+    ...["--against", repository],
+    ...keys.flatMap((key) => ["--root", statSync(key).isDirectory() ? key : dirname(key)]),
   ];
 }
 

@@ -47,6 +47,8 @@ export interface LoopSteps {
 export interface LoopRules {
   /** Labelled calls beyond those of the last training before another is worth it. */
   readonly minNew: number;
+  /** There are rows beside the traffic: the first turn need not wait for it. */
+  readonly hasData: boolean;
   /** A release that no gateway has judged for so long is left to the operator. */
   readonly watchMs: number;
   readonly dryRun: boolean;
@@ -92,12 +94,17 @@ async function observeAndLabel({ steps, journal, rules }: TurnOptions): Promise<
   if (label) await journal.tell("labelled", await label());
   const { calls, labelled } = label ? await steps.observe() : before;
   const fresh = labelled - state.learntFrom;
-  if (fresh < rules.minNew) {
+  if (fresh < rules.minNew && !(rules.hasData && state.cycle === 0)) {
     const why = `${fresh} new labelled calls, of ${calls} in all; training waits for ${rules.minNew}`;
     await journal.tell("waiting", { calls, labelled, why });
     return { done: "waiting", why };
   }
-  await journal.move({ cycle: state.cycle + 1, phase: "labelled", learntFrom: labelled, failures: 0 });
+  await journal.move({
+    cycle: state.cycle + 1,
+    phase: "labelled",
+    learntFrom: labelled,
+    failures: 0,
+  });
   await journal.tell("observed", { calls, labelled, new: fresh });
   return undefined;
 }

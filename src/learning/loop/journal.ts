@@ -70,7 +70,11 @@ async function readState(path: string): Promise<LoopState> {
   }
   try {
     const value: unknown = JSON.parse(text);
-    if (isObject(value) && typeof value["phase"] === "string" && typeof value["cycle"] === "number") {
+    if (
+      isObject(value) &&
+      typeof value["phase"] === "string" &&
+      typeof value["cycle"] === "number"
+    ) {
       return value as unknown as LoopState; // written by move
     }
   } catch (cause) {

@@ -3,9 +3,10 @@
  * renewed by conditional writes, so that a disk or one bucket is all it takes. A leader that stops
  * renewing is succeeded once its lease has ended.
  */
+
+import { isObject } from "../../domain/json.ts";
 import type { Clock } from "../../std/clock.ts";
 import { parseJson } from "../../std/json.ts";
-import { isObject } from "../../domain/json.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 
 export const leaseKey = "loop/lease.json";
