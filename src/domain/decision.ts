@@ -210,6 +210,11 @@ export interface Receipt {
   readonly outcome: CallOutcome;
   readonly error?: string;
   readonly finishReason?: string;
+  /**
+   * Whether the answer had the form that the request asked for: JSON by its schema, calls of its
+   * tools. Missing where it asked for none, or nobody looked.
+   */
+  readonly form?: { readonly of: "json" | "tool_call"; readonly valid: boolean };
   readonly usage?: Usage;
   readonly costMicroUsd?: number;
   readonly timings: Timings;

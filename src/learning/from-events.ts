@@ -8,10 +8,13 @@ import { userOf } from "../routing/user.ts";
 import type { Labels } from "./data/labels.ts";
 import { nearDuplicateKeys } from "./data/near-duplicate.ts";
 import { toEventLabel } from "./event-label.ts";
+import { withSigns } from "./signs.ts";
 import type { TableBuilder } from "./table.ts";
 
 /** Inverse propensities stop here: beyond it one call would outvote a day (doubly robust practice). */
 const weightLimit = 20;
+/** A sign says less than a grade, and there are many more of them. */
+const implicitWeight = 0.2;
 
 export interface EventCounts {
   readonly used: number;
@@ -35,9 +38,9 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
   let used = 0;
   let unlabelled = 0;
   let foreign = 0;
-  for await (const event of events) {
+  for await (const { event, signs } of withSigns(events)) {
     const { receipt, features } = event;
-    const label = labels?.find([receipt.callId, receipt.requestId]) ?? toEventLabel(receipt);
+    const label = labels?.find([receipt.callId, receipt.requestId]) ?? toEventLabel(receipt, signs);
     const model = servedBy(receipt);
     // What several models wrote together is no single one's merit.
     const shared = receipt.decision?.reason === "composed";
@@ -49,7 +52,7 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
         identity: receipt.callId,
         label: label.source,
         features,
-        weight: toWeight(receipt, model),
+        weight: toWeight(receipt, model) * (label.source === "implicit" ? implicitWeight : 1),
         user: userOf({ tenant: event.tenant, caller: receipt.caller, userHash: event.userHash }),
         groupKeys: toGroupKeys(event),
         outcomes: new Map([[model, { score: label.score, ...toMeasures(receipt) }]]),

@@ -130,6 +130,10 @@ export const flag = {
   keep: 8192,
   /** Prompt and text are in JSON: they hold what UTF-8 has no bytes for. */
   escaped: 16_384,
+  /** The answer's form was looked at: of a tool's call, else of JSON; and it was as asked for. */
+  form: 32_768,
+  toolForm: 65_536,
+  formValid: 131_072,
 } as const;
 
 export const fixedBytes = words * 4 + names * 2 + measures * 8;

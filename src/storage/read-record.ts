@@ -119,6 +119,7 @@ export function readRecord(page: Page, start: number, dictionary: NamesOf): Call
     outcome: nameAt(name.outcome) as Receipt["outcome"],
     error: nameAt(name.error),
     finishReason: nameAt(name.finishReason),
+    form: flags & flag.form ? readForm(flags) : undefined,
     usage: flags & flag.usage ? readUsage(f64, m, flags, rest.usage) : undefined,
     costMicroUsd: toNumber(f64[m + measure.costMicroUsd]),
     timings: present<Receipt["timings"]>({
@@ -156,6 +157,13 @@ function toNumber(value: number | undefined): number | undefined {
 
 function unquote(text: string | undefined, plain: boolean): string | undefined {
   return plain || text === undefined ? text : JSON.parse(text);
+}
+
+function readForm(flags: number): NonNullable<Receipt["form"]> {
+  return {
+    of: flags & flag.toolForm ? "tool_call" : "json",
+    valid: (flags & flag.formValid) !== 0,
+  };
 }
 
 function readUnread(

@@ -116,8 +116,12 @@ export function writeRecord(
 const isPlain = (text: string | undefined) => text === undefined || text.isWellFormed();
 
 function flagsOf({ receipt, features, unread, trace }: CallEvent): number {
-  const { usage, decision } = receipt;
+  const { usage, decision, form } = receipt;
   let flags = 0;
+  if (form) {
+    flags |= form.valid ? flag.form | flag.formValid : flag.form;
+    if (form.of === "tool_call") flags |= flag.toolForm;
+  }
   if (receipt.stream) flags |= flag.stream;
   if (decision) flags |= decision.dial ? flag.decision | flag.dial : flag.decision;
   if (usage) {

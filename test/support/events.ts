@@ -122,6 +122,10 @@ export function anyEvent(random: Random, id = nextInt(random, 1e9)): CallEvent {
       | "failure",
     ...maybe("error", () => anyText(random)),
     ...maybe("finishReason", () => anyText(random)),
+    ...maybe("form", () => ({
+      of: random.next() < 0.5 ? ("json" as const) : ("tool_call" as const),
+      valid: random.next() < 0.5,
+    })),
     ...maybe("usage", () => ({
       inputTokens: nextInt(random, 1e5),
       outputTokens: nextInt(random, 1e5),

@@ -10,6 +10,7 @@ import type { RawFeatures } from "../../domain/features.ts";
 import type { Label, Labels } from "../data/labels.ts";
 import type { LabelSource } from "../data/row.ts";
 import { toEventLabel } from "../event-label.ts";
+import { withSigns } from "../signs.ts";
 
 /** The latest so many calls are looked at: some 400 MB of features. */
 export const loggedCallLimit = 100_000;
@@ -115,10 +116,11 @@ async function* judgeCalls(
 ): AsyncGenerator<Usable | "unlabelled" | "foreign" | "deterministic"> {
   const { events, embedderId, labels } = input;
   const { sinceMs = Number.NEGATIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY } = input;
-  for await (const event of events) {
+  for await (const { event, signs } of withSigns(events)) {
     const { receipt, features } = event;
     if (receipt.atMs < sinceMs || receipt.atMs >= untilMs) continue;
-    const label = labels?.find([receipt.callId, receipt.requestId]) ?? toEventLabel(receipt);
+    const apart = labels?.find([receipt.callId, receipt.requestId]);
+    const label = apart ?? toEventLabel(receipt, signs);
     const propensity = propensityOf(receipt);
     // What several models wrote together is no single one's merit.
     const shared = receipt.decision?.reason === "composed";
