@@ -435,6 +435,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       },
     }),
     policy: toPolicyRunner(config, slot, routerOptions),
+    checksForm: routerOptions.learned !== undefined && config.routeiq.telemetry.events,
     ...(options.webSockets ? { webSockets: options.webSockets } : {}),
     passThrough: createPassThroughTable({ config, deployments, env }),
     factsOf,

@@ -42,6 +42,8 @@ export class CallRecord implements Abortable {
   /** Its answer is such a call's, whose tokens have been counted. */
   isCounted = false;
   finishReason: string | undefined = undefined;
+  /** Where it is looked at. */
+  form: Receipt["form"] = undefined;
   outcome: CallOutcome | undefined = undefined;
   error: GatewayError | undefined = undefined;
   totalMs = 0;
@@ -115,6 +117,7 @@ export function toReceipt(record: CallRecord): Receipt {
   if (record.strategyCalls) receipt.strategyCalls = record.strategyCalls;
   if (record.error) receipt.error = record.error.code;
   if (finishReason !== undefined) receipt.finishReason = finishReason;
+  if (record.form) receipt.form = record.form;
   if (usage) receipt.usage = usage;
   if (cost !== undefined) receipt.costMicroUsd = cost;
   return receipt;

@@ -68,6 +68,8 @@ export interface Services {
   readonly continuation?: ContinuationSettings;
   /** Where slow first attempts get a second one beside them. */
   readonly hedging?: Hedging;
+  /** Where a router learns from the event log: answers' form is looked at where one was asked for. */
+  readonly checksForm?: boolean;
   readonly activity: Activity;
   /** Of a running gateway alone. */
   readonly healthWatch?: HealthWatch;

@@ -5,6 +5,7 @@ import type { ChatRequest } from "../domain/chat.ts";
 import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd } from "../domain/usage.ts";
 import type { RawReply, StreamReply, UpstreamReply } from "../providers/client.ts";
+import { asksForForm, formOfWhole, keepForForm } from "./check-form.ts";
 import { createContinuedFeed, mayContinue } from "./continuation.ts";
 import {
   createOpaqueFeed,
@@ -23,6 +24,7 @@ import { createReplyStream, readToCommit, type StreamEnd } from "./stream.ts";
 export function takeWhole(upstream: UpstreamReply & { kind: "whole" }, run: Run): Reply {
   const { call, record, services, timers } = run;
   const body = encodeWhole(upstream, record, run.callerDialect);
+  if (services.checksForm && asksForForm(call)) record.form = formOfWhole(upstream, run);
   timers.stop();
   succeed(run);
   writeDown(run, "ok");
@@ -49,9 +51,11 @@ export async function takeStream(
   const { record, services } = run;
   /** The one that answers: another where a stream broke off and went on. */
   let current = run;
-  const feed = toFeed(upstream, run, (next) => {
+  const fed = toFeed(upstream, run, (next) => {
     current = next;
   });
+  const watched = services.checksForm && isFormStream(run.call) ? keepForForm(fed) : undefined;
+  const feed = watched ?? fed;
   let held: Uint8Array[];
   try {
     held = await readToCommit(feed);
@@ -65,6 +69,7 @@ export async function takeStream(
   const stream = createReplyStream(held, feed, teller, abort, (end) => {
     record.usage = feed.facts.usage ?? estimate(current, feed.facts.tokens);
     record.finishReason = feed.facts.finishReason;
+    if (watched && end.outcome === "success") record.form = watched.form(run);
     if (!current.over) settle(current, end);
     const gone = end.error?.code === "caller_gone";
     finish(record, gone ? { outcome: "cancelled" } : end, services);
@@ -74,6 +79,8 @@ export async function takeStream(
   record.usage = opaque.usage; // known before the end, so that its price is among the headers
   return { record, body: stream, contentType: opaque.contentType };
 }
+
+const isFormStream = (call: Call) => call.dialect === "openai-chat" && asksForForm(call);
 
 /** The end of an attempt whose answer was a stream. */
 function settle(run: Run, { outcome, error }: StreamEnd): void {
