@@ -10,6 +10,7 @@ import type { Examples, Strategy } from "../routing/strategies/strategy.ts";
 import { createRandom } from "../std/random.ts";
 import { meanHeight, type Point, toHull, toStats } from "./curve.ts";
 import { fitBlend } from "./fit-blend.ts";
+import { fillOutcomes, widening } from "./logged-outcomes.ts";
 
 const folds = 3;
 /** Kinds of query, each held out whole, so that validation also meets what training has not seen. */
@@ -60,7 +61,7 @@ export async function validate(input: ValidateInput): Promise<Validation> {
   const other = applyBlend(kinds, examples.models.length, () => blend);
   const shrink = isComplete(input.outcomes)
     ? chooseShrink(input, [same, other])
-    : Math.min(fitShrink(examples, same), fitShrink(examples, other));
+    : chooseShrinkOfLog(input, [same, other]);
   return { ...same, shrink, ...(blend && { blend }) };
 }
 
@@ -139,11 +140,16 @@ const standardError = 0.1;
 /** Standard errors that caution may cost: no more, for the blend has shrunk already. */
 const indifference = 0.5;
 
-function chooseShrink(input: ValidateInput, views: readonly Predicted[]): number {
+function chooseShrink(
+  input: ValidateInput,
+  views: readonly Predicted[],
+  tried: readonly number[] = triedShrinks,
+  error: number = standardError,
+): number {
   const { outcomes, costs, costRef } = input;
   const { n, m } = outcomes;
   const singles = toSingles(outcomes);
-  const gains = triedShrinks.map((shrink) => {
+  const gains = tried.map((shrink) => {
     let sum = 0;
     for (const view of views) {
       const predicted = temper({ ...view, shrink });
@@ -155,8 +161,8 @@ function chooseShrink(input: ValidateInput, views: readonly Predicted[]): number
     }
     return sum;
   });
-  const enough = Math.max(...gains) - (indifference * standardError) / Math.sqrt(n);
-  return triedShrinks[gains.findIndex((gain) => gain >= enough)] ?? 0;
+  const enough = Math.max(...gains) - (indifference * error) / Math.sqrt(n);
+  return tried[gains.findIndex((gain) => gain >= enough)] ?? 0;
 }
 
 function isComplete({ quality }: Outcomes): boolean {
@@ -164,40 +170,16 @@ function isComplete({ quality }: Outcomes): boolean {
 }
 
 /**
- * Where not every model was observed on every query: the factor in [0, 1] of least squared error
- * for what a choice depends on, how far each model stands above the others beyond its global mean.
+ * Where not every model was observed on every query: the same choice by estimated outcomes, whose
+ * wider error asks for more caution. Factors below the usual ones are tried as well: a log of single
+ * outcomes says little of each query, and the best of many noisy predictions flatters itself.
  */
-function fitShrink(examples: Examples, { predicted, table }: Predicted): number {
-  const { n, models, quality, weight } = examples;
-  const m = models.length;
-  let product = 0;
-  let square = 0;
-  const p = new Float64Array(m);
-  const y = new Float64Array(m);
-  for (let row = 0; row < n; row++) {
-    let seen = 0;
-    let pMean = 0;
-    let yMean = 0;
-    for (let j = 0; j < m; j++) {
-      const at = row * m + j;
-      const q = quality[at] as number;
-      p[j] = (predicted[at] as number) - (table[at] as number);
-      y[j] = q - (table[at] as number);
-      if (Number.isNaN(q)) continue;
-      seen++;
-      pMean += p[j] as number;
-      yMean += y[j] as number;
-    }
-    // A row with a single observation says nothing of differences: it is compared with the table.
-    const centre = seen > 1 ? 1 / seen : 0;
-    for (let j = 0; j < m; j++) {
-      if (Number.isNaN(y[j])) continue;
-      const a = (p[j] as number) - pMean * centre;
-      product += (weight[row] as number) * a * ((y[j] as number) - yMean * centre);
-      square += (weight[row] as number) * a * a;
-    }
-  }
-  return square > 0 ? Math.max(0, Math.min(1, product / square)) : 0;
+function chooseShrinkOfLog(input: ValidateInput, views: readonly Predicted[]): number {
+  const { outcomes, costs, examples } = input;
+  const [{ table }] = views as readonly [Predicted];
+  const filled = fillOutcomes({ outcomes, weight: examples.weight, table, costs });
+  const error = standardError * widening(outcomes, examples.weight);
+  return chooseShrink({ ...input, outcomes: filled }, views, [0, 0.1, ...triedShrinks], error);
 }
 
 /** Predictions as the router will give them. */
