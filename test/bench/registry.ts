@@ -2,6 +2,7 @@
 import type { Bench } from "./bench.ts";
 import { callsBench } from "./calls.bench.ts";
 import { kernelsBench } from "./kernels.bench.ts";
+import { learningBench } from "./learning.bench.ts";
 import { observationBench } from "./observation.bench.ts";
 import { rivalsBench } from "./rivals.bench.ts";
 import { startBench } from "./start.bench.ts";
@@ -19,5 +20,6 @@ export const benches: readonly Bench[] = [
   wireBench,
   swapBench,
   startBench,
+  learningBench,
   rivalsBench,
 ];
