@@ -219,7 +219,7 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     },
     async close() {
       await exploration.close();
-      live.close();
+      await live.close();
       custom?.close();
       slot.swap(undefined, { status: "none" });
       await trials.close();

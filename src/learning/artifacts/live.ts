@@ -48,7 +48,8 @@ export interface LiveRouter {
   observeScore(arm: string, score: number, unit?: number): void;
   /** Undefined where no trained router is configured. */
   control(): RolloutControl | undefined;
-  close(): void;
+  /** Resolves when what was decided is on the disk. */
+  close(): Promise<void>;
 }
 
 export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
@@ -58,7 +59,7 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
   let rollout = toRolloutPlan(undefined);
 
   function stop(status: ArtifactStatus): void {
-    poller?.close();
+    poller?.close().catch(() => undefined); // what fails there is told there
     poller = undefined;
     slot.swap(undefined, status);
   }
@@ -108,9 +109,10 @@ export function createLiveRouter(options: LiveRouterOptions): LiveRouter {
     observe: (sample) => poller?.rollout.observe(sample),
     observeScore: (arm, score, unit) => poller?.rollout.observeScore(arm, score, unit),
     control: () => poller?.rollout,
-    close() {
-      poller?.close();
+    async close() {
+      const ended = poller;
       poller = undefined;
+      await ended?.close();
     },
   };
 }

@@ -6,19 +6,17 @@
 import type { JsonObject } from "../../domain/json.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
 import type { ArtifactIdentity, TrainedRouter } from "../../routing/trained-router.ts";
+import { sleep } from "../../std/clock.ts";
 import { createControl, createVerdictLog, labelOf } from "../rollout/control.ts";
 import { hasSteps, toRolloutPlan } from "../rollout/plan.ts";
 import { createSaver } from "../rollout/save-latest.ts";
 import { createStages } from "../rollout/stages.ts";
 import { createTrial, type Verdict } from "../rollout/trial.ts";
 import { createPollReport, messageOf } from "./poll-report.ts";
-import { followEveryMs, nextPauseMs } from "./poll-times.ts";
+import { closeWaitMs, followEveryMs, freshnessCheckMs, nextPauseMs } from "./poll-times.ts";
 import type { Poller, PollerOptions, PollOutcome } from "./poller.ts";
 import { ArtifactRefusal, refusalRemedies } from "./refusal.ts";
 import type { Candidate, Elsewhere, Found } from "./source.ts";
-
-/** Freshness is looked at when it is due to end, and this often at least: clocks are set, too. */
-const freshnessCheckMs = 60 * 60_000;
 
 export function createPoller(options: PollerOptions): Poller {
   const { source, slot, clock, random } = options;
@@ -313,6 +311,13 @@ export function createPoller(options: PollerOptions): Poller {
     ...(inForce ? { name: inForce.name, version: inForce.version } : {}),
   });
 
+  async function settled(): Promise<void> {
+    for (let last: unknown; last !== tail || saver.pending(); await saver.pending()) {
+      last = tail;
+      await tail;
+    }
+  }
+
   async function follow(): Promise<void> {
     if (closed) return;
     const elsewhere = await source.decided({ inForce, staged: stages.staged()?.identity });
@@ -379,19 +384,16 @@ export function createPoller(options: PollerOptions): Poller {
     },
     pollNow,
     rollout: control,
-    async settled() {
-      for (let last: unknown; last !== tail || saver.pending(); await saver.pending()) {
-        last = tail;
-        await tail;
-      }
-    },
-    close() {
+    settled,
+    async close() {
       closed = true;
       cancelNext();
       cancelFollow();
       cancelFreshness();
       health.cancel();
       stages.close();
+      // What was decided is on its way to the disk; a look at a repository that hangs is not waited for.
+      await Promise.race([settled(), sleep(clock, closeWaitMs)]);
       source.close();
     },
   };

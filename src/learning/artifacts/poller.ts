@@ -50,5 +50,6 @@ export interface Poller {
   readonly rollout: RolloutControl;
   /** Resolves when no look and no return is under way. */
   settled(): Promise<void>;
-  close(): void;
+  /** Resolves when what was decided is on the disk, or after `closeWaitMs`. */
+  close(): Promise<void>;
 }

@@ -76,7 +76,7 @@ export function createLiveExperiments(options: LiveExperimentsOptions): LiveExpe
     );
     for (const [key, { live }] of own) {
       if (wanted.has(key)) continue;
-      live.close();
+      await live.close();
       own.delete(key);
     }
     for (const [key, { experiment, variant }] of wanted) {
@@ -122,7 +122,7 @@ export function createLiveExperiments(options: LiveExperimentsOptions): LiveExpe
       cancelSave?.();
       save();
       for (const { live, slot } of own.values()) {
-        live.close();
+        await live.close();
         slot.swap(undefined, { status: "none" });
       }
       await saver.pending();
