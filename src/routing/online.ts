@@ -38,7 +38,7 @@ export function fits(state: OnlineState, { identity, labels }: TrainedRouter): b
 
 /**
  * Scores with qualities corrected, and uncertainties of the correction in the strategy's place. The
- * arrays are new ones. Cost: some 0.5 µs a label.
+ * arrays are new ones. Cost: about 1 µs a label.
  */
 export function correct(
   scores: QueryScores,

@@ -149,7 +149,7 @@ export const RoutingStrategyArgs = Type.Object(
     ),
     floor: Type.Optional(
       Type.String({
-        pattern: "^(0(\\.\\d+)?|1(\\.0+)?)@.+$",
+        pattern: "^(0(\\.\\d+)?|1(\\.0+)?)@[^;]+(;\\s*violations\\s*=\\s*0?\\.\\d+\\s*)?$",
         expected: "a share of a model's quality such as 0.95@openai/gpt-4o",
         description:
           "Lowest quality wanted, as a share of a model's: the cheapest routing that was shown to hold it answers, else that model. With `;violations=0.05` at most that share of the queries may fall below it. Instead of `tradeoff`.",
