@@ -106,21 +106,28 @@ export function toLoggedRows(
     costUsd,
     unit: unitsOf(kept, ({ call }) => call.session),
     unclipped,
-    effectiveSamples: (choices) => Math.min(...choices.map((choice) => samplesOf(kept, choice))),
+    effectiveSamples: (choices) =>
+      Math.min(...choices.map((choice) => samplesOf(kept, choice, labels))),
   };
 }
 
+/** As `toOverlap` has it: of the weights that were drawn, and of those that may be expected. */
 function samplesOf(
   kept: readonly { readonly call: LoggedChoice; readonly action: number }[],
   choice: Int32Array,
+  labels: readonly string[],
 ): number {
-  let [sum, squares] = [0, 0];
+  let [sum, squares, expected] = [0, 0, 0];
   kept.forEach(({ call, action }, i) => {
-    if (choice[i] !== action) return;
-    sum += 1 / call.propensity;
-    squares += 1 / call.propensity ** 2;
+    const { propensity, top, topChance, leastChance } = call;
+    const drawn = choice[i] === action;
+    const wanted = labels[choice[i] as number];
+    expected += 1 / (drawn ? propensity : wanted === top ? topChance : leastChance);
+    if (!drawn) return;
+    sum += 1 / propensity;
+    squares += 1 / propensity ** 2;
   });
-  return squares > 0 ? sum ** 2 / squares : 0;
+  return squares > 0 ? Math.min(sum ** 2 / squares, kept.length ** 2 / expected) : 0;
 }
 
 /** An unknown cost stands for the model's mean; where nothing is known, models cost alike. */

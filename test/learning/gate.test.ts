@@ -113,6 +113,9 @@ function toLog({ table }: Sample, exploration: number, random: Random) {
       quality: table.quality[at] as number,
       costUsd: table.costUsd[at] as number,
       session: callId,
+      top: labels[0] as string,
+      topChance: exploration / m + 1 - exploration,
+      leastChance: exploration / m,
     });
   });
   const predicted = Float32Array.from(table.quality, (_, at) => level[at % m] as number);

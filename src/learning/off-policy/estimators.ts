@@ -47,7 +47,10 @@ export interface Policy {
 export const asServed = -1;
 
 export interface Overlap {
-  /** (Σw)²/Σw²: as many equally weighted calls would say as much. */
+  /**
+   * As many equally weighted calls would say as much: (Σw)²/Σw² of the weights that were drawn, and
+   * not more than the logged probabilities let expect, since what is seldom drawn may not be there.
+   */
   readonly effectiveSamples: number;
   /** Share of the calls on which the policy picks what was drawn. */
   readonly matched: number;
@@ -61,12 +64,13 @@ export interface Overlap {
 }
 
 export function toOverlap({ n, action, propensity }: LoggedRows, policy: Policy): Overlap {
-  let [sum, squares, max, matched, clipped, unsupported] = [0, 0, 0, 0, 0, 0];
+  let [sum, squares, max, matched, clipped, unsupported, expected] = [0, 0, 0, 0, 0, 0, 0];
   for (let row = 0; row < n; row++) {
     const choice = policy.choice[row] as number;
     const probability = policy.probability[row] as number;
     clipped += 1 - Math.min(1, weightClip * probability);
     if (probability === 0) unsupported++;
+    else expected += 1 / probability;
     if (choice !== asServed && choice !== action[row]) continue;
     const w = choice === asServed ? 1 : 1 / (propensity[row] as number);
     sum += w;
@@ -76,7 +80,8 @@ export function toOverlap({ n, action, propensity }: LoggedRows, policy: Policy)
   }
   const count = Math.max(1, n);
   return {
-    effectiveSamples: squares > 0 ? sum ** 2 / squares : 0,
+    effectiveSamples:
+      squares > 0 ? Math.min(sum ** 2 / squares, (n - unsupported) ** 2 / expected) : 0,
     matched: matched / count,
     meanWeight: sum / count,
     maxWeight: max,

@@ -25,6 +25,10 @@ export interface LoggedChoice {
   readonly costUsd: number;
   /** Calls of a session depend on one another. */
   readonly session: string;
+  /** The likeliest candidate, its probability, and that of the least likely one that had any. */
+  readonly top: string;
+  readonly topChance: number;
+  readonly leastChance: number;
 }
 
 export interface LoggedCall extends LoggedChoice {
@@ -143,7 +147,19 @@ export function propensityOf({ decision }: Receipt): number | undefined {
 
 function toChoice({ event, label, propensity }: Usable): LoggedChoice {
   const { callId, decision, costMicroUsd } = event.receipt;
+  let top = "";
+  let [topChance, leastChance] = [0, 1];
+  for (const { model, probability } of decision?.candidates ?? []) {
+    if (probability > topChance) {
+      top = model;
+      topChance = probability;
+    }
+    if (probability > 0) leastChance = Math.min(leastChance, probability);
+  }
   return {
+    top,
+    topChance,
+    leastChance,
     callId,
     chosen: decision?.chosen ?? "",
     propensity,
