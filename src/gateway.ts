@@ -21,6 +21,7 @@ import { createHeadWriter } from "./http/headers.ts";
 import { createRealtime, type SocketData } from "./http/openai/realtime.ts";
 import { createPlainRoutes } from "./http/routes.ts";
 import { type HttpServer, startServer } from "./http/server.ts";
+import { toS3Settings } from "./learning/artifacts/open-repository.ts";
 import type { DriftAlarm } from "./learning/drift.ts";
 import type { RolloutControl } from "./learning/rollout/control.ts";
 import type { Experiments } from "./learning/rollout/experiments.ts";
@@ -151,6 +152,9 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     clock,
     random: options.random ?? systemRandom,
     resourceAttributes: options.env["OTEL_RESOURCE_ATTRIBUTES"] ?? "",
+    s3: toS3Settings(options.env),
+    // Of several processes on one folder, the first exports.
+    exports: options.env["ROUTEIQ_WORKER"] === undefined,
   });
   const slot = createSlot({ status: "none" });
   // Routers are loaded before there are services; they ask models when calls come.

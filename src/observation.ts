@@ -3,6 +3,7 @@
  * Started before the gateway, closed after it, so that nothing that happens between goes unseen.
  */
 import type { RouteiqSettings } from "./config/config.ts";
+import type { S3Settings } from "./learning/artifacts/open-repository.ts";
 import { type Background, createBackground } from "./std/background.ts";
 import { build } from "./std/build.ts";
 import type { Clock } from "./std/clock.ts";
@@ -31,6 +32,10 @@ export interface ObservationOptions {
   readonly random: Random;
   /** OTEL_RESOURCE_ATTRIBUTES: `a=b,c=d`. */
   readonly resourceAttributes?: string;
+  /** For an export to S3. */
+  readonly s3?: S3Settings;
+  /** False where another process exports this folder's log. */
+  readonly exports?: boolean;
 }
 
 export interface Observation {
@@ -92,6 +97,7 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
   const vectors = createSqliteVectorStore(library.service("vectors"), options.dataDir);
   library.onRestart(vectors.restarted);
   const records = createStoredRecords(options, background, telemetry);
+  const exporter = startExport(options, telemetry);
   watchProcess(telemetry, clock);
   const unregister = otlp ? await registerApi(options, telemetry) : undefined;
   return {
@@ -104,6 +110,7 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
     background,
     async close() {
       unregister?.();
+      exporter?.close();
       await events.close();
       await responses.close();
       await records.close();
@@ -183,6 +190,33 @@ function createStoredRecords(
   });
   background.onRestart(store.restarted);
   return store;
+}
+
+/** A thread of its own, as packing a segment takes a second. It begins anew where its last segment ended. */
+function startExport(
+  { settings, dataDir, clock, s3 = {}, exports = true }: ObservationOptions,
+  telemetry: GatewayTelemetry,
+): Background<BackgroundApi> | undefined {
+  const wanted = settings.export;
+  if (!wanted || !settings.events || !exports) return undefined;
+  const exporter = createBackground<BackgroundApi>({
+    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
+    clock,
+    onCrash: (error, crashes) =>
+      telemetry.log("error", "the export's thread failed and is started again", { error, crashes }),
+  });
+  exporter.on("log", (payload) => {
+    const { level, message } = payload as LogEvent;
+    telemetry.log(level, message, {});
+  });
+  const start = () =>
+    void exporter
+      .service("exports")
+      .call("start", { ...wanted, source: dataDir, s3 })
+      .catch((error) => telemetry.log("error", "events are not exported", { error: `${error}` }));
+  exporter.onRestart(start);
+  start();
+  return exporter;
 }
 
 /** Where events are off, spans alone go to the thread. What fails there is counted there. */

@@ -8,6 +8,7 @@ import type { CallEvent } from "./domain/event.ts";
 import type { Embedder } from "./embedding/embedder.ts";
 import type { Candidate } from "./learning/artifacts/source.ts";
 import type { ArtifactService, ArtifactThread } from "./learning/artifacts/thread.ts";
+import type { ExportService } from "./learning/export-thread.ts";
 import type { OnlineService } from "./learning/online-thread.ts";
 import type { ShadowService, ShadowThread } from "./learning/rollout/shadow-thread.ts";
 import type { DocumentService } from "./resources/vector-stores/document-thread.ts";
@@ -24,6 +25,7 @@ export interface BackgroundApi {
   readonly artifacts: ArtifactService;
   readonly documents: DocumentService;
   readonly events: EventService;
+  readonly exports: ExportService;
   readonly online: OnlineService;
   readonly otlp: OtlpService;
   readonly records: RecordService;
@@ -95,6 +97,10 @@ function main(): void {
     async online(emit) {
       const { createOnlineThread } = await import("./learning/online-thread.ts");
       return createOnlineThread(toLog(emit));
+    },
+    async exports(emit) {
+      const { createExportThread } = await import("./learning/export-thread.ts");
+      return createExportThread(toLog(emit));
     },
     async responses(emit) {
       const { createResponseThread } = await import("./storage/sqlite/response-thread.ts");

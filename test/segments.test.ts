@@ -1,6 +1,6 @@
 /** Segments: what is exported comes back, once, with its feedback, whatever was interrupted. */
 import { afterAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, watch, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GatewayError } from "../src/domain/errors.ts";
@@ -17,6 +17,7 @@ import { type SegmentFormat, segmentFormats } from "../src/storage/segments/writ
 import { openEventStore } from "../src/storage/sqlite/event-store.ts";
 import { openEvents } from "../src/storage/sqlite/read-events.ts";
 import { callIdOf, learnedEvent } from "./support/events.ts";
+import { startTestGateway } from "./support/gateway.ts";
 import { missingS3Server, startS3Server } from "./support/s3-server.ts";
 import { createVirtualClock } from "./support/virtual-clock.ts";
 
@@ -188,6 +189,30 @@ test("following tries again when the target is away, and says so once", async ()
   stop.abort();
   await following;
   expect(failures).toHaveLength(1);
+});
+
+test("a gateway exports by itself, where its configuration says so", async () => {
+  const [log, to] = [newFolder(), newFolder()];
+  makeLog(log, 0, 12);
+  const written = Promise.withResolvers<void>();
+  const watcher = watch(to, { recursive: true }, (_event, name) => {
+    if (/feedback.*gz$/.test(`${name}`)) written.resolve();
+  });
+  const yaml = `
+model_list:
+  - model_name: gpt
+    litellm_params: {model: openai/gpt-4o-mini, api_key: k}
+routeiq_settings:
+  telemetry: {export: {to: "${to}", format: jsonl, interval_seconds: 3600}}
+`;
+  const { gateway } = await startTestGateway({ yaml, dataDir: log });
+  try {
+    await written.promise;
+  } finally {
+    watcher.close();
+    await gateway.close();
+  }
+  expect(await readAll(to)).toHaveLength(12);
 });
 
 describe.skipIf(missingS3Server !== undefined)("a bucket", () => {

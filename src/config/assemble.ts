@@ -221,6 +221,13 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
         maxAgeDays: telemetry.event_retention.max_age_days,
         maxBytes: telemetry.event_retention.max_bytes,
       },
+      ...(telemetry.export && {
+        export: {
+          to: telemetry.export.to,
+          format: telemetry.export.format,
+          intervalMs: telemetry.export.interval_seconds * 1000,
+        },
+      }),
       ...otlpOfEnvironment(telemetry, env),
     },
     responses: {

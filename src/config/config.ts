@@ -180,6 +180,12 @@ export interface EmbeddingSettings {
   readonly timeoutMs: number;
 }
 
+export interface EventExport {
+  readonly to: string;
+  readonly format: "parquet" | "jsonl";
+  readonly intervalMs: number;
+}
+
 export interface RouteiqSettings extends SurvivalSettings {
   readonly experiments: readonly ExperimentConfig[];
   readonly autoModels: Readonly<Record<string, AutoModel>>;
@@ -197,6 +203,8 @@ export interface RouteiqSettings extends SurvivalSettings {
     readonly sampleRatio: number;
     /** What the event log keeps; the oldest rows go first. */
     readonly retention: EventRetention;
+    /** Where the event log is copied to as segments; undefined: nowhere. */
+    readonly export?: EventExport;
     readonly serviceName: string;
   };
   /** What is kept of the Responses API. */

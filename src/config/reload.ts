@@ -127,6 +127,7 @@ const readAtStart: Readonly<Record<string, (settings: Config["routeiq"]) => unkn
   "telemetry.otlp_headers": ({ telemetry }) => telemetry.otlpHeaders,
   "telemetry.service_name": ({ telemetry }) => telemetry.serviceName,
   "telemetry.retention": ({ telemetry }) => telemetry.retention,
+  "telemetry.export": ({ telemetry }) => telemetry.export,
   responses: ({ responses: { maxRows, maxAgeDays, maxBytes } }) => [maxRows, maxAgeDays, maxBytes],
   embedding: ({ embedding }) => embedding,
   outbound: ({ outbound }) => outbound,

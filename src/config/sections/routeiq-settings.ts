@@ -105,6 +105,30 @@ export const RouteiqSettings = Type.Object(
           },
           { default: {}, description: "Whichever limit is met first; the oldest calls go." },
         ),
+        export: Type.Optional(
+          Type.Object(
+            {
+              to: Type.String({
+                minLength: 1,
+                description: "A folder, or s3://bucket/prefix; several gateways may share it.",
+              }),
+              format: Type.Union([Type.Literal("parquet"), Type.Literal("jsonl")], {
+                default: "parquet",
+                description: "Parquet, or JSON lines packed with gzip.",
+              }),
+              interval_seconds: Type.Integer({
+                default: 300,
+                minimum: 5,
+                maximum: 86_400,
+                description: "Seconds between two exports.",
+              }),
+            },
+            {
+              description:
+                "Copies the event log as segments that `routeiq train --events`, DuckDB, Spark and ClickHouse read, in a thread of its own.",
+            },
+          ),
+        ),
         otlp_endpoint: Type.Optional(
           Type.String({
             description:
