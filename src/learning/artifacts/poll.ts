@@ -27,7 +27,7 @@ export function createPoller(options: PollerOptions): Poller {
     onVerdict: (verdict) => inTurn("health window", () => judge(verdict)),
   });
   const saver = createSaver<JsonObject | undefined>(
-    (progress) => source.saveProgress(progress),
+    (progress) => source.saveProgress({ ...progress, verdicts: verdicts.save() }),
     (error) => report.failed("keeping the state of the rollout", error),
   );
   const stages = createStages({
@@ -194,7 +194,9 @@ export function createPoller(options: PollerOptions): Poller {
     report.swapped(candidate.identity, before, from);
     checkFreshness();
     // A router from the copy was in force before this process began: there is nothing to compare.
-    if (from !== "copy") beginWatch(labelOf(candidate.identity), before);
+    if (from === "copy") return;
+    const limits = { ...plan().health, ...options.health };
+    health.begin({ arm: labelOf(candidate.identity), control: before, limits });
   }
 
   /** Back to a release that served before. */
@@ -204,19 +206,6 @@ export function createPoller(options: PollerOptions): Poller {
     slot.swap(router, activeStatus());
     report.swapped(candidate.identity, bad, "previous");
     stages.rebase();
-  }
-
-  /**
-   * From static routing to a router is a change of policy: more money for better answers may be what
-   * was asked for, so only errors and quality are held against it.
-   */
-  function beginWatch(arm: string, control: string): void {
-    health.begin({
-      arm,
-      control,
-      limits: { ...plan().health, ...options.health },
-      ...(control === "none" && { judged: ["errors", "quality"] as const }),
-    });
   }
 
   async function refuse(found: Extract<Found, { kind: "refused" }>): Promise<PollOutcome> {
@@ -279,8 +268,15 @@ export function createPoller(options: PollerOptions): Poller {
   async function judge(verdict: Verdict): Promise<void> {
     if (closed || !inForce || labelOf(inForce) !== verdict.arm) return;
     report.judged(verdict);
+    if (!verdict.healthy) return await takeBack(verdict);
     verdicts.add(verdict, "health");
-    if (!verdict.healthy) await goBack(verdict.message);
+    stages.save();
+  }
+
+  async function takeBack(verdict: Verdict): Promise<void> {
+    verdicts.add(verdict, "health");
+    stages.save();
+    await goBack(verdict.message);
   }
 
   async function goBack(message: string): Promise<void> {
@@ -368,14 +364,16 @@ export function createPoller(options: PollerOptions): Poller {
     drop: (verdict) => drop(verdict, true),
     async goBack(verdict) {
       report.judged(verdict);
-      verdicts.add(verdict, "health");
-      await goBack(verdict.message);
+      await takeBack(verdict);
     },
   });
 
   return {
     async start() {
-      await enqueue(() => take(() => source.restore(clock.now()), "copy"));
+      await enqueue(async () => {
+        verdicts.restore((await source.loadProgress())?.["verdicts"]);
+        return await take(() => source.restore(clock.now()), "copy");
+      });
       inTurn("going on with a rollout", resume);
       followOthers();
       pollNow()

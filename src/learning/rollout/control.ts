@@ -1,4 +1,5 @@
 /** What an operator may say to a rollout, and what is shown of it: admin routes and the CLI speak to this. */
+import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { ArtifactIdentity } from "../../routing/trained-router.ts";
 import type { Clock } from "../../std/clock.ts";
 import type { RefusalCode } from "../artifacts/refusal.ts";
@@ -141,7 +142,7 @@ export function labelOf(identity: ArtifactIdentity | undefined): string {
 
 const keptVerdicts = 20;
 
-/** The last verdicts, newest first. */
+/** The last verdicts, newest first; they outlive a restart. */
 export function createVerdictLog(clock: Clock) {
   const all: JudgedVerdict[] = [];
   return {
@@ -150,5 +151,19 @@ export function createVerdictLog(clock: Clock) {
       all.unshift({ ...verdict, stage, at: new Date(clock.now()).toISOString() });
       all.length = Math.min(all.length, keptVerdicts);
     },
+    save: (): JsonObject[] => all.map((verdict) => ({ ...verdict })),
+    /** What is none is left out: they are told, and nothing rests on them. */
+    restore(saved: unknown): void {
+      const found = (Array.isArray(saved) ? saved : []).filter(isJudged);
+      all.splice(0, all.length, ...found.slice(0, keptVerdicts));
+    },
   };
+}
+
+function isJudged(value: unknown): value is JudgedVerdict {
+  if (!isObject(value)) return false;
+  const { arm, healthy, message, calls, at, stage } = value;
+  const texts = [arm, message, at].every((one) => typeof one === "string");
+  const known = stage === "canary" || stage === "health";
+  return texts && known && typeof healthy === "boolean" && typeof calls === "number";
 }

@@ -349,9 +349,13 @@ describe("a restart", () => {
     await world.publish(2);
     await world.calls(60, true);
     world.poller.close();
+    await world.settle();
     const again = await start({ args: canaryOnly, ...world });
     expect(again.served()).toBe(1);
     expect(again.staged()).toBeNull();
+    // Whoever watches from outside finds the verdict after the restart as well.
+    expect(again.control.status().verdicts).toEqual(world.control.status().verdicts);
+    expect(again.control.status().verdicts).toMatchObject([{ arm: "router@2", healthy: false }]);
     again.poller.close();
   });
 

@@ -79,6 +79,8 @@ export interface Stages {
   enter(stage: "shadow" | "canary", share?: number): void;
   /** Lets go of it: the slot holds its router until that is swapped in, or taken away. */
   take(because: string): Staged | undefined;
+  /** Has what is noted written. */
+  save(): void;
   /** Another release is in force: what was compared with the old one begins anew. */
   rebase(): void;
   observe(sample: CallSample): void;
@@ -178,13 +180,11 @@ export function createStages(options: StagesOptions): Stages {
   function beginCanary(now: Held, elapsedMs: number): void {
     const { health, canary = standardCanary } = options.plan();
     const waits = now.ready || now.undecided;
-    const control = options.inForce();
     trial.begin({
       arm: now.label,
-      control,
+      control: options.inForce(),
       concurrent: true,
       elapsedMs: waits ? 0 : elapsedMs,
-      ...(control === "none" && { judged: ["errors", "quality"] as const }),
       limits: {
         ...health,
         // Each step is a trial of its own, and so is the wait after the last: the chance is shared out.
@@ -289,6 +289,7 @@ export function createStages(options: StagesOptions): Stages {
       options.save(undefined);
       return taken;
     },
+    save,
     rebase() {
       if (held?.stage === "canary") settle("another release is in force");
     },

@@ -90,7 +90,7 @@ test("calls that the old router decided count for it, though they end after the 
 test("after static routing, money and time are not held against a learned router", () => {
   const { trial, verdicts } = open();
   run(trial, createRandom(1), "none", {});
-  trial.begin({ arm: "router@1", control: "none", judged: ["errors", "quality"] });
+  trial.begin({ arm: "router@1", control: "none" });
   run(trial, createRandom(2), "router@1", { costUsd: 0.01, latencyMs: 4000 });
   expect(verdicts).toEqual([]);
   run(trial, createRandom(3), "router@1", { errors: 0.5 });

@@ -13,7 +13,14 @@ import {
   type Thresholds,
   toDifferences,
 } from "./compare.ts";
-import { type Figures, type Metric, newFigures, restoreFigures, saveFigures } from "./figures.ts";
+import {
+  type Figures,
+  type Metric,
+  metrics,
+  newFigures,
+  restoreFigures,
+  saveFigures,
+} from "./figures.ts";
 
 export interface CallSample {
   /** Of a router: `name@version`, or "none". */
@@ -53,11 +60,10 @@ export interface Verdict {
 
 export interface TrialStart {
   readonly arm: string;
+  /** `staticArm`: from there on it is a change of policy, so only errors and quality count. */
   readonly control: string;
   /** Both serve at once: neither's past counts. Else the control is what served before. */
   readonly concurrent?: boolean;
-  /** What is held against the arm. Default: all four. */
-  readonly judged?: readonly Metric[];
   readonly limits?: Partial<TrialLimits>;
   /** How long it has been under way already, before a restart of the gateway. */
   readonly elapsedMs?: number;
@@ -95,6 +101,9 @@ export interface TrialOptions {
   readonly limits?: Partial<TrialLimits>;
 }
 
+/** Routing without a trained router. More money for better answers may be what is asked for after it. */
+export const staticArm = "none";
+const judgedOfStatic: readonly Metric[] = ["errors", "quality"];
 /** Arms whose figures are kept. */
 const keptArms = 4;
 /** Errors are looked at from here on: the test is exact, so there is nothing to wait for. */
@@ -105,7 +114,7 @@ const lookGrowth = 1.05;
 interface Open {
   readonly arm: string;
   readonly control: string;
-  readonly judged: readonly Metric[] | undefined;
+  readonly judged: readonly Metric[];
   readonly limits: TrialLimits;
   nextLook: number;
 }
@@ -164,7 +173,8 @@ export function createTrial({ clock, onVerdict, ...options }: TrialOptions): Tri
     },
     begin(start) {
       cancelTimer();
-      const { arm, control, judged, elapsedMs = 0 } = start;
+      const { arm, control, elapsedMs = 0 } = start;
+      const judged = control === staticArm ? judgedOfStatic : metrics;
       const limits = { ...standard, ...start.limits };
       // An arm that was in force before starts anew: what it did then is not what it does now.
       figures.set(arm, newFigures());
