@@ -1,5 +1,6 @@
 /** Configuration in, running gateway out: the only file that wires parts together. */
 import { join } from "node:path";
+import { createMcp, type Mcp } from "./agents/mcp/mcp.ts";
 import { isLoopback } from "./config/check.ts";
 import type { Config, Finding } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
@@ -125,6 +126,7 @@ export interface Gateway {
   readonly batches: Batches;
   readonly assistants: Assistants;
   readonly vectorStores: VectorStores;
+  readonly mcp: Mcp;
   readonly dataDir: string;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
@@ -246,6 +248,11 @@ function assemble(
       return found.map(({ document, filename, text }) => ({ fileId: document, filename, text }));
     },
   });
+  const mcp = createMcp({
+    records: observation.records,
+    outbound: options.outbound,
+    services: () => services,
+  });
   const stopUpkeep = startUpkeep({ dataDir: options.dataDir, clock, telemetry, files });
   const inner = {
     services: () => services,
@@ -255,6 +262,7 @@ function assemble(
     batches,
     assistants,
     vectorStores,
+    mcp,
     dataDir: options.dataDir,
     slot,
     reloader,
@@ -271,6 +279,7 @@ function assemble(
       shared.healthWatch.close();
       stopUpkeep();
       await Promise.all([batches.close(), assistants.runs.close(), vectorStores.close()]);
+      await mcp.close();
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way

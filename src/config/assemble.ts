@@ -14,6 +14,7 @@ import type {
 import { isTrue, otlpOfEnvironment } from "./environment.ts";
 import { toExperimentConfigs } from "./experiments.ts";
 import type { Environment } from "./files.ts";
+import { toMcpSettings } from "./mcp.ts";
 import type { GeneralSettings } from "./sections/general-settings.ts";
 import type { LitellmSettings } from "./sections/litellm-settings.ts";
 import type { RouteiqSettings } from "./sections/routeiq-settings.ts";
@@ -31,6 +32,7 @@ export interface Sections {
 interface Parts {
   readonly prices: PriceFile;
   readonly models: readonly ModelEntry[];
+  readonly mcpServers: Config["mcpServers"];
   readonly sections: Sections;
   readonly environment: Readonly<Record<string, string>>;
   /** The process environment with `environment` on top. */
@@ -46,6 +48,7 @@ export function assembleConfig(parts: Parts): Config {
   return {
     prices: parts.prices,
     models: parts.models,
+    mcpServers: parts.mcpServers,
     router: routerSettings(sections, env),
     general: {
       ...(masterKey === undefined ? {} : { masterKey }),
@@ -251,6 +254,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       priority: routeiq.batches.priority,
       yieldAbove: routeiq.batches.yield_above,
     },
+    mcp: toMcpSettings(routeiq.mcp),
     embedding: toEmbedding(routeiq.embedding),
     outbound: outboundSettings(outbound, env),
     ...survivalSettings(sections, env),

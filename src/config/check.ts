@@ -351,6 +351,9 @@ function checkAddresses({ config, report, spot }: Check): void {
       refuse(params[key], ["model_list", index, "litellm_params", key], remedy);
     }
   });
+  for (const { name, url } of config.mcpServers) {
+    refuse(url, ["mcp_servers", name, "url"], "Write the server's URL: https://host/mcp.");
+  }
   const { telemetry, outbound, corsOrigins } = config.routeiq;
   const otlp: Path = ["routeiq_settings", "telemetry", "otlp_endpoint"];
   refuse(telemetry.otlpEndpoint, otlp, "Write the collector's URL: http://host:4318.");

@@ -3,6 +3,7 @@ import type { Static } from "@sinclair/typebox";
 import type { FallbackList, RetryPolicy } from "../domain/call.ts";
 import type { ExplorationMode } from "../domain/decision.ts";
 import type { JsonObject } from "../domain/json.ts";
+import type { McpServer, McpSettings } from "../domain/mcp.ts";
 import type { Operation } from "../domain/model.ts";
 import type { EventRetention } from "../storage/event-log.ts";
 import type { FileLimits } from "../storage/file-limits.ts";
@@ -224,6 +225,7 @@ export interface RouteiqSettings extends SurvivalSettings {
   };
   /** Exploration (part 3 widens it): 0 turns it off. */
   readonly embedding: EmbeddingSettings;
+  readonly mcp: McpSettings;
   /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */
   readonly outbound: {
     readonly allowCidrs: readonly string[];
@@ -294,6 +296,8 @@ export interface Config {
   /** `routeiq_settings.price_file`, read; it stands above the catalog. */
   readonly prices: PriceFile;
   readonly models: readonly ModelEntry[];
+  /** `mcp_servers`, in the order of the file. */
+  readonly mcpServers: readonly McpServer[];
   readonly router: RouterSettings;
   readonly general: GeneralSettings;
   readonly litellm: LitellmSettings;

@@ -14,6 +14,7 @@ import {
   type ReadText,
   readTextFile,
 } from "./files.ts";
+import { readMcpServers } from "./mcp.ts";
 import { type Merged, mergeFiles, type Sourced } from "./merge.ts";
 import { readPriceFile } from "./price-file.ts";
 import { type ReadOidc, type ResolveOptions, resolveReferences } from "./references.ts";
@@ -107,8 +108,10 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     spot: priceSpot,
     folder: dirname(merged.files[0] ?? join(options.cwd, "config.yaml")),
   });
+  const mcpServers = await readMcpServers(merged.sections.get("mcp_servers"), resolve);
   const config = assembleConfig({
     prices,
+    mcpServers,
     models: found ? written : fromEnvironment,
     sections,
     environment,
@@ -302,13 +305,19 @@ async function decodeSections(merged: Merged, resolve: Resolve): Promise<Section
 /** `x-…` and `.…` keys are a known way to hold YAML anchors. */
 function tellUnknownTop(key: string, spot: Spot, report: Report): void {
   if ((sectionNames as readonly string[]).includes(key) || /^(x-|\.)/.test(key)) return;
-  if (key === "credential_list") return;
+  if (key === "credential_list" || key === "mcp_servers") return;
   if (litellmTopLevelKeys.has(key)) {
     const message = `"${key}" is known to LiteLLM, not used by RouteIQ yet`;
     report.warn(spot, message, "It has no effect here. Keep it for LiteLLM, or remove it.");
     return;
   }
-  const near = findNearest(key, ["model_list", "include", "credential_list", ...sectionNames]);
+  const near = findNearest(key, [
+    "model_list",
+    "include",
+    "credential_list",
+    "mcp_servers",
+    ...sectionNames,
+  ]);
   const remedy = near
     ? `Did you mean "${near}"? Else remove it.`
     : "Remove it, or see docs/configuration.md.";

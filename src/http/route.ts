@@ -12,9 +12,10 @@ import type { BodyName } from "./openapi/bodies.ts";
 /**
  * `anyone`: no key. `caller`: whoever may call models. `admin`: the master key, or one of
  * ADMIN_API_KEYS by `X-Admin-API-Key` or Bearer; where neither is set, whoever is on this machine.
- * `caller-or-admin`: either key; callers see their own calls, admins all.
+ * `caller-or-admin`: either key; callers see their own calls, admins all. `caller-unless-open`: a
+ * caller, or anyone where `routeiq_settings.mcp.allow_anonymous` says so.
  */
-export type Who = "anyone" | "caller" | "admin" | "caller-or-admin";
+export type Who = "anyone" | "caller" | "admin" | "caller-or-admin" | "caller-unless-open";
 
 /** What `/openapi.json` tells beside that. */
 export interface RouteDocs {
@@ -78,6 +79,11 @@ export function assertLetIn(who: Who, request: Request, services: Services): voi
     assertLetIn(hasAdminKey(request, services) ? "admin" : "caller", request, services);
     return;
   }
+  if (who === "caller-unless-open") {
+    const open = services.config.routeiq.mcp.allowAnonymous && !carriesKey(request, services);
+    if (!open) assertLetIn("caller-or-admin", request, services);
+    return;
+  }
   const { masterKey, adminApiKeys } = services.config.general;
   if (who === "caller") {
     if (masterKey === undefined) assertFromHere(request, services);
@@ -115,6 +121,19 @@ export function callerOf(request: Request, services: Services): Caller {
   if (hasAdminKey(request, services)) return { id: "admin", tenant: "default", admin: true };
   return services.authenticator.authenticate(request.headers);
 }
+
+/** Whoever calls a `caller-unless-open` route; without a key he is nobody in particular. */
+export function mcpCallerOf(request: Request, services: Services): Caller {
+  const { masterKey } = services.config.general;
+  if (masterKey !== undefined && !carriesKey(request, services)) {
+    return { id: "anonymous", tenant: "default", admin: false };
+  }
+  return callerOf(request, services);
+}
+
+const carriesKey = (request: Request, { config }: Services) =>
+  request.headers.has("x-admin-api-key") ||
+  readKey(request.headers, config.general.keyHeader) !== undefined;
 
 /**
  * Where no key is asked, a page of another site in the operator's own browser must not act for him:

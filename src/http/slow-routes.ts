@@ -3,6 +3,7 @@
  * who may call what, and this file holds every route to it.
  */
 import { Elysia } from "elysia";
+import type { Mcp } from "../agents/mcp/mcp.ts";
 import type { KnownNames } from "../config/check.ts";
 import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
@@ -22,6 +23,7 @@ import { reloadRoutes } from "./admin/reload.ts";
 import { rolloutRoutes } from "./admin/rollout.ts";
 import { routerInfoRoutes } from "./admin/router-info.ts";
 import { syncStatusRoutes } from "./admin/sync-status.ts";
+import { mcpRoutes } from "./agents/mcp.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
 import { callRoutes } from "./call-routes.ts";
 import { countRoutes } from "./count-tokens.ts";
@@ -54,6 +56,7 @@ export interface SlowRouteParts {
   readonly batches: Batches;
   readonly assistants: Assistants;
   readonly vectorStores: VectorStores;
+  readonly mcp: Mcp;
   readonly slot: RouterSlot;
   readonly reloader: ConfigReloader;
   readonly sync?: (() => SyncStatus) | undefined;
@@ -98,6 +101,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...batchRoutes(parts.batches),
     ...assistantRoutes(parts.assistants),
     ...vectorStoreRoutes(parts.vectorStores),
+    ...mcpRoutes(parts.mcp),
     ...realtimeRoutes,
     ...realtimeSecretRoutes,
     ...feedbackRoutes,

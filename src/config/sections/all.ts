@@ -3,6 +3,7 @@ import { Type } from "@sinclair/typebox";
 import { CredentialRow } from "./credential-list.ts";
 import { GeneralSettings } from "./general-settings.ts";
 import { LitellmSettings } from "./litellm-settings.ts";
+import { McpServerRow } from "./mcp-servers.ts";
 import { ModelRow } from "./model-list.ts";
 import { RouteiqSettings } from "./routeiq-settings.ts";
 import { RouterSettings } from "./router-settings.ts";
@@ -24,6 +25,11 @@ export const configSchema = Type.Object(
     credential_list: Type.Optional(
       Type.Array(CredentialRow, {
         description: "Credentials that rows of `model_list` name by `litellm_credential_name`.",
+      }),
+    ),
+    mcp_servers: Type.Optional(
+      Type.Record(Type.String(), McpServerRow, {
+        description: "Servers of the Model Context Protocol, by name: docs/mcp.md.",
       }),
     ),
     include: Type.Optional(

@@ -6,7 +6,7 @@
 const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/\s+/));
 
 export const litellmTopLevelKeys = words(`
-  callback_settings guardrails prompts mcp_servers mcp_tools search_tools
+  callback_settings guardrails prompts mcp_tools search_tools
   vector_store_registry assistant_settings finetune_settings files_settings default_vertex_config
   worker_registry policies agent_list router_general_settings llm_router sandbox_params
 `);

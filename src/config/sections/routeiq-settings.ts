@@ -3,7 +3,11 @@ import { Type } from "@sinclair/typebox";
 import { defaultRetention } from "../../storage/event-log.ts";
 import { defaultFileLimits } from "../../storage/file-limits.ts";
 import { defaultResponseLimits } from "../../storage/response-store.ts";
+
 import { ExperimentSettings } from "./experiment-settings.ts";
+
+import { McpSection } from "./mcp-settings.ts";
+
 import {
   ConcurrencySettings,
   ContinuationSettings,
@@ -254,6 +258,7 @@ export const RouteiqSettings = Type.Object(
       },
       { default: {}, description: "Batches: many requests beside the live traffic." },
     ),
+    mcp: McpSection,
     concurrency: ConcurrencySettings,
     continuation: ContinuationSettings,
     hedging: HedgingSettings,

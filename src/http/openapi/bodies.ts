@@ -163,6 +163,12 @@ export const bodies = {
     model: optionalModel,
     expires_after: Type.Optional(Type.Object({}, open)),
   }),
+  McpMessage: request("A JSON-RPC 2.0 message of the Model Context Protocol.", {
+    jsonrpc: Type.Literal("2.0"),
+    id: Type.Optional(Type.Union([Type.String(), Type.Integer()])),
+    method: Type.Optional(Type.String()),
+    params: Type.Optional(Type.Object({}, open)),
+  }),
   FeedbackRequest: Type.Object(
     {
       call_id: Type.String({

@@ -1,0 +1,92 @@
+/** What a server offers: all pages of its lists, bounded, and kept until it says that they changed. */
+import type { ServerCapabilities } from "@modelcontextprotocol/sdk/types.js";
+import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { Clock } from "../../std/clock.ts";
+import type { Link } from "./link.ts";
+import { unreachable } from "./link.ts";
+
+export const listKinds = {
+  tools: { method: "tools/list", capability: "tools", key: "tools", id: "name" },
+  prompts: { method: "prompts/list", capability: "prompts", key: "prompts", id: "name" },
+  resources: { method: "resources/list", capability: "resources", key: "resources", id: "uri" },
+  templates: {
+    method: "resources/templates/list",
+    capability: "resources",
+    key: "resourceTemplates",
+    id: "uriTemplate",
+  },
+} as const satisfies Record<
+  string,
+  { method: string; capability: keyof ServerCapabilities; key: string; id: string }
+>;
+export type ListKind = keyof typeof listKinds;
+
+/** Of one list of one server. A list that goes on for ever ends here, with an error. */
+export const listLimits = { pages: 100, items: 10_000 } as const;
+/** How long a list of a server that does not tell of changes is believed. */
+const freshMs = 60_000;
+
+interface Held {
+  readonly items: Promise<readonly JsonObject[]>;
+  readonly untilMs: number;
+}
+
+export class Catalog {
+  readonly #link: Link;
+  readonly #clock: Clock;
+  readonly #held = new Map<ListKind, Held>();
+
+  constructor(link: Link, clock: Clock) {
+    this.#link = link;
+    this.#clock = clock;
+  }
+
+  /** Empty where the server has no such thing. @throws McpError */
+  list(kind: ListKind, signal: AbortSignal): Promise<readonly JsonObject[]> {
+    const held = this.#held.get(kind);
+    if (held && held.untilMs > this.#clock.now()) return held.items;
+    const items = this.#fetchAll(kind, signal);
+    items.catch(() => this.forget(kind)); // whoever waits is told
+    this.#held.set(kind, { items, untilMs: this.#clock.now() + freshMs });
+    return items;
+  }
+
+  forget(kind?: ListKind): void {
+    if (kind) this.#held.delete(kind);
+    else this.#held.clear();
+  }
+
+  async #fetchAll(kind: ListKind, signal: AbortSignal): Promise<readonly JsonObject[]> {
+    const { method, capability, key, id } = listKinds[kind];
+    const { capabilities } = await this.#link.open();
+    if (!capabilities[capability]) return [];
+    const items: JsonObject[] = [];
+    const seen = new Set<string>();
+    for (let cursor: string | undefined, page = 0; ; page++) {
+      const params: JsonObject = cursor === undefined ? {} : { cursor };
+      const reply = await this.#link.request(method, params, { signal });
+      const listed = reply[key];
+      if (!Array.isArray(listed)) throw this.#broken(`its answer to ${method} has no list`);
+      for (const item of listed) {
+        // What has no name cannot be asked for, and a second one of a name would hide the first.
+        if (!isObject(item) || typeof item[id] !== "string" || seen.has(item[id])) continue;
+        seen.add(item[id]);
+        items.push(item);
+      }
+      const next = reply["nextCursor"];
+      if (typeof next !== "string") return items.sort((a, b) => compare(a[id], b[id]));
+      if (page + 1 >= listLimits.pages || items.length > listLimits.items || next === cursor) {
+        throw this.#broken(
+          `${method} goes on past ${listLimits.pages} pages or ${listLimits.items} items`,
+        );
+      }
+      cursor = next;
+    }
+  }
+
+  #broken(why: string) {
+    return unreachable(this.#link.server, why);
+  }
+}
+
+const compare = (a: unknown, b: unknown) => (String(a) < String(b) ? -1 : 1);

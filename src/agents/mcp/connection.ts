@@ -1,0 +1,156 @@
+/** One connection to a server: over Streamable HTTP, SSE or the standard input of a process. */
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
+import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+import {
+  StreamableHTTPClientTransport,
+  StreamableHTTPError,
+} from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import {
+  type ClientCapabilities,
+  ResultSchema,
+  type ServerCapabilities,
+} from "@modelcontextprotocol/sdk/types.js";
+import type { JsonObject } from "../../domain/json.ts";
+import type { McpServer } from "../../domain/mcp.ts";
+import type { Outbound } from "../../security/outbound.ts";
+import type { Clock } from "../../std/clock.ts";
+import { version } from "../../std/version.ts";
+import { createGuardedFetch } from "./guarded-fetch.ts";
+import { createClientCredentials } from "./oauth-client.ts";
+
+export interface ConnectOptions {
+  readonly outbound: Outbound;
+  readonly clock: Clock;
+  /** What the other end may ask of us: what our own caller can do. */
+  readonly capabilities: ClientCapabilities;
+  readonly maxBytes: number;
+  readonly maxMs: number;
+  readonly connectTimeoutMs: number;
+  /** A line that a process wrote to its standard error. */
+  readonly onStderr: (text: string) => void;
+  readonly onRequest: (method: string, params: JsonObject, signal: AbortSignal) => Promise<object>;
+  readonly onNotification: (method: string, params: JsonObject) => void;
+  readonly onClose: () => void;
+}
+
+export interface RequestOptions {
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+  readonly maxMs: number;
+  readonly onProgress?: (progress: JsonObject) => void;
+}
+
+export interface Connection {
+  readonly capabilities: ServerCapabilities;
+  readonly instructions: string | undefined;
+  readonly serverInfo: { readonly name: string; readonly version: string };
+  /** Why it was closed from our side; undefined while nothing was wrong with it. */
+  readonly breach: string | undefined;
+  request(method: string, params: JsonObject | undefined, how: RequestOptions): Promise<JsonObject>;
+  notify(method: string, params?: JsonObject): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** @throws what the transport throws; McpError where the handshake fails */
+export async function connect(server: McpServer, options: ConnectOptions): Promise<Connection> {
+  if (server.transport !== "http") return open(server, server.transport, options);
+  try {
+    return await open(server, "http", options);
+  } catch (thrown) {
+    // A server of before 2025-03-26 knows no POST at this address.
+    const older = thrown instanceof StreamableHTTPError && [404, 405].includes(thrown.code ?? 0);
+    if (!older || server.transportIsGiven) throw thrown;
+    return await open(server, "sse", options);
+  }
+}
+
+async function open(
+  server: McpServer,
+  kind: McpServer["transport"],
+  options: ConnectOptions,
+): Promise<Connection> {
+  let breach: string | undefined;
+  const client = new Client({ name: "routeiq", version }, { capabilities: options.capabilities });
+  const onBreach = (why: string) => {
+    breach ??= why;
+    void client.close().catch(() => undefined); // it may be closing already
+  };
+  const transport = createTransport(server, kind, { ...options, onBreach });
+  client.fallbackRequestHandler = (request, { signal }) =>
+    options.onRequest(request.method, (request.params ?? {}) as JsonObject, signal);
+  client.fallbackNotificationHandler = async ({ method, params }) =>
+    options.onNotification(method, (params ?? {}) as JsonObject);
+  client.onclose = options.onClose;
+  try {
+    await client.connect(transport, { timeout: options.connectTimeoutMs });
+  } catch (thrown) {
+    await client.close().catch(() => undefined);
+    throw thrown;
+  }
+  return {
+    capabilities: client.getServerCapabilities() ?? {},
+    instructions: client.getInstructions(),
+    serverInfo: client.getServerVersion() ?? { name: server.name, version: "" },
+    get breach() {
+      return breach;
+    },
+    async request(method, params, { signal, timeoutMs, maxMs, onProgress }) {
+      const request = { method, ...(params ? { params } : {}) };
+      return (await client.request(request, ResultSchema, {
+        signal,
+        timeout: timeoutMs,
+        maxTotalTimeout: maxMs,
+        resetTimeoutOnProgress: true,
+        ...(onProgress ? { onprogress: (told) => onProgress({ ...told }) } : {}),
+      })) as JsonObject;
+    },
+    notify: (method, params) => client.notification({ method, ...(params ? { params } : {}) }),
+    close: () => closeKindly(client, transport),
+  };
+}
+
+type TransportOptions = ConnectOptions & { readonly onBreach: (why: string) => void };
+
+function createTransport(
+  server: McpServer,
+  kind: McpServer["transport"],
+  options: TransportOptions,
+): Transport {
+  if (kind === "stdio") return createProcess(server, options);
+  const url = new URL(server.url ?? "");
+  const { trust, headers } = server;
+  const fetch = createGuardedFetch({ ...options, trust, headers, origin: url.origin });
+  const authProvider = server.oauth && createClientCredentials(server.oauth, server.name);
+  const common = { fetch, ...(authProvider ? { authProvider } : {}) };
+  if (kind === "sse") return new SSEClientTransport(url, common);
+  // Its optional members are not exact; what it is given is.
+  return new StreamableHTTPClientTransport(url, common) as Transport;
+}
+
+/** No shell, no environment but what is written and the few names of any program's. */
+function createProcess(server: McpServer, { maxBytes, onStderr }: TransportOptions): Transport {
+  const transport = new StdioClientTransport({
+    command: server.command ?? "",
+    args: [...server.args],
+    env: { ...server.env },
+    stderr: "pipe",
+    maxBufferSize: maxBytes,
+    ...(server.cwd === undefined ? {} : { cwd: server.cwd }),
+  });
+  transport.stderr?.on("data", (piece: Uint8Array) =>
+    onStderr(new TextDecoder().decode(piece.subarray(0, stderrBytes))),
+  );
+  return transport;
+}
+
+const stderrBytes = 2_000;
+
+/** A session of HTTP is ended at the server as well; one that will not hear of it is left. */
+async function closeKindly(client: Client, transport: Transport): Promise<void> {
+  if (transport instanceof StreamableHTTPClientTransport) {
+    await transport.terminateSession().catch(() => undefined);
+  }
+  await client.close();
+}

@@ -1,0 +1,186 @@
+/**
+ * The way to one server: connected when it is first needed, again after it broke off, and left alone
+ * for a while after it failed, longer each time.
+ */
+
+import { StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
+import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
+import type { JsonObject } from "../../domain/json.ts";
+import type { McpServer, McpSettings } from "../../domain/mcp.ts";
+import type { Outbound } from "../../security/outbound.ts";
+import type { Clock } from "../../std/clock.ts";
+import type { Telemetry } from "../../telemetry/telemetry.ts";
+import { type Connection, connect } from "./connection.ts";
+
+export interface LinkParts {
+  readonly outbound: Outbound;
+  readonly clock: Clock;
+  readonly telemetry: Telemetry;
+  readonly settings: () => McpSettings;
+  /** Processes of each server, over all links. */
+  readonly processes: Map<string, number>;
+}
+
+export interface LinkEars {
+  readonly capabilities: ClientCapabilities;
+  readonly onRequest: (method: string, params: JsonObject, signal: AbortSignal) => Promise<object>;
+  readonly onNotification: (method: string, params: JsonObject) => void;
+}
+
+export interface LinkRequest {
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: JsonObject) => void;
+}
+
+/** Of connecting: a server that starts by `npx` may have to fetch itself first. */
+const connectMs = { http: 10_000, stdio: 60_000 } as const;
+const backOffMs = { least: 500, most: 30_000 } as const;
+
+export class Link {
+  readonly server: McpServer;
+  readonly #parts: LinkParts;
+  readonly #ears: LinkEars;
+  #connection: Promise<Connection> | undefined;
+  #failures = 0;
+  #notBeforeMs = 0;
+  /** Why it cannot be reached; undefined where it can, or nobody tried. */
+  problem: string | undefined;
+  closed = false;
+
+  constructor(server: McpServer, parts: LinkParts, ears: LinkEars) {
+    this.server = server;
+    this.#parts = parts;
+    this.#ears = ears;
+  }
+
+  get isOpen(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  /** @throws McpError where it cannot be reached, at once while it is left alone */
+  open(): Promise<Connection> {
+    if (this.#connection) return this.#connection;
+    const leftMs = this.#notBeforeMs - this.#parts.clock.now();
+    if (this.closed) return Promise.reject(unreachable(this.server, "the session has ended"));
+    if (leftMs > 0) {
+      const why = `${this.problem ?? "it failed"}; it is tried again in ${Math.ceil(leftMs / 1000)} s`;
+      return Promise.reject(unreachable(this.server, why));
+    }
+    this.#connection = this.#connect();
+    return this.#connection;
+  }
+
+  /**
+   * A session that the server has forgotten (404) is begun anew, once: what was asked was not done.
+   * @throws McpError
+   */
+  async request(method: string, params: JsonObject, how: LinkRequest): Promise<JsonObject> {
+    const connection = await this.open();
+    try {
+      return await this.#ask(connection, method, params, how);
+    } catch (thrown) {
+      if (!(thrown instanceof StreamableHTTPError) || thrown.code !== 404) throw thrown;
+      this.#forget(connection);
+      return await this.#ask(await this.open(), method, params, how);
+    }
+  }
+
+  async #ask(
+    connection: Connection,
+    method: string,
+    params: JsonObject,
+    how: LinkRequest,
+  ): Promise<JsonObject> {
+    const { maxCallMs } = this.#parts.settings();
+    try {
+      const limits = { timeoutMs: this.server.timeoutMs, maxMs: maxCallMs };
+      return await connection.request(method, params, { ...how, ...limits });
+    } catch (thrown) {
+      if (connection.breach) throw unreachable(this.server, connection.breach);
+      throw thrown;
+    }
+  }
+
+  /** Tells an open connection; one that is not there need not know. */
+  async notify(method: string, params?: JsonObject): Promise<void> {
+    if (this.#connection) await (await this.#connection).notify(method, params);
+  }
+
+  async close(): Promise<void> {
+    this.closed = true;
+    const open = this.#connection;
+    this.#connection = undefined;
+    if (!open) return;
+    const connection = await open.catch(() => undefined); // it never came about
+    await connection?.close().catch(() => undefined); // it is gone either way
+  }
+
+  #forget(connection: Connection): void {
+    this.#connection = undefined;
+    void connection.close().catch(() => undefined);
+  }
+
+  async #connect(): Promise<Connection> {
+    const { outbound, clock, telemetry, settings } = this.#parts;
+    const { server } = this;
+    const isProcess = server.transport === "stdio";
+    if (isProcess) this.#countProcess(1);
+    let counted = isProcess;
+    const leave = () => {
+      this.#connection = undefined;
+      if (counted) this.#countProcess(-1);
+      counted = false;
+    };
+    try {
+      const connection = await connect(server, {
+        ...this.#ears,
+        outbound,
+        clock,
+        maxBytes: settings().maxResultBytes,
+        maxMs: settings().maxCallMs,
+        connectTimeoutMs: connectMs[isProcess ? "stdio" : "http"],
+        onStderr: (text) =>
+          telemetry.log("debug", "an MCP server wrote", { server: server.name, text }),
+        onClose: leave,
+      });
+      this.#failures = 0;
+      this.problem = undefined;
+      return connection;
+    } catch (thrown) {
+      leave();
+      this.problem = reasonOf(thrown);
+      this.#failures++;
+      const pauseMs = Math.min(backOffMs.most, backOffMs.least * 2 ** (this.#failures - 1));
+      this.#notBeforeMs = clock.now() + pauseMs;
+      telemetry.log("warn", "an MCP server cannot be reached", {
+        server: server.name,
+        error: this.problem,
+      });
+      throw unreachable(server, this.problem);
+    }
+  }
+
+  #countProcess(by: number): void {
+    const { processes, settings } = this.#parts;
+    const count = (processes.get(this.server.name) ?? 0) + by;
+    if (by > 0 && count > settings().maxProcesses) {
+      const why = `${settings().maxProcesses} processes of it run already (routeiq_settings.mcp.max_processes)`;
+      throw unreachable(this.server, why);
+    }
+    processes.set(this.server.name, count);
+  }
+}
+
+/** Told to callers: what failed, and nothing of the address or its credentials. */
+export function unreachable({ name }: McpServer, why: string): McpError {
+  return new McpError(ErrorCode.InternalError, `The MCP server "${name}" cannot answer: ${why}.`);
+}
+
+export function reasonOf(thrown: unknown): string {
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
+  return plainMessage(message).replace(/\.$/, "").slice(0, 300);
+}
+
+/** The SDK puts its code before every message. */
+export const plainMessage = (text: string) => text.replace(/^MCP error -?\d+: /, "");

@@ -1,0 +1,225 @@
+/**
+ * The MCP gateway at work: servers by configuration and by API, sessions, and what is shared between
+ * requests without one. Loaded when it is first asked for.
+ */
+import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
+import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+import type { Caller } from "../../domain/call.ts";
+import { GatewayError } from "../../domain/errors.ts";
+import { isObject } from "../../domain/json.ts";
+import type { McpServer } from "../../domain/mcp.ts";
+import type { Services } from "../../pipeline/services.ts";
+import type { Outbound } from "../../security/outbound.ts";
+import type { RecordStore } from "../../storage/record-store.ts";
+import { createEventMemory } from "./event-memory.ts";
+import { Link } from "./link.ts";
+import { createPins, type Pins } from "./pins.ts";
+import { createRegistry, type Registry } from "./registry.ts";
+import { rethrown } from "./run-tool.ts";
+import { type Scope, toScope } from "./scope.ts";
+import { capabilitiesOf, createServer, openSession, type SessionParts } from "./session.ts";
+import { createSessions, type Sessions } from "./sessions.ts";
+import { createSseTransport } from "./sse-transport.ts";
+import { createReach, createView, type Reach, type View } from "./view.ts";
+
+export interface LiveParts {
+  readonly services: () => Services;
+  readonly records: RecordStore;
+  readonly outbound: Outbound;
+}
+
+export interface McpRequest {
+  readonly request: Request;
+  readonly caller: Caller;
+  /** What stands after `/mcp/`: a server's name, or an access group's. */
+  readonly path?: string;
+  /** Parsed; undefined for GET and DELETE. */
+  readonly body?: unknown;
+}
+
+export interface Live {
+  readonly pins: Pins;
+  readonly registry: Registry;
+  readonly sessions: Sessions;
+  /** Streamable HTTP: POST, GET and DELETE. @throws GatewayError not_found, overloaded */
+  handle(asked: McpRequest): Promise<Response>;
+  /** The older transport's stream, and what is posted to it. */
+  openSse(asked: McpRequest): Promise<Response>;
+  receive(sessionId: string, asked: McpRequest): Response;
+  scope(path: string | undefined, wanted: readonly string[]): Promise<Scope | undefined>;
+  /** For requests without a session: over connections that are shared, to which nothing is told. */
+  view(caller: Caller, scope: Scope): View;
+  /** The shared link to a server, whose state is its health. */
+  shared(server: McpServer): Reach;
+  /** Lists are judged anew, and open sessions told. */
+  changed(): void;
+  close(): Promise<void>;
+}
+
+export function createLive(parts: LiveParts): Live {
+  const { services, records, outbound } = parts;
+  const { clock, telemetry } = services();
+  const settings = () => services().config.routeiq.mcp;
+  let approvals = 0;
+  const pins = createPins({ records, telemetry, settings });
+  const sessions = createSessions(clock, settings);
+  const registry = createRegistry({ records, services });
+  const session: SessionParts = {
+    ...{ services, outbound, clock, telemetry, settings, pins },
+    processes: new Map(),
+    approvals: () => approvals,
+  };
+  const links = new Map<string, { readonly server: string; readonly reach: Reach }>();
+  const gauge = telemetry.gauge("routeiq.mcp.sessions", "Sessions that are open.");
+  telemetry.onCollect(() => gauge.set(sessions.all().length));
+
+  function shared(server: McpServer): Reach {
+    const text = JSON.stringify(server);
+    const known = links.get(server.name);
+    if (known?.server === text) return known.reach;
+    void known?.reach.link.close();
+    const reach: Reach = createReach(
+      new Link(server, session, {
+        capabilities: {},
+        onRequest: () => Promise.reject(rethrown(ErrorCode.MethodNotFound, "Method not found")),
+        onNotification(method) {
+          if (method.endsWith("list_changed")) reach.catalog.forget();
+        },
+      }),
+      services(),
+    );
+    links.set(server.name, { server: text, reach });
+    return reach;
+  }
+
+  const view = (caller: Caller, scope: Scope): View =>
+    createView({ ...session, caller, scope, reach: shared });
+
+  async function scopeOf({ request, path }: McpRequest): Promise<Scope> {
+    const scope = toScope(await registry.servers(), path, namesIn(request));
+    if (scope) return scope;
+    const what = path === undefined ? "x-mcp-servers names none" : `'${path.slice(0, 80)}' is none`;
+    throw new GatewayError(
+      "not_found",
+      `${what} of this gateway's MCP servers. GET /v1/mcp/server lists them.`,
+    );
+  }
+
+  async function begin(asked: McpRequest): Promise<Response> {
+    sessions.assertRoom(asked.caller);
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      sessionIdGenerator: () => crypto.randomUUID(),
+      eventStore: createEventMemory(),
+      retryInterval: retryMs,
+      onsessioninitialized(id) {
+        const handle = (request: Request, body: unknown) =>
+          transport.handleRequest(request, { parsedBody: body });
+        sessions.add({ id, session: opened, handle });
+      },
+      onsessionclosed: (id) => sessions.remove(id),
+    });
+    const opened = await openSession(transport, {
+      scope: await scopeOf(asked),
+      caller: asked.caller,
+      capabilities: capabilitiesOf(paramsOf(asked.body)),
+      parts: session,
+    });
+    const response = await transport.handleRequest(asked.request, { parsedBody: asked.body });
+    if (transport.sessionId === undefined) await opened.close(); // refused by the transport
+    return response;
+  }
+
+  /** One request alone: answered over shared connections, as JSON where no stream is wanted. */
+  async function answerOne(asked: McpRequest): Promise<Response> {
+    const { request, body } = asked;
+    const accept = request.headers.get("accept") ?? "";
+    const streams = accept.includes("text/event-stream");
+    const transport = new WebStandardStreamableHTTPServerTransport({
+      enableJsonResponse: !streams,
+    });
+    const server = createServer(view(asked.caller, await scopeOf(asked)));
+    await server.connect(transport);
+    request.signal.addEventListener("abort", () => void server.close());
+    const headers = new Headers(request.headers);
+    headers.set("accept", "application/json, text/event-stream");
+    const plain = new Request(request.url, { method: "POST", headers });
+    return await transport.handleRequest(plain, { parsedBody: body });
+  }
+
+  return {
+    pins,
+    registry,
+    sessions,
+    view,
+    shared,
+    async handle(asked) {
+      const { request, caller, body } = asked;
+      const id = request.headers.get("mcp-session-id");
+      if (id !== null) {
+        const open = sessions.find(id, caller);
+        return open?.handle ? await open.handle(request, body) : sessionNotFound();
+      }
+      if (request.method !== "POST") return needsSession();
+      return isInitialize(body) ? await begin(asked) : await answerOne(asked);
+    },
+    async openSse(asked) {
+      sessions.assertRoom(asked.caller);
+      const transport = createSseTransport("/mcp/messages", clock);
+      // What its client can do is told later, so such a session is asked nothing by servers.
+      const opened = await openSession(transport, {
+        scope: await scopeOf(asked),
+        caller: asked.caller,
+        capabilities: {},
+        parts: session,
+      });
+      const { sessionId: id } = transport;
+      sessions.add({ id, session: opened, receive: transport.receive });
+      asked.request.signal.addEventListener("abort", () => void sessions.remove(id));
+      return transport.response;
+    },
+    receive(id, { caller, body }) {
+      const open = sessions.find(id, caller);
+      if (!open?.receive) return sessionNotFound();
+      try {
+        open.receive(body);
+      } catch (cause) {
+        throw new GatewayError("invalid_request", "The body is no JSON-RPC message.", { cause });
+      }
+      return Response.json({ status: "accepted", session_id: id }, { status: 202 });
+    },
+    scope: async (path, wanted) => toScope(await registry.servers(), path, wanted),
+    changed() {
+      approvals++;
+      for (const { reach } of links.values()) reach.catalog.forget();
+      for (const { session: open } of sessions.all()) open.changed();
+    },
+    async close() {
+      await sessions.close();
+      await Promise.all([...links.values()].map(({ reach }) => reach.link.close()));
+    },
+  };
+}
+
+/** How soon a client whose stream broke should come back. */
+const retryMs = 1_000;
+
+/** Names of servers and groups, as LiteLLM's clients send them. */
+function namesIn({ headers }: Request): string[] {
+  const text = headers.get("x-mcp-servers") ?? "";
+  return text
+    .split(",")
+    .map((name) => name.trim())
+    .filter((name) => name !== "");
+}
+
+const paramsOf = (body: unknown) => (isObject(body) ? body["params"] : undefined);
+const isInitialize = (body: unknown) => isObject(body) && body["method"] === "initialize";
+
+function jsonRpcError(status: number, code: number, message: string): Response {
+  return Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status });
+}
+
+const sessionNotFound = () =>
+  jsonRpcError(404, -32001, "Session not found: it has ended, or never was. Initialize a new one.");
+const needsSession = () =>
+  jsonRpcError(400, -32000, "Bad Request: Mcp-Session-Id is missing; it comes with `initialize`.");

@@ -1,0 +1,234 @@
+/** What a client asks, method by method: which server it concerns, and how names are put right. */
+import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { McpServer } from "../../domain/mcp.ts";
+import type { ListKind } from "./catalog.ts";
+import { listKinds } from "./catalog.ts";
+import { reasonOf } from "./link.ts";
+import { findResourceOwner, readResourceUri, toSharedUri } from "./resource-names.ts";
+import { rethrown, runTool, toCallerError } from "./run-tool.ts";
+import { nameIn, ownerOf, pageOf } from "./scope.ts";
+import { taskLimit, type View } from "./view.ts";
+
+export interface Asked {
+  readonly id: string | number;
+  readonly params: JsonObject;
+  readonly signal: AbortSignal;
+  /** Where the caller wants to hear of progress. */
+  readonly onProgress?: (progress: JsonObject) => void;
+}
+
+type Method = (view: View, asked: Asked) => Promise<JsonObject>;
+
+/** @throws McpError, with the code and words for the caller */
+export async function answer(method: string, view: View, asked: Asked): Promise<JsonObject> {
+  const found = methods.get(method);
+  if (!found) throw rethrown(ErrorCode.MethodNotFound, "Method not found");
+  return await found(view, asked);
+}
+
+/** A method by method table; what is not in it does not exist. */
+const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
+  ["tools/list", (view, asked) => list("tools", view, asked)],
+  ["prompts/list", (view, asked) => list("prompts", view, asked)],
+  ["resources/list", (view, asked) => list("resources", view, asked)],
+  ["resources/templates/list", (view, asked) => list("templates", view, asked)],
+  ["tools/call", callTool],
+  ["prompts/get", getPrompt],
+  ["resources/read", (view, asked) => onResource("resources/read", view, asked)],
+  ["resources/subscribe", (view, asked) => onResource("resources/subscribe", view, asked)],
+  ["resources/unsubscribe", (view, asked) => onResource("resources/unsubscribe", view, asked)],
+  ["completion/complete", complete],
+  ["logging/setLevel", setLevel],
+  ["tasks/get", (view, asked) => onTask("tasks/get", view, asked)],
+  ["tasks/result", (view, asked) => onTask("tasks/result", view, asked)],
+  ["tasks/cancel", (view, asked) => onTask("tasks/cancel", view, asked)],
+]);
+
+/** One server that is away does not hide the others; the list says who is missing. */
+async function list(kind: ListKind, view: View, { params, signal }: Asked): Promise<JsonObject> {
+  const { servers } = view.scope;
+  const lists = await Promise.allSettled(
+    servers.map((server) => listOf(kind, view, server, signal)),
+  );
+  const away: string[] = [];
+  const items: JsonObject[] = [];
+  const seen = new Set<string>();
+  for (const [index, listed] of lists.entries()) {
+    const server = servers[index];
+    if (!server) continue;
+    if (listed.status === "fulfilled") {
+      for (const item of listed.value) items.push(named(kind, view, server, item, seen));
+    } else {
+      if (view.scope.single) throw toCallerError(listed.reason, server);
+      away.push(server.name);
+      view.services().telemetry.log("warn", "an MCP server's list is missing from the whole", {
+        server: server.name,
+        error: reasonOf(listed.reason),
+      });
+    }
+  }
+  const { pageSize } = view.services().config.routeiq.mcp;
+  const page = pageOf(items, params["cursor"], pageSize);
+  return {
+    [listKinds[kind].key]: page.items,
+    ...(page.nextCursor === undefined ? {} : { nextCursor: page.nextCursor }),
+    ...(away.length === 0 ? {} : { _meta: { "routeiq/unreachable": away } }),
+  };
+}
+
+function listOf(kind: ListKind, view: View, server: McpServer, signal: AbortSignal) {
+  return kind === "tools"
+    ? view.tools(server, signal)
+    : view.reach(server).catalog.list(kind, signal);
+}
+
+function named(
+  kind: ListKind,
+  view: View,
+  server: McpServer,
+  item: JsonObject,
+  seen: Set<string>,
+): JsonObject {
+  if (view.scope.single) return item;
+  const { id } = listKinds[kind];
+  if (id === "name") return { ...item, name: nameIn(view.scope, server, String(item[id])) };
+  const uri = String(item[id]);
+  const shown = seen.has(uri) ? toSharedUri(server.name, uri) : uri;
+  seen.add(shown);
+  return { ...item, [id]: shown };
+}
+
+async function callTool(view: View, asked: Asked): Promise<JsonObject> {
+  const [server, tool] = ownerOf(view.scope, asked.params["name"], "tool");
+  await assertCallable(view, server, tool, asked.signal);
+  const reach = view.reach(server);
+  const result = await during(reach.pending, asked.id, () =>
+    runTool({
+      ...asked,
+      link: reach.link,
+      tool,
+      caller: view.caller,
+      services: view.services(),
+    }),
+  );
+  if (isObject(result["task"])) keepTask(view, String(result["task"]["taskId"]), server);
+  return result;
+}
+
+/** What is not listed is not called: tools that are not allowed, and those that are held back. */
+export async function assertCallable(
+  view: View,
+  server: McpServer,
+  tool: string,
+  signal: AbortSignal,
+): Promise<JsonObject> {
+  const find = async () => (await view.tools(server, signal)).find(({ name }) => name === tool);
+  try {
+    const known = await find();
+    if (known) return known;
+    view.reach(server).catalog.forget("tools");
+    const later = await find();
+    if (later) return later;
+  } catch (thrown) {
+    throw toCallerError(thrown, server);
+  }
+  const name = nameIn(view.scope, server, tool).slice(0, 100);
+  throw rethrown(
+    ErrorCode.InvalidParams,
+    `Unknown tool: ${name}. It is not there, not allowed, or its definition changed and waits for approval; tools/list has those that may be called.`,
+  );
+}
+
+async function during<T>(
+  pending: (string | number)[],
+  id: string | number,
+  run: () => Promise<T>,
+): Promise<T> {
+  pending.push(id);
+  try {
+    return await run();
+  } finally {
+    pending.splice(pending.lastIndexOf(id), 1);
+  }
+}
+
+/** Passes a request on, and the server's own errors back. */
+async function passOn(
+  view: View,
+  server: McpServer,
+  method: string,
+  asked: Asked,
+): Promise<JsonObject> {
+  const { link, pending } = view.reach(server);
+  try {
+    return await during(pending, asked.id, () => link.request(method, asked.params, asked));
+  } catch (thrown) {
+    throw toCallerError(thrown, server);
+  }
+}
+
+function getPrompt(view: View, asked: Asked): Promise<JsonObject> {
+  const [server, name] = ownerOf(view.scope, asked.params["name"], "prompt");
+  return passOn(view, server, "prompts/get", { ...asked, params: { ...asked.params, name } });
+}
+
+async function onResource(method: string, view: View, asked: Asked): Promise<JsonObject> {
+  const wanted = readResourceUri(asked.params["uri"]);
+  const server = await findResourceOwner(view, wanted, asked.signal);
+  const params = { ...asked.params, uri: wanted.uri };
+  return await passOn(view, server, method, { ...asked, params });
+}
+
+async function complete(view: View, asked: Asked): Promise<JsonObject> {
+  const { ref } = asked.params;
+  if (!isObject(ref))
+    throw rethrown(ErrorCode.InvalidParams, "'ref' must name a prompt or a resource.");
+  if (ref["type"] === "ref/prompt") {
+    const [server, name] = ownerOf(view.scope, ref["name"], "prompt");
+    const params = { ...asked.params, ref: { ...ref, name } };
+    return await passOn(view, server, "completion/complete", { ...asked, params });
+  }
+  const wanted = readResourceUri(ref["uri"]);
+  const server = await findResourceOwner(view, wanted, asked.signal);
+  const params = { ...asked.params, ref: { ...ref, uri: wanted.uri } };
+  return await passOn(view, server, "completion/complete", { ...asked, params });
+}
+
+const levels = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
+
+/** Every server that is spoken to is told; the others when they are first reached. */
+async function setLevel(view: View, asked: Asked): Promise<JsonObject> {
+  const { level } = asked.params;
+  if (typeof level !== "string" || !levels.includes(level)) {
+    throw rethrown(ErrorCode.InvalidParams, `'level' must be one of ${levels.join(", ")}.`);
+  }
+  view.level = level;
+  for (const server of view.scope.servers) {
+    const { link } = view.reach(server);
+    if (!link.isOpen && !view.scope.single) continue;
+    const { capabilities } = await link.open();
+    if (capabilities.logging) await passOn(view, server, "logging/setLevel", asked);
+  }
+  return {};
+}
+
+export const isLoud = (level: unknown, from: string | undefined) =>
+  from === undefined || levels.indexOf(String(level)) >= levels.indexOf(from);
+
+function onTask(method: string, view: View, asked: Asked): Promise<JsonObject> {
+  const id = String(asked.params["taskId"] ?? "");
+  const [only] = view.scope.servers;
+  const server = view.tasks.get(id) ?? (view.scope.single ? only : undefined);
+  if (!server) throw rethrown(ErrorCode.InvalidParams, "There is no task of this id.");
+  return passOn(view, server, method, asked);
+}
+
+function keepTask(view: View, id: string, server: McpServer): void {
+  view.tasks.set(id, server);
+  if (view.tasks.size <= taskLimit) return;
+  for (const oldest of view.tasks.keys()) {
+    view.tasks.delete(oldest);
+    return;
+  }
+}

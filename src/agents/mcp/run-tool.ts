@@ -1,0 +1,106 @@
+/** One call of a server's tool, whoever asked for it: limits, receipt, charge, and a mark on the result. */
+import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
+import type { Caller } from "../../domain/call.ts";
+import type { CallOutcome } from "../../domain/decision.ts";
+import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { McpServer } from "../../domain/mcp.ts";
+import type { Services } from "../../pipeline/services.ts";
+import { recordTool } from "../tool-receipt.ts";
+import { type Link, type LinkRequest, plainMessage } from "./link.ts";
+
+export interface ToolRun extends LinkRequest {
+  readonly link: Link;
+  /** Without its namespace. */
+  readonly tool: string;
+  /** Of `tools/call`: `name`, `arguments` and what else the caller sent. */
+  readonly params: JsonObject;
+  readonly caller: Caller;
+  readonly services: Services;
+}
+
+/**
+ * The result as the server gave it, with `_meta` that says whose word it is.
+ * @throws McpError as the server's own, or where it cannot answer
+ */
+export async function runTool(run: ToolRun): Promise<JsonObject> {
+  const { link, tool, services, caller } = run;
+  const { server } = link;
+  const callId = Bun.randomUUIDv7();
+  const startedAtMs = services.clock.now();
+  const end = (outcome: CallOutcome, error?: string) =>
+    recordTool(
+      {
+        callId,
+        caller,
+        operation: "mcp_tool",
+        name: `${server.name}.${tool}`,
+        provider: server.name,
+        startedAtMs,
+        outcome,
+        ...(error === undefined ? {} : { error }),
+        // Once asked, it is paid for, whatever becomes of it.
+        costMicroUsd: costOf(server, tool),
+      },
+      services,
+    );
+  try {
+    const result = await link.request("tools/call", { ...run.params, name: tool }, run);
+    const { maxResultBytes } = services.config.routeiq.mcp;
+    const size = JSON.stringify(result).length;
+    if (size > maxResultBytes) {
+      end("failure", "result_too_large");
+      return tooLarge(server, tool, size, maxResultBytes);
+    }
+    end(result["isError"] === true ? "failure" : "success", isErrorCode(result));
+    return marked(result, server, callId);
+  } catch (thrown) {
+    const cancelled = run.signal.aborted;
+    end(cancelled ? "cancelled" : "failure", cancelled ? "caller_gone" : codeOf(thrown));
+    throw toCallerError(thrown, server);
+  }
+}
+
+const isErrorCode = (result: JsonObject) => (result["isError"] === true ? "tool_error" : undefined);
+
+function codeOf(thrown: unknown): string {
+  if (!(thrown instanceof McpError)) return "upstream_failed";
+  return thrown.code === ErrorCode.RequestTimeout ? "upstream_timeout" : "upstream_failed";
+}
+
+export function costOf(server: McpServer, tool: string): number {
+  return Math.round((server.toolCostsUsd[tool] ?? server.costPerCallUsd) * 1e6);
+}
+
+/** What a server says is data, and no instruction of the gateway's or the operator's. */
+function marked(result: JsonObject, { name }: McpServer, callId: string): JsonObject {
+  const meta = isObject(result["_meta"]) ? result["_meta"] : {};
+  const ours = { "routeiq/server": name, "routeiq/untrusted": true, "routeiq/call_id": callId };
+  return { ...result, _meta: { ...meta, ...ours } };
+}
+
+function tooLarge({ name }: McpServer, tool: string, size: number, limit: number): JsonObject {
+  const text = `The result of ${name}.${tool} has ${size} bytes; the limit is ${limit} (routeiq_settings.mcp.max_result_bytes). Ask it for less.`;
+  return { content: [{ type: "text", text }], isError: true };
+}
+
+/** The server's own error as it was; what broke below the protocol in words of ours. */
+export function toCallerError(thrown: unknown, { name, timeoutMs }: McpServer): McpError {
+  if (thrown instanceof McpError) {
+    if (thrown.code === ErrorCode.RequestTimeout) {
+      const text = `The MCP server "${name}" did not answer within ${timeoutMs} ms (mcp_servers.${name}.timeout).`;
+      return rethrown(thrown.code, text);
+    }
+    return rethrown(thrown.code, plainMessage(thrown.message), thrown.data);
+  }
+  return rethrown(
+    ErrorCode.InternalError,
+    `The MCP server "${name}" failed; the gateway's log says why.`,
+  );
+}
+
+/** The SDK puts "MCP error …:" before a message when it is made, and sends it so. */
+export function rethrown(code: number, message: string, data?: unknown): McpError {
+  const error = new McpError(code, message, data);
+  error.message = message;
+  return error;
+}

@@ -1,0 +1,66 @@
+/** What one caller's requests reach: the servers of a scope, over links of a session's own or shared. */
+import type { Caller } from "../../domain/call.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import type { McpServer } from "../../domain/mcp.ts";
+import type { Services } from "../../pipeline/services.ts";
+import { Catalog } from "./catalog.ts";
+import type { Link } from "./link.ts";
+import type { Pins } from "./pins.ts";
+import { isAllowed, type Scope } from "./scope.ts";
+
+export interface Reach {
+  readonly link: Link;
+  readonly catalog: Catalog;
+  /** Requests under way to it, newest last: what the server says meanwhile belongs to one of them. */
+  readonly pending: (string | number)[];
+}
+
+export interface View {
+  readonly scope: Scope;
+  readonly caller: Caller;
+  readonly services: () => Services;
+  readonly reach: (server: McpServer) => Reach;
+  /** Those that callers may see and call. @throws McpError */
+  tools(server: McpServer, signal: AbortSignal): Promise<readonly JsonObject[]>;
+  /** Above which log messages are wanted; set by `logging/setLevel`. */
+  level: string | undefined;
+  /** Tasks that servers began for this caller → whose they are. */
+  readonly tasks: Map<string, McpServer>;
+}
+
+export const taskLimit = 1_000;
+
+export interface ViewOptions extends Pick<View, "scope" | "caller" | "services" | "reach"> {
+  readonly pins: Pins;
+  /** Grows with every approval: what was judged before is judged again. */
+  readonly approvals: () => number;
+}
+
+interface Judged {
+  readonly approvals: number;
+  readonly tools: Promise<readonly JsonObject[]>;
+}
+
+export function createView(options: ViewOptions): View {
+  const judged = new WeakMap<object, Judged>();
+  return {
+    ...options,
+    level: undefined,
+    tasks: new Map(),
+    async tools(server, signal) {
+      const listed = await options.reach(server).catalog.list("tools", signal);
+      const approvals = options.approvals();
+      const held = judged.get(listed);
+      if (held?.approvals === approvals) return held.tools;
+      const allowed = listed.filter(({ name }) => isAllowed(server, String(name)));
+      const tools = options.pins.judge(server.name, allowed);
+      tools.catch(() => judged.delete(listed)); // whoever waits is told
+      judged.set(listed, { approvals, tools });
+      return tools;
+    },
+  };
+}
+
+export function createReach(link: Link, services: Services): Reach {
+  return { link, catalog: new Catalog(link, services.clock), pending: [] };
+}

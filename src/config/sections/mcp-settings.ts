@@ -1,0 +1,53 @@
+/** `routeiq_settings.mcp`: how the gateway serves the Model Context Protocol. */
+import { type Static, Type } from "@sinclair/typebox";
+
+const whole = (fallback: number, maximum: number, description: string) =>
+  Type.Integer({ default: fallback, minimum: 1, maximum, description });
+
+export const McpSection = Type.Object(
+  {
+    allow_anonymous: Type.Boolean({
+      default: false,
+      description: "Opens `/mcp` to callers without a key.",
+    }),
+    pinning: Type.Union([Type.Literal("first_use"), Type.Literal("strict"), Type.Literal("off")], {
+      default: "first_use",
+      description:
+        "What becomes of a tool's definition. first_use: the first one seen is pinned, and a changed one held until it is approved. strict: the first one is held as well. off: as servers say.",
+    }),
+    page_size: whole(100, 1_000, "Items of one page of a list."),
+    max_sessions: whole(1_000, 100_000, "Sessions at once; over it the longest idle one ends."),
+    max_sessions_per_caller: whole(100, 100_000, "Of one caller."),
+    session_idle_seconds: whole(1_800, 604_800, "Silence after which a session ends. Seconds."),
+    max_result_bytes: whole(
+      1_048_576,
+      67_108_864,
+      "Of one message from a server, such as a tool's result. Bytes.",
+    ),
+    max_call_seconds: whole(
+      600,
+      86_400,
+      "How long one call may take, whatever progress it reports. Seconds.",
+    ),
+    max_processes: whole(
+      16,
+      1_000,
+      "Processes of one stdio server at once: a session has its own.",
+    ),
+    chat: Type.Object(
+      {
+        max_rounds: whole(10, 100, "Times that a model is asked in one call with tools."),
+        max_tool_calls: whole(50, 1_000, "Tools that one call may run."),
+        max_seconds: whole(300, 86_400, "How long the rounds may go on. Seconds."),
+        max_usd: Type.Number({
+          default: 5,
+          exclusiveMinimum: 0,
+          description: "What models and tools of one call may cost before no further round. USD.",
+        }),
+      },
+      { default: {}, description: "Tools that the gateway runs in chat and responses." },
+    ),
+  },
+  { default: {}, description: "The Model Context Protocol: docs/mcp.md." },
+);
+export type McpSection = Static<typeof McpSection>;
