@@ -65,8 +65,10 @@ function startBehindFront<D>({ runtime, ...options }: ServerOptions<D>): HttpSer
   const front = listen({ ...options, server: { unix } });
   // Its idle limit cannot be lifted for a single request of such a socket (Bun 1.4.5), so it has none.
   const handlers = { fetch, error, websocket, maxRequestBodySize };
-  // Left out it would be ten seconds, and end streams that have nothing to say.
-  const server = Bun.serve<D>({ ...handlers, development: false, idleTimeout: 0, unix });
+  // Left out it would be ten seconds, and end streams that have nothing to say. Bun's types do not
+  // know it beside `unix`.
+  const endless: object = { idleTimeout: 0 };
+  const server = Bun.serve<D>({ ...handlers, ...endless, development: false, unix });
   const { hostname } = options;
   const host = hostname.includes(":") ? `[${hostname}]` : hostname;
   return {
