@@ -9,9 +9,15 @@ import { evaluateLog, type LogEvaluation } from "../learning/off-policy/evaluate
 import { type LoggedCalls, readLoggedCalls } from "../learning/off-policy/logged-calls.ts";
 import { toLogReport } from "../learning/off-policy/report.ts";
 import { version } from "../std/version.ts";
-import { readEvents } from "../storage/sqlite/read-events.ts";
 import type { CommandContext } from "./command.ts";
-import { openEmbedder, readLabelFiles, readRouter, seedFlag, textFlag } from "./learning-inputs.ts";
+import {
+  eventsOf,
+  openEmbedder,
+  readLabelFiles,
+  readRouter,
+  seedFlag,
+  textFlag,
+} from "./learning-inputs.ts";
 import { UsageError } from "./parse.ts";
 
 export async function evaluateEvents(
@@ -34,7 +40,7 @@ export async function evaluateEvents(
   try {
     for (const source of sources) {
       const logged = await readLoggedCalls({
-        events: readEvents(source),
+        events: eventsOf(source, context),
         embedderId: embedder.id,
         labels,
         ...(since === undefined ? {} : { sinceMs: since }),

@@ -18,10 +18,9 @@ import {
 import { type WorkReport, workThrough } from "../learning/label/work.ts";
 import { toQuery } from "../routing/query-text.ts";
 import { takePidLock } from "../storage/file/pid-lock.ts";
-import { readEvents } from "../storage/sqlite/read-events.ts";
 import type { CommandContext } from "./command.ts";
 import { type LabelTools, tellPlan, tellWork, withinBudget } from "./label.ts";
-import { listFlag, seedFlag, textFlag } from "./learning-inputs.ts";
+import { eventsOf, listFlag, seedFlag, textFlag } from "./learning-inputs.ts";
 import { UsageError } from "./parse.ts";
 
 export async function runShadow(context: CommandContext, tools: LabelTools): Promise<number> {
@@ -108,14 +107,16 @@ async function readQueries(context: CommandContext): Promise<ShadowQuery[]> {
   if ((source === undefined) === (paths.length === 0)) {
     throw new UsageError("--shadow takes its queries from --events SRC or from --data FILE….");
   }
-  return source === undefined ? await queriesOfFiles(paths) : await queriesOfEvents(source);
+  return source === undefined
+    ? await queriesOfFiles(paths)
+    : await queriesOfEvents(source, context);
 }
 
 /** Each text once, the latest calls first to stay. */
-async function queriesOfEvents(source: string): Promise<ShadowQuery[]> {
+async function queriesOfEvents(source: string, context: CommandContext): Promise<ShadowQuery[]> {
   const byHash = new Map<string, ShadowQuery>();
   let withoutText = 0;
-  for await (const { receipt, prompt, queryHash, features } of readEvents(source)) {
+  for await (const { receipt, prompt, queryHash, features } of eventsOf(source, context)) {
     if (isOwnTraffic(receipt) || !features) continue;
     if (prompt === undefined || prompt.trim() === "") {
       withoutText++;

@@ -20,10 +20,10 @@ import { createOutbound } from "../security/outbound.ts";
 import { systemClock } from "../std/clock.ts";
 import { takePidLock } from "../storage/file/pid-lock.ts";
 import { openEventStore } from "../storage/sqlite/event-store.ts";
-import { openEvents, readEvents } from "../storage/sqlite/read-events.ts";
+import { openEvents } from "../storage/sqlite/read-events.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import { runShadow } from "./label-shadow.ts";
-import { listFlag, seedFlag, textFlag } from "./learning-inputs.ts";
+import { eventsOf, listFlag, seedFlag, textFlag } from "./learning-inputs.ts";
 import { UsageError } from "./parse.ts";
 
 export const labelCommand = defineCommand({
@@ -172,7 +172,7 @@ async function labelEvents(
 ): Promise<number> {
   const { flags, out, signal } = context;
   const mode = readMode(flags);
-  const pool = await findLabellable(readEvents(source), tools.judge.source);
+  const pool = await findLabellable(eventsOf(source, context), tools.judge.source);
   const { counts } = pool;
   out.line(
     `${source}: ${counts.seen} calls; ${pool.calls.length} can be labelled, ${counts.alreadyLabelled} are already, ` +
@@ -219,7 +219,7 @@ async function labelEvents(
     store.close();
     release();
   }
-  const record = await readRecord(source, tools.judge.source);
+  const record = await readRecord(context, source, tools.judge.source);
   tellReport(context, tools, report, record);
   return report.done > 0 || report.failed === 0 ? 0 : 1;
 }
@@ -286,9 +286,13 @@ export function tellPlan<T>(
   out.json({ ok: true, plan: items.map(show), cost_usd: costUsd, out_of: outOf });
 }
 
-async function readRecord(source: string, judge: string): Promise<JudgeRecord> {
+async function readRecord(
+  context: CommandContext,
+  source: string,
+  judge: string,
+): Promise<JudgeRecord> {
   const record = createJudgeRecord(judge);
-  for await (const { receipt } of readEvents(source)) {
+  for await (const { receipt } of eventsOf(source, context)) {
     const label = toEventLabel(receipt);
     record.add(receipt.feedback, label?.source === "feedback" ? label.score : undefined);
   }

@@ -1,5 +1,6 @@
 /** What `train` and `eval` read: flags, data files, prices, the embedder. */
 import { GatewayError } from "../domain/errors.ts";
+import type { CallEvent } from "../domain/event.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Embedder, FeatureExtractor } from "../embedding/embedder.ts";
 import { createOnnxRuntime } from "../embedding/onnx-runtime.ts";
@@ -13,6 +14,7 @@ import { openInputs } from "../learning/data/open-inputs.ts";
 import { createProblems } from "../learning/data/problems.ts";
 import { createReadContext, type ReadContext, readFile } from "../learning/data/read-rows.ts";
 import { type ModelPrice, type PriceList, readPrices } from "../learning/dataset.ts";
+import { readSource } from "../learning/event-source.ts";
 import type { RowSample } from "../learning/robustness/sample.ts";
 import { addRows, createTableBuilder, type Table, type TableBuilder } from "../learning/table.ts";
 import { loadRouter } from "../routing/load-router.ts";
@@ -224,4 +226,13 @@ export async function readRouter(
   const identity = { name, version: 0, sha256: "" };
   const router = await loadRouter(files, { identity, ...encoding, kernels: createKernels });
   return { router, release };
+}
+
+/** The calls of what `--events` names; what could not be read is said on standard error. */
+export function eventsOf(
+  source: string,
+  { env, out }: Pick<CommandContext, "env" | "out">,
+): AsyncGenerator<CallEvent> {
+  const store = { outbound: createOutbound(), clock: systemClock, s3: toS3Settings(env) };
+  return readSource(source, { store, onProblem: (message) => out.note(message) });
 }

@@ -27,11 +27,11 @@ import { createSelfTest } from "../routing/self-test.ts";
 import { strategyNames } from "../routing/strategies/registry.ts";
 import type { TrainedRouter } from "../routing/trained-router.ts";
 import { systemClock } from "../std/clock.ts";
-import { readEvents } from "../storage/sqlite/read-events.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import {
   type Encoding,
   embedderFlag,
+  eventsOf,
   listFlag,
   openEmbedder,
   optionFlags,
@@ -164,16 +164,17 @@ async function readHoldout(
 
 /** Where few rows have every model's outcome: the calls of the event log that chance decided. */
 async function readLogged(
-  { flags }: CommandContext,
+  context: CommandContext,
   embedder: Embedder,
   { table, reading }: TrainingData,
   { evidence }: Trained,
 ): Promise<Judged | undefined> {
-  const sources = listFlag(flags, "events");
+  const sources = listFlag(context.flags, "events");
   if (sources.length === 0 || toFullRows(table)) return undefined;
   const choices = new Map<string, LoggedChoice>();
   for (const source of sources) {
-    const input = { events: readEvents(source), embedderId: embedder.id, labels: reading.labels };
+    const events = eventsOf(source, context);
+    const input = { events, embedderId: embedder.id, labels: reading.labels };
     for (const [id, choice] of await readLoggedChoices(input)) choices.set(id, choice);
   }
   return toLoggedRows(table, choices, evidence);
@@ -222,7 +223,7 @@ interface Findings {
 
 /** Fractions are strings: the release is canonical JSON, whole numbers only. */
 function toProvenance(
-  { table, reading }: TrainingData,
+  { table, reading, eventsUntilMs }: TrainingData,
   trained: Trained,
   seed: number,
   { gate, robustness }: Findings,
@@ -233,6 +234,10 @@ function toProvenance(
     data_sha256: table.sha256,
     rows: table.n,
     data: toDataProvenance(table.report, reading),
+    // Of the data, not of the training: the same data gives the same bytes.
+    ...(Number.isFinite(eventsUntilMs)
+      ? { events_until: new Date(eventsUntilMs).toISOString() }
+      : {}),
     metrics: {
       ...(gate ? { gate } : {}),
       robustness: toRobustnessJson(robustness),

@@ -48,6 +48,8 @@ export interface TrainingData {
   readonly reading: ReadContext;
   /** A few rows with their text; none where only event logs were read. */
   readonly sample: RowSample;
+  /** When the latest call came that was learnt from; −∞ without event logs. */
+  readonly eventsUntilMs: number;
 }
 
 /** @throws UsageError without a source; GatewayError invalid_request where nothing is to be learnt */
@@ -74,6 +76,7 @@ export async function readTraining(
   } else if (prices !== undefined) {
     for (const [model, price] of await readPrices(prices, prices)) list.set(model, price);
   }
+  let eventsUntilMs = Number.NEGATIVE_INFINITY;
   await withStoreAccess(env, async (store) => {
     for (const source of events) {
       const counts = await addEvents(builder, {
@@ -84,6 +87,7 @@ export async function readTraining(
           if (count % 500 === 0) out.progress("read", count / (count + 2000));
         },
       });
+      eventsUntilMs = Math.max(eventsUntilMs, counts.untilMs);
       tellEvents(context, source, counts);
     }
   });
@@ -95,7 +99,7 @@ export async function readTraining(
       `${events.join(", ")}: no call has both features and an outcome; send feedback to /v1/feedback first`,
     );
   }
-  return { table: builder.finish(list, "all"), reading, sample };
+  return { table: builder.finish(list, "all"), reading, sample, eventsUntilMs };
 }
 
 /** @throws UsageError */

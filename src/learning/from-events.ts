@@ -21,6 +21,8 @@ export interface EventCounts {
   /** Calls without features, without a known outcome, or of another embedder. */
   readonly unlabelled: number;
   readonly foreign: number;
+  /** When the latest call came that was learnt from; −∞ where none was. */
+  readonly untilMs: number;
 }
 
 export interface EventInput {
@@ -38,6 +40,7 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
   let used = 0;
   let unlabelled = 0;
   let foreign = 0;
+  let untilMs = Number.NEGATIVE_INFINITY;
   for await (const { event, signs } of withSigns(events)) {
     const { receipt, features } = event;
     const label = labels?.find([receipt.callId, receipt.requestId]) ?? toEventLabel(receipt, signs);
@@ -59,10 +62,11 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
         ...toVerification(receipt),
       });
       used++;
+      untilMs = Math.max(untilMs, receipt.atMs);
       onRow?.(used);
     }
   }
-  return { used, unlabelled, foreign };
+  return { used, unlabelled, foreign, untilMs };
 }
 
 function toMeasures({ usage, costMicroUsd, timings }: Receipt) {

@@ -278,7 +278,7 @@ test.skipIf(!existsSync(join(data, "mmlu-pro")))(
     const greedy = real.learn((row) => row % 10 === 1, 10);
     const truth = { policy: real.worth(target), rival: real.worth(greedy) };
     const rates = simulate(
-      20,
+      10,
       (seed) => {
         const { rows, policyOf, random } = logReal(real, greedy, 0.2, 100 + seed);
         const predicted = predictRewards(rows, real.x, real.d);
