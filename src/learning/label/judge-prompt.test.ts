@@ -65,12 +65,16 @@ test("Cohen's kappa, as in a textbook", () => {
   expect(kappa).toBeCloseTo(0.4, 10);
 });
 
-test("a purse is never overdrawn by what is under way", () => {
+test("a purse is never overdrawn by what is under way, and waits for what comes back", async () => {
   const purse = createPurse(1);
-  expect([purse.reserve(0.6), purse.reserve(0.6)]).toEqual([true, false]);
+  expect(await purse.reserve(0.6)).toBe(true);
+  const second = purse.reserve(0.6); // waits for the first
+  expect(await purse.reserve(1.1)).toBe(false);
   purse.settle(0.6, 0.1);
-  expect(purse.leftUsd).toBeCloseTo(0.9);
-  expect([purse.reserve(0.9), purse.reserve(0.01)]).toEqual([true, false]);
-  purse.settle(0.9, 0.9);
-  expect(purse.spentUsd).toBeCloseTo(1);
+  expect(await second).toBe(true);
+  expect(purse.leftUsd).toBeCloseTo(0.3);
+  const third = purse.reserve(0.6);
+  purse.settle(0.6, 0.5);
+  expect(await third).toBe(false); // 0.6 are spent by now
+  expect(purse.spentUsd).toBeCloseTo(0.6);
 });

@@ -61,7 +61,7 @@ export function createJudge(options: JudgeOptions): Judge {
         request.length,
         texts.map((text) => text.length),
       );
-      if (!purse.reserve(most)) return undefined;
+      if (!(await purse.reserve(most))) return undefined;
       let cost = 0;
       try {
         const prompt = toJudgePrompt(request, texts, newKey());

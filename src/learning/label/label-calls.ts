@@ -71,7 +71,7 @@ export async function askFor(
 ) {
   const price = priceOf(model) ?? { inputUsdPerToken: 0, outputUsdPerToken: 0 };
   const most = answerCostUsd(price, prompt.length, answerTokens);
-  if (!purse.reserve(most)) return undefined;
+  if (!(await purse.reserve(most))) return undefined;
   let cost = 0;
   try {
     const asked = await gateway.ask(model, [{ role: "user", content: prompt }], answerTokens);
