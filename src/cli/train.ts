@@ -172,10 +172,11 @@ async function readLogged(
   const sources = listFlag(context.flags, "events");
   if (sources.length === 0 || toFullRows(table)) return undefined;
   const choices = new Map<string, LoggedChoice>();
+  const wanted = new Set(table.ids);
   for (const source of sources) {
     const events = eventsOf(source, context);
     const input = { events, embedderId: embedder.id, labels: reading.labels };
-    for (const [id, choice] of await readLoggedChoices(input)) choices.set(id, choice);
+    for (const [id, choice] of await readLoggedChoices(input, wanted)) choices.set(id, choice);
   }
   return toLoggedRows(table, choices, evidence);
 }
