@@ -24,6 +24,7 @@ import { rolloutRoutes } from "./admin/rollout.ts";
 import { routerInfoRoutes } from "./admin/router-info.ts";
 import { syncStatusRoutes } from "./admin/sync-status.ts";
 import { mcpRoutes } from "./agents/mcp.ts";
+import { mcpRestRoutes } from "./agents/mcp-rest.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
 import { callRoutes } from "./call-routes.ts";
 import { countRoutes } from "./count-tokens.ts";
@@ -102,6 +103,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...assistantRoutes(parts.assistants),
     ...vectorStoreRoutes(parts.vectorStores),
     ...mcpRoutes(parts.mcp),
+    ...mcpRestRoutes(parts.mcp),
     ...realtimeRoutes,
     ...realtimeSecretRoutes,
     ...feedbackRoutes,

@@ -6,7 +6,7 @@ import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/
 import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
-import { isObject } from "../../domain/json.ts";
+import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Outbound } from "../../security/outbound.ts";
@@ -15,6 +15,7 @@ import { createEventMemory } from "./event-memory.ts";
 import { Link } from "./link.ts";
 import { createPins, type Pins } from "./pins.ts";
 import { createRegistry, type Registry } from "./registry.ts";
+import { answer } from "./requests.ts";
 import { rethrown } from "./run-tool.ts";
 import { type Scope, toScope } from "./scope.ts";
 import { capabilitiesOf, createServer, openSession, type SessionParts } from "./session.ts";
@@ -51,6 +52,8 @@ export interface Live {
   view(caller: Caller, scope: Scope): View;
   /** The shared link to a server, whose state is its health. */
   shared(server: McpServer): Reach;
+  /** `tools/call` without a session. @throws McpError */
+  call(view: View, params: JsonObject, signal: AbortSignal): Promise<JsonObject>;
   /** Lists are judged anew, and open sessions told. */
   changed(): void;
   close(): Promise<void>;
@@ -188,6 +191,8 @@ export function createLive(parts: LiveParts): Live {
       return Response.json({ status: "accepted", session_id: id }, { status: 202 });
     },
     scope: async (path, wanted) => toScope(await registry.servers(), path, wanted),
+    call: (seen, params, signal) =>
+      answer("tools/call", seen, { id: crypto.randomUUID(), params, signal }),
     changed() {
       approvals++;
       for (const { reach } of links.values()) reach.catalog.forget();

@@ -163,6 +163,15 @@ export const bodies = {
     model: optionalModel,
     expires_after: Type.Optional(Type.Object({}, open)),
   }),
+  McpServerRequest: request("An MCP server, with the keys of `mcp_servers`, or a tool's call.", {
+    server_name: Type.Optional(Type.String()),
+    url: Type.Optional(Type.String()),
+    transport: Type.Optional(Type.String()),
+    tool_name: Type.Optional(Type.String()),
+    arguments: Type.Optional(Type.Object({}, open)),
+    server: Type.Optional(Type.String()),
+    tool: Type.Optional(Type.String()),
+  }),
   McpMessage: request("A JSON-RPC 2.0 message of the Model Context Protocol.", {
     jsonrpc: Type.Literal("2.0"),
     id: Type.Optional(Type.Union([Type.String(), Type.Integer()])),

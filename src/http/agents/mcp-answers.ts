@@ -1,0 +1,73 @@
+/** What the REST routes ask of the MCP gateway: its tools, one call, a server's health. */
+import type { Live } from "../../agents/mcp/mcp.ts";
+import type { Caller } from "../../domain/call.ts";
+import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { McpServer } from "../../domain/mcp.ts";
+import { AdminError } from "../route.ts";
+
+export interface ShownTool {
+  readonly server: McpServer;
+  /** Without its namespace. */
+  readonly bare: string;
+  /** With it. */
+  readonly tool: JsonObject;
+}
+
+/** Of the servers that can be reached. */
+export async function toolsOf(
+  live: Live,
+  caller: Caller,
+  signal: AbortSignal,
+): Promise<readonly ShownTool[]> {
+  const view = live.view(caller, { servers: await live.registry.servers(), single: false });
+  const lists = await Promise.allSettled(
+    view.scope.servers.map(async (server) =>
+      (await view.tools(server, signal)).map((tool) => {
+        const bare = String(tool["name"]);
+        return { server, bare, tool: { ...tool, name: `${server.name}.${bare}` } };
+      }),
+    ),
+  );
+  return lists.flatMap((list) => (list.status === "fulfilled" ? list.value : []));
+}
+
+export interface NamedCall {
+  readonly body: JsonObject;
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+}
+
+/** @throws AdminError tool_not_found, tool_invocation_failed */
+export async function callByName(live: Live, { body, caller, signal }: NamedCall) {
+  const wanted = String(body["tool_name"] ?? "");
+  const tools = await toolsOf(live, caller, signal);
+  // Without its namespace where only one server has such a tool.
+  const bare = tools.filter((each) => each.bare === wanted);
+  const found =
+    tools.find(({ tool }) => tool["name"] === wanted) ?? (bare.length === 1 ? bare[0] : undefined);
+  if (!found) throw new AdminError(404, "tool_not_found", "There is no tool of this name.");
+  const args = isObject(body["arguments"]) ? body["arguments"] : {};
+  try {
+    const params = { name: String(found.tool["name"]), arguments: args };
+    const scope = { servers: [found.server], single: false };
+    const result = await live.call(live.view(caller, scope), params, signal);
+    return { status: "success", tool_name: wanted, server_id: found.server.name, result };
+  } catch (thrown) {
+    const message = thrown instanceof Error ? thrown.message : "the tool failed";
+    throw new AdminError(400, "tool_invocation_failed", message);
+  }
+}
+
+/** Asks it: a ping, or what connecting to it says. */
+export async function serverHealth(live: Live, server: McpServer) {
+  const { link } = live.shared(server);
+  try {
+    await link.request("ping", {}, { signal: AbortSignal.timeout(healthMs) });
+    return { server_id: server.name, server_name: server.name, status: "healthy" };
+  } catch (thrown) {
+    const error = link.problem ?? (thrown instanceof Error ? thrown.message : "no answer");
+    return { server_id: server.name, server_name: server.name, status: "unhealthy", error };
+  }
+}
+
+const healthMs = 10_000;
