@@ -1,5 +1,6 @@
 /** Configuration in, running gateway out: the only file that wires parts together. */
 import { join } from "node:path";
+import { type Agents, createAgents } from "./agents/a2a/agents.ts";
 import { createMcp, type Mcp } from "./agents/mcp/mcp.ts";
 import { isLoopback } from "./config/check.ts";
 import type { Config, Finding } from "./config/config.ts";
@@ -48,6 +49,7 @@ import { createPassThroughTable } from "./providers/pass-through.ts";
 import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
 import { createTokenSource } from "./providers/signers/tokens.ts";
+import { askModel } from "./resources/assistants/ask-model.ts";
 import { type Assistants, createAssistants } from "./resources/assistants/assistants.ts";
 import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
@@ -127,6 +129,7 @@ export interface Gateway {
   readonly assistants: Assistants;
   readonly vectorStores: VectorStores;
   readonly mcp: Mcp;
+  readonly agents: Agents;
   readonly dataDir: string;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
@@ -253,6 +256,12 @@ function assemble(
     outbound: options.outbound,
     services: () => services,
   });
+  const agents = createAgents({
+    records: observation.records,
+    outbound: options.outbound,
+    services: () => services,
+    ask: askModel,
+  });
   const stopUpkeep = startUpkeep({ dataDir: options.dataDir, clock, telemetry, files });
   const inner = {
     services: () => services,
@@ -263,6 +272,7 @@ function assemble(
     assistants,
     vectorStores,
     mcp,
+    agents,
     dataDir: options.dataDir,
     slot,
     reloader,
@@ -278,8 +288,13 @@ function assemble(
     async close() {
       shared.healthWatch.close();
       stopUpkeep();
-      await Promise.all([batches.close(), assistants.runs.close(), vectorStores.close()]);
       await mcp.close();
+      await Promise.all([
+        batches.close(),
+        assistants.runs.close(),
+        vectorStores.close(),
+        agents.close(),
+      ]);
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way

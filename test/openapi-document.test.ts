@@ -14,7 +14,9 @@ let document: {
 
 beforeAll(async () => {
   gateway = await startTestGateway({
-    yaml: "model_list: [{model_name: a, litellm_params: {model: openai/a, api_key: k}}]\n",
+    yaml:
+      "model_list: [{model_name: a, litellm_params: {model: openai/a, api_key: k}}]\n" +
+      "agent_list: [{agent_name: x, model: a}]\n", // its card is for anyone
     env: { LITELLM_MASTER_KEY: master },
   });
   const response = await fetch(`${gateway.gateway.url}/openapi.json`);

@@ -33,6 +33,7 @@ interface Parts {
   readonly prices: PriceFile;
   readonly models: readonly ModelEntry[];
   readonly mcpServers: Config["mcpServers"];
+  readonly agents: Config["agents"];
   readonly sections: Sections;
   readonly environment: Readonly<Record<string, string>>;
   /** The process environment with `environment` on top. */
@@ -49,6 +50,7 @@ export function assembleConfig(parts: Parts): Config {
     prices: parts.prices,
     models: parts.models,
     mcpServers: parts.mcpServers,
+    agents: parts.agents,
     router: routerSettings(sections, env),
     general: {
       ...(masterKey === undefined ? {} : { masterKey }),
@@ -247,6 +249,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
     vectorStores: routeiq.vector_stores.embedding_model
       ? { embeddingModel: routeiq.vector_stores.embedding_model }
       : {},
+    a2a: agentSettings(routeiq.a2a, env),
     batches: {
       concurrency: routeiq.batches.concurrency,
       maxRunning: routeiq.batches.max_running,
@@ -332,5 +335,25 @@ function toEmbedding(section: Static<typeof RouteiqSettings>["embedding"]): Embe
     ...(model ? { model: { name: model, dimensions } } : {}),
     normalize,
     timeoutMs,
+  };
+}
+
+/** The predecessor's variables stand in where the file says nothing of its own. */
+function agentSettings(
+  a2a: Sections["routeiq"]["a2a"],
+  env: Environment,
+): Config["routeiq"]["a2a"] {
+  const number = (name: string, otherwise: number) => {
+    const value = Number(env[name] || Number.NaN);
+    return Number.isFinite(value) && value > 0 ? value : otherwise;
+  };
+  const baseUrl = (a2a.base_url ?? env["A2A_BASE_URL"] ?? "").replace(/\/+$/, "");
+  return {
+    ...(baseUrl === "" ? {} : { baseUrl }),
+    taskTtlMs: (a2a.task_ttl_s ?? number("A2A_TASK_TTL_SECONDS", 3_600)) * 1_000,
+    maxTasks: a2a.max_tasks ?? number("A2A_TASK_STORE_MAX_TASKS", 10_000),
+    maxRunning: a2a.max_running,
+    tasksPerMinute: a2a.tasks_per_minute ?? number("A2A_TASK_RATE_LIMIT", 100),
+    runMs: a2a.run_ms,
   };
 }

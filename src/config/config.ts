@@ -8,6 +8,7 @@ import type { Operation } from "../domain/model.ts";
 import type { EventRetention } from "../storage/event-log.ts";
 import type { FileLimits } from "../storage/file-limits.ts";
 import type { ResponseLimits } from "../storage/response-store.ts";
+import type { AgentEntry } from "./agents.ts";
 import type { RolloutSettings } from "./sections/rollout-settings.ts";
 import type { SurvivalSettings } from "./survival.ts";
 
@@ -214,6 +215,18 @@ export interface RouteiqSettings extends SurvivalSettings {
   readonly files: FileLimits;
   /** The group that embeds where a store names none; undefined: the built-in embedder. */
   readonly vectorStores: { readonly embeddingModel?: string };
+  readonly a2a: {
+    /** What cards say of the gateway's address; undefined: what the request was sent to. */
+    readonly baseUrl?: string;
+    /** A task is kept so long after it last changed. */
+    readonly taskTtlMs: number;
+    readonly maxTasks: number;
+    readonly maxRunning: number;
+    /** New tasks of one agent. */
+    readonly tasksPerMinute: number;
+    /** What one message may take. */
+    readonly runMs: number;
+  };
   readonly batches: {
     /** Requests of one batch at once. */
     readonly concurrency: number;
@@ -298,6 +311,7 @@ export interface Config {
   readonly models: readonly ModelEntry[];
   /** `mcp_servers`, in the order of the file. */
   readonly mcpServers: readonly McpServer[];
+  readonly agents: readonly AgentEntry[];
   readonly router: RouterSettings;
   readonly general: GeneralSettings;
   readonly litellm: LitellmSettings;

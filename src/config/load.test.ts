@@ -344,9 +344,9 @@ describe("what is said of a wrong or doubtful file", () => {
     ],
     [
       "LiteLLM's keys that mean nothing here yet",
-      `${model}mcp_servers: {}\nrouter_settings: {redis_host: x}\ngeneral_settings: {database_url: x}\nlitellm_settings: {json_logs: true}\n`,
+      `${model}prompts: {}\nrouter_settings: {redis_host: x}\ngeneral_settings: {database_url: x}\nlitellm_settings: {json_logs: true}\n`,
       [
-        'warning 4 mcp_servers: "mcp_servers" is known to LiteLLM, not used by RouteIQ yet',
+        'warning 4 prompts: "prompts" is known to LiteLLM, not used by RouteIQ yet',
         'warning 7 litellm_settings.json_logs: "json_logs" is known to LiteLLM, not used by RouteIQ yet',
         'warning 5 router_settings.redis_host: "redis_host" is known to LiteLLM, not used by RouteIQ yet',
         'warning 6 general_settings.database_url: "database_url" is known to LiteLLM, not used by RouteIQ yet',

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import type { TObject } from "@sinclair/typebox";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import { findNearest } from "../std/nearest.ts";
+import { readAgentList } from "./agents.ts";
 import { assembleConfig, type Sections } from "./assemble.ts";
 import type { Config, Finding, ModelEntry } from "./config.ts";
 import { type DecodeOptions, decodeSection } from "./decode.ts";
@@ -113,6 +114,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     prices,
     mcpServers,
     models: found ? written : fromEnvironment,
+    agents: await readAgentList(merged.sections.get("agent_list"), resolve),
     sections,
     environment,
     env,
@@ -305,7 +307,7 @@ async function decodeSections(merged: Merged, resolve: Resolve): Promise<Section
 /** `x-…` and `.…` keys are a known way to hold YAML anchors. */
 function tellUnknownTop(key: string, spot: Spot, report: Report): void {
   if ((sectionNames as readonly string[]).includes(key) || /^(x-|\.)/.test(key)) return;
-  if (key === "credential_list" || key === "mcp_servers") return;
+  if (["credential_list", "mcp_servers", "agent_list"].includes(key)) return;
   if (litellmTopLevelKeys.has(key)) {
     const message = `"${key}" is known to LiteLLM, not used by RouteIQ yet`;
     report.warn(spot, message, "It has no effect here. Keep it for LiteLLM, or remove it.");
@@ -316,6 +318,7 @@ function tellUnknownTop(key: string, spot: Spot, report: Report): void {
     "include",
     "credential_list",
     "mcp_servers",
+    "agent_list",
     ...sectionNames,
   ]);
   const remedy = near

@@ -3,6 +3,7 @@
  * who may call what, and this file holds every route to it.
  */
 import { Elysia } from "elysia";
+import type { Agents } from "../agents/a2a/agents.ts";
 import type { Mcp } from "../agents/mcp/mcp.ts";
 import type { KnownNames } from "../config/check.ts";
 import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
@@ -23,6 +24,8 @@ import { reloadRoutes } from "./admin/reload.ts";
 import { rolloutRoutes } from "./admin/rollout.ts";
 import { routerInfoRoutes } from "./admin/router-info.ts";
 import { syncStatusRoutes } from "./admin/sync-status.ts";
+import { a2aRoutes } from "./agents/a2a.ts";
+import { a2aRegistryRoutes } from "./agents/a2a-registry.ts";
 import { mcpRoutes } from "./agents/mcp.ts";
 import { mcpRestRoutes } from "./agents/mcp-rest.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
@@ -58,6 +61,7 @@ export interface SlowRouteParts {
   readonly assistants: Assistants;
   readonly vectorStores: VectorStores;
   readonly mcp: Mcp;
+  readonly agents: Agents;
   readonly slot: RouterSlot;
   readonly reloader: ConfigReloader;
   readonly sync?: (() => SyncStatus) | undefined;
@@ -104,6 +108,8 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...vectorStoreRoutes(parts.vectorStores),
     ...mcpRoutes(parts.mcp),
     ...mcpRestRoutes(parts.mcp),
+    ...a2aRegistryRoutes(parts.agents),
+    ...a2aRoutes(parts.agents),
     ...realtimeRoutes,
     ...realtimeSecretRoutes,
     ...feedbackRoutes,

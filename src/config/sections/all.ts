@@ -1,5 +1,6 @@
 /** The whole file as one schema: what editors complete by and `config explain` reads. */
 import { Type } from "@sinclair/typebox";
+import { AgentRow } from "../agents.ts";
 import { CredentialRow } from "./credential-list.ts";
 import { GeneralSettings } from "./general-settings.ts";
 import { LitellmSettings } from "./litellm-settings.ts";
@@ -31,6 +32,9 @@ export const configSchema = Type.Object(
       Type.Record(Type.String(), McpServerRow, {
         description: "Servers of the Model Context Protocol, by name: docs/mcp.md.",
       }),
+    ),
+    agent_list: Type.Optional(
+      Type.Array(AgentRow, { description: "Agents that are served by A2A: docs/a2a.md." }),
     ),
     include: Type.Optional(
       Type.Array(Type.String(), { description: "Further files, relative to this one." }),

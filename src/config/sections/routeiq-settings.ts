@@ -4,6 +4,7 @@ import { defaultRetention } from "../../storage/event-log.ts";
 import { defaultFileLimits } from "../../storage/file-limits.ts";
 import { defaultResponseLimits } from "../../storage/response-store.ts";
 
+import { AgentSettings } from "./agent-settings.ts";
 import { ExperimentSettings } from "./experiment-settings.ts";
 
 import { McpSection } from "./mcp-settings.ts";
@@ -226,6 +227,7 @@ export const RouteiqSettings = Type.Object(
       },
       { default: {}, description: "Vector stores." },
     ),
+    a2a: AgentSettings,
     batches: Type.Object(
       {
         concurrency: Type.Integer({

@@ -137,6 +137,21 @@ export const bodies = {
     input: text("What to say."),
     stream_format: Type.Optional(Type.String({ description: "`sse` for events, else bytes." })),
   }),
+  AgentRequest: request("An A2A agent: one elsewhere by `url`, or a model published by `model`.", {
+    agent_name: text("Its name in paths."),
+    description: Type.Optional(text("What it is good for.")),
+    url: Type.Optional(text("Its endpoint, or the address of its card.")),
+    model: Type.Optional(text("A model group to publish.")),
+    instructions: Type.Optional(text("With `model`: its system message.")),
+    agent_card_params: Type.Optional(Type.Object({}, open)),
+    litellm_params: Type.Optional(Type.Object({}, open)),
+  }),
+  A2aRequest: request("A JSON-RPC request of A2A.", {
+    jsonrpc: Type.Literal("2.0"),
+    id: Type.Optional(Type.Union([Type.String(), Type.Integer(), Type.Null()])),
+    method: text("SendMessage, GetTask; in 0.3 message/send, tasks/get."),
+    params: Type.Optional(Type.Object({}, open)),
+  }),
   BatchRequest: request("OpenAI's batch.", {
     input_file_id: text("A file of purpose `batch`: JSON Lines of custom_id, method, url, body."),
     endpoint: text(

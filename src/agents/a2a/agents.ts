@@ -1,0 +1,350 @@
+/**
+ * What a caller may do with an agent, whatever binding and revision it comes by: send, stream, and
+ * all that concerns tasks. Everything is checked against the caller: a task is its maker's alone.
+ */
+import type { Caller } from "../../domain/call.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import type { Services } from "../../pipeline/services.ts";
+import type { Outbound } from "../../security/outbound.ts";
+import { sleep } from "../../std/clock.ts";
+import type { RecordStore } from "../../storage/record-store.ts";
+import type { Agent, Execute } from "./agent.ts";
+import { type CardSite, toCard, toGatewayCard } from "./card.ts";
+import { A2aError } from "./errors.ts";
+import { type AskModel, assertAnswerable, createModelAgent } from "./model-agent.ts";
+import { createPeers } from "./peer.ts";
+import { createPush, type Push } from "./push.ts";
+import { recordMessage } from "./record.ts";
+import { createRegistry, type Registry } from "./registry.ts";
+import { isQuiet, Run, statusOf } from "./run.ts";
+import { isOver } from "./state.ts";
+import { createTasks, type HeldTask, type ListRequest, taskLimits, withHistory } from "./tasks.ts";
+import { createUpstreamAgent } from "./upstream-agent.ts";
+import type { SendRequest, Task, TaskEvent, Version } from "./wire.ts";
+
+export interface Asker {
+  readonly agent: Agent;
+  readonly caller: Caller;
+  readonly version: Version;
+  readonly extensions: string | undefined;
+}
+
+export interface Agents {
+  readonly registry: Registry;
+  send(request: SendRequest, asker: Asker): Promise<TaskEvent>;
+  stream(request: SendRequest, asker: Asker): Promise<AsyncIterable<TaskEvent>>;
+  get(id: string, historyLength: number | undefined, asker: Asker): Promise<Task>;
+  list(request: ListRequest, asker: Asker): Promise<JsonObject>;
+  cancel(id: string, asker: Asker): Promise<Task>;
+  subscribe(id: string, asker: Asker): Promise<AsyncIterable<TaskEvent>>;
+  /** @throws A2aError taskNotFound */
+  assertTask(id: string, asker: Asker): Promise<void>;
+  setPush(taskId: string, config: JsonObject, asker: Asker): Promise<JsonObject>;
+  readonly push: Push;
+  card(agent: Agent, site: CardSite): Promise<JsonObject>;
+  gatewayCard(site: CardSite): Promise<JsonObject>;
+  close(): Promise<void>;
+}
+
+export interface AgentsParts {
+  readonly records: RecordStore;
+  readonly outbound: Outbound;
+  readonly services: () => Services;
+  readonly ask: AskModel;
+}
+
+/** How often a task that another process works at is looked at, for whoever listens to it here. */
+const lookMs = 1_000;
+/** What a question about a task may take upstream. */
+const questionMs = 30_000;
+
+export function createAgents(parts: AgentsParts): Agents {
+  const { records, outbound, services, ask } = parts;
+  const { clock, random, telemetry } = services();
+  const settings = () => services().config.routeiq.a2a;
+  const registry = createRegistry({ records, clock, configured: () => services().config.agents });
+  const tasks = createTasks(records, clock, () => {
+    const { taskTtlMs: ttlMs, maxTasks } = settings();
+    return { ttlMs, maxTasks };
+  });
+  const push = createPush({ records, outbound, clock, random, telemetry });
+  const upstream = createUpstreamAgent(createPeers(outbound, clock));
+  const executes: Record<Agent["serves"]["kind"], Execute> = {
+    model: createModelAgent({ tasks, services, ask }),
+    upstream: upstream.execute,
+  };
+  const runs = new Map<string, Run>();
+  const made = new Map<string, { minute: number; count: number }>();
+  let closed = false;
+
+  /** @throws A2aError rateLimited */
+  function count({ id }: Agent): void {
+    const { tasksPerMinute } = settings();
+    const minute = Math.floor(clock.now() / 60_000);
+    const held = made.get(id);
+    const now = held?.minute === minute ? held : { minute, count: 0 };
+    if (now.count >= tasksPerMinute) {
+      const message = `This agent takes ${tasksPerMinute} new tasks a minute; try again in a while.`;
+      throw new A2aError("rateLimited", message, {
+        retryAfterMs: String(60_000 - (clock.now() % 60_000)),
+      });
+    }
+    now.count++;
+    made.set(id, now);
+  }
+
+  /** The task that a message is for: one that waits for it, or a new one. */
+  async function toTask(request: SendRequest, { agent, caller }: Asker): Promise<HeldTask> {
+    const { taskId, contextId } = request;
+    const deadlineMs = clock.now() + settings().runMs;
+    if (taskId === undefined) {
+      count(agent);
+      const id = Bun.randomUUIDv7();
+      const context = contextId ?? Bun.randomUUIDv7();
+      const message = { ...request.message, taskId: id, contextId: context };
+      const status = statusOf("TASK_STATE_SUBMITTED", clock);
+      const task: Task = { id, contextId: context, status, artifacts: [], history: [message] };
+      return {
+        task,
+        agent: agent.id,
+        owner: caller.id,
+        moves: [],
+        upstream: undefined,
+        deadlineMs,
+        updatedMs: clock.now(),
+      };
+    }
+    const held = await tasks.get(taskId, agent.id, caller);
+    if (contextId !== undefined && contextId !== held.task.contextId) {
+      throw new A2aError("invalidParams", "'contextId' is not that of the task.");
+    }
+    if (isOver(held.task.status.state)) {
+      throw new A2aError(
+        "unsupportedOperation",
+        "The task has ended and takes no more messages; begin another, with its contextId.",
+      );
+    }
+    if (runs.has(taskId) || (agent.serves.kind === "model" && !isQuiet(held.task))) {
+      throw new A2aError(
+        "unsupportedOperation",
+        "The task is at work; it takes messages when it asks for input.",
+      );
+    }
+    const message = { ...request.message, taskId, contextId: held.task.contextId };
+    const history = [...held.task.history, message].slice(-taskLimits.historyMessages);
+    return { ...held, task: { ...held.task, history }, deadlineMs };
+  }
+
+  async function begin(request: SendRequest, asker: Asker, stream: boolean): Promise<Run> {
+    const { agent, caller, extensions } = asker;
+    if (closed || services().activity.draining) {
+      throw new A2aError("internal", "The gateway is about to stop; send it again.");
+    }
+    if (agent.serves.kind === "model") assertAnswerable({ request });
+    const { maxRunning, runMs } = settings();
+    if (runs.size >= maxRunning) {
+      throw new A2aError(
+        "rateLimited",
+        `There are ${maxRunning} tasks at work; try again in a while.`,
+      );
+    }
+    const held = await toTask(request, asker);
+    const { id } = held.task;
+    const isNew = request.taskId === undefined;
+    if (request.push) await setConfig(id, request.push, asker);
+    const startedAtMs = clock.now();
+    const run = new Run(
+      { ...{ agent, caller, request, isNew, extensions, stream } },
+      held,
+      executes[agent.serves.kind],
+      {
+        ...{ tasks, clock, runMs },
+        tell: (task, event) => push.tell(task, event),
+        onFailure: (error) => services().onInternalFailure(error),
+      },
+    );
+    runs.set(id, run);
+    run.done.then(() => {
+      runs.delete(id);
+      const failed = run.failure !== undefined || run.task.status.state === "TASK_STATE_FAILED";
+      recordMessage(
+        {
+          callId: isNew ? id : Bun.randomUUIDv7(),
+          ...{ agent, caller, startedAtMs, outcome: failed ? "failure" : "success" },
+          ...(failed
+            ? { error: run.failure?.more["error"] ?? run.failure?.kind ?? "task_failed" }
+            : {}),
+        },
+        services(),
+      );
+    });
+    return run;
+  }
+
+  const setConfig = (taskId: string, config: JsonObject, { caller, version }: Asker) =>
+    push.set(taskId, config, {
+      caller,
+      version,
+      expiresMs: clock.now() + settings().taskTtlMs + settings().runMs,
+    });
+
+  function snapshot(run: Run, historyLength: number | undefined): TaskEvent {
+    if (run.message) return { message: run.message };
+    return { task: withHistory(run.task, historyLength) };
+  }
+
+  async function known(id: string, { agent, caller }: Asker): Promise<HeldTask> {
+    return tasks.get(id, agent.id, caller);
+  }
+
+  /** As the agent elsewhere has it, kept. */
+  async function refreshed(
+    held: HeldTask,
+    { agent }: Asker,
+    question: "get" | "cancel",
+  ): Promise<Task> {
+    const { task, upstream: ids } = held;
+    if (!ids) return task;
+    const abort = new AbortController();
+    const stop = clock.after(questionMs, () =>
+      abort.abort(new A2aError("internal", "The agent does not answer.")),
+    );
+    try {
+      const told = await upstream[question]({ agent, task, upstream: ids }, abort.signal);
+      const history = told.history.length > 0 ? told.history : task.history;
+      const artifacts = told.artifacts.length > 0 ? told.artifacts : task.artifacts;
+      const fresh = { ...told, history, artifacts };
+      await tasks.save({ ...held, task: fresh });
+      return fresh;
+    } finally {
+      stop();
+    }
+  }
+
+  return {
+    registry,
+    push,
+    async send(request, asker) {
+      const run = await begin(request, asker, false);
+      await (request.returnImmediately ? Promise.race([run.begun, run.done]) : run.done);
+      if (run.failure) throw run.failure;
+      return snapshot(run, request.historyLength);
+    },
+    async stream(request, asker) {
+      if (!(await canStream(asker.agent))) {
+        throw new A2aError(
+          "unsupportedOperation",
+          "This agent does not stream; send the message instead.",
+        );
+      }
+      return (await begin(request, asker, true)).listen();
+    },
+    async get(id, historyLength, asker) {
+      const held = await known(id, asker);
+      const run = runs.get(id);
+      if (run) return withHistory(run.task, historyLength);
+      const stands = isOver(held.task.status.state) || !held.upstream;
+      const task = stands ? held.task : await refreshed(held, asker, "get");
+      return withHistory(task, historyLength);
+    },
+    list: (request, { agent, caller }) => tasks.list(agent.id, caller, request),
+    async cancel(id, asker) {
+      const held = await known(id, asker);
+      if (isOver(held.task.status.state)) {
+        throw new A2aError("taskNotCancelable", "The task has ended already.", { taskId: id });
+      }
+      const run = runs.get(id);
+      if (held.upstream) {
+        const task = await refreshed(held, asker, "cancel");
+        run?.stop();
+        push.tell(task, { task });
+        return task;
+      }
+      if (run) {
+        await run.cancel();
+        return run.task;
+      }
+      const ids = { taskId: id, contextId: held.task.contextId };
+      const status = statusOf("TASK_STATE_CANCELED", clock);
+      const task = { ...held.task, status };
+      if (!(await tasks.save({ ...held, task }))) {
+        throw new A2aError("taskNotCancelable", "The task has ended already.", { taskId: id });
+      }
+      push.tell(task, { statusUpdate: { ...ids, status } });
+      return task;
+    },
+    async subscribe(id, asker) {
+      const held = await known(id, asker);
+      if (isOver(held.task.status.state)) {
+        throw new A2aError("unsupportedOperation", "The task has ended; get it instead.", {
+          taskId: id,
+        });
+      }
+      const run = runs.get(id);
+      if (run) return following({ task: run.task }, run.listen());
+      if (held.upstream) {
+        return upstream.subscribe(
+          { agent: asker.agent, task: held.task, upstream: held.upstream },
+          AbortSignal.timeout(settings().runMs),
+        );
+      }
+      return watch(held, asker);
+    },
+    async assertTask(id, asker) {
+      await known(id, asker);
+    },
+    async setPush(taskId, config, asker) {
+      await known(taskId, asker);
+      return setConfig(taskId, config, asker);
+    },
+    async card(agent, site) {
+      const remote = agent.serves.kind === "upstream" ? await upstream.card(agent) : undefined;
+      return toCard(agent, remote, site);
+    },
+    gatewayCard: async (site) => toGatewayCard(await registry.list(), site),
+    async close() {
+      closed = true;
+      const all = [...runs.values()];
+      for (const run of all) run.stop();
+      await Promise.all(all.map(({ done }) => done));
+      push.close();
+      await push.settled();
+    },
+  };
+
+  async function canStream(agent: Agent): Promise<boolean> {
+    if (agent.serves.kind === "model") return true;
+    const { capabilities } = await upstream.card(agent);
+    return (
+      typeof capabilities === "object" &&
+      capabilities !== null &&
+      "streaming" in capabilities &&
+      capabilities["streaming"] === true
+    );
+  }
+
+  /** A task that another process works at, by its record. */
+  async function* watch(held: HeldTask, asker: Asker): AsyncGenerator<TaskEvent> {
+    const untilMs = clock.now() + settings().runMs;
+    let { task } = held;
+    yield { task };
+    while (!isQuiet(task) && clock.now() < untilMs && !closed) {
+      await sleep(clock, lookMs);
+      const { task: next } = await known(task.id, asker);
+      if (
+        next.status.timestamp !== task.status.timestamp ||
+        next.status.state !== task.status.state
+      )
+        yield { task: next };
+      task = next;
+    }
+  }
+}
+
+async function* following(
+  first: TaskEvent,
+  rest: AsyncIterable<TaskEvent>,
+): AsyncGenerator<TaskEvent> {
+  yield first;
+  yield* rest;
+}

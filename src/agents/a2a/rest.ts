@@ -1,0 +1,59 @@
+/** The HTTP+JSON binding of A2A 1.0: the same operations by paths, with google.rpc's errors. */
+import type { JsonObject } from "../../domain/json.ts";
+import type { Asker } from "./agents.ts";
+import { A2aError } from "./errors.ts";
+import { answerRpc, type RpcAnswer, type RpcWorld } from "./rpc.ts";
+
+export interface RestRequest {
+  readonly method: string;
+  /** Below the agent's address, without a slash at its begin. */
+  readonly path: string;
+  readonly query: Readonly<Record<string, string>>;
+  readonly body: JsonObject;
+}
+
+/** Pattern, methods, what it means; its groups are the parameters' names. */
+const table: readonly (readonly [RegExp, string, string])[] = [
+  [/^message:send$/, "POST", "SendMessage"],
+  [/^message:stream$/, "POST", "SendStreamingMessage"],
+  [/^tasks$/, "GET", "ListTasks"],
+  [/^tasks\/(?<id>[^/:]+)$/, "GET", "GetTask"],
+  [/^tasks\/(?<id>[^/:]+):cancel$/, "POST", "CancelTask"],
+  [/^tasks\/(?<id>[^/:]+):subscribe$/, "GET POST", "SubscribeToTask"],
+  [
+    /^tasks\/(?<taskId>[^/:]+)\/pushNotificationConfigs$/,
+    "POST",
+    "CreateTaskPushNotificationConfig",
+  ],
+  [/^tasks\/(?<taskId>[^/:]+)\/pushNotificationConfigs$/, "GET", "ListTaskPushNotificationConfigs"],
+  [
+    /^tasks\/(?<taskId>[^/:]+)\/pushNotificationConfigs\/(?<id>[^/]+)$/,
+    "GET",
+    "GetTaskPushNotificationConfig",
+  ],
+  [
+    /^tasks\/(?<taskId>[^/:]+)\/pushNotificationConfigs\/(?<id>[^/]+)$/,
+    "DELETE",
+    "DeleteTaskPushNotificationConfig",
+  ],
+  [/^(extendedAgentCard|card)$/, "GET", "GetExtendedAgentCard"],
+];
+
+/** @throws A2aError; `v1/` before the path is taken as well */
+export async function answerRest(
+  asked: RestRequest,
+  asker: Asker,
+  world: RpcWorld,
+): Promise<RpcAnswer> {
+  const path = asked.path.replace(/^v1\//, "");
+  for (const [pattern, methods, method] of table) {
+    const found = pattern.exec(path);
+    if (!found || !methods.split(" ").includes(asked.method)) continue;
+    const params: JsonObject = { ...asked.query, ...asked.body, ...found.groups };
+    return answerRpc({ method, params }, asker, world);
+  }
+  throw new A2aError(
+    "methodNotFound",
+    `There is nothing of A2A at ${asked.method} ${path.slice(0, 100)}.`,
+  );
+}

@@ -1,0 +1,201 @@
+/**
+ * One message on its way through an agent: its events are taken, kept, told to whoever listens. It
+ * goes on when the caller hangs up, for that is what a task is; its time is limited.
+ */
+import type { GatewayError } from "../../domain/errors.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import type { Clock } from "../../std/clock.ts";
+import type { Agent, Execute, UpstreamIds, Work } from "./agent.ts";
+import { A2aError, toA2aError } from "./errors.ts";
+import { EventQueue } from "./event-queue.ts";
+import { advance, type Progress } from "./progress.ts";
+import { isOver, isWaiting } from "./state.ts";
+import type { HeldTask, Tasks } from "./tasks.ts";
+import type { StatusUpdate, Task, TaskEvent, TaskState, TaskStatus } from "./wire.ts";
+
+export interface RunParts {
+  readonly tasks: Tasks;
+  readonly clock: Clock;
+  readonly runMs: number;
+  /** Told of every event that matters to who waits elsewhere. */
+  readonly tell: (task: Task, event: TaskEvent, owner: string) => void;
+  /** A failure of ours, not of the agent. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+type Given = Pick<Work, "agent" | "caller" | "request" | "isNew" | "extensions" | "stream">;
+
+export class Run {
+  readonly agent: Agent;
+  /** Settles when no more comes; never rejects. */
+  readonly done: Promise<void>;
+  /** The agent's answer, where it is a message and no task. */
+  message: JsonObject | undefined;
+  failure: A2aError | undefined;
+  readonly #given: Given;
+  readonly #parts: RunParts;
+  readonly #listeners = new Set<EventQueue>();
+  readonly #abort = new AbortController();
+  readonly #begun = Promise.withResolvers<void>();
+  #progress: Progress;
+  #upstream: UpstreamIds | undefined;
+  #stored: boolean;
+  #deadlineMs: number;
+
+  constructor(given: Given, held: HeldTask, execute: Execute, parts: RunParts) {
+    this.agent = given.agent;
+    this.#given = given;
+    this.#parts = parts;
+    this.#progress = { task: held.task, moves: held.moves, size: JSON.stringify(held.task).length };
+    this.#upstream = held.upstream;
+    this.#stored = !given.isNew;
+    this.#deadlineMs = parts.clock.now() + parts.runMs;
+    this.done = this.#drive(execute);
+  }
+
+  get task(): Task {
+    return this.#progress.task;
+  }
+
+  /** Its record is there, or it has ended without one. */
+  get begun(): Promise<void> {
+    return this.#begun.promise;
+  }
+
+  /** Every event from now on. */
+  listen(): EventQueue {
+    const queue = new EventQueue(() => this.#listeners.delete(queue));
+    this.#listeners.add(queue);
+    return queue;
+  }
+
+  /** Ends it by somebody's word. */
+  async cancel(): Promise<void> {
+    this.#abort.abort(new A2aError("internal", "The task was cancelled."));
+    await this.#take(this.#toStatus("TASK_STATE_CANCELED"));
+    this.#end();
+  }
+
+  /** The gateway goes down. */
+  stop(): void {
+    this.#abort.abort(new A2aError("internal", "The gateway stopped before the task was done."));
+  }
+
+  async #drive(execute: Execute): Promise<void> {
+    const { clock, runMs } = this.#parts;
+    const stopClock = clock.after(runMs, () =>
+      this.#abort.abort(new A2aError("internal", `The agent took longer than ${runMs} ms.`)),
+    );
+    const isModel = this.agent.serves.kind === "model";
+    try {
+      if (isModel) await this.#take({ task: this.task });
+      const work: Work = {
+        ...this.#given,
+        task: this.task,
+        upstream: this.#upstream,
+        signal: this.#abort.signal,
+        onUpstream: (ids) => {
+          this.#upstream = ids;
+        },
+      };
+      for await (const event of execute(work)) {
+        if (!(await this.#take(event))) break;
+      }
+      this.#end();
+    } catch (thrown) {
+      await this.#fail(thrown, isModel);
+    } finally {
+      stopClock();
+    }
+  }
+
+  /** False where no more is wanted. */
+  async #take(event: TaskEvent): Promise<boolean> {
+    if ("message" in event) {
+      this.message = event.message;
+      this.#publish(event);
+      return false;
+    }
+    if (isOver(this.task.status.state)) return false;
+    this.#progress = advance(this.#progress, event);
+    const isPiece = "artifactUpdate" in event && !event.artifactUpdate.lastChunk;
+    if (!(isPiece && this.#stored) && !(await this.#store())) {
+      this.#abort.abort(new A2aError("internal", "The task was ended elsewhere."));
+      return false;
+    }
+    this.#publish(event);
+    if (!isPiece) this.#parts.tell(this.task, event, this.#given.caller.id);
+    return !isOver(this.task.status.state);
+  }
+
+  async #store(): Promise<boolean> {
+    const held = {
+      ...this.#progress,
+      agent: this.agent.id,
+      owner: this.#given.caller.id,
+      upstream: this.#upstream,
+      deadlineMs: this.#deadlineMs,
+    };
+    if (this.#stored) return this.#parts.tasks.save(held);
+    await this.#parts.tasks.create(held);
+    this.#stored = true;
+    this.#begun.resolve();
+    return true;
+  }
+
+  #publish(event: TaskEvent): void {
+    for (const listener of this.#listeners) listener.push(event);
+  }
+
+  /** A model's task ends with its failure; what an agent elsewhere does goes on without us. */
+  async #fail(thrown: unknown, isModel: boolean): Promise<void> {
+    const error = toA2aError(this.#abort.signal.aborted ? this.#abort.signal.reason : thrown);
+    if (error.kind === "internal" && !isKnown(error)) this.#parts.onFailure(thrown);
+    const isEnded = isOver(this.task.status.state);
+    if (isEnded) return this.#end();
+    this.failure = error;
+    if (isModel && this.#stored) {
+      try {
+        await this.#take(this.#toStatus("TASK_STATE_FAILED", error.message));
+        this.failure = undefined;
+      } catch (failure) {
+        this.#parts.onFailure(failure); // the store: nothing can be kept, the caller is told
+      }
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    this.#begun.resolve();
+    for (const listener of this.#listeners) listener.end(this.failure);
+  }
+
+  #toStatus(state: TaskState, text?: string): { readonly statusUpdate: StatusUpdate } {
+    const { id: taskId, contextId } = this.task;
+    const status = statusOf(state, this.#parts.clock, text, { taskId, contextId });
+    return { statusUpdate: { taskId, contextId, status } };
+  }
+}
+
+/** Failures that stand in the gateway's own table are no surprise. */
+function isKnown({ more, cause }: A2aError): boolean {
+  const code: GatewayError["code"] | string | undefined = more["error"];
+  return cause === undefined || (code !== undefined && code !== "internal");
+}
+
+export function statusOf(
+  state: TaskState,
+  clock: Clock,
+  text?: string,
+  ids: { readonly taskId?: string; readonly contextId?: string } = {},
+): TaskStatus {
+  const timestamp = new Date(clock.now()).toISOString();
+  if (text === undefined) return { state, timestamp };
+  const message = {
+    ...{ messageId: Bun.randomUUIDv7(), role: "ROLE_AGENT", parts: [{ text }] },
+    ...ids,
+  };
+  return { state, message, timestamp };
+}
+
+export const isQuiet = (task: Task) => isOver(task.status.state) || isWaiting(task.status.state);

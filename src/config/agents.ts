@@ -1,0 +1,144 @@
+/** `agent_list`: agents behind the gateway, and models that it publishes as agents. */
+import { Type } from "@sinclair/typebox";
+import { GatewayError } from "../domain/errors.ts";
+import { isObject, type JsonObject } from "../domain/json.ts";
+import type { Sourced } from "./merge.ts";
+import { type ResolveOptions, resolveReferences } from "./references.ts";
+
+export interface AgentEntry {
+  /** In paths: `/a2a/{name}`. */
+  readonly name: string;
+  readonly description: string;
+  /** Fields of its card. */
+  readonly card: JsonObject;
+  /** An agent that stands elsewhere; else `model` is set. */
+  readonly url?: string;
+  readonly model?: string;
+  /** The model's system message. */
+  readonly instructions: string;
+  /** Sent to the agent that stands elsewhere. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly apiKey?: string;
+  /** Further fields of the model's call. */
+  readonly params: JsonObject;
+}
+
+const map = (description: string) =>
+  Type.Optional(Type.Record(Type.String(), Type.Unknown(), { description }));
+
+/** For the docs and for editors; `readAgentEntry` is what reads. */
+export const AgentRow = Type.Object({
+  agent_name: Type.String({ minLength: 1, description: "Its name in paths: `/a2a/{agent_name}`." }),
+  description: Type.Optional(Type.String({ description: "What it is good for; in its card." })),
+  url: Type.Optional(
+    Type.String({
+      description:
+        "An A2A agent behind the gateway: its endpoint or the address of its card. May be private.",
+    }),
+  ),
+  model: Type.Optional(
+    Type.String({ description: "A model group (or `auto`) that is published as an agent." }),
+  ),
+  instructions: Type.Optional(Type.String({ description: "With `model`: its system message." })),
+  headers: map("With `url`: header fields of every request to it."),
+  agent_card_params: map("Fields of its card: skills, provider, version, input and output modes."),
+  litellm_params: map(
+    "With `url`: `api_key`, sent as Bearer. With `model`: fields of the call, such as temperature.",
+  ),
+});
+
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+/** Words that paths use already. */
+const reserved = new Set(["agents", "message"]);
+
+/** The section's rows; what is wrong is told, with its line. */
+export async function readAgentList(
+  section: Sourced | undefined,
+  resolve: ResolveOptions,
+): Promise<readonly AgentEntry[]> {
+  if (!section || section.value === null) return [];
+  const { spot } = section;
+  if (!Array.isArray(section.value)) {
+    resolve.report.refuse(spot, "agent_list must be a list", "Write - agent_name: … below it.");
+    return [];
+  }
+  const read: AgentEntry[] = [];
+  for (const [index, written] of section.value.entries()) {
+    const at = { ...spot, path: [...spot.path, index] };
+    try {
+      const row = await resolveReferences(written, at, resolve);
+      if (!isObject(row)) throw new GatewayError("invalid_request", "A row must be a map of keys.");
+      const entry = readAgentEntry(row);
+      if (read.some(({ name }) => name === entry.name)) {
+        throw invalid("agent_name", `'${entry.name}' stands here twice`);
+      }
+      read.push(entry);
+    } catch (thrown) {
+      if (!(thrown instanceof GatewayError)) throw thrown;
+      resolve.report.refuse(at, `an agent cannot be read: ${thrown.message}`, "See docs/a2a.md.");
+    }
+  }
+  return read;
+}
+
+const invalid = (param: string, problem: string) =>
+  new GatewayError("invalid_request", `'${param}' ${problem}.`, { param });
+
+const textAt = (of: JsonObject, name: string): string | undefined => {
+  const value = of[name];
+  return typeof value === "string" && value !== "" ? value : undefined;
+};
+
+/** LiteLLM's body of an agent, which is also the predecessor's. @throws GatewayError invalid_request */
+export function readAgentEntry(body: JsonObject): AgentEntry {
+  const name = textAt(body, "agent_name");
+  if (!name || !namePattern.test(name) || reserved.has(name)) {
+    throw invalid(
+      "agent_name",
+      "must be letters, digits, '.', '_' and '-', at most 128, and no reserved word",
+    );
+  }
+  const card = isObject(body["agent_card_params"]) ? body["agent_card_params"] : {};
+  const params = isObject(body["litellm_params"]) ? body["litellm_params"] : {};
+  const url = textAt(body, "url") ?? textAt(params, "api_base") ?? textAt(card, "url");
+  const model = textAt(body, "model") ?? (url ? undefined : textAt(params, "model"));
+  if (url && model) throw invalid("url", "and 'model' exclude one another");
+  if (!url && !model)
+    throw invalid("url", "is missing: an agent's address, or 'model', a model group to publish");
+  if (url) assertUrl(url);
+  const { model: _model, api_base: _base, api_key: key, headers, instructions, ...more } = params;
+  return {
+    name,
+    description: textAt(body, "description") ?? textAt(card, "description") ?? "",
+    card,
+    ...(url ? { url } : {}),
+    ...(model ? { model } : {}),
+    instructions:
+      textAt(body, "instructions") ?? (typeof instructions === "string" ? instructions : ""),
+    headers: readHeaders({
+      ...(isObject(headers) ? headers : {}),
+      ...(isObject(body["headers"]) ? body["headers"] : {}),
+    }),
+    ...(typeof key === "string" && key !== "" ? { apiKey: key } : {}),
+    params: model ? more : {},
+  };
+}
+
+function assertUrl(url: string): void {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const fine = parsed && (parsed.protocol === "http:" || parsed.protocol === "https:");
+  if (!fine || parsed.username !== "" || parsed.password !== "") {
+    throw invalid("url", "must be an http or https address without a user in it");
+  }
+}
+
+function readHeaders(headers: JsonObject): Record<string, string> {
+  const read: Record<string, string> = {};
+  for (const [name, value] of Object.entries(headers)) {
+    const fits =
+      /^[\w!#$%&'*+.^`|~-]+$/.test(name) && typeof value === "string" && !/[\r\n\0]/.test(value);
+    if (!fits) throw invalid("headers", `has a field that is none: ${name.slice(0, 40)}`);
+    read[name.toLowerCase()] = value;
+  }
+  return read;
+}

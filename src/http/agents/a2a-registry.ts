@@ -1,0 +1,143 @@
+/** The registry of A2A agents: LiteLLM's `/v1/agents`, and the predecessor's `/a2a/agents`. */
+import type { Agent } from "../../agents/a2a/agent.ts";
+import type { Agents } from "../../agents/a2a/agents.ts";
+import { GatewayError } from "../../domain/errors.ts";
+import type { JsonObject } from "../../domain/json.ts";
+import { readJsonObject } from "../json-body.ts";
+import { AdminError, type Route } from "../route.ts";
+
+export function a2aRegistryRoutes({ registry }: Agents): readonly Route[] {
+  const add = async (body: JsonObject): Promise<Agent> => {
+    try {
+      return await registry.add(body);
+    } catch (thrown) {
+      const isUrl =
+        thrown instanceof GatewayError && thrown.param === "url" && /address/.test(thrown.message);
+      if (isUrl) throw new AdminError(400, "invalid_url", thrown.message);
+      throw thrown;
+    }
+  };
+  const remove = async (id: string): Promise<Response> => {
+    if (!(await registry.remove(id))) throw missing(id);
+    return Response.json({
+      status: "deleted",
+      agent_id: id,
+      message: "The agent is no longer served.",
+    });
+  };
+  const routes: readonly [
+    Route["method"],
+    string,
+    Route["who"],
+    string,
+    (
+      request: Request,
+      id: string,
+      services: Parameters<Route["handle"]>[1]["services"],
+    ) => Promise<Response>,
+  ][] = [
+    [
+      "GET",
+      "/a2a/agents",
+      "caller-or-admin",
+      "The A2A agents, in short.",
+      async () => Response.json({ agents: (await registry.list()).map(inShort) }),
+    ],
+    [
+      "POST",
+      "/a2a/agents",
+      "admin",
+      "Register an A2A agent, or publish a model as one.",
+      async (request, _id, services) => {
+        const agent = await add(await readJsonObject(request, services));
+        const note = "Kept until it is deleted; reached at /a2a/{agent_name}.";
+        return Response.json({
+          status: "registered",
+          agent_id: agent.id,
+          agent_name: agent.name,
+          note,
+        });
+      },
+    ],
+    [
+      "DELETE",
+      "/a2a/agents/:id",
+      "admin",
+      "Delete an agent, by id or name.",
+      (_request, id) => remove(id),
+    ],
+    [
+      "DELETE",
+      "/agents/:id",
+      "admin",
+      "Delete an agent, by id or name.",
+      (_request, id) => remove(id),
+    ],
+    [
+      "GET",
+      "/v1/agents",
+      "caller-or-admin",
+      "The A2A agents, in LiteLLM's form.",
+      async () => Response.json((await registry.list()).map(inFull)),
+    ],
+    [
+      "POST",
+      "/v1/agents",
+      "admin",
+      "Register an A2A agent, or publish a model as one.",
+      async (request, _id, services) =>
+        Response.json(inFull(await add(await readJsonObject(request, services)))),
+    ],
+    [
+      "GET",
+      "/v1/agents/:id",
+      "caller-or-admin",
+      "An agent, by id or name.",
+      async (_request, id) => {
+        const agent = await registry.find(id);
+        if (!agent) throw missing(id);
+        return Response.json(inFull(agent));
+      },
+    ],
+    [
+      "DELETE",
+      "/v1/agents/:id",
+      "admin",
+      "Delete an agent, by id or name.",
+      (_request, id) => remove(id),
+    ],
+  ];
+  return routes.map(
+    ([method, path, who, summary, handle]): Route => ({
+      ...{ method, path, who, summary, errors: "detail" as const },
+      ...(method === "POST" ? { docs: { body: "AgentRequest" as const } } : {}),
+      handle: (request, { params, services }) => handle(request, params["id"] ?? "", services),
+    }),
+  );
+}
+
+const missing = (id: string) =>
+  new AdminError(404, "agent_not_found", `There is no agent '${id.slice(0, 100)}'.`);
+
+const urlOf = ({ serves, name }: Agent) =>
+  serves.kind === "upstream" ? serves.url : `/a2a/${name}`;
+
+function inShort(agent: Agent): JsonObject {
+  const { id, name, description } = agent;
+  return { agent_id: id, agent_name: name, description, url: urlOf(agent) };
+}
+
+/** Without anything secret: keys and header fields are not told, only that there are some. */
+function inFull(agent: Agent): JsonObject {
+  const { id, name, description, card, serves, origin, createdMs } = agent;
+  const target: JsonObject =
+    serves.kind === "model"
+      ? { model: serves.model }
+      : { api_base: serves.url, headers: Object.keys(serves.headers) };
+  return {
+    ...{ agent_id: id, agent_name: name, description },
+    agent_card_params: card,
+    litellm_params: target,
+    ...{ origin, created_at: new Date(createdMs).toISOString() },
+  };
+}
