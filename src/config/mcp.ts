@@ -180,11 +180,5 @@ export function toMcpSettings(section: McpSection): McpSettings {
     maxResultBytes: section.max_result_bytes,
     maxCallMs: section.max_call_seconds * 1000,
     maxProcesses: section.max_processes,
-    chat: {
-      maxRounds: section.chat.max_rounds,
-      maxToolCalls: section.chat.max_tool_calls,
-      maxMs: section.chat.max_seconds * 1000,
-      maxUsd: section.chat.max_usd,
-    },
   };
 }

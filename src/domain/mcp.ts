@@ -54,14 +54,6 @@ export interface McpSettings {
   readonly maxCallMs: number;
   /** Processes of one stdio server at once. */
   readonly maxProcesses: number;
-  readonly chat: {
-    /** Times that a model may be asked in one call. */
-    readonly maxRounds: number;
-    readonly maxToolCalls: number;
-    readonly maxMs: number;
-    /** All that the call costs, models and tools. */
-    readonly maxUsd: number;
-  };
 }
 
 export const mcpNamePattern = /^[A-Za-z0-9_-]{1,64}$/;

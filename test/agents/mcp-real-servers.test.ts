@@ -222,3 +222,17 @@ describe("who is let in", () => {
     expect((await fetch(at("/mcp"), requestInit)).status).toBe(400);
   });
 });
+
+test("opened to callers without a key, a wrong key is refused all the same", async () => {
+  const yaml = "routeiq_settings: {mcp: {allow_anonymous: true}}\n";
+  const opened = await startTestGateway({ yaml, env: { LITELLM_MASTER_KEY: master } });
+  const list = (headers: Record<string, string>) =>
+    fetch(`${opened.gateway.url}/mcp`, {
+      method: "POST",
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" }),
+    });
+  expect((await list({})).status).toBe(200);
+  expect((await list({ authorization: "Bearer sk-wrong-0123456789" })).status).toBe(401);
+  await opened.gateway.close();
+});

@@ -34,19 +34,6 @@ export const McpSection = Type.Object(
       1_000,
       "Processes of one stdio server at once: a session has its own.",
     ),
-    chat: Type.Object(
-      {
-        max_rounds: whole(10, 100, "Times that a model is asked in one call with tools."),
-        max_tool_calls: whole(50, 1_000, "Tools that one call may run."),
-        max_seconds: whole(300, 86_400, "How long the rounds may go on. Seconds."),
-        max_usd: Type.Number({
-          default: 5,
-          exclusiveMinimum: 0,
-          description: "What models and tools of one call may cost before no further round. USD.",
-        }),
-      },
-      { default: {}, description: "Tools that the gateway runs in chat and responses." },
-    ),
   },
   { default: {}, description: "The Model Context Protocol: docs/mcp.md." },
 );
