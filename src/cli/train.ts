@@ -142,7 +142,7 @@ async function trainWith(
     provenance: toProvenance(data, trained, seed, { gate, robustness }),
   });
   const delivered = await deliver(folder, context);
-  report(context, { folder, data, trained, strategy, gate, robustness, delivered });
+  report(context, { folder, data, trained, gate, robustness, delivered });
   return delivered?.code ?? 0;
 }
 
@@ -293,14 +293,13 @@ interface TrainReport {
   readonly folder: string;
   readonly data: TrainingData;
   readonly trained: Trained;
-  readonly strategy: string;
   readonly gate: JsonObject | undefined;
   readonly robustness: Robustness;
   readonly delivered: Delivered | undefined;
 }
 
 function report({ out }: CommandContext, what: TrainReport): void {
-  const { folder, data, trained, strategy, gate, robustness, delivered } = what;
+  const { folder, data, trained, gate, robustness, delivered } = what;
   const { table, reading } = data;
   for (const line of toReportLines(table.report, reading)) out.line(line);
   out.line(`${table.n} queries, ${table.labels.length} models`);
@@ -311,9 +310,7 @@ function report({ out }: CommandContext, what: TrainReport): void {
       `${mark} ${name.padEnd(20)} AIQ ${sign}${gain.toFixed(4)} over fixed models, shrink ${shrink.toFixed(2)}`,
     );
   }
-  if (strategy === "auto") {
-    out.line(`${trained.strategy} gains most on queries it was not trained on`);
-  }
+  if (trained.why) out.line(trained.why);
   for (const line of toGateLines(gate)) out.line(line);
   out.line(toRobustnessLine(robustness));
   out.line(`router written to ${folder}`);
@@ -325,6 +322,7 @@ function report({ out }: CommandContext, what: TrainReport): void {
     models: table.labels,
     data: toReportJson(table.report, reading),
     validation: trained.tried,
+    ...(trained.why ? { why: trained.why } : {}),
     gate: gate ?? null,
     robustness,
     ...(delivered ? { delivered: delivered.result } : {}),

@@ -2,10 +2,10 @@
 import type { DialPoint } from "../routing/trained-router.ts";
 import { choose, measure, type Outcomes, toSingles } from "./validate.ts";
 
-const finest = 97;
-const lambdaRange = { from: 1e-3, to: 30 } as const;
+const finest = 385;
+const lambdaRange = { from: 1e-4, to: 30 } as const;
 /** Points of the grid: enough that neighbours differ little, few enough to read. */
-const kept = 49;
+const kept = 97;
 
 export interface DialInput {
   readonly outcomes: Outcomes;
@@ -63,10 +63,13 @@ function bestFixed(outcomes: Outcomes): DialPoint | undefined {
     .reduce((best, point) => (point.meanQuality > best.meanQuality ? point : best));
 }
 
-/** At most `kept` points, evenly spaced in cost on a logarithmic scale, first and last included. */
+/**
+ * At most `kept` points, first and last included, evenly spaced in cost: half on a logarithmic scale,
+ * where the cheap end is wide, half on a linear one, where money is spent.
+ */
 function spread(points: readonly DialPoint[]): DialPoint[] {
   if (points.length <= kept) return [...points];
-  const position = (point: DialPoint) => Math.log(Math.max(point.meanCostUsd, 1e-12));
+  const position = createScale(points.map(({ meanCostUsd }) => meanCostUsd));
   const first = position(points[0] as DialPoint);
   const last = position(points.at(-1) as DialPoint);
   const step = (first - last) / (kept - 1);
@@ -82,4 +85,16 @@ function spread(points: readonly DialPoint[]): DialPoint[] {
     while (step > 0 && next >= position(point)) next -= step;
   });
   return chosen;
+}
+
+/** 0 at the least cost, 1 at the largest; never falling. */
+function createScale(costs: readonly number[]): (point: DialPoint) => number {
+  const low = Math.max(Math.min(...costs), 1e-12);
+  const high = Math.max(Math.max(...costs), low);
+  const logs = Math.log(high / low) || 1;
+  const width = high - low || 1;
+  return ({ meanCostUsd }) => {
+    const cost = Math.max(meanCostUsd, 1e-12);
+    return 0.5 * (Math.log(cost / low) / logs) + 0.5 * ((cost - low) / width);
+  };
 }

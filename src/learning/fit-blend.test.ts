@@ -2,7 +2,7 @@
 import { expect, test } from "bun:test";
 import { blendRow } from "../routing/blend.ts";
 import { createRandom, nextNormal } from "../std/random.ts";
-import { fitBlend } from "./fit-blend.ts";
+import { fitBlend, withFactor } from "./fit-blend.ts";
 
 const n = 2000;
 const m = 8;
@@ -75,4 +75,15 @@ test.each([
   const rows = makeRows(0.05);
   change(rows);
   expect(fitBlend(rows)).toBeUndefined();
+});
+
+test("a factor shrinks differences and leaves the level", () => {
+  const blend = fitBlend(makeRows(0.05)) as Float32Array;
+  const half = withFactor(blend, 0.5);
+  const times = (b: Float32Array, v: readonly number[], row: number) =>
+    v.reduce((sum, value, i) => sum + value * (b[row * m + i] as number), 0);
+  const apart = [1, 1, 1, 1, -1, -1, -1, -1];
+  expect(times(half, apart, 0)).toBeCloseTo(times(blend, apart, 0) / 2, 5);
+  const level = new Array<number>(m).fill(1);
+  expect(times(half, level, 0)).toBeCloseTo(times(blend, level, 0), 5);
 });

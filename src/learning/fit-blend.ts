@@ -123,3 +123,13 @@ function addDirection(blend: Float64Array, v: Float64Array, belief: number): voi
     }
   }
 }
+
+/**
+ * A blend with the factor within it: differences between models shrink, the level of all of them does
+ * not, for no choice depends on it and calibration does.
+ */
+export function withFactor(blend: Float32Array, factor: number): Float32Array {
+  // Directions of differences sum to nothing, so what is left of the sum is the level's.
+  const level = blend.reduce((sum, value) => sum + value, 0) / blend.length;
+  return blend.map((value) => factor * (value - level) + level);
+}

@@ -25,7 +25,7 @@ export interface Routed {
   readonly unknown: readonly string[];
 }
 
-export const operatingPoints = 49;
+export const operatingPoints = 97;
 
 export async function routeTable(
   router: TrainedRouter,

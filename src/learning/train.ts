@@ -15,10 +15,14 @@ import { findStrategy, strategyNames } from "../routing/strategies/registry.ts";
 import type { Examples, Strategy } from "../routing/strategies/strategy.ts";
 import { rankNearest } from "../std/nearest.ts";
 import { createRandom } from "../std/random.ts";
+import { autoStrategies, type Contender, explainChoice, pickCandidate } from "./choose-strategy.ts";
+import { toJudged } from "./complete-rows.ts";
 import type { Point } from "./curve.ts";
 import { fitDial } from "./dial.ts";
+import { withFactor } from "./fit-blend.ts";
 import { fitNovelty, fitOutlook } from "./fit-outlook.ts";
 import { fitFloors, toFloorFiles } from "./floors.ts";
+import { imputeQuality } from "./impute.ts";
 import type { Table } from "./table.ts";
 import {
   gainOverSingles,
@@ -45,6 +49,8 @@ export interface Trained {
   readonly strategy: string;
   /** Every strategy tried: what its curve gains over the fixed models, on rows not trained on. */
   readonly tried: readonly Tried[];
+  /** Why that strategy, where `auto` chose it: a sentence. */
+  readonly why?: string;
   /** Out-of-fold predictions as the router gives them, for evidence. */
   readonly evidence: {
     readonly predicted: Float32Array;
@@ -59,16 +65,6 @@ export interface Tried {
   readonly gain: number;
   readonly shrink: number;
 }
-
-/** What `auto` tries; a simpler strategy wins unless a later one is better by `autoMargin`. */
-const autoStrategies = [
-  "llmrouter-linear",
-  "llmrouter-knn",
-  "llmrouter-svm",
-  "llmrouter-mlp",
-  "llmrouter-ensemble",
-];
-const autoMargin = 0.0005;
 
 /** @throws GatewayError strategy_refused (unknown name or option), invalid_request (too few rows). */
 export async function trainRouter(table: Table, options: TrainOptions): Promise<Trained> {
@@ -87,6 +83,9 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
   const costs = predictCosts(table, examples, outlook, options.kernels);
   const outcomes: Outcomes = { ...table, m: table.labels.length };
   const singles = toSingles(outcomes);
+  const judged = toJudged(outcomes);
+  const judgedCosts = judged.take(costs);
+  const judgedSingles = toSingles(judged.outcomes);
   const costRef = Math.max(...singles.map(({ cost }) => (Number.isFinite(cost) ? cost : 0)), 1e-12);
 
   const candidates: Candidate[] = [];
@@ -105,14 +104,20 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     });
     const predicted = temper(validation);
     const { constant } = validation;
-    const dial = fitDial({ outcomes, predicted, costs, costRef, constant });
+    const dial = fitDial({
+      outcomes: judged.outcomes,
+      predicted: judged.take(predicted),
+      costs: judgedCosts,
+      costRef,
+      constant,
+    });
     const points = dial
       .filter(({ fixed }) => fixed === undefined)
       .map((p): Point => ({ cost: p.meanCostUsd, quality: p.meanQuality }));
-    const gain = gainOverSingles(points, singles);
+    const gain = gainOverSingles(points, judgedSingles);
     candidates.push({ strategy, settings, validation, predicted, dial, gain });
   }
-  const chosen = pickCandidate(candidates);
+  const chosen = pickCandidate(candidates, table.n);
   const { strategy, settings, validation } = chosen;
   const fitted = await strategy.fit(examples, settings, {
     random: createRandom(options.seed + 1),
@@ -123,9 +128,9 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     ? undefined
     : toFloorFiles(
         fitFloors({
-          outcomes,
-          predicted: chosen.predicted,
-          costs,
+          outcomes: judged.outcomes,
+          predicted: judged.take(chosen.predicted),
+          costs: judgedCosts,
           costRef,
           seed: options.seed + 7,
         }),
@@ -142,7 +147,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     },
     labels: [...table.labels],
     learned: fitted.json,
-    shrink: validation.shrink,
+    shrink: validation.blend ? 1 : validation.shrink,
     novelty: { near: novelty.near, far: novelty.far },
     cost_ref_usd: costRef,
     ...toLatencyRef(table),
@@ -162,7 +167,9 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     ...outlook,
     ...fitted.tensors,
     ...(floors ? { "router.floors": floors.tensor } : {}),
-    ...(validation.blend ? { "router.blend": f32(validation.blend, m, m) } : {}),
+    ...(validation.blend
+      ? { "router.blend": f32(withFactor(validation.blend, validation.shrink), m, m) }
+      : {}),
     "router.quality": f32(Float32Array.from(meanQuality(examples)), m),
     "router.cost_usd": f32(
       Float32Array.from(singles, ({ cost }) => (Number.isFinite(cost) ? cost : -1)),
@@ -177,6 +184,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
   return {
     files,
     strategy: strategy.name,
+    ...(options.strategy === "auto" ? { why: explainChoice(candidates, chosen, table.n) } : {}),
     tried: candidates.map((one) => ({
       strategy: one.strategy.name,
       gain: one.gain,
@@ -209,17 +217,11 @@ function toLatencyRef({ n, labels, latencyMs }: Table): { latency_ref_ms?: numbe
   return slowest > 0 ? { latency_ref_ms: slowest } : {};
 }
 
-interface Candidate {
-  readonly strategy: Strategy;
+interface Candidate extends Contender {
   readonly settings: Record<string, unknown>;
   readonly validation: Validation;
   readonly predicted: Float32Array;
   readonly dial: ReturnType<typeof fitDial>;
-  readonly gain: number;
-}
-
-function pickCandidate(candidates: readonly Candidate[]): Candidate {
-  return candidates.reduce((best, next) => (next.gain > best.gain + autoMargin ? next : best));
 }
 
 function getStrategy(name: string): Strategy {
@@ -281,7 +283,7 @@ async function featurize(table: Table, { seed, kernels, progress, embedder }: Tr
     x,
     n,
     d,
-    quality: table.quality,
+    quality: imputeQuality(table),
     weight: table.weight,
     group: table.group,
     sizeB: table.sizeB,

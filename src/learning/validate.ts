@@ -8,6 +8,7 @@ import { findClusters } from "../routing/strategies/clusters.ts";
 import { assignFolds, meanQuality, takeRows } from "../routing/strategies/examples.ts";
 import type { Examples, Strategy } from "../routing/strategies/strategy.ts";
 import { createRandom } from "../std/random.ts";
+import { type Judged, toJudged } from "./complete-rows.ts";
 import { meanHeight, type Point, toHull, toStats } from "./curve.ts";
 import { fitBlend } from "./fit-blend.ts";
 import { fillOutcomes, widening } from "./logged-outcomes.ts";
@@ -59,8 +60,9 @@ export async function validate(input: ValidateInput): Promise<Validation> {
   const same = crossBlend(examples, raw, foldOf);
   const kinds = await predictFolds(input, assignKinds(input), (s) => progress(0.5 + s / 2));
   const other = applyBlend(kinds, examples.models.length, () => blend);
-  const shrink = isComplete(input.outcomes)
-    ? chooseShrink(input, [same, other])
+  const judged = toJudged(input.outcomes);
+  const shrink = isComplete(judged.outcomes)
+    ? chooseShrink(input, judged, [same, other])
     : chooseShrinkOfLog(input, [same, other]);
   return { ...same, shrink, ...(blend && { blend }) };
 }
@@ -111,6 +113,7 @@ async function predictFolds(
       random: createRandom(seed + fold),
       kernels,
       progress: (share) => progress((fold + share) / folds),
+      draft: true,
     });
     const scorer = await strategy.load(fitted, { d, m }, kernels);
     constant = scorer.constant === true;
@@ -142,17 +145,18 @@ const indifference = 0.5;
 
 function chooseShrink(
   input: ValidateInput,
+  { outcomes, take }: Judged,
   views: readonly Predicted[],
-  tried: readonly number[] = triedShrinks,
-  error: number = standardError,
+  { tried, error } = { tried: triedShrinks, error: standardError },
 ): number {
-  const { outcomes, costs, costRef } = input;
+  const { costRef } = input;
+  const costs = take(input.costs);
   const { n, m } = outcomes;
   const singles = toSingles(outcomes);
   const gains = tried.map((shrink) => {
     let sum = 0;
     for (const view of views) {
-      const predicted = temper({ ...view, shrink });
+      const predicted = take(temper({ ...view, shrink }));
       const points = judgedLambdas.map((lambda) => {
         const chosen = choose(predicted, costs, { n, m, lambda, costRef });
         return measure(chosen, outcomes, predicted, costs);
@@ -179,7 +183,8 @@ function chooseShrinkOfLog(input: ValidateInput, views: readonly Predicted[]): n
   const [{ table }] = views as readonly [Predicted];
   const filled = fillOutcomes({ outcomes, weight: examples.weight, table, costs });
   const error = standardError * widening(outcomes, examples.weight);
-  return chooseShrink({ ...input, outcomes: filled }, views, [0, 0.1, ...triedShrinks], error);
+  const judged = { outcomes: filled, take: (cells: Float32Array) => cells };
+  return chooseShrink(input, judged, views, { tried: [0, 0.1, ...triedShrinks], error });
 }
 
 /** Predictions as the router will give them. */

@@ -48,7 +48,7 @@ const sets = [
   ["routerbench-part", 0.84],
 ] as const;
 
-// The two quick sets here; `docs/routing-quality.md` has all of them and says how to repeat them.
+// The two quick sets here; `docs/RESULTS.md` has all of them; `scripts/results.ts` makes it.
 describe.skipIf(!here).each(sets)("%s (skipped without ../shared/data)", (set, must) => {
   const reached: number[] = [];
   test.each(["llmrouter-knn", "llmrouter-mlp", "llmrouter-svm", "llmrouter-linear"])(

@@ -49,6 +49,8 @@ export interface FitContext {
   readonly kernels: (bytes: number) => Kernels;
   /** 0..1; for progress bars. */
   readonly progress: (share: number) => void;
+  /** A fit that validation throws away: what costs time and adds a little may be left out. */
+  readonly draft?: boolean;
 }
 
 /**

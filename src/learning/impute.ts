@@ -1,0 +1,79 @@
+/**
+ * A model that was observed on some rows, where others were on all of them: what it would have done on
+ * the rest is reckoned from what the others did there, by ridge regression on their scores with a light
+ * hand on their common level. So a few hundred labels tell which known models a new one is like, and
+ * every row that they have teaches about it. Learning only; nothing is judged on reckoned outcomes.
+ * Source: the idea of UniRoute (arXiv 2502.08773), a model as its errors where others' are known.
+ */
+import { fitRidge } from "../routing/strategies/ridge.ts";
+import type { Table } from "./table.ts";
+
+/** Labels of a model below which nothing is reckoned from them. */
+const leastLabels = 30;
+const penalty = 20;
+/** On the level of all others: how hard a query is, is soon known. */
+const levelPenalty = 0.05;
+
+type Rows = Pick<Table, "n" | "labels" | "quality" | "weight">;
+
+/** n×m: the qualities, with the gaps filled that the others can fill; the same array if there are none. */
+export function imputeQuality(rows: Rows): Float32Array {
+  const { n, labels, quality } = rows;
+  const m = labels.length;
+  const seen = new Int32Array(m);
+  for (let at = 0; at < n * m; at++) {
+    if (!Number.isNaN(quality[at])) seen[at % m] = (seen[at % m] as number) + 1;
+  }
+  const whole = labels.flatMap((_, j) => (seen[j] === n ? [j] : []));
+  if (whole.length === 0 || whole.length === m) return quality;
+  const x = toFeatures(rows, whole);
+  const out = quality.slice();
+  labels.forEach((_, j) => {
+    if ((seen[j] as number) < n && (seen[j] as number) >= leastLabels) fillModel(rows, x, out, j);
+  });
+  return out;
+}
+
+interface Features {
+  readonly x: Float32Array;
+  readonly d: number;
+}
+
+/** The others' scores, and their mean. */
+function toFeatures({ n, labels, quality }: Rows, whole: readonly number[]): Features {
+  const m = labels.length;
+  const d = whole.length + 1;
+  const x = new Float32Array(n * d);
+  for (let row = 0; row < n; row++) {
+    let level = 0;
+    whole.forEach((j, at) => {
+      const q = quality[row * m + j] as number;
+      x[row * d + at] = q;
+      level += q / whole.length;
+    });
+    x[row * d + d - 1] = level;
+  }
+  return { x, d };
+}
+
+function fillModel(rows: Rows, { x, d }: Features, out: Float32Array, j: number): void {
+  const { n, labels, quality, weight } = rows;
+  const m = labels.length;
+  const y = new Float32Array(n);
+  const known = new Float32Array(n);
+  for (let row = 0; row < n; row++) {
+    const q = quality[row * m + j] as number;
+    if (Number.isNaN(q)) continue;
+    y[row] = q;
+    known[row] = weight[row] as number;
+  }
+  const penalties = new Float32Array(d).fill(1);
+  penalties[d - 1] = levelPenalty;
+  const { w, bias } = fitRidge({ x, y, n, d, m: 1, weight: known, penalty: penalties }, penalty);
+  for (let row = 0; row < n; row++) {
+    if (!Number.isNaN(quality[row * m + j])) continue;
+    let value = bias[0] as number;
+    for (let i = 0; i < d; i++) value += (w[i] as number) * (x[row * d + i] as number);
+    out[row * m + j] = Math.max(0, Math.min(1, value));
+  }
+}
