@@ -288,8 +288,8 @@ test.skipIf(!existsSync(join(data, "mmlu-pro")))(
       truth,
     );
     expect(rates.doublyRobustClipped.rmse).toBeLessThan(0.025);
-    expect(rates.doublyRobustClipped.covered).toBeGreaterThanOrEqual(0.9);
-    expect(rates.doublyRobust.covered).toBeGreaterThanOrEqual(0.9);
+    expect(rates.doublyRobustClipped.covered).toBeGreaterThanOrEqual(0.9 - 1e-9);
+    expect(rates.doublyRobust.covered).toBeGreaterThanOrEqual(0.9 - 1e-9);
     // As routing.md's table has them.
     expect(rates.ips.rmse).toBeGreaterThan(rates.snips.rmse);
     expect(rates.snips.rmse).toBeGreaterThan(rates.doublyRobustClipped.rmse);
