@@ -12,3 +12,8 @@ declare module "*.safetensors" {
   // biome-ignore lint/style/noDefaultExport: the form of a file import is Bun's
   export default path;
 }
+
+declare module "@jitl/quickjs-wasmfile-release-sync/wasm" {
+  const path: string;
+  export default path;
+}
