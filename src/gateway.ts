@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { type Agents, createAgents } from "./agents/a2a/agents.ts";
 import { createMcp, type Mcp } from "./agents/mcp/mcp.ts";
+import { createSkillParts, type SkillParts } from "./agents/skills/skill-parts.ts";
 import { isLoopback } from "./config/check.ts";
 import type { Config, Finding } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
@@ -130,6 +131,7 @@ export interface Gateway {
   readonly vectorStores: VectorStores;
   readonly mcp: Mcp;
   readonly agents: Agents;
+  readonly skills: SkillParts;
   readonly dataDir: string;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
@@ -238,6 +240,11 @@ function assemble(
     services: () => services,
   });
   vectorStores.start();
+  const skills = createSkillParts({
+    records: observation.records,
+    services: () => services,
+    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
+  });
   const assistants = createAssistants({
     records: observation.records,
     files,
@@ -273,6 +280,7 @@ function assemble(
     vectorStores,
     mcp,
     agents,
+    skills,
     dataDir: options.dataDir,
     slot,
     reloader,
@@ -288,6 +296,8 @@ function assemble(
     async close() {
       shared.healthWatch.close();
       stopUpkeep();
+      skills.close();
+      await Promise.all([batches.close(), assistants.runs.close(), vectorStores.close()]);
       await mcp.close();
       await Promise.all([
         batches.close(),

@@ -4,6 +4,7 @@
  * `new Worker(new URL("./worker.ts", import.meta.url).href)`; the build names it as an entry point.
  */
 
+import type { SkillService } from "./agents/skills/run-thread.ts";
 import type { CallEvent } from "./domain/event.ts";
 import type { Embedder } from "./embedding/embedder.ts";
 import type { Candidate } from "./learning/artifacts/source.ts";
@@ -31,6 +32,7 @@ export interface BackgroundApi {
   readonly records: RecordService;
   readonly responses: ResponseService;
   readonly shadow: ShadowService;
+  readonly skills: SkillService;
   readonly vectors: VectorService;
 }
 
@@ -76,6 +78,12 @@ function main(): void {
     async documents() {
       const { createDocumentThread } = await import("./resources/vector-stores/document-thread.ts");
       return createDocumentThread();
+    },
+    async skills() {
+      const { createSkillThread } = await import("./agents/skills/run-thread.ts");
+      const { createOutbound } = await import("./security/outbound.ts");
+      const { systemClock } = await import("./std/clock.ts");
+      return createSkillThread({ outbound: createOutbound(), clock: systemClock });
     },
     async vectors(emit) {
       const { createVectorThread } = await import("./storage/sqlite/vector-thread.ts");

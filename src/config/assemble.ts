@@ -246,6 +246,14 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       maxTotalBytes: routeiq.files.max_total_bytes,
       maxFiles: routeiq.files.max_files,
     },
+    skills: {
+      ...skillFolderOf(routeiq.skills.folder, env),
+      timeoutMs: routeiq.skills.timeout_ms,
+      memoryMb: routeiq.skills.memory_mb,
+      outputBytes: routeiq.skills.output_bytes,
+      concurrency: routeiq.skills.concurrency,
+      hosts: routeiq.skills.hosts,
+    },
     vectorStores: routeiq.vector_stores.embedding_model
       ? { embeddingModel: routeiq.vector_stores.embedding_model }
       : {},
@@ -273,6 +281,11 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
     mockRequests: routeiq.mock_requests,
     drainMs: Number.isFinite(drain) && drain > 0 ? drain * 1000 : routeiq.drain_ms,
   };
+}
+
+function skillFolderOf(named: string | undefined, env: Environment): { folder?: string } {
+  const folder = named ?? (env["ROUTEIQ_SKILLS_DIR"] || undefined);
+  return folder === undefined ? {} : { folder };
 }
 
 /** The predecessor's variables win, as they do there. */

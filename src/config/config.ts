@@ -213,6 +213,14 @@ export interface RouteiqSettings extends SurvivalSettings {
   readonly responses: ResponseLimits & { readonly maxBackground: number };
   /** What is kept of the Files API, of one caller. */
   readonly files: FileLimits;
+  readonly skills: {
+    readonly folder?: string;
+    readonly timeoutMs: number;
+    readonly memoryMb: number;
+    readonly outputBytes: number;
+    readonly concurrency: number;
+    readonly hosts: readonly string[];
+  };
   /** The group that embeds where a store names none; undefined: the built-in embedder. */
   readonly vectorStores: { readonly embeddingModel?: string };
   readonly a2a: {

@@ -153,6 +153,12 @@ export const errorTable = {
     fault: "gateway",
     retry: "never",
   },
+  skill_failed: {
+    means: "A skill's program failed, took too long, or answered too much; the message says which.",
+    status: 422,
+    type: "invalid_request_error",
+    ...caller,
+  },
   draining: {
     means: "The gateway is shutting down.",
     status: 503,

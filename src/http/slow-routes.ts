@@ -5,6 +5,7 @@
 import { Elysia } from "elysia";
 import type { Agents } from "../agents/a2a/agents.ts";
 import type { Mcp } from "../agents/mcp/mcp.ts";
+import type { SkillParts } from "../agents/skills/skill-parts.ts";
 import type { KnownNames } from "../config/check.ts";
 import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
@@ -28,6 +29,7 @@ import { a2aRoutes } from "./agents/a2a.ts";
 import { a2aRegistryRoutes } from "./agents/a2a-registry.ts";
 import { mcpRoutes } from "./agents/mcp.ts";
 import { mcpRestRoutes } from "./agents/mcp-rest.ts";
+import { skillRoutes } from "./agents/skills.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
 import { callRoutes } from "./call-routes.ts";
 import { countRoutes } from "./count-tokens.ts";
@@ -62,6 +64,7 @@ export interface SlowRouteParts {
   readonly vectorStores: VectorStores;
   readonly mcp: Mcp;
   readonly agents: Agents;
+  readonly skills: SkillParts;
   readonly slot: RouterSlot;
   readonly reloader: ConfigReloader;
   readonly sync?: (() => SyncStatus) | undefined;
@@ -110,6 +113,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...mcpRestRoutes(parts.mcp),
     ...a2aRegistryRoutes(parts.agents),
     ...a2aRoutes(parts.agents),
+    ...skillRoutes(parts.skills.skills, parts.skills.folder),
     ...realtimeRoutes,
     ...realtimeSecretRoutes,
     ...feedbackRoutes,

@@ -15,5 +15,6 @@ declare module "*.safetensors" {
 
 declare module "@jitl/quickjs-wasmfile-release-sync/wasm" {
   const path: string;
+  // biome-ignore lint/style/noDefaultExport: the form of a file import is Bun's
   export default path;
 }

@@ -11,7 +11,6 @@ import {
   newVariant,
   type QuickJSContext,
   type QuickJSHandle,
-  type QuickJSWASMModule,
 } from "quickjs-emscripten-core";
 import { isObject } from "../../domain/json.ts";
 import type { Outbound } from "../../security/outbound.ts";
@@ -38,10 +37,15 @@ export interface SkillResult {
 }
 
 export interface SkillService {
+  /** Resolves once the thread can run a skill: its start is not the skill's time. */
+  ready(params: null): Promise<void>;
   /** @throws RpcError skill_failed, skill_timeout, skill_output */
   run(run: SkillRun): Promise<SkillResult>;
 }
 
+const wasmPage = 65_536;
+/** What the interpreter begins with: 16 MiB. */
+const interpreterPages = 256;
 const logLines = 100;
 const logChars = 1_000;
 const fetchLimits = { calls: 20, bytes: 1024 * 1024, ms: 10_000 } as const;
@@ -53,18 +57,18 @@ export function createSkillThread({
   readonly outbound: Outbound;
   readonly clock: Clock;
 }): SkillService {
-  let loading: Promise<QuickJSWASMModule> | undefined;
-  const load = async () => {
-    const { default: base } = await import("@jitl/quickjs-wasmfile-release-sync");
-    const bytes = readFileSync(wasmPath);
-    const wasmBinary = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength);
-    return newQuickJSWASMModuleFromVariant(newVariant(base, { wasmBinary }));
+  let compiling: Promise<WebAssembly.Module> | undefined;
+  const compile = () => {
+    compiling ??= WebAssembly.compile(readFileSync(wasmPath));
+    return compiling;
   };
   return {
+    async ready() {
+      await compile();
+    },
     async run(run) {
       if (run.runtime === "wasm") return runWasm(run);
-      loading ??= load();
-      return runScript(await loading, run, { outbound, clock });
+      return runScript(await compile(), run, { outbound, clock });
     },
   };
 }
@@ -74,50 +78,44 @@ interface Ways {
   readonly clock: Clock;
 }
 
-async function runScript(quickjs: QuickJSWASMModule, run: SkillRun, ways: Ways) {
+/** An interpreter of its own for every run: whatever a program leaves in it goes with it. */
+async function runScript(compiled: WebAssembly.Module, run: SkillRun, ways: Ways) {
   const { clock } = ways;
+  const { default: base } = await import("@jitl/quickjs-wasmfile-release-sync");
+  // The interpreter's own account of its memory is not kept on this platform; its sandbox's is.
+  const wasmMemory = new WebAssembly.Memory({
+    initial: interpreterPages,
+    maximum: Math.max(interpreterPages, Math.floor(run.memoryBytes / wasmPage)),
+  });
+  const variant = newVariant(base, { wasmModule: compiled, wasmMemory });
+  const quickjs = await newQuickJSWASMModuleFromVariant(variant);
   const endMs = clock.now() + run.timeoutMs;
   const runtime = quickjs.newRuntime();
-  runtime.setMemoryLimit(run.memoryBytes);
   runtime.setMaxStackSize(512 * 1024);
   runtime.setInterruptHandler(() => clock.now() > endMs);
   const vm = runtime.newContext();
   const logs: string[] = [];
   const pending = new Set<Promise<void>>();
-  try {
-    addConsole(vm, logs);
-    if (run.hosts.length > 0) addFetch(vm, run, ways, pending);
-    const source = new TextDecoder().decode(run.program);
-    const code =
-      run.runtime === "typescript"
-        ? new Bun.Transpiler({ loader: "ts" }).transformSync(source)
-        : source;
-    const module = unwrap(vm, vm.evalCode(code, "skill.js", { type: "module" }), endMs, clock);
-    const main = vm.getProp(module, "default");
-    if (vm.typeof(main) !== "function") {
-      throw new RpcError("skill_failed", "The skill's program has no default export to call.");
-    }
-    const input = unwrap(vm, vm.evalCode(`(${JSON.stringify(run.input)})`), endMs, clock);
-    const parse = vm.getProp(vm.getProp(vm.global, "JSON"), "parse");
-    const parsed = unwrap(vm, vm.callFunction(parse, vm.undefined, input), endMs, clock);
-    const answer = unwrap(vm, vm.callFunction(main, vm.undefined, parsed), endMs, clock);
-    const value = await settle(vm, answer, { endMs, clock, pending });
-    const text = vm.getProp(vm.getProp(vm.global, "JSON"), "stringify");
-    const output = unwrap(vm, vm.callFunction(text, vm.undefined, value), endMs, clock);
-    return { output: limited(String(vm.dump(output) ?? "null"), run), logs };
-  } finally {
-    // Handles that are left are of this context alone, which goes whole.
-    disposeAll(vm);
-    try {
-      runtime.dispose();
-    } catch {
-      // Memory that the program still held: the thread's sandbox keeps it until the thread ends.
-    }
+  addConsole(vm, logs);
+  if (run.hosts.length > 0) addFetch(vm, run, ways, pending);
+  const source = new TextDecoder().decode(run.program);
+  const code =
+    run.runtime === "typescript"
+      ? new Bun.Transpiler({ loader: "ts" }).transformSync(source)
+      : source;
+  const module = unwrap(vm, vm.evalCode(code, "skill.js", { type: "module" }), endMs, clock);
+  const main = vm.getProp(module, "default");
+  if (vm.typeof(main) !== "function") {
+    throw new RpcError("skill_failed", "The skill's program has no default export to call.");
   }
-}
-
-function disposeAll(vm: QuickJSContext): void {
-  if (vm.alive) vm.dispose();
+  const input = unwrap(vm, vm.evalCode(`(${JSON.stringify(run.input)})`), endMs, clock);
+  const parse = vm.getProp(vm.getProp(vm.global, "JSON"), "parse");
+  const parsed = unwrap(vm, vm.callFunction(parse, vm.undefined, input), endMs, clock);
+  const answer = unwrap(vm, vm.callFunction(main, vm.undefined, parsed), endMs, clock);
+  const value = await settle(vm, answer, { endMs, clock, pending });
+  const text = vm.getProp(vm.getProp(vm.global, "JSON"), "stringify");
+  const output = unwrap(vm, vm.callFunction(text, vm.undefined, value), endMs, clock);
+  return { output: limited(String(vm.dump(output) ?? "null"), run), logs };
 }
 
 type VmResult = ReturnType<QuickJSContext["evalCode"]>;
@@ -244,8 +242,6 @@ function addFetch(
     };
   }
 }
-
-const wasmPage = 65_536;
 
 /**
  * A module that imports `env.memory` and exports `alloc(bytes) → pointer` and

@@ -19,7 +19,7 @@ export interface SkillRunnerOptions {
 }
 
 /** Beyond its own limit, which the interpreter keeps: what the interpreter cannot stop is stopped here. */
-const graceMs = 500;
+const graceMs = 2_000;
 
 interface Api {
   readonly skills: SkillService;
@@ -51,6 +51,7 @@ export function createSkillRunner(options: SkillRunnerOptions): SkillRunner {
   }
 
   async function runIn(thread: Background<Api>, run: SkillRun): Promise<SkillResult> {
+    await thread.service("skills").call("ready", null);
     const stop = new AbortController();
     const late = sleep(clock, run.timeoutMs + graceMs, stop.signal).then(() => {
       throw new RpcError("skill_timeout", "The skill took too long.");

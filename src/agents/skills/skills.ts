@@ -34,7 +34,11 @@ export interface UploadedFile {
 
 /** @throws GatewayError invalid_request, not_found, storage_failed, skill_failed from every method */
 export interface Skills {
-  create(files: readonly UploadedFile[], name: string | undefined, caller: Caller): Promise<JsonObject>;
+  create(
+    files: readonly UploadedFile[],
+    name: string | undefined,
+    caller: Caller,
+  ): Promise<JsonObject>;
   get(id: string, caller: Caller): Promise<JsonObject>;
   list(query: URLSearchParams, caller: Caller): Promise<JsonObject>;
   remove(id: string, caller: Caller): Promise<JsonObject>;
@@ -170,7 +174,7 @@ export function createSkills(options: SkillsOptions): Skills {
     async run(id, body, caller) {
       const { input = {}, version = "latest" } = body;
       const { program, bytes, trusted, version: of } = await runnable(id, String(version), caller);
-      const mismatch = findMismatch(program.inputSchema, input as Json);
+      const mismatch = findMismatch(input, program.inputSchema);
       if (mismatch !== undefined) {
         const message = `'input' does not fit the skill's schema: ${mismatch}.`;
         throw new GatewayError("invalid_request", message, { param: "input" });
@@ -216,7 +220,8 @@ function readBundle(files: readonly UploadedFile[]): { facts: SkillFacts; kept: 
   }));
   const odd = plain.find(({ path }) => !isSafePath(path));
   if (odd) throw invalid(`have a path that is refused: ${JSON.stringify(odd.path.slice(0, 80))}`);
-  if (new Set(plain.map(({ path }) => path)).size < plain.length) throw invalid("name one path twice");
+  if (new Set(plain.map(({ path }) => path)).size < plain.length)
+    throw invalid("name one path twice");
   const main = plain.find(({ path }) => path === skillFileName);
   if (!main) throw invalid(`need a ${skillFileName} at their root`);
   const [top] = tops;

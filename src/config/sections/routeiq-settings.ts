@@ -215,6 +215,41 @@ export const RouteiqSettings = Type.Object(
       },
       { default: {}, description: "The Files API's memory, in the data folder." },
     ),
+    skills: Type.Object(
+      {
+        folder: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description:
+              "The operator's skills, a folder each. Default: ROUTEIQ_SKILLS_DIR, ./skills, ./docs/skills, whichever is there first.",
+          }),
+        ),
+        timeout_ms: ms(5_000, "How long a skill may run."),
+        memory_mb: Type.Integer({
+          default: 64,
+          minimum: 1,
+          maximum: 1_024,
+          description: "Memory that a skill may use, in MiB.",
+        }),
+        output_bytes: Type.Integer({
+          default: 1_048_576,
+          minimum: 1,
+          description: "Bytes that a skill may answer.",
+        }),
+        concurrency: Type.Integer({
+          default: 4,
+          minimum: 1,
+          maximum: 64,
+          description: "Skills at work at once; a thread each.",
+        }),
+        hosts: Type.Array(Type.String(), {
+          default: [],
+          description:
+            "Hosts that skills of callers may reach, if they ask for them. Default: none.",
+        }),
+      },
+      { default: {}, description: "Skills: what they are and what they may use." },
+    ),
     vector_stores: Type.Object(
       {
         embedding_model: Type.Optional(

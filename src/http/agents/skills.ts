@@ -1,8 +1,9 @@
 /** `/.well-known/skills/` for whoever looks, `/v1/skills` in Anthropic's shape, and their running. */
-import { GatewayError } from "../../domain/errors.ts";
+
 import { isSafePath, skillFileName, skillName } from "../../agents/skills/skill-file.ts";
 import type { SkillFolder } from "../../agents/skills/skill-folder.ts";
 import { type Skills, skillLimits, type UploadedFile } from "../../agents/skills/skills.ts";
+import { GatewayError } from "../../domain/errors.ts";
 import { FormInvalid, parseForm } from "../../std/multipart.ts";
 import { openForm } from "../form.ts";
 import { readJsonObject } from "../json-body.ts";
@@ -50,9 +51,7 @@ export function skillRoutes(skills: Skills, folder: SkillFolder): readonly Route
       docs: { body: "SkillUpload", source },
       async handle(request, context) {
         const { files, name } = await readFiles(request, context);
-        return Response.json(
-          await skills.create(files, name, callerOf(request, context.services)),
-        );
+        return Response.json(await skills.create(files, name, callerOf(request, context.services)));
       },
     },
     {
@@ -71,9 +70,7 @@ export function skillRoutes(skills: Skills, folder: SkillFolder): readonly Route
       summary: "A skill.",
       docs: { source },
       handle: async (request, context) =>
-        Response.json(
-          await skills.get(at("skill", context), callerOf(request, context.services)),
-        ),
+        Response.json(await skills.get(at("skill", context), callerOf(request, context.services))),
     },
     {
       ...keyed,
@@ -183,7 +180,8 @@ async function readFiles(request: Request, { services }: RouteContext) {
       if (event.kind !== "piece") close();
       if (event.kind === "piece") open?.parts.push(new Uint8Array(event.bytes));
       else if (event.kind === "file") {
-        if (!/^files(\[\d*\])?$/.test(event.name)) throw new FormInvalid("its files are named files[]");
+        if (!/^files(\[\d*\])?$/.test(event.name))
+          throw new FormInvalid("its files are named files[]");
         open = { path: filenameOf(event.header), parts: [] };
       } else if (event.kind === "field" && /^display_(name|title)$/.test(event.name)) {
         name = new TextDecoder().decode(event.value);

@@ -151,6 +151,13 @@ export const bodies = {
     id: Type.Optional(Type.Union([Type.String(), Type.Integer(), Type.Null()])),
     method: text("SendMessage, GetTask; in 0.3 message/send, tasks/get."),
     params: Type.Optional(Type.Object({}, open)),
+  SkillUpload: request("A skill's files, its SKILL.md among them.", {
+    "files[]": file("A file; its name is its path."),
+    display_name: Type.Optional(text("What people see.")),
+  }),
+  SkillRunRequest: request("What a skill is run with.", {
+    input: Type.Optional(Type.Unknown({ description: "Fits the skill's input_schema." })),
+    version: Type.Optional(text("A version's id. Default: latest.")),
   }),
   BatchRequest: request("OpenAI's batch.", {
     input_file_id: text("A file of purpose `batch`: JSON Lines of custom_id, method, url, body."),
