@@ -151,6 +151,7 @@ export const bodies = {
     id: Type.Optional(Type.Union([Type.String(), Type.Integer(), Type.Null()])),
     method: text("SendMessage, GetTask; in 0.3 message/send, tasks/get."),
     params: Type.Optional(Type.Object({}, open)),
+  }),
   SkillUpload: request("A skill's files, its SKILL.md among them.", {
     "files[]": file("A file; its name is its path."),
     display_name: Type.Optional(text("What people see.")),
