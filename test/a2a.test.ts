@@ -5,8 +5,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { TaskState } from "@a2a-js/sdk";
 import { ClientFactory, JsonRpcTransportFactory, RestTransportFactory } from "@a2a-js/sdk/client";
+import { createTasks } from "../src/agents/a2a/tasks.ts";
 import type { JsonObject } from "../src/domain/json.ts";
 import { createOutbound, type Outbound } from "../src/security/outbound.ts";
+import { systemClock } from "../src/std/clock.ts";
 import { type A2aUpstream, startA2aUpstream } from "./support/a2a-upstream.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
 
@@ -561,4 +563,50 @@ describe("the registry", () => {
       },
     );
   });
+});
+
+describe("tasks in the store", () => {
+  const caller = (id: string) => ({ id, tenant: "default", admin: false });
+  const held = (id: string, deadlineMs: number) => ({
+    task: {
+      ...{ id, contextId: "c", artifacts: [], history: [] },
+      status: { state: "TASK_STATE_WORKING", timestamp: new Date(0).toISOString() } as const,
+    },
+    ...{ agent: "g", owner: "ann", moves: [], upstream: undefined, deadlineMs },
+  });
+  // The test runner's own `rejects` does not let the records' thread answer.
+  const refusal = (asked: Promise<unknown>): Promise<string> =>
+    asked.then(
+      () => "",
+      (thrown) => String(thrown),
+    );
+  const open = (maxTasks: number) =>
+    createTasks(it.gateway.records, systemClock, () => ({ ttlMs: 60_000, maxTasks }));
+
+  test("are their maker's alone, and of one agent", async () => {
+    const tasks = open(10_000);
+    await tasks.create(held("own-1", systemClock.now() + 60_000));
+    expect((await tasks.get("own-1", "g", caller("ann"))).task.id).toBe("own-1");
+    expect(await refusal(tasks.get("own-1", "g", caller("bob")))).toContain("no task");
+    expect(await refusal(tasks.get("own-1", "other", caller("ann")))).toContain("no task");
+  });
+
+  test("one whose runner has died has failed; one that is over stays so", async () => {
+    const tasks = open(10_000);
+    const dead = held("dead-1", systemClock.now() - 1);
+    await tasks.create(dead);
+    const { task } = await tasks.get("dead-1", "g", caller("ann"));
+    expect(task.status.state).toBe("TASK_STATE_FAILED");
+    expect(await tasks.save(dead)).toBe(false);
+  });
+
+  test("are not more than the limit", async () => {
+    expect(await refusal(open(1).create(held("late-1", 0)))).toContain("max_tasks");
+  });
+});
+
+test("a message to an agent elsewhere leaves a receipt, under the task's id", async () => {
+  const { result } = await rpc("remote", "SendMessage", says10("Hello"));
+  const receipt = await get(`/v1/routing/decisions/${result.task.id}`);
+  expect(receipt).toMatchObject({ operation: "a2a_message", outcome: "success" });
 });

@@ -256,8 +256,8 @@ export function createAgents(parts: AgentsParts): Agents {
       const run = runs.get(id);
       if (held.upstream) {
         const task = await refreshed(held, asker, "cancel");
-        run?.stop();
-        push.tell(task, { task });
+        // A stream of it that is under way ends by the agent's own word.
+        if (!run) push.tell(task, { task });
         return task;
       }
       if (run) {
