@@ -13,6 +13,7 @@ import { askGateway } from "../ask-gateway.ts";
 import type { CommandContext } from "../command.ts";
 import { withStoreAccess } from "../learning-inputs.ts";
 import { runStep } from "./run-step.ts";
+import { standingOf, standingOfAll } from "./standing.ts";
 
 export interface LoopSettings {
   readonly events: readonly string[];
@@ -133,28 +134,17 @@ async function label(
   return { labelled };
 }
 
-/** In force where it is so everywhere; taken back as soon as one gateway has taken it back. */
 async function watchAll(
   gateways: readonly string[],
   release: ReleaseId,
   context: CommandContext,
 ): Promise<Standing> {
-  const standings = await Promise.all(gateways.map((url) => watchOne(url, release, context)));
-  const told = (state: Standing["state"]) => standings.filter((each) => each.state === state);
-  const back = told("taken back");
-  const open = told("under way");
-  const [state, of] =
-    back.length > 0
-      ? (["taken back", back] as const)
-      : open.length > 0
-        ? (["under way", open] as const)
-        : (["in force", standings] as const);
-  return { state, detail: of.map(({ detail }) => detail).join("; ") };
+  return standingOfAll(await Promise.all(gateways.map((url) => watchOne(url, release, context))));
 }
 
 async function watchOne(
   url: string,
-  { version, sha256 }: ReleaseId,
+  release: ReleaseId,
   context: CommandContext,
 ): Promise<Standing> {
   let status: JsonObject;
@@ -166,27 +156,5 @@ async function watchOne(
     if (!(error instanceof GatewayError)) throw error;
     return { state: "under way", detail: `${url}: ${error.message}` };
   }
-  const verdict = listAt(status, "verdicts").find(
-    ({ arm, healthy }) => String(arm).endsWith(`@${version}`) && healthy === false,
-  );
-  if (verdict) return { state: "taken back", detail: `${url}: ${String(verdict["message"])}` };
-  const active = isObject(status["active"]) ? status["active"] : {};
-  if (active["sha256"] === sha256) {
-    const watched = isObject(active["health"]);
-    return watched
-      ? { state: "under way", detail: `${url}: in force, its health window is open` }
-      : { state: "in force", detail: `${url}: in force` };
-  }
-  const staged = isObject(status["staged"]) ? status["staged"] : undefined;
-  if (staged?.["sha256"] !== sha256) {
-    return { state: "under way", detail: `${url}: has not seen it yet` };
-  }
-  const { stage, share } = staged;
-  const part = typeof share === "number" ? ` with ${share * 100} % of the calls` : "";
-  return { state: "under way", detail: `${url}: ${String(stage)}${part}` };
-}
-
-function listAt(of: JsonObject, name: string): readonly JsonObject[] {
-  const list = of[name];
-  return Array.isArray(list) ? list.filter(isObject) : [];
+  return standingOf(url, status, release);
 }
