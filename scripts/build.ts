@@ -4,7 +4,8 @@
  * Measured choices: docs/decisions/0001. For another target Bun fetches that platform's runtime from the npm registry (`@oven/bun-<os>-<arch>`,
  * kept in Bun's install cache, so once per machine), or takes the file named by `--runtime`.
  */
-import { existsSync, mkdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { parseArgs } from "node:util";
 import { Glob } from "bun";
@@ -77,6 +78,22 @@ export async function compile(
   facts: Readonly<Record<string, string>>,
   to: Partial<Bun.CompileBuildOptions>,
 ): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "routeiq-build-"));
+  try {
+    await bundle(entrypoints, facts, { to, plugins: [packRuntime, await packLibraries(folder)] });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function bundle(
+  entrypoints: string[],
+  facts: Readonly<Record<string, string>>,
+  {
+    to,
+    plugins,
+  }: { readonly to: Partial<Bun.CompileBuildOptions>; readonly plugins: Bun.BunPlugin[] },
+): Promise<void> {
   const result = await Bun.build({
     entrypoints,
     target: "bun",
@@ -89,7 +106,7 @@ export async function compile(
     define: Object.fromEntries(
       Object.entries(facts).map(([name, value]) => [name, JSON.stringify(value)]),
     ),
-    plugins: [packRuntime],
+    plugins,
     // The folder it is started from must not change what it does.
     compile: { autoloadDotenv: false, autoloadBunfig: false, ...to },
   });
@@ -106,6 +123,57 @@ const packRuntime: Bun.BunPlugin = {
     }));
   },
 };
+
+/**
+ * Libraries that few gateways ever load, each group behind a module that names what is used of it.
+ * Among the binary's own modules they would be there three times, as text, as bytecode and in the
+ * source map: 12 MB for 1.
+ */
+const packed = [
+  "src/resources/vector-stores/parsers.ts",
+  "src/providers/signers/aws-sdk.ts",
+  "src/providers/signers/aws-chain.ts",
+  "src/storage/s3/sdk.ts",
+] as const;
+
+/** Those modules as compressed files that are unpacked, once, where they are imported. */
+async function packLibraries(folder: string): Promise<Bun.BunPlugin> {
+  const modules = new Map<string, string>();
+  for (const [i, module] of packed.entries()) {
+    const { outputs } = await Bun.build({
+      entrypoints: [join(root, module)],
+      target: "bun",
+      format: "esm",
+      minify: true,
+    });
+    const [output] = outputs;
+    if (!output || outputs.length > 1) throw new Error(`${module} could not be packed as one file`);
+    const file = join(folder, `library-${i}.js.zst`);
+    const text = new Uint8Array(await output.arrayBuffer());
+    await Bun.write(file, Bun.zstdCompressSync(text, { level: 19 }));
+    const names = Object.keys(await import(join(root, module)));
+    modules.set(join(root, module), unpacked(file, names));
+  }
+  return {
+    name: "pack libraries",
+    setup(build) {
+      build.onLoad({ filter: /\/(parsers|aws-sdk|aws-chain|sdk)\.ts$/ }, ({ path }) => {
+        const contents = modules.get(path);
+        return contents === undefined ? undefined : { contents, loader: "js" };
+      });
+    },
+  };
+}
+
+const unpacked = (file: string, names: readonly string[]) => `
+import { readFileSync } from "node:fs";
+import packed from ${JSON.stringify(file)} with { type: "file" };
+const library = await import(URL.createObjectURL(new Blob(
+  [Bun.zstdDecompressSync(readFileSync(packed))],
+  { type: "text/javascript" },
+)));
+export const { ${names.join(", ")} } = library;
+`;
 
 /** The host's binary, built now if it is missing or older than what it is made of. */
 export function ensureBinary(): string {

@@ -162,7 +162,7 @@ function contentOf(types: readonly string[], schema: object = {}): Record<string
 
 /** Elysia's form of a path in OpenAPI's. */
 function toTemplate({ path, suffix = "" }: Route): string {
-  return `${path.replace(/:(\w+)/g, "{$1}").replace("*", "{model}")}${suffix}`;
+  return `${path.replace(/:(\w+)/g, "{$1}").replace("*", path.includes("/skills/") ? "{path}" : "{model}")}${suffix}`;
 }
 
 function pathParameters(path: string): object[] {

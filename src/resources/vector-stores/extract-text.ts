@@ -34,28 +34,20 @@ async function read(bytes: Uint8Array, filename: string): Promise<string> {
 }
 
 async function ofPdf(bytes: Uint8Array): Promise<string> {
-  const { extractText: textOf, getDocumentProxy } = await import("unpdf");
+  const { readPdf } = await import("./parsers.ts");
   try {
-    const document = await getDocumentProxy(new Uint8Array(bytes), {
-      isEvalSupported: false,
-      verbosity: 0,
-    });
-    if (document.numPages > extractLimits.pages) {
-      throw new RpcError("invalid_file", `The PDF has more than ${extractLimits.pages} pages.`);
-    }
-    const { text } = await textOf(document, { mergePages: false });
-    return text.join("\n\n");
+    const { pages, text } = await readPdf(bytes, extractLimits.pages);
+    if (pages <= extractLimits.pages) return text;
   } catch (cause) {
-    if (cause instanceof RpcError) throw cause;
     throw damaged("PDF", cause);
   }
+  throw new RpcError("invalid_file", `The PDF has more than ${extractLimits.pages} pages.`);
 }
 
 async function ofWord(bytes: Uint8Array, filename: string): Promise<string> {
-  const { default: mammoth } = await import("mammoth");
+  const { readWord } = await import("./parsers.ts");
   try {
-    const { value } = await mammoth.extractRawText({ buffer: Buffer.from(bytes) });
-    return value;
+    return await readWord(bytes);
   } catch (cause) {
     if (/\.docx$/i.test(filename)) throw damaged("Word document", cause);
     throw unsupported("an archive");
