@@ -64,8 +64,10 @@ export interface RecordPage {
 /** @throws GatewayError storage_failed from every method; body_too_large where a record is over its limit. */
 export interface RecordStore {
   get(kind: string, id: string): Promise<StoredRecord | undefined>;
-  /** Writes whole, durably. Undefined where a condition does not hold; the clock of creation stays. */
-  put(record: NewRecord, condition?: PutCondition): Promise<StoredRecord | undefined>;
+  /** Writes whole, durably. The time of creation and the owner stay the first writer's. */
+  put(record: NewRecord): Promise<StoredRecord>;
+  /** Undefined where the condition does not hold. */
+  put(record: NewRecord, condition: PutCondition): Promise<StoredRecord | undefined>;
   /** Several at once, or none. */
   putAll(records: readonly NewRecord[]): Promise<void>;
   /**

@@ -50,7 +50,7 @@ export function createAssistants(work: RunWork): Assistants {
   return {
     async create(body, caller) {
       const value = readAssistant(body, true);
-      return toAssistant(await put(work, { kind, id: newId("asst"), owner: caller.id, value }));
+      return toAssistant(await records.put({ kind, id: newId("asst"), owner: caller.id, value }));
     },
     get: async (id, caller) => toAssistant(await getOwn(records, kind, id, caller)),
     async change(id, body, caller) {
@@ -84,7 +84,7 @@ function createThreads(work: RunWork): Threads {
     async create(body, caller) {
       const messages = readMessages(body, "messages", "messages");
       const value = readThread(body);
-      const thread = await put(work, { kind, id: newId("thread"), owner: caller.id, value });
+      const thread = await records.put({ kind, id: newId("thread"), owner: caller.id, value });
       const nowMs = services().clock.now();
       await records.putAll(
         messages.map((message, i) => ({
@@ -142,7 +142,7 @@ function createMessages(work: RunWork): Messages {
       const { owner } = await getOwn(records, kinds.thread, thread, caller);
       const value = readMessage(body);
       const message = { kind, id: newId("msg"), owner, parent: thread, value };
-      return toMessage(await put(work, message));
+      return toMessage(await records.put(message));
     },
     get: async (thread, id, caller) => toMessage(await find(thread, id, caller)),
     async change(thread, id, body, caller) {
@@ -166,13 +166,4 @@ function createMessages(work: RunWork): Messages {
       return toListReply(await records.list({ ...of, ...page }), toMessage);
     },
   };
-}
-
-async function put(
-  { records }: RunWork,
-  record: Parameters<RunWork["records"]["put"]>[0],
-): Promise<StoredRecord> {
-  const stored = await records.put(record);
-  if (stored) return stored;
-  throw new GatewayError("storage_failed", `The ${record.kind} could not be recorded.`);
 }

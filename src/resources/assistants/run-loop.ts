@@ -188,7 +188,7 @@ class RunLoop {
     done: boolean,
     usage: JsonObject,
   ): Promise<StoredRecord> {
-    const step = await putNew(this.#work.records, {
+    const step = await this.#work.records.put({
       kind: kinds.step,
       id: newId("step"),
       owner: record.owner,
@@ -338,12 +338,12 @@ class MessageInProgress {
     const ended_at = this.#nowS();
     const details = incomplete ? { incomplete_details: { reason: incomplete } } : {};
     const content = [textPart(this.#text)];
-    const message = await putNew(records, {
+    const message = await records.put({
       ...this.#message,
       value: { ...this.#message.value, status, content, ended_at, ...details },
     });
     const failed = incomplete === "run_failed";
-    const step = await putNew(records, {
+    const step = await records.put({
       ...this.#step,
       value: {
         ...this.#step.value,
@@ -355,12 +355,6 @@ class MessageInProgress {
     this.#tell(`thread.message.${status}`, toMessage(message));
     this.#tell(`thread.run.step.${failed ? "failed" : "completed"}`, toStep(step));
   }
-}
-
-async function putNew(records: RecordStore, record: NewRecord): Promise<StoredRecord> {
-  const stored = await records.put(record);
-  if (stored) return stored;
-  throw new GatewayError("storage_failed", "A part of the run could not be recorded.");
 }
 
 function asStored(record: NewRecord, createdMs: number): StoredRecord {

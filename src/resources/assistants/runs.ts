@@ -154,7 +154,6 @@ export function createRuns(work: RunWork): Runs {
           expires_at: nowS() + lifeS,
         },
       });
-      if (!record) throw new GatewayError("storage_failed", "The run could not be recorded.");
       const run = toRun(record);
       tell("thread.run.created", run);
       tell("thread.run.queued", run);

@@ -123,7 +123,6 @@ export function createBatches(options: BatchesOptions): Batches {
         tag: openTag,
         value,
       });
-      if (!made) throw new GatewayError("storage_failed", "The batch could not be recorded.");
       begin(id);
       return toBatchObject(made);
     },

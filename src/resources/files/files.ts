@@ -107,7 +107,6 @@ export function createFiles(options: FilesOptions): Files {
       // The record comes first, so that a crash leaves nothing that nobody knows of.
       const draft = { kind: fileKind, id, owner: caller.id, tag: "uploading" };
       const started = await records.put({ ...draft, value: { filename } });
-      if (!started) throw new GatewayError("storage_failed", "The file could not be recorded.");
       try {
         const { sizeBytes, sha256 } = await blobs.put(id, content, {
           maxBytes,
@@ -128,7 +127,7 @@ export function createFiles(options: FilesOptions): Files {
         const parent = expiresAt === undefined ? "" : "expires";
         const done = await records.put({ ...draft, tag: purpose, parent, value });
         await count(caller.id, sizeBytes);
-        return toFileObject(done ?? { ...started, value });
+        return toFileObject(done);
       } catch (thrown) {
         await drop(started);
         throw thrown;

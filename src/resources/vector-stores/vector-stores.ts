@@ -181,7 +181,7 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       const value = readStore(body);
       readChunks(body);
       for (const id of ids) await assertFile(id, caller);
-      const record = await put(records, {
+      const record = await records.put({
         kind,
         id: newId("vs"),
         owner: caller.id,
@@ -360,7 +360,7 @@ function createStoreBatches(parts: IngestParts, getStore: GetStore, add: AddFile
       const id = newId("vsfb");
       const batch = { kind, id, owner: held.owner, parent: store, value: {} };
       const added = await add(held, ids, body, caller, id);
-      return toBatch(await put(records, batch), added);
+      return toBatch(await records.put(batch), added);
     },
     async get(store, id, caller) {
       const batch = await findBatch(store, id, caller);
@@ -385,10 +385,4 @@ function createStoreBatches(parts: IngestParts, getStore: GetStore, add: AddFile
       return listFiles(records, store, query, ({ value }) => value["batch"] === id);
     },
   };
-}
-
-async function put(records: RecordStore, record: NewRecord): Promise<StoredRecord> {
-  const stored = await records.put(record);
-  if (stored) return stored;
-  throw new GatewayError("storage_failed", `The ${record.kind} could not be recorded.`);
 }

@@ -8,6 +8,7 @@ import type { Clock } from "../../std/clock.ts";
 import type { Remote } from "../../std/rpc.ts";
 import {
   type NewRecord,
+  type PutCondition,
   type RecordQuery,
   type RecordStore,
   recordLimits,
@@ -58,6 +59,13 @@ export function createSqliteRecordStore(options: SqliteRecordStoreOptions): Sqli
     }
   }
 
+  function put(record: NewRecord): Promise<StoredRecord>;
+  function put(record: NewRecord, condition: PutCondition): Promise<StoredRecord | undefined>;
+  async function put(record: NewRecord, condition: PutCondition = {}) {
+    const row = toRow(record, clock.now());
+    return toRecord(await ask((db) => db.call("put", { row, condition })));
+  }
+
   const store: SqliteRecordStore = {
     get problem() {
       return problem;
@@ -65,10 +73,7 @@ export function createSqliteRecordStore(options: SqliteRecordStoreOptions): Sqli
     async get(kind, id) {
       return toRecord(await ask((db) => db.call("get", { kind, id })));
     },
-    async put(record, condition = {}) {
-      const row = toRow(record, clock.now());
-      return toRecord(await ask((db) => db.call("put", { row, condition })));
-    },
+    put,
     async putAll(records) {
       if (records.length > recordLimits.batch) throw tooMany(records.length);
       const rows = records.map((record) => toRow(record, clock.now()));
