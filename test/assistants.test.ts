@@ -247,6 +247,24 @@ describe("a run that does not come to its end", () => {
     expect(done.cancelled_at).toBeNumber();
   });
 
+  test("cancelled in the middle of a stream that goes on for ever", async () => {
+    const chunk = { id: "c", object: "chat.completion.chunk", created: 1, model: "m" };
+    const choices = [{ index: 0, delta: { content: "It" }, finish_reason: null }];
+    const first = new TextEncoder().encode(`data: ${JSON.stringify({ ...chunk, choices })}\n\n`);
+    const { assistant, thread } = await setUp(
+      () =>
+        new Response(new ReadableStream({ start: (controller) => controller.enqueue(first) }), {
+          headers: { "content-type": "text/event-stream" },
+        }),
+    );
+    const run = await client.beta.threads.runs.create(thread.id, { assistant_id: assistant.id });
+    for (let i = 0; i < 200 && asked.length === 0; i++) await Bun.sleep(5);
+    await Bun.sleep(30);
+    await client.beta.threads.runs.cancel(run.id, { thread_id: thread.id });
+    const done = await client.beta.threads.runs.poll(run.id, { thread_id: thread.id }, options);
+    expect(done.status).toBe("cancelled");
+  });
+
   test.each([
     [429, "rate_limit_exceeded"],
     [500, "server_error"],

@@ -2,9 +2,8 @@
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
-import { run } from "../../pipeline/handle.ts";
-import { type Arrival, readCall } from "../../pipeline/read-call.ts";
-import { isWhole } from "../../pipeline/reply.ts";
+import { runOwnCall } from "../../pipeline/own-call.ts";
+import { isWhole, type ReplyStream } from "../../pipeline/reply.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { createSseParser } from "../../std/sse.ts";
 
@@ -38,38 +37,38 @@ const answerLimitChars = 4 * 1024 * 1024;
 /** @throws CallFailed; GatewayError where the stream breaks off */
 export async function askModel(question: ModelQuestion): Promise<ModelAnswer> {
   const { services, signal, caller } = question;
-  const { clock } = services;
-  const id = Bun.randomUUIDv7();
-  const text = JSON.stringify({
-    ...question.body,
-    stream: true,
-    stream_options: { include_usage: true },
-  });
-  const bytes = new TextEncoder().encode(text);
-  const arrival: Arrival = {
-    id,
-    requestId: id,
-    operation: "chat",
-    dialect: "openai-chat",
-    headers: new Headers(),
-    signal,
-    atMs: clock.now(),
-    atUs: clock.monotonicUs(),
-    bytes: () => bytes,
-  };
-  const call = readCall(arrival, caller, bytes, services.getDialect);
-  const { body } = await run(call, services);
+  const asked = { ...question.body, stream: true, stream_options: { include_usage: true } };
+  const call = { operation: "chat", dialect: "openai-chat", caller, body: asked, signal } as const;
+  const { body } = await runOwnCall(call, services);
   if (isWhole(body)) throw new GatewayError("internal", "A stream was answered by a whole reply.");
   const answer = new AnswerReader(question.onText);
   const parser = createSseParser();
   for (;;) {
-    const piece = await body.next();
+    const piece = await unlessAborted(body, signal);
     for (const { data } of piece ? parser.push(piece) : parser.end()) answer.read(data);
     if (answer.isTooLong) {
       body.cancel("gone");
       throw new GatewayError("upstream_failed", "The model's answer is longer than any may be.");
     }
     if (!piece) return answer.whole();
+  }
+}
+
+/** The next piece; who stops waiting lets go of the provider, whatever that does. @throws the signal's reason */
+async function unlessAborted(body: ReplyStream, signal: AbortSignal) {
+  signal.throwIfAborted();
+  const piece = body.next();
+  if (!(piece instanceof Promise)) return piece;
+  const gone = Promise.withResolvers<never>();
+  const stop = () => {
+    body.cancel("gone");
+    gone.reject(signal.reason);
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    return await Promise.race([piece, gone.promise]);
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }
 

@@ -1,9 +1,9 @@
 /** One request of a batch, as a call like any other, and its answer as a line of the output. */
 
-import type { Caller, HangUp } from "../../domain/call.ts";
+import type { Caller } from "../../domain/call.ts";
 import { GatewayError, toGatewayError } from "../../domain/errors.ts";
-import { CallFailed, run } from "../../pipeline/handle.ts";
-import { type Arrival, readCall } from "../../pipeline/read-call.ts";
+import { CallFailed } from "../../pipeline/handle.ts";
+import { runOwnCall } from "../../pipeline/own-call.ts";
 import { type CallRecord, costOf } from "../../pipeline/record.ts";
 import { isWhole } from "../../pipeline/reply.ts";
 import type { Services } from "../../pipeline/services.ts";
@@ -58,22 +58,16 @@ export async function runLine(of: LineRun): Promise<LineAnswer> {
 
 async function ask(of: LineRun, services: Services): Promise<LineAnswer> {
   const { line, endpoint, caller } = of;
-  const { clock } = services;
-  const id = Bun.randomUUIDv7();
-  const body = JSON.stringify({ ...line.body, stream: undefined });
-  const arrival: Arrival = {
-    id,
-    requestId: id,
-    operation: endpoint.operation,
-    dialect: endpoint.dialect,
-    headers: new Headers({ "x-routeiq-priority": String(of.priority) }),
-    signal: of.signal as HangUp,
-    atMs: clock.now(),
-    atUs: clock.monotonicUs(),
-    bytes: () => body,
-  };
-  const call = readCall(arrival, caller, new TextEncoder().encode(body), services.getDialect);
-  const { body: reply, record } = await run(call, services);
+  const { body: reply, record } = await runOwnCall(
+    {
+      ...endpoint,
+      caller,
+      body: { ...line.body, stream: undefined },
+      signal: of.signal,
+      headers: { "x-routeiq-priority": String(of.priority) },
+    },
+    services,
+  );
   if (!isWhole(reply)) {
     reply.cancel("gone");
     throw new GatewayError("internal", "A batch was answered by a stream.");

@@ -1,9 +1,8 @@
 /** Texts to vectors for a store: by the built-in embedder, or by a model of the gateway. */
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
-import { isObject } from "../../domain/json.ts";
-import { run } from "../../pipeline/handle.ts";
-import { type Arrival, readCall } from "../../pipeline/read-call.ts";
+import { isObject, type Json } from "../../domain/json.ts";
+import { runOwnCall } from "../../pipeline/own-call.ts";
 import { isWhole } from "../../pipeline/reply.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Remote } from "../../std/rpc.ts";
@@ -53,25 +52,11 @@ async function builtIn(texts: readonly string[], { documents }: EmbedSources) {
 /** A call like any other: authenticated, billed, retried, with a receipt. */
 async function ofModel(
   { texts, model, caller, signal }: EmbedRequest & { readonly model: string },
-  { services: current }: EmbedSources,
+  { services }: EmbedSources,
 ): Promise<readonly Float32Array[]> {
-  const services = current();
-  const id = Bun.randomUUIDv7();
-  const text = JSON.stringify({ model, input: texts, encoding_format: "float" });
-  const bytes = new TextEncoder().encode(text);
-  const arrival: Arrival = {
-    id,
-    requestId: id,
-    operation: "embedding",
-    dialect: "openai-chat",
-    headers: new Headers(),
-    signal,
-    atMs: services.clock.now(),
-    atUs: services.clock.monotonicUs(),
-    bytes: () => bytes,
-  };
-  const call = readCall(arrival, caller, bytes, services.getDialect);
-  const { body } = await run(call, services);
+  const asked = { model, input: texts as Json, encoding_format: "float" };
+  const call = { operation: "embedding", dialect: "openai-chat", caller, signal } as const;
+  const { body } = await runOwnCall({ ...call, body: asked }, services());
   if (!isWhole(body)) throw new GatewayError("internal", "Embeddings came as a stream.");
   const reply: unknown = JSON.parse(
     typeof body === "string" ? body : new TextDecoder().decode(body),
