@@ -1,8 +1,4 @@
 /** Configuration in, running gateway out: the only file that wires parts together. */
-import { join } from "node:path";
-import { type Agents, createAgents } from "./agents/a2a/agents.ts";
-import { createMcp, type Mcp } from "./agents/mcp/mcp.ts";
-import { createSkillParts, type SkillParts } from "./agents/skills/skill-parts.ts";
 import { isLoopback } from "./config/check.ts";
 import type { Config, Finding } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
@@ -29,6 +25,7 @@ import type { DriftAlarm } from "./learning/drift.ts";
 import type { RolloutControl } from "./learning/rollout/control.ts";
 import type { Experiments } from "./learning/rollout/experiments.ts";
 import { createLearntRouting, type LearntRouting, toExplorer } from "./learnt-routing.ts";
+import { type MemoryApis, startMemoryApis } from "./memory-apis.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
@@ -50,13 +47,6 @@ import { createPassThroughTable } from "./providers/pass-through.ts";
 import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
 import { createTokenSource } from "./providers/signers/tokens.ts";
-import { askModel } from "./resources/assistants/ask-model.ts";
-import { type Assistants, createAssistants } from "./resources/assistants/assistants.ts";
-import { type Batches, createBatches } from "./resources/batches/batches.ts";
-import { createFiles, type Files } from "./resources/files/files.ts";
-import { createResponses, type Responses } from "./resources/responses/responses.ts";
-import { startUpkeep } from "./resources/upkeep.ts";
-import { createVectorStores, type VectorStores } from "./resources/vector-stores/vector-stores.ts";
 import { customName, moduleTimeoutMs } from "./routing/custom/plan.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
 import { toExperiments } from "./routing/experiments.ts";
@@ -79,7 +69,6 @@ import { type Clock, systemClock } from "./std/clock.ts";
 import { ExpiryQueue } from "./std/expiry.ts";
 import { type Random, systemRandom } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
-import { createFileBlobStore } from "./storage/file/blob-store.ts";
 import type { RecordStore } from "./storage/record-store.ts";
 import type { GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
@@ -114,25 +103,16 @@ export interface GatewayOptions {
   readonly random?: Random;
 }
 
-export interface Gateway {
+export interface Gateway extends MemoryApis {
   readonly url: string;
   readonly port: number;
   readonly services: () => Services;
-  readonly responses: Responses;
   readonly slot: SwappableSlot;
   readonly reloader: ConfigReloader;
   readonly sync: (() => SyncStatus) | undefined;
   readonly telemetry: GatewayTelemetry;
   /** Where APIs with memory keep their records; contents lie in the data folder. */
   readonly records: RecordStore;
-  readonly files: Files;
-  readonly batches: Batches;
-  readonly assistants: Assistants;
-  readonly vectorStores: VectorStores;
-  readonly mcp: Mcp;
-  readonly agents: Agents;
-  readonly skills: SkillParts;
-  readonly dataDir: string;
   readonly events: EventLog;
   /** Only this machine reaches the port. */
   readonly onLoopback: boolean;
@@ -218,70 +198,16 @@ function assemble(
   });
   const { activity, connections } = shared;
   const cors = createCors(() => services.config.routeiq.corsOrigins);
-  const files = createFiles({
-    records: observation.records,
-    blobs: createFileBlobStore(join(options.dataDir, "files")),
-    clock,
-    limits: () => services.config.routeiq.files,
-  });
-  const batches = createBatches({
-    records: observation.records,
-    files,
+  const memory = startMemoryApis({
+    observation,
+    services: () => services,
     dataDir: options.dataDir,
-    services: () => services,
-  });
-  batches.start();
-  const vectorStores = createVectorStores({
-    records: observation.records,
-    files,
-    vectors: observation.vectors,
-    documents: observation.library.service("documents"),
-    dataDir: options.dataDir,
-    services: () => services,
-  });
-  vectorStores.start();
-  const skills = createSkillParts({
-    records: observation.records,
-    services: () => services,
-    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
-  });
-  const assistants = createAssistants({
-    records: observation.records,
-    files,
-    services: () => services,
-    searchFiles: async (ids, query, caller) => {
-      const found = await vectorStores.find(
-        ids,
-        { queries: [query], limit: 20, threshold: 0 },
-        caller,
-      );
-      return found.map(({ document, filename, text }) => ({ fileId: document, filename, text }));
-    },
-  });
-  const mcp = createMcp({
-    records: observation.records,
     outbound: options.outbound,
-    services: () => services,
   });
-  const agents = createAgents({
-    records: observation.records,
-    outbound: options.outbound,
-    services: () => services,
-    ask: askModel,
-  });
-  const stopUpkeep = startUpkeep({ dataDir: options.dataDir, clock, telemetry, files });
   const inner = {
     services: () => services,
-    responses: createResponses(observation.responses, clock),
+    ...memory.apis,
     records: observation.records,
-    files,
-    batches,
-    assistants,
-    vectorStores,
-    mcp,
-    agents,
-    skills,
-    dataDir: options.dataDir,
     slot,
     reloader,
     sync: options.sync,
@@ -295,16 +221,7 @@ function assemble(
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       shared.healthWatch.close();
-      stopUpkeep();
-      skills.close();
-      await Promise.all([batches.close(), assistants.runs.close(), vectorStores.close()]);
-      await mcp.close();
-      await Promise.all([
-        batches.close(),
-        assistants.runs.close(),
-        vectorStores.close(),
-        agents.close(),
-      ]);
+      await memory.close();
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way

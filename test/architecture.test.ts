@@ -13,6 +13,7 @@ const rows: Readonly<Record<string, number>> = {
   "gateway.ts": 9,
   "observation.ts": 8.8,
   "learnt-routing.ts": 8.9,
+  "memory-apis.ts": 8.9,
   http: 8,
   agents: 7,
   learning: 7,

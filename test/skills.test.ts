@@ -138,6 +138,16 @@ describe("a program", () => {
     expect([wrong.status, JSON.stringify(wrong.body)]).toEqual([400, expect.stringContaining("b")]);
   });
 
+  test("leaves a receipt in the log and counts, however it ends", async () => {
+    await run("adder", { a: 1, b: 1 });
+    await run((await register(program("export default () => { throw 1 }"))).id, {});
+    const metrics = await (await get("/metrics")).text();
+    for (const outcome of ["success", "failure"]) {
+      const labels = `operation="skill_run",provider="skills",outcome="${outcome}"`;
+      expect(metrics).toMatch(new RegExp(`routeiq_tool_calls_total\\{${labels}\\} [1-9]`));
+    }
+  });
+
   test("in TypeScript, with promises", async () => {
     const code =
       "interface In { n: number }\nexport default async ({ n }: In): Promise<number[]> => { await null; return [n, n * 2]; };";

@@ -8,6 +8,7 @@ import { type LoopRules, type Turn, turn } from "../learning/loop/cycle.ts";
 import { type Journal, journalName, openJournal } from "../learning/loop/journal.ts";
 import { lead } from "../learning/loop/leader.ts";
 import { sleep, systemClock } from "../std/clock.ts";
+import { systemRandom } from "../std/random.ts";
 import { eventFileName } from "../storage/event-log.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
@@ -224,7 +225,7 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** ±20 %, so that many loops do not come at once. */
-const jittered = (ms: number) => ms * (0.8 + (0.4 * (randomUUID().charCodeAt(0) % 16)) / 15);
+const jittered = (ms: number) => ms * (0.8 + 0.4 * systemRandom.next());
 
 const backoffMs = (failures: number, mostMs: number) =>
   Math.min(mostMs, firstBackoffMs * 2 ** Math.min(10, Math.max(0, failures - 1)));

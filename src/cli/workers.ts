@@ -5,7 +5,7 @@
  */
 import { sleep, systemClock } from "../std/clock.ts";
 import type { CommandContext } from "./command.ts";
-import { selfCommand } from "./demo/processes.ts";
+import { selfCommand } from "./run-self.ts";
 
 /** Set in the environment of a further process: it starts none of its own and prints no banner. */
 export const workerName = "ROUTEIQ_WORKER";

@@ -45,9 +45,8 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
     const { receipt, features } = event;
     const label = labels?.find([receipt.callId, receipt.requestId]) ?? toEventLabel(receipt, signs);
     const model = servedBy(receipt);
-    // What several models wrote together is no single one's merit.
-    const shared = receipt.decision?.reason === "composed";
-    if (!features || label === undefined || model === undefined || shared) unlabelled++;
+    if (!isOneModels(event) || !features || label === undefined || model === undefined)
+      unlabelled++;
     else if (features.embedderId !== embedderId) foreign++;
     else {
       builder.add({
@@ -67,6 +66,26 @@ export async function addEvents(builder: TableBuilder, input: EventInput): Promi
     }
   }
   return { used, unlabelled, foreign, untilMs };
+}
+
+/** What several models wrote together is no single one's merit. */
+const isOneModels = ({ features, receipt }: CallEvent) =>
+  features !== undefined && receipt.decision?.reason !== "composed";
+
+export interface LearnableCount {
+  readonly calls: number;
+  /** Those that `addEvents` would learn from, but for their embedder. */
+  readonly labelled: number;
+}
+
+export async function countLearnable(events: AsyncIterable<CallEvent>): Promise<LearnableCount> {
+  let calls = 0;
+  let labelled = 0;
+  for await (const { event, signs } of withSigns(events)) {
+    calls++;
+    if (isOneModels(event) && toEventLabel(event.receipt, signs) !== undefined) labelled++;
+  }
+  return { calls, labelled };
 }
 
 function toMeasures({ usage, costMicroUsd, timings }: Receipt) {

@@ -25,8 +25,8 @@ export const formLimits = {
 } as const;
 
 export class FormInvalid extends Error {
-  constructor(message: string) {
-    super(message);
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
     this.name = "FormInvalid";
   }
 }
@@ -112,6 +112,22 @@ export async function* parseForm(
 const crlf = Buffer.from("\r\n");
 const emptyLine = Buffer.from("\r\n\r\n");
 const dashes = Buffer.from("--");
+
+/** The name that a part's file came with; empty where there is none. Source: RFC 7578 §4.2, RFC 8187. */
+export function filenameOf(header: Uint8Array): string {
+  const line = new TextDecoder().decode(header);
+  const encoded = /;\s*filename\*\s*=\s*utf-8''([^;\s]+)/i.exec(line)?.[1];
+  if (encoded !== undefined) {
+    try {
+      return decodeURIComponent(encoded);
+    } catch (cause) {
+      if (!(cause instanceof URIError)) throw cause;
+      throw new FormInvalid("a file's name is not encoded as it says", { cause });
+    }
+  }
+  const match = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]+))/i.exec(line);
+  return (match?.[1] ?? match?.[2] ?? "").replace(/\\(.)/g, "$1");
+}
 
 /** One name, said once: two would be read as one by us and as the other by the next server. */
 function readDisposition(header: string): { readonly name: string; readonly file: boolean } {

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { selfCommand } from "../../src/cli/demo/processes.ts";
+import { selfCommand } from "../../src/cli/run-self.ts";
 import { GatewayError } from "../../src/domain/errors.ts";
 import { createFeatureExtractor } from "../../src/embedding/features.ts";
 import { createStaticEmbedder } from "../../src/embedding/static.ts";

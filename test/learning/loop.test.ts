@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { runSelf } from "../../src/cli/demo/processes.ts";
+import { runSelf } from "../../src/cli/run-self.ts";
 import { makeRows, toLine } from "../support/routing-data.ts";
 
 let folder: string;

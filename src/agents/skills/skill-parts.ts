@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import type { Services } from "../../pipeline/services.ts";
 import type { WorkerLike } from "../../std/background.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
+import { recordTool } from "../tool-receipt.ts";
 import { createSkillRunner } from "./runner.ts";
 import { createSkillFolder, type SkillFolder } from "./skill-folder.ts";
 import { createSkills, type Skills } from "./skills.ts";
@@ -39,7 +40,25 @@ export function createSkillParts({ records, services, spawn }: SkillPartsOptions
   });
   return {
     folder,
-    skills: createSkills({ records, folder, runner, clock, settings }),
+    skills: createSkills({
+      records,
+      folder,
+      runner,
+      clock,
+      settings,
+      onRun: ({ skill, startedMs, ...end }) =>
+        recordTool(
+          {
+            ...end,
+            callId: Bun.randomUUIDv7(),
+            operation: "skill_run",
+            name: skill,
+            provider: "skills",
+            startedAtMs: startedMs,
+          },
+          services(),
+        ),
+    }),
     close: runner.close,
   };
 }

@@ -4,11 +4,13 @@
  * Source: https://platform.claude.com/docs/en/api/beta/skills
  */
 import type { Caller } from "../../domain/call.ts";
-import { excerpt, GatewayError } from "../../domain/errors.ts";
+import type { CallOutcome } from "../../domain/decision.ts";
+import { excerpt, GatewayError, toGatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { Clock } from "../../std/clock.ts";
 import { findMismatch } from "../../std/json-schema.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
+import type { SkillResult, SkillRun } from "./run-thread.ts";
 import type { SkillRunner } from "./runner.ts";
 import {
   isSafePath,
@@ -46,6 +48,7 @@ export interface Skills {
   versions(id: string, query: URLSearchParams, caller: Caller): Promise<JsonObject>;
   version(id: string, version: string, caller: Caller): Promise<JsonObject>;
   removeVersion(id: string, version: string, caller: Caller): Promise<JsonObject>;
+  /** Leaves a receipt, as every call does. */
   run(id: string, body: JsonObject, caller: Caller): Promise<JsonObject>;
 }
 
@@ -55,6 +58,20 @@ export interface SkillsOptions {
   readonly runner: SkillRunner;
   readonly clock: Clock;
   readonly settings: () => SkillSettings;
+  /** Told of every run's end. */
+  readonly onRun: (run: RunEnd) => void;
+}
+
+export interface RunFacts {
+  /** Its id, or its name in the operator's folder. */
+  readonly skill: string;
+  readonly caller: Caller;
+  readonly startedMs: number;
+}
+
+export interface RunEnd extends RunFacts {
+  readonly outcome: CallOutcome;
+  readonly error?: string;
 }
 
 const skillKind = "skill";
@@ -118,6 +135,20 @@ export function createSkills(options: SkillsOptions): Skills {
     return { id, version: record.id, program, bytes: entry.bytes, trusted: false };
   }
 
+  /** Runs it, and leaves a receipt of how it went. */
+  async function record(of: RunFacts, run: SkillRun): Promise<SkillResult> {
+    const end = (outcome: CallOutcome, error?: string) =>
+      options.onRun({ ...of, outcome, ...(error === undefined ? {} : { error }) });
+    try {
+      const result = await runner.run(run);
+      end("success");
+      return result;
+    } catch (thrown) {
+      end("failure", toGatewayError(thrown).code);
+      throw thrown;
+    }
+  }
+
   return {
     async create(files, name, caller) {
       const id = `skill_${crypto.randomUUID().replaceAll("-", "")}`;
@@ -178,15 +209,18 @@ export function createSkills(options: SkillsOptions): Skills {
       }
       const { timeoutMs, memoryMb, outputBytes, hosts } = settings();
       const startedMs = clock.now();
-      const { output, logs } = await runner.run({
-        runtime: program.runtime,
-        program: bytes,
-        input: JSON.stringify(input),
-        timeoutMs: Math.min(timeoutMs, program.timeoutMs ?? timeoutMs),
-        memoryBytes: Math.min(memoryMb, program.memoryMb ?? memoryMb) * 1024 * 1024,
-        outputBytes,
-        hosts: trusted ? program.network : program.network.filter((host) => hosts.includes(host)),
-      });
+      const { output, logs } = await record(
+        { skill: id, caller, startedMs },
+        {
+          runtime: program.runtime,
+          program: bytes,
+          input: JSON.stringify(input),
+          timeoutMs: Math.min(timeoutMs, program.timeoutMs ?? timeoutMs),
+          memoryBytes: Math.min(memoryMb, program.memoryMb ?? memoryMb) * 1024 * 1024,
+          outputBytes,
+          hosts: trusted ? program.network : program.network.filter((host) => hosts.includes(host)),
+        },
+      );
       return {
         type: "skill_run",
         skill_id: id,

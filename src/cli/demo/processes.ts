@@ -3,48 +3,11 @@
  * shows is what the commands do, and nothing is wired in secret.
  */
 import { closeSync, openSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { build } from "../../std/build.ts";
+import { type ProcessOptions, type RunResult, runSelf, selfCommand } from "../run-self.ts";
 
-export interface RunResult {
-  readonly exitCode: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-export interface ProcessOptions {
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly signal: AbortSignal;
-}
-
-/** The command line that starts this program: the binary, or Bun with `main.ts`. */
-export function selfCommand(): readonly string[] {
-  if (build.compiled) return [process.execPath];
-  return [process.execPath, join(import.meta.dir, "..", "..", "main.ts")];
-}
-
-/** Runs a command of RouteIQ to its end. */
-export async function runSelf(
-  args: readonly string[],
-  { cwd, env, signal }: ProcessOptions,
-): Promise<RunResult> {
-  const child = Bun.spawn([...selfCommand(), ...args], {
-    cwd,
-    env: plainEnv(env),
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    signal,
-  });
-  const [stdout, stderr, exitCode] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  signal.throwIfAborted();
-  return { exitCode, stdout, stderr };
-}
+/** A command of the demo's: nothing of the user's own reaches it. */
+export const runApart = (args: readonly string[], options: ProcessOptions): Promise<RunResult> =>
+  runSelf(args, { ...options, env: plainEnv(options.env) });
 
 export interface LongProcess {
   readonly pid: number;
@@ -65,7 +28,7 @@ export function startSelf(
 ): LongProcess {
   const log = openSync(logFile, "a", 0o600);
   const child = Bun.spawn([...selfCommand(), ...args], {
-    cwd,
+    ...(cwd === undefined ? {} : { cwd }),
     env: plainEnv(env),
     stdin: "ignore",
     stdout: log,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { stringify } from "yaml";
 import type { Outbound } from "../../security/outbound.ts";
 import { sleep, systemClock } from "../../std/clock.ts";
-import { type LongProcess, runSelf, startSelf } from "./processes.ts";
+import { type LongProcess, runApart, startSelf } from "./processes.ts";
 import type { Prompt } from "./prompts.ts";
 import { createSimulatedProviders, type SimulatedProviders } from "./simulated-providers.ts";
 
@@ -56,7 +56,7 @@ export async function createStage(options: StageOptions): Promise<Stage> {
   const topicOf = (text: string) => topics.get(text);
   const providers = createSimulatedProviders({ seed, speed: demoSpeed, topicOf });
   const run = async (...args: readonly string[]) => {
-    const { exitCode, stdout, stderr } = await runSelf(args, { cwd: folder, env, signal });
+    const { exitCode, stdout, stderr } = await runApart(args, { cwd: folder, env, signal });
     if (exitCode === 0) return stdout;
     const said = `${stderr}\n${stdout}`.trim().split("\n").slice(-12).join("\n");
     throw new Error(`routeiq ${args.join(" ")} ended with ${exitCode}:\n${said}`);

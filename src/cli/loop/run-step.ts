@@ -1,8 +1,8 @@
-/** A step of the loop as a process of its own: what it takes is given back, and a kill ends it alone. */
+/** A step of the loop: a command as a process of its own, by its JSON. */
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { CommandContext } from "../command.ts";
-import { selfCommand } from "../demo/processes.ts";
+import { runSelf } from "../run-self.ts";
 
 export interface StepResult {
   readonly exitCode: number;
@@ -19,19 +19,7 @@ export async function runStep(
   args: readonly string[],
   { env, signal }: Pick<CommandContext, "env" | "signal">,
 ): Promise<StepResult> {
-  const child = Bun.spawn([...selfCommand(), ...args, "--json"], {
-    env: Object.fromEntries(Object.entries(env).filter(([, value]) => value !== undefined)),
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
-    signal,
-  });
-  const [stdout, stderr, exitCode] = await Promise.all([
-    new Response(child.stdout).text(),
-    new Response(child.stderr).text(),
-    child.exited,
-  ]);
-  signal.throwIfAborted();
+  const { stdout, stderr, exitCode } = await runSelf([...args, "--json"], { env, signal });
   const said = stderr.trim().slice(-saidChars);
   const answer = lastJson(stdout);
   if (answer) return { exitCode, answer, said };

@@ -7,6 +7,7 @@ import { readArtifactFolder } from "../../learning/artifacts/folder.ts";
 import { judgeGate } from "../../learning/artifacts/gate.ts";
 import { readHead } from "../../learning/artifacts/repository.ts";
 import { readSource } from "../../learning/event-source.ts";
+import { countLearnable } from "../../learning/from-events.ts";
 import type { LoopSteps, Observed, ReleaseId, Standing } from "../../learning/loop/cycle.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { askGateway } from "../ask-gateway.ts";
@@ -108,11 +109,10 @@ async function observe(
   await withStoreAccess(env, async (store) => {
     for (const source of sources) {
       const onProblem = (message: string) => out.note(message);
-      for await (const { receipt } of readSource(source, { store, onProblem })) {
-        signal.throwIfAborted();
-        calls += 1;
-        if (receipt.feedback.length > 0 || receipt.outcome === "failure") labelled += 1;
-      }
+      signal.throwIfAborted();
+      const counted = await countLearnable(readSource(source, { store, onProblem }));
+      calls += counted.calls;
+      labelled += counted.labelled;
     }
   });
   return { calls, labelled };

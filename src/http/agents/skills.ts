@@ -4,7 +4,7 @@ import { isSafePath, skillFileName, skillName } from "../../agents/skills/skill-
 import type { SkillFolder } from "../../agents/skills/skill-folder.ts";
 import { type Skills, skillLimits, type UploadedFile } from "../../agents/skills/skills.ts";
 import { GatewayError } from "../../domain/errors.ts";
-import { FormInvalid, parseForm } from "../../std/multipart.ts";
+import { FormInvalid, filenameOf, parseForm } from "../../std/multipart.ts";
 import { openForm } from "../form.ts";
 import { readJsonObject } from "../json-body.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
@@ -194,10 +194,4 @@ async function readFiles(request: Request, { services }: RouteContext) {
   }
   close();
   return { files, name };
-}
-
-function filenameOf(header: Uint8Array): string {
-  const line = new TextDecoder().decode(header);
-  const match = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]+))/i.exec(line);
-  return (match?.[1] ?? match?.[2] ?? "").replace(/\\(.)/g, "$1");
 }

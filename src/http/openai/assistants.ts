@@ -1,28 +1,17 @@
 /** `/v1/assistants`, `/v1/threads` and what hangs on them; runs stream in the API's events. */
-import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Assistants } from "../../resources/assistants/assistants.ts";
 import type { Tell } from "../../resources/assistants/run-loop.ts";
 import type { StartedRun } from "../../resources/assistants/runs.ts";
-import { readJsonObject } from "../json-body.ts";
-import { callerOf, type Route, type RouteContext } from "../route.ts";
+import type { Route } from "../route.ts";
+import { type Asked, storedRoutes } from "../stored-routes.ts";
 
 const source = "https://platform.openai.com/docs/api-reference/assistants";
-
-interface Asked {
-  readonly caller: Caller;
-  readonly body: JsonObject;
-  readonly query: URLSearchParams;
-  readonly at: (name: string) => string;
-  readonly context: RouteContext;
-}
-
-type Answer = (asked: Asked) => Promise<JsonObject | Response>;
 
 export function assistantRoutes(assistants: Assistants): readonly Route[] {
   const { threads, messages, runs } = assistants;
   const place = ({ at }: Asked) => ({ thread: at("thread"), run: at("run") });
-  const routes: readonly (readonly [Route["method"], string, string, Answer])[] = [
+  return storedRoutes(source, [
     ["POST", "/assistants", "Make an assistant.", (it) => assistants.create(it.body, it.caller)],
     ["GET", "/assistants", "Your assistants.", (it) => assistants.list(it.query, it.caller)],
     ["GET", "/assistants/:id", "An assistant.", (it) => assistants.get(it.at("id"), it.caller)],
@@ -126,20 +115,7 @@ export function assistantRoutes(assistants: Assistants): readonly Route[] {
       "A step.",
       (it) => runs.step(place(it), it.at("step"), it.caller),
     ],
-  ];
-  return routes.flatMap(([method, path, summary, handle]) =>
-    [`/v1${path}`, path].map(
-      (each): Route => ({
-        method,
-        path: each,
-        who: "caller-or-admin",
-        errors: "openai",
-        summary,
-        docs: { source },
-        handle: (request, context) => run(request, context, handle),
-      }),
-    ),
-  );
+  ]);
 
   async function createAndRun(it: Asked): Promise<JsonObject | Response> {
     const { thread: given = {} } = it.body;
@@ -150,22 +126,6 @@ export function assistantRoutes(assistants: Assistants): readonly Route[] {
       return runs.create(id, it.body, it.caller, tell);
     });
   }
-}
-
-async function run(request: Request, context: RouteContext, handle: Answer): Promise<Response> {
-  const { services, params } = context;
-  const caller = callerOf(request, services);
-  const body = request.method === "POST" ? await readBody(request, context) : {};
-  const query = new URL(request.url).searchParams;
-  const answered = await handle({ caller, body, query, at: (name) => params[name] ?? "", context });
-  return answered instanceof Response ? answered : Response.json(answered);
-}
-
-/** Some are posted without a body: a cancel, an empty thread. */
-async function readBody(request: Request, { services }: RouteContext): Promise<JsonObject> {
-  const length = request.headers.get("content-length");
-  const isEmpty = length === "0" || (length === null && !request.headers.has("transfer-encoding"));
-  return isEmpty ? {} : readJsonObject(request, services);
 }
 
 /** The run as it begins; or, with `stream`, all that happens until it ends or waits. */

@@ -1,7 +1,7 @@
 /** `/v1/files`: uploads as they come, never held whole. */
 import { GatewayError } from "../../domain/errors.ts";
 import { type Files, readExpiry, readPurpose } from "../../resources/files/files.ts";
-import { type FormEvent, FormInvalid, parseForm } from "../../std/multipart.ts";
+import { type FormEvent, FormInvalid, filenameOf, parseForm } from "../../std/multipart.ts";
 import type { ByteRange } from "../../storage/blob-store.ts";
 import { openForm } from "../form.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
@@ -120,23 +120,6 @@ async function readUntilFile(
 
 function invalid(why: string): GatewayError {
   return new GatewayError("invalid_request", `The form cannot be read: ${why}.`, { param: "file" });
-}
-
-function filenameOf(header: Uint8Array): string {
-  const line = decoder.decode(header);
-  const encoded = /;\s*filename\*\s*=\s*utf-8''([^;\s]+)/i.exec(line)?.[1];
-  const plain = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;]+))/i.exec(line);
-  if (encoded !== undefined && /^(?:[^%]|%[0-9a-f]{2})*$/i.test(encoded)) {
-    return decoder.decode(
-      Buffer.from(
-        encoded.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
-          String.fromCharCode(Number.parseInt(hex, 16)),
-        ),
-        "latin1",
-      ),
-    );
-  }
-  return (plain?.[1] ?? plain?.[2] ?? "").replace(/\\(.)/g, "$1");
 }
 
 /** The file's pieces, and then what stands after it in the form. */

@@ -1,25 +1,14 @@
 /** `/v1/vector_stores` and what lies in them. */
-import type { Caller } from "../../domain/call.ts";
-import type { JsonObject } from "../../domain/json.ts";
 import type { VectorStores } from "../../resources/vector-stores/vector-stores.ts";
-import { readJsonObject } from "../json-body.ts";
-import { callerOf, type Route, type RouteContext } from "../route.ts";
+import type { Route } from "../route.ts";
+import { type StoredRoute, storedRoutes } from "../stored-routes.ts";
 
 const source = "https://platform.openai.com/docs/api-reference/vector-stores";
-const bodyLimitBytes = 1024 * 1024;
-
-interface Asked {
-  readonly caller: Caller;
-  readonly body: JsonObject;
-  readonly query: URLSearchParams;
-  readonly at: (name: string) => string;
-}
-
-type Answer = (asked: Asked) => Promise<JsonObject>;
+const base = "/vector_stores";
 
 export function vectorStoreRoutes(stores: VectorStores): readonly Route[] {
   const { files, batches } = stores;
-  const routes: readonly (readonly [Route["method"], string, string, Answer])[] = [
+  const rows: readonly StoredRoute[] = [
     [
       "POST",
       "",
@@ -107,30 +96,8 @@ export function vectorStoreRoutes(stores: VectorStores): readonly Route[] {
       (it) => batches.files(it.at("store"), it.at("batch"), it.query, it.caller),
     ],
   ];
-  return routes.flatMap(([method, path, summary, handle]) =>
-    ["/v1/vector_stores", "/vector_stores"].map(
-      (base): Route => ({
-        method,
-        path: `${base}${path}`,
-        who: "caller-or-admin",
-        errors: "openai",
-        summary,
-        docs: { source },
-        handle: (request, context) => run(request, context, handle),
-      }),
-    ),
+  return storedRoutes(
+    source,
+    rows.map(([method, path, ...rest]) => [method, `${base}${path}`, ...rest]),
   );
-}
-
-async function run(
-  request: Request,
-  { services, params }: RouteContext,
-  handle: Answer,
-): Promise<Response> {
-  const caller = callerOf(request, services);
-  const hasBody = request.method === "POST" && request.headers.get("content-length") !== "0";
-  const body =
-    hasBody && request.body ? await readJsonObject(request, services, bodyLimitBytes) : {};
-  const query = new URL(request.url).searchParams;
-  return Response.json(await handle({ caller, body, query, at: (name) => params[name] ?? "" }));
 }
