@@ -3,7 +3,7 @@
  * labelled on a few hundred queries, say. What routing is worth is measured on these alone; what was
  * never observed would count as predicted, which flatters whatever is predicted too high.
  */
-import type { Outcomes } from "./validate.ts";
+import type { Outcomes } from "./outcomes.ts";
 
 /** Fewer complete rows judge nothing. */
 const leastRows = 100;

@@ -1,6 +1,7 @@
 /** The dial: a grid of trade-offs with what each was worth on rows that were not trained on. */
 import type { DialPoint } from "../routing/trained-router.ts";
-import { choose, measure, type Outcomes, toSingles } from "./validate.ts";
+import type { Outcomes } from "./outcomes.ts";
+import { choose, measure, toSingles } from "./validate.ts";
 
 const finest = 385;
 const lambdaRange = { from: 1e-4, to: 30 } as const;

@@ -12,7 +12,8 @@ import { type FloorTable, heldByItself, infeasible } from "../routing/floors.ts"
 import { f32 } from "../routing/safetensors.ts";
 import { binomialCdf } from "../std/binomial.ts";
 import { createRandom, shuffle } from "../std/random.ts";
-import { choose, type Outcomes } from "./validate.ts";
+import type { Outcomes } from "./outcomes.ts";
+import { choose } from "./validate.ts";
 
 export interface FloorInput {
   readonly outcomes: Outcomes;

@@ -5,7 +5,7 @@
  * the doubly robust estimate with the mean as its model: right on average, whatever the policy.
  * Source: Dudík, Langford & Li, "Doubly robust policy evaluation and learning", ICML 2011.
  */
-import type { Outcomes } from "./validate.ts";
+import type { Outcomes } from "./outcomes.ts";
 
 export interface LoggedOutcomes {
   readonly outcomes: Outcomes;

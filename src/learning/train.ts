@@ -23,15 +23,9 @@ import { withFactor } from "./fit-blend.ts";
 import { fitNovelty, fitOutlook } from "./fit-outlook.ts";
 import { fitFloors, toFloorFiles } from "./floors.ts";
 import { imputeQuality } from "./impute.ts";
+import type { Outcomes } from "./outcomes.ts";
 import type { Table } from "./table.ts";
-import {
-  gainOverSingles,
-  type Outcomes,
-  temper,
-  toSingles,
-  type Validation,
-  validate,
-} from "./validate.ts";
+import { gainOverSingles, temper, toSingles, type Validation, validate } from "./validate.ts";
 
 export interface TrainOptions {
   /** A strategy's name, or "auto". */

@@ -2,6 +2,7 @@
  * What cross-validation says of a strategy: predictions of every training row by a fit that has not
  * seen it, how far they are to be trusted, and what they are worth in quality and cost.
  */
+
 import type { Kernels } from "../kernels/kernels.ts";
 import { blendRow } from "../routing/blend.ts";
 import { findClusters } from "../routing/strategies/clusters.ts";
@@ -12,6 +13,7 @@ import { type Judged, toJudged } from "./complete-rows.ts";
 import { meanHeight, type Point, toHull, toStats } from "./curve.ts";
 import { fitBlend } from "./fit-blend.ts";
 import { fillOutcomes, widening } from "./logged-outcomes.ts";
+import type { Outcomes } from "./outcomes.ts";
 
 const folds = 3;
 /** Kinds of query, each held out whole, so that validation also meets what training has not seen. */
@@ -194,16 +196,6 @@ export function temper({ predicted, table, shrink, constant }: Validation): Floa
     const mean = table[at] as number;
     return Math.max(0, Math.min(1, mean + shrink * (q - mean)));
   });
-}
-
-export interface Outcomes {
-  readonly n: number;
-  readonly m: number;
-  /** n×m. */
-  readonly quality: Float32Array;
-  readonly costUsd: Float64Array;
-  /** n: queries that each row stands for; missing: 1. */
-  readonly mass?: Float32Array;
 }
 
 /** One (mean cost, mean quality) per model over the rows where it was observed. */
