@@ -1,4 +1,6 @@
 /** Configuration in, running gateway out: the only file that wires parts together. */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { isLoopback } from "./config/check.ts";
 import type { Config, Finding } from "./config/config.ts";
 import type { Loaded } from "./config/load.ts";
@@ -25,7 +27,7 @@ import type { DriftAlarm } from "./learning/drift.ts";
 import type { RolloutControl } from "./learning/rollout/control.ts";
 import type { Experiments } from "./learning/rollout/experiments.ts";
 import { createLearntRouting, type LearntRouting, toExplorer } from "./learnt-routing.ts";
-import { type MemoryApis, startMemoryApis } from "./memory-apis.ts";
+import type { MemoryApis, RunningMemoryApis } from "./memory-apis.ts";
 import { type Observation, startObservation } from "./observation.ts";
 import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
@@ -47,6 +49,7 @@ import { createPassThroughTable } from "./providers/pass-through.ts";
 import { withPriceFile } from "./providers/price-file.ts";
 import { findProvider } from "./providers/registry.ts";
 import { createTokenSource } from "./providers/signers/tokens.ts";
+import { createResponses, type Responses } from "./resources/responses/responses.ts";
 import { customName, moduleTimeoutMs } from "./routing/custom/plan.ts";
 import { defaultTradeoff, parseFloorSetting } from "./routing/dial.ts";
 import { toExperiments } from "./routing/experiments.ts";
@@ -69,7 +72,7 @@ import { type Clock, systemClock } from "./std/clock.ts";
 import { ExpiryQueue } from "./std/expiry.ts";
 import { type Random, systemRandom } from "./std/random.ts";
 import type { EventLog } from "./storage/event-log.ts";
-import type { RecordStore } from "./storage/record-store.ts";
+import { type RecordStore, recordFileName } from "./storage/record-store.ts";
 import type { GatewayTelemetry } from "./telemetry/create.ts";
 import type { LogOptions } from "./telemetry/log.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
@@ -103,10 +106,13 @@ export interface GatewayOptions {
   readonly random?: Random;
 }
 
-export interface Gateway extends MemoryApis {
+export interface Gateway {
   readonly url: string;
   readonly port: number;
   readonly services: () => Services;
+  readonly responses: Responses;
+  /** The APIs that keep things, and agents: loaded when one of them is asked for, or has work left. */
+  readonly memory: () => Promise<MemoryApis>;
   readonly slot: SwappableSlot;
   readonly reloader: ConfigReloader;
   readonly sync: (() => SyncStatus) | undefined;
@@ -198,15 +204,22 @@ function assemble(
   });
   const { activity, connections } = shared;
   const cors = createCors(() => services.config.routeiq.corsOrigins);
-  const memory = startMemoryApis({
-    observation,
-    services: () => services,
-    dataDir: options.dataDir,
-    outbound: options.outbound,
-  });
+  let memory: Promise<RunningMemoryApis> | undefined;
+  const getMemory = () => {
+    memory ??= import("./memory-apis.ts").then(({ startMemoryApis }) =>
+      startMemoryApis({
+        observation,
+        services: () => services,
+        dataDir: options.dataDir,
+        outbound: options.outbound,
+      }),
+    );
+    return memory;
+  };
   const inner = {
     services: () => services,
-    ...memory.apis,
+    responses: createResponses(observation.responses, clock),
+    memory: async () => (await getMemory()).apis,
     records: observation.records,
     slot,
     reloader,
@@ -221,7 +234,8 @@ function assemble(
     drain: () => drain(activity, clock, services.config.routeiq.drainMs),
     async close() {
       shared.healthWatch.close();
-      await memory.close();
+      stopResuming();
+      await (await memory)?.close();
       activity.abortAll();
       await stopListening(server, clock);
       await shared.receipts.settled(clock); // the last calls' rows are on their way
@@ -229,6 +243,11 @@ function assemble(
       await observation.close();
     },
   };
+  // What an earlier process left undone is gone on with, without delay to the first answers.
+  const hasRecords = existsSync(join(options.dataDir, recordFileName));
+  const stopResuming = clock.after(resumeAfterMs, () => {
+    if (hasRecords) getMemory().catch((thrown: unknown) => services.onInternalFailure(thrown));
+  });
   let slow: Promise<SlowRoutes> | undefined;
   const realtime = createRealtime({
     server: () => server.runtime,
@@ -268,6 +287,8 @@ function assemble(
   connections.hold = server.hold;
   return { url: server.url, port: server.port, ...inner };
 }
+
+const resumeAfterMs = 500;
 
 interface Seen {
   readonly clock: Clock;

@@ -12,14 +12,12 @@ import { askModel } from "./resources/assistants/ask-model.ts";
 import { type Assistants, createAssistants } from "./resources/assistants/assistants.ts";
 import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
-import { createResponses, type Responses } from "./resources/responses/responses.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
 import { createVectorStores, type VectorStores } from "./resources/vector-stores/vector-stores.ts";
 import type { Outbound } from "./security/outbound.ts";
 import { createFileBlobStore } from "./storage/file/blob-store.ts";
 
 export interface MemoryApis {
-  readonly responses: Responses;
   readonly files: Files;
   readonly batches: Batches;
   readonly assistants: Assistants;
@@ -88,7 +86,6 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
   const stopUpkeep = startUpkeep({ dataDir, clock, telemetry, files });
   return {
     apis: {
-      responses: createResponses(observation.responses, clock),
       files,
       batches,
       assistants,

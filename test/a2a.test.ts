@@ -496,7 +496,7 @@ describe("notifications", () => {
       taskPushNotificationConfig: { id: "n", url: "https://hooks.example/n", token: "secret" },
     };
     const { result } = await rpc("writer", "SendMessage", { ...says10("Hi"), configuration });
-    await it.gateway.agents.push.settled();
+    await (await it.gateway.memory()).agents.push.settled();
     expect(notified.map(({ body }) => Object.keys(body)[0])).toEqual([
       "task",
       "statusUpdate",
@@ -510,7 +510,7 @@ describe("notifications", () => {
     notified = [];
     const older = { pushNotificationConfig: { url: "https://hooks.example/o" } };
     await rpc("writer", "message/send", { ...says03("Hi"), configuration: older });
-    await it.gateway.agents.push.settled();
+    await (await it.gateway.memory()).agents.push.settled();
     expect(notified.at(-1)?.body).toMatchObject({ kind: "task", status: { state: "completed" } });
   });
 
@@ -519,7 +519,7 @@ describe("notifications", () => {
     receive = () => new Response("", { status: 410 });
     const configuration = { taskPushNotificationConfig: { url: "https://hooks.example/gone" } };
     await rpc("writer", "SendMessage", { ...says10("Hi"), configuration });
-    await it.gateway.agents.push.settled();
+    await (await it.gateway.memory()).agents.push.settled();
     receive = () => new Response("", { status: 200 });
     expect(notified).toHaveLength(4);
   });

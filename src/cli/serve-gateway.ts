@@ -71,7 +71,7 @@ export async function serve(context: CommandContext): Promise<number> {
       if (cause === "api" && isWorker) process.kill(process.ppid, "SIGHUP");
       else if (cause === "api" || cause === "signal") workers?.reload();
     },
-    slowRoutes: async (inner) => (await import("../http/slow-routes.ts")).createSlowRoutes(inner),
+    slowRoutes: async (inner) => (await import("../http/all-routes.ts")).createAllRoutes(inner),
   });
   const words = process.argv.slice(2);
   workers = workerCount > 1 ? startWorkers(workerCount - 1, words, context) : undefined;

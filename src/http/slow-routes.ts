@@ -2,13 +2,12 @@
  * Everything but the hot routes, through Elysia: health, models, admin, metrics. The table says
  * who may call what, and this file holds every route to it.
  */
-import { Elysia } from "elysia";
 import type { Agents } from "../agents/a2a/agents.ts";
 import type { Mcp } from "../agents/mcp/mcp.ts";
 import type { SkillParts } from "../agents/skills/skill-parts.ts";
 import type { KnownNames } from "../config/check.ts";
 import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
-import { GatewayError, toGatewayError } from "../domain/errors.ts";
+import { GatewayError } from "../domain/errors.ts";
 import type { DriftAlarm } from "../learning/drift.ts";
 import type { RolloutControl } from "../learning/rollout/control.ts";
 import type { Experiments } from "../learning/rollout/experiments.ts";
@@ -33,10 +32,8 @@ import { skillRoutes } from "./agents/skills.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
 import { callRoutes } from "./call-routes.ts";
 import { countRoutes } from "./count-tokens.ts";
-import { readRequestId } from "./exchange.ts";
 import { geminiModelRoutes } from "./gemini/models.ts";
-import { withQueryKey } from "./gemini/wire.ts";
-import { basicHeaders } from "./headers.ts";
+import { isFor, mountRoutes } from "./mount-routes.ts";
 import { assistantRoutes } from "./openai/assistants.ts";
 import { batchRoutes } from "./openai/batches.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
@@ -51,7 +48,7 @@ import { healthRoutes } from "./ops/health.ts";
 import { healthCheckRoutes } from "./ops/health-check.ts";
 import { type MetricRouteParts, metricRoutes } from "./ops/metrics.ts";
 import { modelRoutes } from "./ops/models.ts";
-import { AdminError, assertLetIn, type Route } from "./route.ts";
+import type { Route } from "./route.ts";
 import { pathOf } from "./routes.ts";
 import { consoleRoutes } from "./ui/console.ts";
 
@@ -126,18 +123,8 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
 
 export function createSlowRoutes(parts: SlowRouteParts): SlowRoutes {
   const table = slowRouteTable(parts);
-  // A body is read by its route, after the key was checked and within the route's own limit. Elysia
-  // would read it first; it leaves alone what a parse hook has claimed.
-  const app = new Elysia({ aot: false }).onParse(() => "unread");
-  for (const route of table) {
-    const handle = ({ request, params }: { request: Request; params: unknown }) =>
-      isFor(route, pathOf(request.url))
-        ? run(route, request, params as Readonly<Record<string, string>>, parts.services())
-        : nothing(request);
-    app.route(route.method, route.path, handle);
-    if (route.method === "GET") app.route("HEAD", route.path, handle);
-  }
-  return app.all("/*", ({ request }) => nothing(request));
+  const app = mountRoutes(table, parts.services, nothing);
+  return app;
 
   function nothing(request: Request): Response {
     const path = pathOf(request.url);
@@ -147,73 +134,6 @@ export function createSlowRoutes(parts: SlowRouteParts): SlowRoutes {
     if (allowed.length > 0) response.headers.set("allow", allowed.join(", "));
     return response;
   }
-}
-
-const isFor = ({ suffix }: Route, path: string) => suffix === undefined || path.endsWith(suffix);
-
-async function run(
-  route: Route,
-  request: Request,
-  params: Readonly<Record<string, string>>,
-  services: Services,
-): Promise<Response> {
-  const id = Bun.randomUUIDv7();
-  const requestId = readRequestId(request.headers) ?? id;
-  try {
-    assertLetIn(route.who, route.errors === "gemini" ? keyed(request) : request, services);
-    // The reading of a body does this at its end.
-    if (route.who !== "anyone" && !hasBody(request)) services.connections?.hold?.(request);
-    const context = { services, requestId, params: decodeParams(params) };
-    const response = await route.handle(request, context);
-    for (const [name, value] of Object.entries(basicHeaders(requestId, id))) {
-      response.headers.set(name, value);
-    }
-    return response;
-  } catch (thrown) {
-    if (!(thrown instanceof GatewayError) && !(thrown instanceof AdminError)) {
-      services.onInternalFailure(thrown);
-    }
-    if (route.errors !== "detail" && !(thrown instanceof AdminError)) {
-      const dialect = route.errors === "openai" ? "openai-chat" : route.errors;
-      const found = { route: { operation: "chat", dialect } } as const;
-      return refuse(request, toGatewayError(thrown), found, services);
-    }
-    return detailResponse(thrown, requestId, id);
-  }
-}
-
-function hasBody({ headers, method }: Request): boolean {
-  if (method === "GET" || method === "HEAD") return false;
-  return Number(headers.get("content-length") ?? 0) > 0 || headers.has("transfer-encoding");
-}
-
-/** Google's clients may put their key into the query. */
-function keyed(request: Request): Request {
-  const headers = withQueryKey(request);
-  return headers === request.headers ? request : new Request(request.url, { headers });
-}
-
-/** Elysia leaves what a `*` caught percent-encoded. */
-function decodeParams(params: Readonly<Record<string, string>>): Record<string, string> {
-  const decoded: Record<string, string> = {};
-  for (const [name, text] of Object.entries(params)) {
-    try {
-      decoded[name] = decodeURIComponent(text);
-    } catch {
-      decoded[name] = text; // a stray "%": then it is part of the name
-    }
-  }
-  return decoded;
-}
-
-/** `{"detail":{error, message, request_id}}`, the predecessor's form of an admin route's failure. */
-function detailResponse(thrown: unknown, requestId: string, id: string): Response {
-  const error = thrown instanceof AdminError ? thrown : toGatewayError(thrown);
-  const more = error instanceof AdminError ? error.more : {};
-  return Response.json(
-    { detail: { error: error.code, message: error.message, request_id: requestId, ...more } },
-    { status: error.status, headers: basicHeaders(requestId, id) },
-  );
 }
 
 function methodsOf(path: string, table: readonly Route[]): string[] {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { checkConfig } from "../../src/config/check.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Gateway, startGateway } from "../../src/gateway.ts";
-import { createSlowRoutes } from "../../src/http/slow-routes.ts";
+import { createAllRoutes } from "../../src/http/all-routes.ts";
 import { knownNames } from "../../src/routing/known-names.ts";
 import type { Outbound } from "../../src/security/outbound.ts";
 import {
@@ -62,7 +62,7 @@ export async function startTestGateway(options: TestGatewayOptions): Promise<Tes
     webSockets: options.webSockets ?? createWebSocketOutbound(),
     ...(options.clock ? { clock: options.clock } : {}),
     ...(options.random ? { random: options.random } : {}),
-    slowRoutes: (inner) => Promise.resolve(createSlowRoutes(inner)),
+    slowRoutes: (inner) => Promise.resolve(createAllRoutes(inner)),
   });
   const close = async () => {
     await gateway.close();
