@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { type Agents, createAgents } from "./agents/a2a/agents.ts";
 import { createMcp, type Mcp } from "./agents/mcp/mcp.ts";
 import { createSkillParts, type SkillParts } from "./agents/skills/skill-parts.ts";
+import type { Config } from "./config/config.ts";
 import type { Observation } from "./observation.ts";
 import type { Services } from "./pipeline/services.ts";
 import { askModel } from "./resources/assistants/ask-model.ts";
@@ -15,7 +16,11 @@ import { createFiles, type Files } from "./resources/files/files.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
 import { createVectorStores, type VectorStores } from "./resources/vector-stores/vector-stores.ts";
 import type { Outbound } from "./security/outbound.ts";
+import { createSealer, type SealingSecrets } from "./security/sealing.ts";
 import { createFileBlobStore } from "./storage/file/blob-store.ts";
+import { makeSealingSecret, readSealingSecret } from "./storage/file/sealing-secret.ts";
+import { createSealedRecords, type SealedRecords } from "./storage/sealed-records.ts";
+import type { Telemetry } from "./telemetry/telemetry.ts";
 
 export interface MemoryApis {
   readonly files: Files;
@@ -46,8 +51,11 @@ const passagesFound = 20;
 /** Goes on at once with the batches and files that an earlier process left. */
 export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
   const { observation, services, dataDir, outbound } = options;
-  const { records, telemetry } = observation;
+  const { telemetry } = observation;
   const { clock } = services();
+  const sealer = createSealer(() => sealingSecrets(services().config, dataDir));
+  const records = createSealedRecords(observation.records, sealer);
+  const sealing = sealOld(records, telemetry);
   const files = createFiles({
     records,
     blobs: createFileBlobStore(join(dataDir, "files")),
@@ -98,6 +106,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
       stopUpkeep();
       skills.close();
       await Promise.all([
+        sealing,
         mcp.close(),
         agents.close(),
         assistants.runs.close(),
@@ -106,4 +115,29 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
       ]);
     },
   };
+}
+
+/**
+ * The salt key, else the master key, else one of the gateway's own. What stood in for it before is
+ * still tried, so that an operator who names one loses nothing.
+ */
+async function sealingSecrets(config: Config, dataDir: string): Promise<SealingSecrets> {
+  const { saltKey, previousSaltKeys } = config.routeiq.encryption;
+  const named = [saltKey, config.general.masterKey, ...previousSaltKeys];
+  const made = await readSealingSecret(dataDir);
+  const [current, ...previous] = [...named, made].filter((each) => each !== undefined);
+  return { current: current ?? (await makeSealingSecret(dataDir)), previous };
+}
+
+/** What lay there in plain text, or under a former key. Nobody waits for it. */
+async function sealOld(records: SealedRecords, telemetry: Telemetry): Promise<void> {
+  try {
+    const written = await records.sealOld();
+    if (written > 0)
+      telemetry.log("info", "registered credentials were encrypted anew", { written });
+  } catch (error) {
+    telemetry.log("error", "old records could not be encrypted; tried again at the next start", {
+      error,
+    });
+  }
 }

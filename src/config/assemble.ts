@@ -246,6 +246,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       maxTotalBytes: routeiq.files.max_total_bytes,
       maxFiles: routeiq.files.max_files,
     },
+    encryption: encryptionOf(routeiq.encryption, env),
     skills: {
       ...skillFolderOf(routeiq.skills.folder, env),
       timeoutMs: routeiq.skills.timeout_ms,
@@ -280,6 +281,17 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
     upstreamIdleMs: routeiq.upstream_idle_ms,
     mockRequests: routeiq.mock_requests,
     drainMs: Number.isFinite(drain) && drain > 0 ? drain * 1000 : routeiq.drain_ms,
+  };
+}
+
+function encryptionOf(
+  section: Sections["routeiq"]["encryption"],
+  env: Environment,
+): Config["routeiq"]["encryption"] {
+  const saltKey = section.salt_key ?? (env["LITELLM_SALT_KEY"] || undefined);
+  return {
+    ...(saltKey === undefined ? {} : { saltKey }),
+    previousSaltKeys: section.previous_salt_keys,
   };
 }
 

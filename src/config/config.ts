@@ -221,6 +221,8 @@ export interface RouteiqSettings extends SurvivalSettings {
     readonly concurrency: number;
     readonly hosts: readonly string[];
   };
+  /** What credentials are sealed with at rest; where no key is named, the master key's is derived. */
+  readonly encryption: { readonly saltKey?: string; readonly previousSaltKeys: readonly string[] };
   /** The group that embeds where a store names none; undefined: the built-in embedder. */
   readonly vectorStores: { readonly embeddingModel?: string };
   readonly a2a: {

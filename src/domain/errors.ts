@@ -274,6 +274,14 @@ export const errorTable = {
     fault: "gateway",
     retry: "never",
   },
+  sealed_unreadable: {
+    means:
+      "Credentials that were registered by API were encrypted with another key than the one in force.",
+    status: 500,
+    type: "api_error",
+    fault: "operator",
+    retry: "never",
+  },
   internal: {
     means: "A fault of the gateway's own. Its log has the cause.",
     status: 500,

@@ -21,7 +21,7 @@ export const secretHeaders: ReadonlySet<string> = new Set([
 ]);
 
 const secretName =
-  /(^|[-_.])(api[-_]?keys?|access[-_]?key(?:[-_]id)?|master[-_]?key|private[-_]?key|secret(?:[-_]?key)?|passw(?:or)?d|passphrase|token|credentials?|pepper|authorization|cookie|signature)$/i;
+  /(^|[-_.])(api[-_]?keys?|access[-_]?key(?:[-_]id)?|master[-_]?key|salt[-_]?keys?|private[-_]?key|secret(?:[-_]?key)?|passw(?:or)?d|passphrase|token|credentials?|pepper|authorization|cookie|signature)$/i;
 /** Names that end like a secret's and are counts or public. */
 const publicName =
   /(max|min|input|output|prompt|completion|total|first|cached|reasoning)[-_]token$/i;

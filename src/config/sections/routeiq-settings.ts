@@ -215,6 +215,27 @@ export const RouteiqSettings = Type.Object(
       },
       { default: {}, description: "The Files API's memory, in the data folder." },
     ),
+    encryption: Type.Object(
+      {
+        salt_key: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description:
+              "Long and random; a reference, best. Default: LITELLM_SALT_KEY, else the master key, else a key made in the data folder.",
+          }),
+        ),
+        previous_salt_keys: Type.Array(Type.String({ minLength: 1 }), {
+          default: [],
+          description:
+            "Former keys: what they sealed is read, and sealed again with the one in force.",
+        }),
+      },
+      {
+        default: {},
+        description:
+          "How credentials that are registered by API (MCP servers, agents, vector databases) are encrypted at rest: AES-256-GCM.",
+      },
+    ),
     skills: Type.Object(
       {
         folder: Type.Optional(

@@ -14,6 +14,7 @@ import {
   recordLimits,
   type StoredRecord,
 } from "../record-store.ts";
+import { updateRecord } from "../update-record.ts";
 import type { NewRow, RecordRow } from "./record-table.ts";
 import type { RecordService } from "./record-thread.ts";
 
@@ -29,9 +30,6 @@ export interface SqliteRecordStore extends RecordStore {
   /** To be called when the background thread runs again after a crash. */
   restarted(): void;
 }
-
-/** Of a change that others keep undoing. */
-const updateAttempts = 50;
 
 export function createSqliteRecordStore(options: SqliteRecordStoreOptions): SqliteRecordStore {
   const { remote, clock } = options;
@@ -79,17 +77,7 @@ export function createSqliteRecordStore(options: SqliteRecordStoreOptions): Sqli
       const rows = records.map((record) => toRow(record, clock.now()));
       await ask((db) => db.call("putAll", rows));
     },
-    async update(kind, id, change) {
-      for (let attempt = 0; attempt < updateAttempts; attempt++) {
-        const held = await store.get(kind, id);
-        const next = held && change(held);
-        if (!held || !next) return held;
-        const written = await store.put({ ...held, ...next }, { ifVersion: held.version });
-        if (written) return written;
-      }
-      const message = `${kind} ${id} is being written by too many at once. Try again.`;
-      throw new GatewayError("storage_failed", message);
-    },
+    update: (...asked) => updateRecord(store, asked),
     remove: (kind, id) => ask((db) => db.call("remove", { kind, id })),
     removeAll: (kind, parent) => ask((db) => db.call("removeAll", { kind, parent })),
     async list(query) {

@@ -64,6 +64,7 @@ const sweepEveryMs = 60_000;
 export function openRecordTable(options: OpenOptions): RecordTable {
   const { clock } = options;
   const db = openDatabase(kind, options);
+  db.run("PRAGMA secure_delete = ON"); // a credential that was removed is not left in a free page
   let sweepAtMs = clock.now();
   const alive = "(expires_ms IS NULL OR expires_ms > ?)";
   const findOne = db.query<RecordRow, SQLQueryBindings[]>(
