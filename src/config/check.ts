@@ -351,7 +351,11 @@ function checkAddresses({ config, report, spot }: Check): void {
       refuse(params[key], ["model_list", index, "litellm_params", key], remedy);
     }
   });
-  for (const { name, url } of config.mcpServers) {
+  for (const { name, url, openapi } of config.mcpServers) {
+    if (openapi && !openapi.isFile) {
+      const remedy = "Write the document's URL: https://host/openapi.json.";
+      refuse(openapi.source, ["mcp_servers", name, "openapi"], remedy);
+    }
     refuse(url, ["mcp_servers", name, "url"], "Write the server's URL: https://host/mcp.");
   }
   const { telemetry, outbound, corsOrigins } = config.routeiq;

@@ -65,6 +65,14 @@ export function problemOf(
     };
   }
   const { url, command, transport } = row;
+  const openapi = row.openapi ?? row.spec_path;
+  if (openapi !== undefined && (command !== undefined || transport === "stdio")) {
+    return {
+      key: "command",
+      message: `"${name}" has an OpenAPI document and a command`,
+      remedy: "Remove one of the two.",
+    };
+  }
   if (url !== undefined && command !== undefined) {
     return {
       key: "command",
@@ -72,10 +80,10 @@ export function problemOf(
       remedy: "Remove one of the two.",
     };
   }
-  if (url === undefined && command === undefined) {
+  if (url === undefined && command === undefined && openapi === undefined) {
     return {
-      message: `"${name}" has no url and no command`,
-      remedy: "Write url: https://host/mcp, or a command.",
+      message: `"${name}" has no url, no command and no openapi`,
+      remedy: "Write url: https://host/mcp, a command, or openapi: https://host/openapi.json.",
     };
   }
   if ((transport === "stdio") !== (command !== undefined) && transport !== undefined) {
@@ -123,9 +131,12 @@ export function toMcpServer(name: string, row: McpRow, trust: McpServer["trust"]
   const given = row.transport === "streamable_http" ? "http" : row.transport;
   const { url, command, cwd, description, allowed_tools: allowedTools } = row;
   const authType = row.auth_type ?? "none";
+  const openapi = row.openapi ?? row.spec_path;
   return {
     name,
-    transport: given ?? (command === undefined ? "http" : "stdio"),
+    ...(openapi === undefined ? {} : { openapi: { source: openapi, isFile: !isAddress(openapi) } }),
+    transport:
+      openapi === undefined ? (given ?? (command === undefined ? "http" : "stdio")) : "inner",
     transportIsGiven: given !== undefined,
     ...(url === undefined ? {} : { url }),
     ...(command === undefined ? {} : { command }),
@@ -145,6 +156,8 @@ export function toMcpServer(name: string, row: McpRow, trust: McpServer["trust"]
     authType,
   };
 }
+
+export const isAddress = (source: string) => /^https?:\/\//i.test(source);
 
 function oauthOf(row: McpRow): NonNullable<McpServer["oauth"]> {
   const { client_id: clientId = "", client_secret: clientSecret = "", issuer } = row;

@@ -1,6 +1,7 @@
 /** A server of the Model Context Protocol, as the operator's file or an administrator registered it. */
 
-export type McpTransport = "http" | "sse" | "stdio";
+/** `inner`: no other process; the gateway answers, by an OpenAPI document or by itself. */
+export type McpTransport = "http" | "sse" | "stdio" | "inner";
 
 /** Client credentials of OAuth 2: the gateway's own access, never a caller's. */
 export interface McpOauth {
@@ -9,6 +10,13 @@ export interface McpOauth {
   /** The authorization server they are for; missing: the one that the server's metadata names. */
   readonly issuer?: string;
   readonly scopes: readonly string[];
+}
+
+/** A document whose operations are the server's tools. */
+export interface McpOpenapi {
+  /** An address, or a file of the operator's. */
+  readonly source: string;
+  readonly isFile: boolean;
 }
 
 export interface McpServer {
@@ -22,6 +30,8 @@ export interface McpServer {
   /** Header fields of every request to it, credentials among them. */
   readonly headers: Readonly<Record<string, string>>;
   readonly oauth?: McpOauth;
+  /** `inner` alone. `url`, where given, is where its operations are called. */
+  readonly openapi?: McpOpenapi;
   /** stdio: what is started. Only what stands in the operator's file has one. */
   readonly command?: string;
   readonly args: readonly string[];
@@ -31,6 +41,10 @@ export interface McpServer {
   readonly allowedTools?: readonly string[];
   readonly disallowedTools: readonly string[];
   readonly accessGroups: readonly string[];
+  /** Reached by its own path, or where it is named; not among the others of `/mcp`. */
+  readonly apart?: boolean;
+  /** Named by one request, by its address: nothing of it is kept. */
+  readonly foreign?: boolean;
   /** A call without a word from the server for so long has failed. */
   readonly timeoutMs: number;
   readonly costPerCallUsd: number;

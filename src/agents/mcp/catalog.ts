@@ -47,6 +47,8 @@ export class Catalog {
     if (held && held.untilMs > this.#clock.now()) return held.items;
     const items = this.#fetchAll(kind, signal);
     items.catch(() => this.forget(kind)); // whoever waits is told
+    // Our own tools differ from one moment to the next, and cost nothing to list.
+    if (this.#link.server.transport === "inner") return items;
     this.#held.set(kind, { items, untilMs: this.#clock.now() + freshMs });
     return items;
   }

@@ -12,17 +12,23 @@ import {
   ResultSchema,
   type ServerCapabilities,
 } from "@modelcontextprotocol/sdk/types.js";
+import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
 import { version } from "../../std/version.ts";
+import { openOpenapi } from "../openapi/open-openapi.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";
+import { type InnerTools, toConnection } from "./inner-server.ts";
 import { createClientCredentials } from "./oauth-client.ts";
 
 export interface ConnectOptions {
   readonly outbound: Outbound;
   readonly clock: Clock;
+  readonly inner: (name: string) => InnerTools | undefined;
+  /** Whose it is; missing: it is shared. */
+  readonly caller?: Caller;
   /** What the other end may ask of us: what our own caller can do. */
   readonly capabilities: ClientCapabilities;
   readonly maxBytes: number;
@@ -55,6 +61,7 @@ export interface Connection {
 
 /** @throws what the transport throws; McpError where the handshake fails */
 export async function connect(server: McpServer, options: ConnectOptions): Promise<Connection> {
+  if (server.transport === "inner") return openInner(server, options);
   if (server.transport !== "http") return open(server, server.transport, options);
   try {
     return await open(server, "http", options);
@@ -65,6 +72,18 @@ export async function connect(server: McpServer, options: ConnectOptions): Promi
     return await open(server, "sse", options);
   }
 }
+
+async function openInner(server: McpServer, options: ConnectOptions): Promise<Connection> {
+  const { inner, clock, caller = nobody } = options;
+  const tools = server.openapi
+    ? await openOpenapi(server, server.openapi, options)
+    : inner(server.name);
+  if (!tools) throw new Error("it is no longer there");
+  return toConnection(server.name, tools, { caller, clock });
+}
+
+/** Who asks over a link that is shared: those who may see such a server at all. */
+const nobody: Caller = { id: "", tenant: "default", admin: false };
 
 async function open(
   server: McpServer,

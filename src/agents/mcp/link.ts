@@ -6,23 +6,30 @@
 import { StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
 import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
+import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer, McpSettings } from "../../domain/mcp.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { type Connection, connect } from "./connection.ts";
+import type { InnerTools } from "./inner-server.ts";
+import { plainMessage } from "./mcp-error.ts";
 
 export interface LinkParts {
   readonly outbound: Outbound;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly settings: () => McpSettings;
+  /** The gateway's own, by name. */
+  readonly inner: (name: string) => InnerTools | undefined;
   /** Processes of each server, over all links. */
   readonly processes: Map<string, number>;
 }
 
 export interface LinkEars {
+  /** Whose link it is; missing: it is shared. */
+  readonly caller?: Caller;
   readonly capabilities: ClientCapabilities;
   readonly onRequest: (method: string, params: JsonObject, signal: AbortSignal) => Promise<object>;
   readonly onNotification: (method: string, params: JsonObject) => void;
@@ -135,6 +142,7 @@ export class Link {
     try {
       const connection = await connect(server, {
         ...this.#ears,
+        inner: this.#parts.inner,
         outbound,
         clock,
         maxBytes: settings().maxResultBytes,
@@ -181,6 +189,3 @@ export function reasonOf(thrown: unknown): string {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   return plainMessage(message).replace(/\.$/, "").slice(0, 300);
 }
-
-/** The SDK puts its code before every message. */
-export const plainMessage = (text: string) => text.replace(/^MCP error -?\d+: /, "");

@@ -12,21 +12,25 @@ import type { Services } from "../../pipeline/services.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
 import { createEventMemory } from "./event-memory.ts";
+import { type InnerServer, toInnerRow } from "./inner-server.ts";
 import { Link } from "./link.ts";
+import { rethrown } from "./mcp-error.ts";
 import { createPins, type Pins } from "./pins.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { answer } from "./requests.ts";
-import { rethrown } from "./run-tool.ts";
 import { type Scope, toScope } from "./scope.ts";
 import { capabilitiesOf, createServer, openSession, type SessionParts } from "./session.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSseTransport } from "./sse-transport.ts";
+import { createSurface, type Surface } from "./surface.ts";
 import { createReach, createView, type Reach, type View } from "./view.ts";
 
 export interface LiveParts {
   readonly services: () => Services;
   readonly records: RecordStore;
   readonly outbound: Outbound;
+  /** The gateway's own servers. Default: none. */
+  readonly inner?: readonly InnerServer[];
 }
 
 export interface McpRequest {
@@ -38,7 +42,7 @@ export interface McpRequest {
   readonly body?: unknown;
 }
 
-export interface Live {
+export interface Live extends Surface {
   readonly pins: Pins;
   readonly registry: Registry;
   readonly sessions: Sessions;
@@ -47,9 +51,12 @@ export interface Live {
   /** The older transport's stream, and what is posted to it. */
   openSse(asked: McpRequest): Promise<Response>;
   receive(sessionId: string, asked: McpRequest): Response;
-  scope(path: string | undefined, wanted: readonly string[]): Promise<Scope | undefined>;
+  /** Those that a caller may reach: configured, registered, and the gateway's own. */
+  servers(caller: Caller): Promise<readonly McpServer[]>;
   /** For requests without a session: over connections that are shared, to which nothing is told. */
   view(caller: Caller, scope: Scope): View;
+  /** A server that a request names itself: a link of its own, until it is closed. */
+  foreign(caller: Caller, server: McpServer): ForeignView;
   /** The shared link to a server, whose state is its health. */
   shared(server: McpServer): Reach;
   /** `tools/call` without a session. @throws McpError */
@@ -59,10 +66,17 @@ export interface Live {
   close(): Promise<void>;
 }
 
+export interface ForeignView {
+  readonly view: View;
+  close(): Promise<void>;
+}
+
 export function createLive(parts: LiveParts): Live {
   const { services, records, outbound } = parts;
   const { clock, telemetry } = services();
   const settings = () => services().config.routeiq.mcp;
+  const inner = new Map((parts.inner ?? []).map((server) => [server.name, server]));
+  const innerRows = new Map([...inner].map(([name, server]) => [name, toInnerRow(server)]));
   let approvals = 0;
   const pins = createPins({ records, telemetry, settings });
   const sessions = createSessions(clock, settings);
@@ -70,6 +84,7 @@ export function createLive(parts: LiveParts): Live {
   const session: SessionParts = {
     ...{ services, outbound, clock, telemetry, settings, pins },
     processes: new Map(),
+    inner: (name) => inner.get(name),
     approvals: () => approvals,
   };
   const links = new Map<string, { readonly server: string; readonly reach: Reach }>();
@@ -83,8 +98,7 @@ export function createLive(parts: LiveParts): Live {
     void known?.reach.link.close();
     const reach: Reach = createReach(
       new Link(server, session, {
-        capabilities: {},
-        onRequest: () => Promise.reject(rethrown(ErrorCode.MethodNotFound, "Method not found")),
+        ...deaf,
         onNotification(method) {
           if (method.endsWith("list_changed")) reach.catalog.forget();
         },
@@ -95,11 +109,39 @@ export function createLive(parts: LiveParts): Live {
     return reach;
   }
 
-  const view = (caller: Caller, scope: Scope): View =>
-    createView({ ...session, caller, scope, reach: shared });
+  const isOwn = (server: McpServer) => server.transport === "inner" && !server.openapi;
+  const deaf = { capabilities: {}, onRequest: refuse, onNotification: () => undefined };
 
-  async function scopeOf({ request, path }: McpRequest): Promise<Scope> {
-    const scope = toScope(await registry.servers(), path, namesIn(request));
+  const view = (caller: Caller, scope: Scope): View =>
+    createView({
+      ...session,
+      caller,
+      scope,
+      // What is our own may differ from caller to caller, and costs nothing to connect to.
+      reach: (server) =>
+        isOwn(server)
+          ? createReach(new Link(server, session, { ...deaf, caller }), services())
+          : shared(server),
+    });
+
+  function foreign(caller: Caller, server: McpServer): ForeignView {
+    const reach = createReach(new Link(server, session, { ...deaf, caller }), services());
+    const scope = { servers: [server], single: true };
+    const seen = createView({ ...session, caller, scope, reach: () => reach });
+    return { view: seen, close: () => reach.link.close() };
+  }
+
+  async function servers(caller: Caller): Promise<readonly McpServer[]> {
+    const rows = await registry.servers();
+    const taken = new Set(rows.map(({ name }) => name));
+    const own = [...inner.values()].filter(
+      (server) => !taken.has(server.name) && (server.isFor?.(caller) ?? true),
+    );
+    return [...rows, ...own.flatMap(({ name }) => innerRows.get(name) ?? [])];
+  }
+
+  async function scopeOf({ request, caller, path }: McpRequest): Promise<Scope> {
+    const scope = toScope(await servers(caller), path, namesIn(request));
     if (scope) return scope;
     const what = path === undefined ? "x-mcp-servers names none" : `'${path.slice(0, 80)}' is none`;
     throw new GatewayError(
@@ -149,11 +191,17 @@ export function createLive(parts: LiveParts): Live {
     return await transport.handleRequest(plain, { parsedBody: body });
   }
 
+  const call: Live["call"] = (seen, params, signal) =>
+    answer("tools/call", seen, { id: crypto.randomUUID(), params, signal });
+
   return {
+    ...createSurface({ servers, view, call, foreign }),
     pins,
     registry,
     sessions,
+    servers,
     view,
+    foreign,
     shared,
     async handle(asked) {
       const { request, caller, body } = asked;
@@ -190,9 +238,7 @@ export function createLive(parts: LiveParts): Live {
       }
       return Response.json({ status: "accepted", session_id: id }, { status: 202 });
     },
-    scope: async (path, wanted) => toScope(await registry.servers(), path, wanted),
-    call: (seen, params, signal) =>
-      answer("tools/call", seen, { id: crypto.randomUUID(), params, signal }),
+    call,
     changed() {
       approvals++;
       for (const { reach } of links.values()) reach.catalog.forget();
@@ -204,6 +250,8 @@ export function createLive(parts: LiveParts): Live {
     },
   };
 }
+
+const refuse = () => Promise.reject(rethrown(ErrorCode.MethodNotFound, "Method not found"));
 
 /** How soon a client whose stream broke should come back. */
 const retryMs = 1_000;

@@ -1,5 +1,5 @@
 /** The servers there are: those of the operator's file, and those that administrators registered. */
-import { type McpRow, problemOf, toMcpServer } from "../../config/mcp.ts";
+import { isAddress, type McpRow, problemOf, toMcpServer } from "../../config/mcp.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
@@ -42,6 +42,11 @@ export function createRegistry({ records, services }: RegistryParts): Registry {
       const message =
         "A process is started by the operator's file alone: write the server into mcp_servers.";
       throw new GatewayError("permission_denied", message, { param: "command" });
+    }
+    const document = row.openapi ?? row.spec_path;
+    if (document !== undefined && !isAddress(document)) {
+      const message = "A file is read for the operator alone: give the document's address.";
+      throw new GatewayError("permission_denied", message, { param: "openapi" });
     }
     const problem = problemOf(name, row, fromFile());
     if (problem) {

@@ -5,8 +5,9 @@ import type { McpServer } from "../../domain/mcp.ts";
 import type { ListKind } from "./catalog.ts";
 import { listKinds } from "./catalog.ts";
 import { reasonOf } from "./link.ts";
+import { rethrown } from "./mcp-error.ts";
 import { findResourceOwner, readResourceUri, toSharedUri } from "./resource-names.ts";
-import { rethrown, runTool, toCallerError } from "./run-tool.ts";
+import { runTool, toCallerError } from "./run-tool.ts";
 import { nameIn, ownerOf, pageOf } from "./scope.ts";
 import { taskLimit, type View } from "./view.ts";
 

@@ -4,7 +4,7 @@
  */
 import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
 import type { McpServer } from "../../domain/mcp.ts";
-import { rethrown } from "./run-tool.ts";
+import { rethrown } from "./mcp-error.ts";
 import type { View } from "./view.ts";
 
 export interface WantedResource {

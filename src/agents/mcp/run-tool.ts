@@ -6,7 +6,8 @@ import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { recordTool } from "../tool-receipt.ts";
-import { type Link, type LinkRequest, plainMessage } from "./link.ts";
+import type { Link, LinkRequest } from "./link.ts";
+import { plainMessage, rethrown } from "./mcp-error.ts";
 
 export interface ToolRun extends LinkRequest {
   readonly link: Link;
@@ -96,11 +97,4 @@ export function toCallerError(thrown: unknown, { name, timeoutMs }: McpServer): 
     ErrorCode.InternalError,
     `The MCP server "${name}" failed; the gateway's log says why.`,
   );
-}
-
-/** The SDK puts "MCP error …:" before a message when it is made, and sends it so. */
-export function rethrown(code: number, message: string, data?: unknown): McpError {
-  const error = new McpError(code, message, data);
-  error.message = message;
-  return error;
 }

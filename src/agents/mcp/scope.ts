@@ -3,7 +3,7 @@
 import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
-import { rethrown } from "./run-tool.ts";
+import { rethrown } from "./mcp-error.ts";
 
 export interface Scope {
   /** In the order of names, so that lists come the same every time. */
@@ -27,7 +27,7 @@ export function toScope(
     const group = servers.filter((server) => has(server, path));
     return group.length > 0 ? { servers: group, single: false } : undefined;
   }
-  if (wanted.length === 0) return { servers, single: false };
+  if (wanted.length === 0) return { servers: servers.filter(({ apart }) => !apart), single: false };
   const some = servers.filter((server) => wanted.some((name) => has(server, name)));
   return some.length > 0 ? { servers: some, single: false } : undefined;
 }

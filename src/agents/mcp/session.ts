@@ -13,9 +13,9 @@ import type { McpServer } from "../../domain/mcp.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { version } from "../../std/version.ts";
 import { Link, type LinkParts } from "./link.ts";
+import { rethrown } from "./mcp-error.ts";
 import type { Pins } from "./pins.ts";
 import { type Asked, answer, isLoud } from "./requests.ts";
-import { rethrown } from "./run-tool.ts";
 import type { Scope } from "./scope.ts";
 import { createReach, createView, type Reach, type View } from "./view.ts";
 
@@ -82,6 +82,7 @@ export async function openSession(
     if (known) return known;
     const made: Reach = createReach(
       new Link(upstream, parts, {
+        caller,
         capabilities,
         onRequest: (method, params, signal) => askClient(server, made, { method, params, signal }),
         onNotification: (method, params) => tellClient(server, view, made, { method, params }),

@@ -53,7 +53,10 @@ export function createView(options: ViewOptions): View {
       const held = judged.get(listed);
       if (held?.approvals === approvals) return held.tools;
       const allowed = listed.filter(({ name }) => isAllowed(server, String(name)));
-      const tools = options.pins.judge(server.name, allowed);
+      const isUnpinned = server.foreign || (server.transport === "inner" && !server.openapi);
+      const tools = isUnpinned
+        ? Promise.resolve(allowed)
+        : options.pins.judge(server.name, allowed);
       tools.catch(() => judged.delete(listed)); // whoever waits is told
       judged.set(listed, { approvals, tools });
       return tools;

@@ -36,6 +36,16 @@ export const McpServerRow = Type.Object({
   args: texts("Its arguments. No shell reads them."),
   env: map("Its environment, beside PATH, HOME, USER, LOGNAME, SHELL and TERM. Nothing else."),
   cwd: Type.Optional(Type.String({ minLength: 1, description: "Folder that it starts in." })),
+  openapi: Type.Optional(
+    Type.String({
+      minLength: 1,
+      description:
+        "An OpenAPI document, by address or file: its operations become tools. `url`: where they are called, if not where the document says.",
+    }),
+  ),
+  spec_path: Type.Optional(
+    Type.String({ minLength: 1, description: "LiteLLM's word for openapi." }),
+  ),
   description: Type.Optional(Type.String({ description: "For people." })),
   alias: Type.Optional(
     Type.String({ minLength: 1, description: "Its namespace, in place of the key." }),
@@ -115,7 +125,6 @@ export const litellmMcpKeys: ReadonlySet<string> = new Set([
   "extra_headers",
   "allow_all_keys",
   "spec_version",
-  "spec_path",
   "authorization_url",
   "token_url",
   "registration_url",

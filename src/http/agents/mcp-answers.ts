@@ -1,17 +1,12 @@
 /** What the REST routes ask of the MCP gateway: its tools, one call, a server's health. */
 import type { Live } from "../../agents/mcp/mcp.ts";
+import type { ListedTool } from "../../agents/mcp/surface.ts";
 import type { Caller } from "../../domain/call.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import { AdminError } from "../route.ts";
 
-export interface ShownTool {
-  readonly server: McpServer;
-  /** Without its namespace. */
-  readonly bare: string;
-  /** With it. */
-  readonly tool: JsonObject;
-}
+export type ShownTool = ListedTool;
 
 /** Of the servers that can be reached. */
 export async function toolsOf(
@@ -19,16 +14,7 @@ export async function toolsOf(
   caller: Caller,
   signal: AbortSignal,
 ): Promise<readonly ShownTool[]> {
-  const view = live.view(caller, { servers: await live.registry.servers(), single: false });
-  const lists = await Promise.allSettled(
-    view.scope.servers.map(async (server) =>
-      (await view.tools(server, signal)).map((tool) => {
-        const bare = String(tool["name"]);
-        return { server, bare, tool: { ...tool, name: `${server.name}.${bare}` } };
-      }),
-    ),
-  );
-  return lists.flatMap((list) => (list.status === "fulfilled" ? list.value : []));
+  return (await live.tools({ caller, signal })).tools;
 }
 
 export interface NamedCall {
@@ -48,9 +34,8 @@ export async function callByName(live: Live, { body, caller, signal }: NamedCall
   if (!found) throw new AdminError(404, "tool_not_found", "There is no tool of this name.");
   const args = isObject(body["arguments"]) ? body["arguments"] : {};
   try {
-    const params = { name: String(found.tool["name"]), arguments: args };
-    const scope = { servers: [found.server], single: false };
-    const result = await live.call(live.view(caller, scope), params, signal);
+    const { server, bare: tool } = found;
+    const result = await live.callTool({ caller, server, tool, args, signal });
     return { status: "success", tool_name: wanted, server_id: found.server.name, result };
   } catch (thrown) {
     const message = thrown instanceof Error ? thrown.message : "the tool failed";

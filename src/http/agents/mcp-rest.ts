@@ -31,14 +31,19 @@ export function mcpRestRoutes(mcp: Mcp): readonly Route[] {
   });
   const user = "caller-or-admin";
   return [
-    route("GET", "/v1/mcp/server", user, "MCP servers, in LiteLLM's form.", async (live) =>
-      Response.json((await live.registry.servers()).map((server) => toLitellm(server))),
+    route(
+      "GET",
+      "/v1/mcp/server",
+      user,
+      "MCP servers, in LiteLLM's form.",
+      async (live, request, { services }) =>
+        Response.json((await live.servers(callerOf(request, services))).map(toLitellm)),
     ),
     ...["/v1/mcp/server/health", "/v1/llmrouter/mcp/server/health"].map((path) =>
       route("GET", path, user, "Whether MCP servers can be reached: each is asked.", health),
     ),
-    route("GET", "/v1/mcp/server/:id", user, "One MCP server.", async (live, _, context) => {
-      const server = await serverOf(live, context);
+    route("GET", "/v1/mcp/server/:id", user, "One MCP server.", async (live, request, context) => {
+      const server = await serverOf(live, request, context);
       const { status } = await serverHealth(live, server);
       return Response.json({ ...toLitellm(server), status });
     }),
@@ -76,7 +81,7 @@ export function mcpRestRoutes(mcp: Mcp): readonly Route[] {
       approve,
     ),
     route("GET", "/llmrouter/mcp/servers", user, "MCP servers.", async (live, request, context) => {
-      const servers = await live.registry.servers();
+      const servers = await live.servers(callerOf(request, context.services));
       const tools = await toolsOf(live, callerOf(request, context.services), request.signal);
       return Response.json({ servers: servers.map((server) => toOlder(server, tools)) });
     }),
@@ -87,7 +92,7 @@ export function mcpRestRoutes(mcp: Mcp): readonly Route[] {
       user,
       "One MCP server.",
       async (live, request, context) => {
-        const server = await serverOf(live, context);
+        const server = await serverOf(live, request, context);
         const tools = await toolsOf(live, callerOf(request, context.services), request.signal);
         const more = {
           auth_type: server.authType,
@@ -144,11 +149,11 @@ export function mcpRestRoutes(mcp: Mcp): readonly Route[] {
   ];
 }
 
-const health: Run = async (live, request) => {
+const health: Run = async (live, request, { services }) => {
   const wanted = new URL(request.url).searchParams
     .getAll("server_ids")
     .flatMap((ids) => ids.split(","));
-  const all = await live.registry.servers();
+  const all = await live.servers(callerOf(request, services));
   const some = wanted.length === 0 ? all : all.filter(({ name }) => wanted.includes(name));
   const servers = await Promise.all(some.map((server) => serverHealth(live, server)));
   const healthy = servers.filter(({ status }) => status === "healthy").length;
@@ -156,23 +161,25 @@ const health: Run = async (live, request) => {
   return Response.json({ servers, summary: { total, healthy, unhealthy: total - healthy } });
 };
 
-const groups: Run = async (live) => {
-  const servers = await live.registry.servers();
+const groups: Run = async (live, request, { services }) => {
+  const servers = await live.servers(callerOf(request, services));
   const names = [...new Set(servers.flatMap(({ accessGroups }) => accessGroups))].sort();
   return Response.json({ access_groups: names, count: names.length });
 };
 
-const registry: Run = async (live, request) => {
+const registry: Run = async (live, request, { services }) => {
   const { origin } = new URL(request.url);
-  const servers = (await live.registry.servers()).map(({ name, description = "" }) => ({
-    server: {
-      name,
-      title: name,
-      description,
-      version: "1.0.0",
-      remotes: [{ type: "streamable-http", url: `${origin}/mcp/${name}/mcp` }],
-    },
-  }));
+  const servers = (await live.servers(callerOf(request, services))).map(
+    ({ name, description = "" }) => ({
+      server: {
+        name,
+        title: name,
+        description,
+        version: "1.0.0",
+        remotes: [{ type: "streamable-http", url: `${origin}/mcp/${name}/mcp` }],
+      },
+    }),
+  );
   return Response.json({ servers });
 };
 
@@ -180,7 +187,7 @@ const olderRegistry: Run = async (live, request, { services }) => {
   const wanted = (new URL(request.url).searchParams.get("access_groups") ?? "")
     .split(",")
     .filter((name) => name !== "");
-  const all = await live.registry.servers();
+  const all = await live.servers(callerOf(request, services));
   const some = all.filter(
     ({ accessGroups }) => wanted.length === 0 || accessGroups.some((name) => wanted.includes(name)),
   );
@@ -263,8 +270,13 @@ async function readServer(request: Request, { services, params }: RouteContext) 
   const groups = isObject(metadata) ? metadata["access_groups"] : undefined;
   const row: JsonObject = { ...rest, ...(Array.isArray(groups) ? { access_groups: groups } : {}) };
   const { allowCidrs, allowHosts } = services.config.routeiq.outbound;
+  const document = row["openapi"] ?? row["spec_path"];
+  const addresses = [row["url"] ?? (document === undefined ? "" : undefined), document];
   try {
-    checkUrl(String(row["url"] ?? ""), "strict", parseAllowRules(allowCidrs, allowHosts));
+    for (const address of addresses) {
+      if (address === undefined || address === null) continue;
+      checkUrl(String(address), "strict", parseAllowRules(allowCidrs, allowHosts));
+    }
   } catch (thrown) {
     const why = thrown instanceof GatewayError ? thrown.message : "it is no address";
     throw new AdminError(400, "ssrf_blocked", `Server URL blocked for security reasons: ${why}`);
@@ -282,10 +294,15 @@ async function registered(run: () => Promise<McpServer | undefined>) {
   }
 }
 
-async function serverOf(live: Live, { params }: RouteContext): Promise<McpServer> {
-  const found = await live.registry.find(params["id"] ?? "");
+async function serverOf(
+  live: Live,
+  request: Request,
+  { params, services }: RouteContext,
+): Promise<McpServer> {
+  const servers = await live.servers(callerOf(request, services));
+  const found = servers.find(({ name }) => name === params["id"]);
   if (!found) throw noServer();
-  return found.server;
+  return found;
 }
 
 const noServer = () =>
@@ -302,7 +319,8 @@ function toLitellm(server: McpServer): JsonObject {
     alias: server.name,
     description: server.description ?? null,
     url: server.url ?? null,
-    transport: server.transport,
+    transport: server.transport === "inner" ? "http" : server.transport,
+    ...(server.openapi === undefined ? {} : { spec_path: server.openapi.source }),
     auth_type: server.authType,
     allowed_tools: server.allowedTools ?? [],
     mcp_access_groups: server.accessGroups,
@@ -314,11 +332,15 @@ function toOlder(server: McpServer, tools: readonly ShownTool[]) {
     server_id: server.name,
     name: server.name,
     url: server.url ?? "",
-    transport: server.transport === "http" ? "streamable_http" : server.transport,
+    transport: shownTransport(server),
     tools: tools.filter((each) => each.server === server).map(({ bare }) => bare),
     resources: [],
   };
 }
+
+/** Callers reach every server over Streamable HTTP; an inner one knows no other. */
+const shownTransport = ({ transport }: McpServer) =>
+  transport === "http" || transport === "inner" ? "streamable_http" : transport;
 
 function toOlderTool({ tool, server }: ShownTool): JsonObject {
   const { name = "", description = "", inputSchema = { type: "object" } } = tool;
