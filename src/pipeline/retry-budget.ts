@@ -52,7 +52,8 @@ export function createRetryBudget(clock: Clock): RetryBudget {
     const at = bucket();
     const inWindow = Math.max(share * sum(calls), floor) - sum(retries);
     const failing = recent(wanted, at);
-    const called = recent(calls, at);
+    // After a stall (a slow disk, a long pause of the process) what fails is of calls from before it.
+    const called = Math.max(recent(calls, at), (2 * sum(calls)) / windowS);
     const storm = failing >= floor && failing > called / 2;
     if (!storm) return Math.floor(inWindow);
     return Math.floor(Math.min(inWindow, stormShare * called - recent(retries, at)));
