@@ -1,3 +1,4 @@
+/** How many retries there are: of steady calls, in a storm, after a stall. */
 import { expect, test } from "bun:test";
 import { createVirtualClock } from "../../test/support/virtual-clock.ts";
 import { createRetryBudget, retryBudgetLimits } from "./retry-budget.ts";
