@@ -22,6 +22,7 @@ import { RouterSettings } from "../src/config/sections/router-settings.ts";
 import { type ErrorRow, errorTable } from "../src/domain/errors.ts";
 import { callRoutes } from "../src/http/call-routes.ts";
 import { slowRouteTable } from "../src/http/slow-routes.ts";
+import { surfaces } from "../src/http/surfaces.ts";
 import { notServedYet, providers } from "../src/providers/registry.ts";
 import { knownNames } from "../src/routing/known-names.ts";
 import { unreadParts } from "./unread-parts.ts";
@@ -35,6 +36,7 @@ export async function generateDocs(): Promise<Readonly<Record<string, string>>> 
     "docs/cli.md": cliDoc(loaded),
     "docs/http.md": httpDoc(),
     "docs/providers.md": providersDoc(),
+    "docs/surfaces.md": surfacesDoc(),
   };
 }
 
@@ -89,6 +91,31 @@ function configurationDoc(): string {
       `- \`router_settings\`: ${code(litellmRouterKeys)}\n` +
       `- \`general_settings\`: ${code(litellmGeneralKeys)}\n` +
       `- \`litellm_settings\`: ${code(litellmModuleKeys)}`,
+  );
+}
+
+function surfacesDoc(): string {
+  return page(
+    "Surfaces",
+    "What may be asked of the gateway, and what holds for it. `test/surfaces.test.ts` walks this table " +
+      "against a running gateway: every surface refuses a request without a key, keeps its limits, leaves " +
+      "its receipt and is counted. A route that belongs to no row fails the test.",
+    "A *receipt* is read at `GET /v1/routing/decisions/{x-routeiq-call-id}` and rests in the event log; " +
+      "requests that only read kept things are counted and leave none. A *limit* of a caller's rate or " +
+      "budget, where one is set, holds for the calls of models wherever they come from: a batch's lines, " +
+      "a run's steps, a published agent's answers are calls of their caller.",
+    table(
+      ["surface", "paths", "auth", "limits", "receipt", "telemetry", "money"],
+      surfaces.map((row) => [
+        row.name,
+        code(row.paths),
+        row.auth,
+        row.limits,
+        row.receipt,
+        row.telemetry,
+        row.money,
+      ]),
+    ),
   );
 }
 

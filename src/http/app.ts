@@ -117,8 +117,8 @@ export function refuse(
   error: GatewayError,
   found: FoundRoute | undefined,
   services: Services,
+  id: string = Bun.randomUUIDv7(),
 ): Response {
-  const id = Bun.randomUUIDv7();
   const headers = basicHeaders(readRequestId(request.headers) ?? id, id);
   if (error.code === "method_not_allowed") headers["allow"] = "POST";
   return errorResponse(error, dialectOf(found, services), headers);

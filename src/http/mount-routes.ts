@@ -6,8 +6,10 @@ import { refuse, type SlowRoutes } from "./app.ts";
 import { readRequestId } from "./exchange.ts";
 import { withQueryKey } from "./gemini/wire.ts";
 import { basicHeaders } from "./headers.ts";
+import { assertNotDraining, observeSurface, type SurfaceRequest } from "./observe-surface.ts";
 import { AdminError, assertLetIn, type Route } from "./route.ts";
 import { pathOf } from "./routes.ts";
+import { findSurface, type Surface } from "./surfaces.ts";
 
 /** @param otherwise answers what no route of the table is for */
 export function mountRoutes(
@@ -19,9 +21,10 @@ export function mountRoutes(
   // would read it first; it leaves alone what a parse hook has claimed.
   const app = new Elysia({ aot: false }).onParse(() => "unread");
   for (const route of table) {
+    const mounted = { route, surface: findSurface(route.path) };
     const handle = ({ request, params }: { request: Request; params: unknown }) =>
       isFor(route, pathOf(request.url))
-        ? run(route, request, params as Readonly<Record<string, string>>, services())
+        ? run(mounted, request, params as Readonly<Record<string, string>>, services())
         : otherwise(request);
     app.route(route.method, route.path, handle);
     if (route.method === "GET") app.route("HEAD", route.path, handle);
@@ -29,38 +32,60 @@ export function mountRoutes(
   return app.all("/*", ({ request }) => otherwise(request));
 }
 
+interface Mounted {
+  readonly route: Route;
+  readonly surface: Surface | undefined;
+}
+
 export const isFor = ({ suffix }: Route, path: string) =>
   suffix === undefined || path.endsWith(suffix);
 
 async function run(
-  route: Route,
+  { route, surface }: Mounted,
   request: Request,
   params: Readonly<Record<string, string>>,
   services: Services,
 ): Promise<Response> {
-  const id = Bun.randomUUIDv7();
-  const requestId = readRequestId(request.headers) ?? id;
+  const callId = Bun.randomUUIDv7();
+  const requestId = readRequestId(request.headers) ?? callId;
+  const startedAtMs = services.clock.now();
+  const asked = { surface, route, request, callId, requestId, startedAtMs };
+  let wasLetIn = false;
   try {
     assertLetIn(route.who, route.errors === "gemini" ? keyed(request) : request, services);
+    wasLetIn = true;
+    assertNotDraining(asked, services);
     // The reading of a body does this at its end.
     if (route.who !== "anyone" && !hasBody(request)) services.connections?.hold?.(request);
     const context = { services, requestId, params: decodeParams(params) };
     const response = await route.handle(request, context);
-    for (const [name, value] of Object.entries(basicHeaders(requestId, id))) {
+    for (const [name, value] of Object.entries(basicHeaders(requestId, callId))) {
       response.headers.set(name, value);
     }
+    observeSurface(asked, { status: response.status, wasLetIn }, services);
     return response;
   } catch (thrown) {
-    if (!(thrown instanceof GatewayError) && !(thrown instanceof AdminError)) {
-      services.onInternalFailure(thrown);
-    }
-    if (route.errors !== "detail" && !(thrown instanceof AdminError)) {
-      const dialect = route.errors === "openai" ? "openai-chat" : route.errors;
-      const found = { route: { operation: "chat", dialect } } as const;
-      return refuse(request, toGatewayError(thrown), found, services);
-    }
-    return detailResponse(thrown, requestId, id);
+    const response = toRefusal(thrown, asked, services);
+    const error = thrown instanceof AdminError ? thrown.code : toGatewayError(thrown).code;
+    observeSurface(asked, { status: response.status, wasLetIn, error }, services);
+    return response;
   }
+}
+
+function toRefusal(
+  thrown: unknown,
+  { route, request, requestId, callId }: SurfaceRequest & { readonly route: Route },
+  services: Services,
+): Response {
+  if (!(thrown instanceof GatewayError) && !(thrown instanceof AdminError)) {
+    services.onInternalFailure(thrown);
+  }
+  if (route.errors === "detail" || thrown instanceof AdminError) {
+    return detailResponse(thrown, requestId, callId);
+  }
+  const dialect = route.errors === "openai" ? "openai-chat" : route.errors;
+  const found = { route: { operation: "chat", dialect } } as const;
+  return refuse(request, toGatewayError(thrown), found, services, callId);
 }
 
 function hasBody({ headers, method }: Request): boolean {
