@@ -141,10 +141,41 @@ describe("a worse release is taken back, within so many of its calls in nine liv
     ["score 0.8 → 0.6, feedback on a tenth", { score: 0.6 }, 3_500],
   ];
   test.each(cases)("%s: %j, %d calls", (_, canary, within) => {
-    const verdicts = seeds.slice(0, 50).map((seed) => live({ seed, canary }, 20_000));
+    expect(nineOfTen({ canary })).toBeLessThanOrEqual(within);
+  });
+
+  const shares: readonly [
+    name: string,
+    canary: Partial<Ways>,
+    within: readonly [few: number, half: number, window: number],
+  ][] = [
+    ["every call fails", { errors: 1 }, [8, 25, 8]],
+    ["half of the calls fail", { errors: 0.5 }, [25, 80, 20]],
+    ["three times as slow", { latencyMs: 2_400 }, [60, 90, 60]],
+    ["four times as dear", { costUsd: 0.008 }, [200, 220, 200]],
+  ];
+  test.each(shares)(
+    "%s: with 2 % or half of the calls, and in the health window",
+    (_, canary, within) => {
+      const [few, half, window] = within;
+      expect(nineOfTen({ canary, share: 0.02 })).toBeLessThanOrEqual(few);
+      expect(nineOfTen({ canary, share: 0.5 })).toBeLessThanOrEqual(half);
+      expect(nineOfTen({ canary }, false)).toBeLessThanOrEqual(window);
+    },
+  );
+
+  test("score 0.8 → 0.2, feedback on half: 90 calls", () => {
+    expect(nineOfTen({ canary: { score: 0.2 }, feedback: 0.5 })).toBeLessThanOrEqual(90);
+  });
+
+  /** Calls of the new release in the 45th of 50 lives. */
+  function nineOfTen(traffic: Partial<Traffic>, concurrent = true): number {
+    const verdicts = seeds
+      .slice(0, 50)
+      .map((seed) => live({ seed, ...traffic }, 20_000, concurrent));
     const calls = verdicts
       .map((verdict) => (verdict?.healthy === false ? verdict.calls : Number.POSITIVE_INFINITY))
       .sort((a, b) => a - b);
-    expect(calls[44]).toBeLessThanOrEqual(within);
-  });
+    return calls[44] ?? Number.POSITIVE_INFINITY;
+  }
 });

@@ -8,10 +8,10 @@ export function standingOf(
   status: JsonObject,
   { version, sha256 }: ReleaseId,
 ): Standing {
-  const verdict = listAt(status, "verdicts").find(
-    ({ arm, healthy }) => String(arm).endsWith(`@${version}`) && healthy === false,
-  );
-  if (verdict) return { state: "taken back", detail: `${gateway}: ${String(verdict["message"])}` };
+  // Newest first: one that the operator took once more is judged anew.
+  const verdict = listAt(status, "verdicts").find(({ arm }) => String(arm).endsWith(`@${version}`));
+  if (verdict?.["healthy"] === false)
+    return { state: "taken back", detail: `${gateway}: ${String(verdict["message"])}` };
   const active = isObject(status["active"]) ? status["active"] : {};
   if (active["sha256"] === sha256) {
     const watched = isObject(active["health"]);

@@ -2,8 +2,8 @@
  * The last good copy on a gateway's disk: a repository of its own (`models verify` reads it), a
  * note of which release serves, and the counters. Nothing in it is believed without verification.
  */
-import { readdir, readFile, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { mkdir, open, readdir, readFile, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { hasCode, isAbandoned, writeFileAtomic } from "../../storage/file/atomic-write.ts";
 import { createFileObjectStore } from "../../storage/file/object-store.ts";
@@ -53,12 +53,19 @@ export interface LocalCopy {
   writeProgress(progress: JsonObject | undefined): Promise<void>;
   /** Undefined where there is none that can be read. */
   readProgress(): Promise<JsonObject | undefined>;
+  /** Adds a line to the verdicts of all processes that keep this copy; durable once it resolves. */
+  addVerdict(verdict: JsonObject): Promise<void>;
+  /** Oldest first; of the last `verdictBytes`, what can be read. */
+  readVerdicts(): Promise<readonly JsonObject[]>;
   /** Removes what no noted release needs, and what a crash left half written. */
   sweep(note: InstalledNote): Promise<void>;
 }
 
 const noteName = "installed.json";
 const progressName = "rollout.json";
+const verdictsName = "verdicts.jsonl";
+/** Some thousand verdicts; past that the older half goes. */
+const verdictBytes = 1 << 20;
 
 /** @param beforeWrite for tests of crashes: called before each write with its key */
 export function createLocalCopy(folder: string, beforeWrite?: (key: string) => void): LocalCopy {
@@ -118,6 +125,11 @@ export function createLocalCopy(folder: string, beforeWrite?: (key: string) => v
       await writeFileAtomic(path, new TextEncoder().encode(JSON.stringify(progress)));
     },
     readProgress: () => readProgress(join(folder, progressName)),
+    async addVerdict(verdict) {
+      beforeWrite?.(verdictsName);
+      await appendLine(join(folder, verdictsName), JSON.stringify(verdict), verdictBytes);
+    },
+    readVerdicts: () => readLines(join(folder, verdictsName)),
     sweep: (note) => sweep(folder, store, note),
   };
 }
@@ -129,6 +141,46 @@ async function readProgress(path: string): Promise<JsonObject | undefined> {
     return isObject(value) ? value : undefined;
   } catch {
     return undefined;
+  }
+}
+
+/** Undefined lines are those that a crash cut short: they are left out. */
+async function readLines(path: string): Promise<readonly JsonObject[]> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (hasCode(error, "ENOENT")) return [];
+    throw error;
+  }
+  return text.split("\n").flatMap((line) => {
+    try {
+      const value: unknown = JSON.parse(line);
+      return isObject(value) ? [value] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** One write of one line at the end, which other processes' lines do not mix with; then an fsync. */
+async function appendLine(path: string, line: string, maxBytes: number): Promise<void> {
+  const size = await stat(path).then(
+    (found) => found.size,
+    () => 0,
+  );
+  if (size > maxBytes) {
+    const lines = (await readFile(path, "utf8")).split("\n");
+    const kept = `${lines.slice(lines.length >> 1).join("\n")}`;
+    await writeFileAtomic(path, new TextEncoder().encode(kept));
+  }
+  await mkdir(dirname(path), { recursive: true });
+  const file = await open(path, "a", 0o600);
+  try {
+    await file.appendFile(`${line}\n`);
+    await file.sync();
+  } finally {
+    await file.close();
   }
 }
 

@@ -49,6 +49,8 @@ export function createFolderSource(
       rejected = undefined;
     },
     decided: async () => undefined,
+    addVerdict: async () => undefined,
+    loadVerdicts: async () => [],
     saveProgress: async () => undefined,
     loadProgress: async () => undefined,
     async rollBack(bad) {

@@ -8,12 +8,14 @@ import type { ArtifactStatus } from "../../routing/slot.ts";
 import type { ArtifactIdentity, TrainedRouter } from "../../routing/trained-router.ts";
 import { sleep } from "../../std/clock.ts";
 import { createControl, createVerdictLog, labelOf } from "../rollout/control.ts";
+import { createHealthWindow } from "../rollout/health-window.ts";
 import { hasSteps, toRolloutPlan } from "../rollout/plan.ts";
 import { createSaver } from "../rollout/save-latest.ts";
 import { createStages } from "../rollout/stages.ts";
-import { createTrial, type Verdict } from "../rollout/trial.ts";
+import type { Verdict } from "../rollout/trial.ts";
+import { createFreshness } from "./freshness.ts";
 import { createPollReport, messageOf } from "./poll-report.ts";
-import { closeWaitMs, followEveryMs, freshnessCheckMs, nextPauseMs } from "./poll-times.ts";
+import { closeWaitMs, followEveryMs, nextPauseMs } from "./poll-times.ts";
 import type { Poller, PollerOptions, PollOutcome } from "./poller.ts";
 import { ArtifactRefusal, refusalRemedies } from "./refusal.ts";
 import type { Candidate, Elsewhere, Found } from "./source.ts";
@@ -22,12 +24,13 @@ export function createPoller(options: PollerOptions): Poller {
   const { source, slot, clock, random } = options;
   const report = createPollReport(options.telemetry);
   const plan = options.rollout ?? (() => toRolloutPlan(undefined));
-  const health = createTrial({
+  const health = createHealthWindow({
     clock,
     onVerdict: (verdict) => inTurn("health window", () => judge(verdict)),
+    keep: () => stages.save(),
   });
-  const saver = createSaver<JsonObject | undefined>(
-    (progress) => source.saveProgress({ ...progress, verdicts: verdicts.save() }),
+  const saver = createSaver<JsonObject>(
+    (progress) => source.saveProgress(progress),
     (error) => report.failed("keeping the state of the rollout", error),
   );
   const stages = createStages({
@@ -40,24 +43,36 @@ export function createPoller(options: PollerOptions): Poller {
     promote: () => promote("it came through its steps"),
     passed: (verdict) => verdicts.add(verdict, "canary"),
     drop: (verdict) => drop(verdict, true),
-    save: saver.save,
+    save(progress) {
+      if (!resumed) return; // what the last process left is not overwritten before it is read
+      const shown = health.save();
+      saver.save({ ...progress, ...(shown && { health: shown }) });
+    },
     report,
   });
-  const verdicts = createVerdictLog(clock);
+  const verdicts = createVerdictLog(clock, (line) =>
+    source.addVerdict(line).catch((error: unknown) => report.failed("keeping a verdict", error)),
+  );
+  const freshness = createFreshness({
+    clock,
+    maxStaleMs: options.maxStaleMs,
+    inForce: () => (closed || !inForce ? undefined : labelOf(inForce)),
+    told: () => slot.setStatus(activeStatus()),
+    over: (status) => goStatic(status),
+    report,
+  });
   let inForce: ArtifactIdentity | undefined;
-  let freshUntilMs = Number.POSITIVE_INFINITY;
-  let stale = false;
   /** Of the last look; undefined where it went well. */
   let trouble: Pick<ArtifactStatus, "code" | "remedy"> | undefined;
   let failures = 0;
   let closed = false;
+  let resumed = false;
   let cancelNext: () => void = () => undefined;
   let cancelFollow: () => void = () => undefined;
-  let cancelFreshness: () => void = () => undefined;
   let tail: Promise<unknown> = Promise.resolve();
   let waiting: Promise<PollOutcome> | undefined;
 
-  /** Looks, and what the health window says, happen one after another. */
+  /** Looks and verdicts happen one after another. */
   function enqueue<T>(work: () => Promise<T>): Promise<T> {
     const next = tail.then(work, work);
     tail = next.catch(() => undefined); // whoever asked is told; the next one starts clean
@@ -70,8 +85,7 @@ export function createPoller(options: PollerOptions): Poller {
 
   async function look(hold = false): Promise<PollOutcome> {
     waiting = undefined;
-    const held = { inForce, staged: stages.staged()?.identity };
-    const outcome = await take(() => source.check(clock.now(), held), "repository", hold);
+    const outcome = await take(() => source.check(clock.now(), held()), "repository", hold);
     failures = outcome.status === "refused" ? failures + 1 : 0;
     return outcome;
   }
@@ -104,8 +118,8 @@ export function createPoller(options: PollerOptions): Poller {
     if (found.kind === "refused") return await refuse(found);
     if (found.kind === "empty") return await beEmpty(found.message);
     trouble = undefined;
-    freshUntilMs = found.freshUntilMs;
-    checkFreshness();
+    freshness.set(found.freshUntilMs);
+    freshness.check();
     if (found.elsewhere) await followElsewhere(found.elsewhere);
     return outcomeOf("unchanged");
   }
@@ -113,19 +127,19 @@ export function createPoller(options: PollerOptions): Poller {
   /** Another process that keeps the same copy has decided: this one does as it did. */
   async function followElsewhere(elsewhere: Elsewhere): Promise<void> {
     const message = "another process of this gateway decided so";
+    verdicts.restore(await source.loadVerdicts());
     if (elsewhere === "staged") return await resume();
     if (elsewhere === "promoted") return await promote(message);
     if (elsewhere === "rejected") return void letGo(message);
     if (!inForce) return;
     const arm = labelOf(inForce);
     report.judged({ arm, healthy: false, message, calls: 0 });
-    health.cancel();
     const found = await source.restore(clock.now());
     const candidate = found.kind === "candidate" ? found.candidate : undefined;
     const router = candidate && (await options.build(candidate).catch(() => undefined));
-    if (!router || !candidate)
-      return goStatic({ status: "refused", code: "self_test", remedy: message });
-    replace(router, candidate, arm);
+    if (!router || !candidate) goStatic({ status: "refused", code: "self_test", remedy: message });
+    else replace(router, candidate, arm);
+    health.settle(inForce);
   }
 
   /** @param steps to be held beside the router in force, and led there step by step */
@@ -150,12 +164,13 @@ export function createPoller(options: PollerOptions): Poller {
       if (steps) {
         trouble = undefined;
         stages.begin({ identity, router, freshUntilMs: candidate.freshUntilMs }, steps);
-        checkFreshness();
+        freshness.check();
       } else {
         letGo("a newer release is in force"); // what was staged is older
         putInForce(router, candidate, from);
       }
     }
+    await saver.pending(); // what it is to be watched for is on the disk before it is taken up
     try {
       await source.commit(steps ? "staged" : "active");
     } catch (error) {
@@ -168,6 +183,7 @@ export function createPoller(options: PollerOptions): Poller {
     const staged = stages.take(because);
     if (!staged || closed) return;
     putInForce(staged.router, staged, "rollout");
+    await saver.pending();
     await source.promote();
   }
 
@@ -175,7 +191,7 @@ export function createPoller(options: PollerOptions): Poller {
   async function drop(verdict: Verdict, bad: boolean): Promise<void> {
     const staged = stages.staged();
     if (!staged) return;
-    verdicts.add(verdict, "canary");
+    await verdicts.add(verdict, "canary");
     letGo(verdict.message);
     report.dropped(verdict);
     await source.dropStaged(bad ? staged.identity : undefined);
@@ -188,21 +204,19 @@ export function createPoller(options: PollerOptions): Poller {
   function putInForce(router: TrainedRouter, candidate: InForce, from: string): void {
     const before = labelOf(inForce);
     inForce = candidate.identity;
-    freshUntilMs = candidate.freshUntilMs;
+    freshness.set(candidate.freshUntilMs);
     trouble = undefined;
     slot.swap(router, activeStatus());
     report.swapped(candidate.identity, before, from);
-    checkFreshness();
-    // A router from the copy was in force before this process began: there is nothing to compare.
-    if (from === "copy") return;
-    const limits = { ...plan().health, ...options.health };
-    health.begin({ arm: labelOf(candidate.identity), control: before, limits });
+    freshness.check();
+    // A router from the copy was in force before this process began: `watchOn` says how it goes on.
+    if (from !== "copy") health.begin(inForce, before, limits());
   }
 
   /** Back to a release that served before. */
   function replace(router: TrainedRouter, candidate: InForce, bad: string): void {
     inForce = candidate.identity;
-    freshUntilMs = candidate.freshUntilMs;
+    freshness.set(candidate.freshUntilMs);
     slot.swap(router, activeStatus());
     report.swapped(candidate.identity, bad, "previous");
     stages.rebase();
@@ -218,7 +232,7 @@ export function createPoller(options: PollerOptions): Poller {
     trouble = { code, remedy: `${message}. ${refusalRemedies[code]}` };
     const status = code === "expired" ? "stale" : "refused";
     if (retired || !inForce) goStatic({ status, ...trouble });
-    checkFreshness();
+    freshness.check();
     return { ...outcomeOf("refused"), code, message };
   }
 
@@ -229,7 +243,7 @@ export function createPoller(options: PollerOptions): Poller {
       const remedy = `${message}. ${options.emptyRemedy}`;
       slot.setStatus({ status: "missing", code: "fetch", remedy });
     }
-    checkFreshness();
+    freshness.check();
     return { ...outcomeOf("empty"), message };
   }
 
@@ -246,42 +260,16 @@ export function createPoller(options: PollerOptions): Poller {
     stages.rebase();
   }
 
-  /** An expired repository raises an alarm at once, and ends the router after `maxStaleMs`. */
-  function checkFreshness(): void {
-    cancelFreshness();
-    if (closed || !inForce) return;
-    const overdueMs = clock.now() - freshUntilMs;
-    if (overdueMs >= options.maxStaleMs) {
-      const remedy = `The repository was stale for longer than max_stale. ${refusalRemedies.expired}`;
-      goStatic({ status: "stale", code: "expired", remedy });
-      return;
-    }
-    if (overdueMs >= 0 && !stale) report.stale(labelOf(inForce), freshUntilMs);
-    stale = overdueMs >= 0;
-    report.freshness(stale);
-    slot.setStatus(activeStatus());
-    if (!Number.isFinite(freshUntilMs)) return;
-    const leftMs = stale ? options.maxStaleMs - overdueMs : -overdueMs;
-    cancelFreshness = clock.after(Math.min(leftMs, freshnessCheckMs), checkFreshness);
-  }
-
   async function judge(verdict: Verdict): Promise<void> {
     if (closed || !inForce || labelOf(inForce) !== verdict.arm) return;
     report.judged(verdict);
-    if (!verdict.healthy) return await takeBack(verdict);
-    verdicts.add(verdict, "health");
+    await verdicts.add(verdict, "health");
+    if (!verdict.healthy) return await goBack(verdict.message);
     stages.save();
-  }
-
-  async function takeBack(verdict: Verdict): Promise<void> {
-    verdicts.add(verdict, "health");
-    stages.save();
-    await goBack(verdict.message);
   }
 
   async function goBack(message: string): Promise<void> {
     if (!inForce) return;
-    health.cancel();
     const bad = inForce;
     const found = await source.previous(clock.now());
     const candidate = found.kind === "candidate" ? found.candidate : undefined;
@@ -293,16 +281,23 @@ export function createPoller(options: PollerOptions): Poller {
       goStatic({ status: "refused", code: "self_test", remedy });
     }
     await source.rollBack(bad);
-    checkFreshness();
+    health.settle(inForce); // not sooner: until the note says so, a restart takes it back once more
+    freshness.check();
   }
 
+  const resumeSaving = () => {
+    resumed = true;
+    stages.save();
+  };
+  const held = () => ({ inForce, staged: stages.staged()?.identity });
+  const limits = () => ({ ...plan().health, ...options.health });
   const outcomeOf = (status: PollOutcome["status"]): PollOutcome => ({
     status,
     version: inForce?.version ?? 0,
   });
   const activeStatus = (): ArtifactStatus => ({
     status: "active",
-    ...(stale ? { code: "expired", remedy: refusalRemedies.expired } : {}),
+    ...(freshness.stale() ? { code: "expired", remedy: refusalRemedies.expired } : {}),
     ...trouble,
     ...(inForce ? { name: inForce.name, version: inForce.version } : {}),
   });
@@ -314,16 +309,13 @@ export function createPoller(options: PollerOptions): Poller {
     }
   }
 
-  async function follow(): Promise<void> {
-    if (closed) return;
-    const elsewhere = await source.decided({ inForce, staged: stages.staged()?.identity });
-    if (elsewhere) await followElsewhere(elsewhere);
-  }
-
   function followOthers(): void {
     if (closed || !options.follows) return;
     cancelFollow = clock.after(followEveryMs, () => {
-      inTurn("following other processes", follow);
+      inTurn("following other processes", async () => {
+        const elsewhere = closed ? undefined : await source.decided(held());
+        if (elsewhere) await followElsewhere(elsewhere);
+      });
       followOthers();
     });
   }
@@ -343,38 +335,46 @@ export function createPoller(options: PollerOptions): Poller {
     const found = await source.restoreStaged(clock.now());
     if (found.kind !== "candidate") return;
     const progress = await source.loadProgress();
-    // Where no steps are configured any more the next look takes it at once; unless it was staged by hand.
+    // Without steps the next look takes it at once, unless it was staged by hand.
     if (!hasSteps(plan()) && progress?.["hold"] !== true) return await source.dropStaged(undefined);
     const { identity, freshUntilMs: until } = found.candidate;
     const router = await options.build(found.candidate);
     if (closed) return router.close();
     stages.begin({ identity, router, freshUntilMs: until }, { hold: false, progress });
     await source.commit("staged");
+    // It was found bad, and the process ended before it was dropped.
+    const against = verdicts.against(labelOf(identity), stages.startedMs() ?? 0);
+    if (against) await drop(against, true);
+  }
+
+  /** So does the watch over the one in force. A return that was cut off is made up for. */
+  async function watchOn(saved: unknown): Promise<void> {
+    const sinceMs = inForce && health.resume(saved, inForce, limits());
+    const against = sinceMs && verdicts.against(labelOf(inForce), sinceMs);
+    if (!against) return;
+    report.judged(against);
+    await goBack(against.message);
   }
 
   const control = createControl({
-    enqueue,
-    stages,
-    health,
+    ...{ enqueue, stages, health, promote },
     inForce: () => inForce,
     verdicts: verdicts.all,
     forgive: () => source.forgive(),
     lookAndHold: () => look(true),
-    promote,
     drop: (verdict) => drop(verdict, true),
-    async goBack(verdict) {
-      report.judged(verdict);
-      await takeBack(verdict);
-    },
+    goBack: judge,
   });
 
   return {
     async start() {
       await enqueue(async () => {
-        verdicts.restore((await source.loadProgress())?.["verdicts"]);
-        return await take(() => source.restore(clock.now()), "copy");
+        verdicts.restore(await source.loadVerdicts());
+        const progress = await source.loadProgress();
+        await take(() => source.restore(clock.now()), "copy");
+        await watchOn(progress?.["health"]);
       });
-      inTurn("going on with a rollout", resume);
+      inTurn("going on with a rollout", () => resume().finally(resumeSaving));
       followOthers();
       pollNow()
         .catch((error: unknown) => report.failed("a look at the repository", error))
@@ -387,9 +387,9 @@ export function createPoller(options: PollerOptions): Poller {
       closed = true;
       cancelNext();
       cancelFollow();
-      cancelFreshness();
-      health.cancel();
+      freshness.close();
       stages.close();
+      health.close();
       // What was decided is on its way to the disk; a look at a repository that hangs is not waited for.
       await Promise.race([settled(), sleep(clock, closeWaitMs)]);
       source.close();

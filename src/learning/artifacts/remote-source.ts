@@ -24,6 +24,8 @@ export function createRemoteSource(
     dropStaged: async (bad) => remote.call("dropStaged", { config: await whole(), bad }),
     forgive: async () => remote.call("forgive", { config: await whole() }),
     decided: async (held) => remote.call("decided", { config: await whole(), held }),
+    addVerdict: async (verdict) => remote.call("addVerdict", { config: await whole(), verdict }),
+    loadVerdicts: async () => remote.call("loadVerdicts", { config: await whole() }),
     saveProgress: async (progress) =>
       remote.call("saveProgress", { config: await whole(), progress }),
     loadProgress: async () => remote.call("loadProgress", { config: await whole() }),

@@ -259,6 +259,8 @@ export function createRepositorySource(options: RepositorySourceOptions): Artifa
       await copy.writeNote(note);
     },
     decided: async (held) => decidedElsewhere(await copy.readNote(), held),
+    addVerdict: (verdict) => copy.addVerdict(verdict),
+    loadVerdicts: () => copy.readVerdicts(),
     saveProgress: (progress) => copy.writeProgress(progress),
     loadProgress: () => copy.readProgress(),
     async rollBack(bad) {

@@ -75,7 +75,11 @@ export interface ArtifactSource {
   dropStaged(bad: ArtifactIdentity | undefined): Promise<void>;
   /** A release that was taken back may be offered again: the operator says so. */
   forgive(): Promise<void>;
-  /** How far the staged release has come: what `loadProgress` gives after a restart. */
+  /** Of a release that was judged here, by any process of this gateway; durable once it resolves. */
+  addVerdict(verdict: JsonObject): Promise<void>;
+  /** Oldest first. */
+  loadVerdicts(): Promise<readonly JsonObject[]>;
+  /** How far the staged release has come, and what the one in force has shown: what `loadProgress` gives after a restart. */
   saveProgress(progress: JsonObject | undefined): Promise<void>;
   /** Undefined where there is none, or none that can be read: then it begins anew. */
   loadProgress(): Promise<JsonObject | undefined>;

@@ -60,6 +60,8 @@ export interface ArtifactService {
   dropStaged(params: Of & { readonly bad: ArtifactIdentity | undefined }): Promise<void>;
   forgive(params: Of): Promise<void>;
   decided(params: Of & { readonly held: HeldReleases }): Promise<Elsewhere | undefined>;
+  addVerdict(params: Of & { readonly verdict: JsonObject }): Promise<void>;
+  loadVerdicts(params: Of): Promise<readonly JsonObject[]>;
   saveProgress(params: Of & { readonly progress: JsonObject | undefined }): Promise<void>;
   loadProgress(params: Of): Promise<JsonObject | undefined>;
   rollBack(params: Of & { readonly bad: ArtifactIdentity }): Promise<void>;
@@ -96,6 +98,8 @@ export function createArtifactThread(access: Omit<StoreAccess, "s3">): ArtifactT
     dropStaged: ({ config, bad }) => sourceOf(config).dropStaged(bad),
     forgive: ({ config }) => sourceOf(config).forgive(),
     decided: ({ config, held }) => sourceOf(config).decided(held),
+    addVerdict: ({ config, verdict }) => sourceOf(config).addVerdict(verdict),
+    loadVerdicts: ({ config }) => sourceOf(config).loadVerdicts(),
     saveProgress: ({ config, progress }) => sourceOf(config).saveProgress(progress),
     loadProgress: ({ config }) => sourceOf(config).loadProgress(),
     rollBack: ({ config, bad }) => sourceOf(config).rollBack(bad),

@@ -86,6 +86,8 @@ export function createForeignSource(options: ForeignSourceOptions): ArtifactSour
       rejected = undefined;
     },
     decided: async () => undefined,
+    addVerdict: async () => undefined,
+    loadVerdicts: async () => [],
     saveProgress: async () => undefined,
     loadProgress: async () => undefined,
     async rollBack(bad) {

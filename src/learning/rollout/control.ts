@@ -1,5 +1,5 @@
 /** What an operator may say to a rollout, and what is shown of it: admin routes and the CLI speak to this. */
-import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { JsonObject } from "../../domain/json.ts";
 import type { ArtifactIdentity } from "../../routing/trained-router.ts";
 import type { Clock } from "../../std/clock.ts";
 import type { RefusalCode } from "../artifacts/refusal.ts";
@@ -48,7 +48,7 @@ export interface JudgedVerdict extends Verdict {
 export interface ControlParts {
   readonly enqueue: <T>(work: () => Promise<T>) => Promise<T>;
   readonly stages: Stages;
-  readonly health: Trial;
+  readonly health: Pick<Trial, "observe" | "observeScore" | "report">;
   readonly inForce: () => ArtifactIdentity | undefined;
   readonly verdicts: readonly JudgedVerdict[];
   readonly forgive: () => Promise<void>;
@@ -140,28 +140,37 @@ export function labelOf(identity: ArtifactIdentity | undefined): string {
   return identity ? `${identity.name}@${identity.version}` : "none";
 }
 
-const keptVerdicts = 20;
+/** Of these an operator and the loop are told. */
+const keptVerdicts = 50;
 
-/** The last verdicts, newest first; they outlive a restart. */
-export function createVerdictLog(clock: Clock) {
+/**
+ * The last verdicts, newest first. Each is written down before anything is done about it, so that a
+ * loop that asks after a restart hears of it, whichever of a gateway's processes it asks.
+ */
+export function createVerdictLog(clock: Clock, keep: (line: JsonObject) => Promise<void>) {
   const all: JudgedVerdict[] = [];
   return {
     all: all as readonly JudgedVerdict[],
-    add(verdict: Verdict, stage: JudgedVerdict["stage"]): void {
-      all.unshift({ ...verdict, stage, at: new Date(clock.now()).toISOString() });
+    async add(verdict: Verdict, stage: JudgedVerdict["stage"]): Promise<void> {
+      const judged = { ...verdict, stage, at: new Date(clock.now()).toISOString() };
+      all.unshift(judged);
       all.length = Math.min(all.length, keptVerdicts);
+      await keep({ ...judged });
     },
-    save: (): JsonObject[] => all.map((verdict) => ({ ...verdict })),
-    /** What is none is left out: they are told, and nothing rests on them. */
-    restore(saved: unknown): void {
-      const found = (Array.isArray(saved) ? saved : []).filter(isJudged);
-      all.splice(0, all.length, ...found.slice(0, keptVerdicts));
+    /** @param saved oldest first; what is no verdict is left out: they are told, and nothing rests on them. */
+    restore(saved: readonly JsonObject[]): void {
+      const found = saved.filter(isJudged).slice(-keptVerdicts).reverse();
+      all.splice(0, all.length, ...found);
+    },
+    /** What was found of a release since then, where that was bad. */
+    against(arm: string, sinceMs: number): JudgedVerdict | undefined {
+      const last = all.find((verdict) => verdict.arm === arm);
+      return last && !last.healthy && Date.parse(last.at) >= sinceMs ? last : undefined;
     },
   };
 }
 
-function isJudged(value: unknown): value is JudgedVerdict {
-  if (!isObject(value)) return false;
+function isJudged(value: JsonObject): value is JudgedVerdict & JsonObject {
   const { arm, healthy, message, calls, at, stage } = value;
   const texts = [arm, message, at].every((one) => typeof one === "string");
   const known = stage === "canary" || stage === "health";

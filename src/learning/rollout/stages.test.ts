@@ -391,6 +391,8 @@ test("two processes that keep one copy follow each other's verdicts, without ask
   await one.calls(60, true);
   await other.advance(followEveryMs);
   expect(other.staged()).toBeNull();
+  // A loop that asks the other one hears of it as well.
+  expect(other.control.status().verdicts).toMatchObject([{ arm: "router@2", healthy: false }]);
   // The next is promoted in one, and rolled back from force in the other.
   await one.publish(3);
   await other.poller.pollNow();

@@ -54,7 +54,7 @@ export interface StagesOptions {
   /** The staged release has come through. */
   readonly promote: () => Promise<void>;
   /** It has come through one of its steps as canary. */
-  readonly passed: (verdict: Verdict) => void;
+  readonly passed: (verdict: Verdict) => Promise<void>;
   /** It proved bad. */
   readonly drop: (verdict: Verdict) => Promise<void>;
   readonly save: (progress: JsonObject | undefined) => void;
@@ -70,6 +70,8 @@ export interface StageReport {
 export interface Stages {
   staged(): Staged | undefined;
   status(): StagedStatus | undefined;
+  /** Since when it is on its way; undefined where none is. Milliseconds since the epoch. */
+  startedMs(): number | undefined;
   /** Begins its first step; `hold`: waits as staged. `progress`: goes on from there, after a restart. */
   begin(
     staged: Staged,
@@ -115,6 +117,7 @@ export function createStages(options: StagesOptions): Stages {
   const trial = createTrial({
     clock,
     onVerdict: (verdict) => enqueue(() => judge(verdict)),
+    onProgress: () => save(),
   });
 
   function stop(): void {
@@ -204,16 +207,17 @@ export function createStages(options: StagesOptions): Stages {
   }
 
   async function judge(verdict: Verdict): Promise<void> {
-    if (!held || held.label !== verdict.arm) return;
+    const judged = held;
+    if (!judged || judged.label !== verdict.arm) return;
     if (!verdict.healthy) return await options.drop(verdict);
-    options.passed(verdict);
+    await options.passed(verdict);
     const { undecided } = options.plan().canary ?? standardCanary;
     if (verdict.short && undecided === "roll_back") {
       const message = `it answered only ${verdict.calls} calls in its time as canary`;
       return await options.drop({ ...verdict, healthy: false, message });
     }
     if (verdict.short && undecided === "hold") {
-      held.undecided = true;
+      judged.undecided = true;
       settle(`too few calls (${verdict.calls}) in its time as canary`);
       return;
     }
@@ -243,6 +247,7 @@ export function createStages(options: StagesOptions): Stages {
 
   return {
     staged: () => held,
+    startedMs: () => held?.startedMs,
     status: () =>
       held
         ? toStatus(held, options.plan().canary ?? standardCanary, trial.report(), lastShadow)
@@ -300,7 +305,7 @@ export function createStages(options: StagesOptions): Stages {
       if (held?.stage === "canary") trial.observeScore(arm, score, unit);
     },
     close() {
-      if (held) save();
+      save();
       stop();
       held = undefined;
       slot.setCanary(undefined);

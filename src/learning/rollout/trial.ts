@@ -84,6 +84,10 @@ export interface Trial {
   save(): JsonObject | undefined;
   /** Figures of a trial that goes on; after `begin`. False where they are of another one. */
   restore(saved: unknown): boolean;
+  /** Of one arm, whether on trial or not: what a later one is held against. */
+  saveArm(arm: string): JsonObject;
+  /** False where it is not what `saveArm` gave. */
+  restoreArm(arm: string, saved: unknown): boolean;
 }
 
 export interface TrialReport {
@@ -98,6 +102,8 @@ export interface TrialOptions {
   readonly clock: Clock;
   /** Told once per trial. */
   readonly onVerdict: (verdict: Verdict) => void;
+  /** What the arm's calls have shown is worth saving again: see `savedGrowth`. */
+  readonly onProgress?: () => void;
   readonly limits?: Partial<TrialLimits>;
 }
 
@@ -110,6 +116,12 @@ const keptArms = 4;
 const firstLook = 5;
 /** A look, then the next when there are so many times the calls. */
 const lookGrowth = 1.05;
+/**
+ * Its figures are saved after five more calls, or a tenth more: a kill costs the arm at most so many
+ * calls on top of those that a verdict takes.
+ */
+const savedCalls = 5;
+const savedGrowth = 0.1;
 
 interface Open {
   readonly arm: string;
@@ -117,9 +129,10 @@ interface Open {
   readonly judged: readonly Metric[];
   readonly limits: TrialLimits;
   nextLook: number;
+  nextSave: number;
 }
 
-export function createTrial({ clock, onVerdict, ...options }: TrialOptions): Trial {
+export function createTrial({ clock, onVerdict, onProgress, ...options }: TrialOptions): Trial {
   const standard = { ...healthLimits, ...options.limits };
   const figures = new Map<string, Figures>();
   let open: Open | undefined;
@@ -163,7 +176,12 @@ export function createTrial({ clock, onVerdict, ...options }: TrialOptions): Tri
       to.failed.add(ok ? 0 : 1, unit);
       if (ok) to.logLatency.add(Math.log(Math.max(latencyMs, 0.1)), unit);
       if (ok && costUsd !== undefined) to.cost.add(costUsd, unit);
-      if (arm !== open?.arm || to.failed.seen < open.nextLook) return;
+      if (arm !== open?.arm) return;
+      if (to.failed.seen >= open.nextSave) {
+        open.nextSave = afterSave(to.failed.seen);
+        onProgress?.();
+      }
+      if (to.failed.seen < open.nextLook) return;
       open.nextLook = Math.min(open.limits.maxCalls, Math.ceil(to.failed.seen * lookGrowth + 1));
       look();
     },
@@ -179,7 +197,8 @@ export function createTrial({ clock, onVerdict, ...options }: TrialOptions): Tri
       // An arm that was in force before starts anew: what it did then is not what it does now.
       figures.set(arm, newFigures());
       if (start.concurrent) figures.set(control, newFigures());
-      open = { arm, control, judged, limits, nextLook: Math.min(firstLook, limits.maxCalls) };
+      const nextLook = Math.min(firstLook, limits.maxCalls);
+      open = { arm, control, judged, limits, nextLook, nextSave: savedCalls };
       cancelTimer = () => undefined;
       if (!Number.isFinite(limits.maxMs)) return;
       cancelTimer = clock.after(Math.max(0, limits.maxMs - elapsedMs), () => {
@@ -219,8 +238,18 @@ export function createTrial({ clock, onVerdict, ...options }: TrialOptions): Tri
       if (!arm || !control) return false;
       figures.set(open.arm, arm);
       figures.set(open.control, control);
-      open.nextLook = Math.min(open.limits.maxCalls, Math.ceil(arm.failed.seen * lookGrowth + 1));
+      // What was seen before may be verdict enough: it is looked at with the next call.
+      open.nextLook = arm.failed.seen + 1;
+      open.nextSave = afterSave(arm.failed.seen);
       return true;
+    },
+    saveArm: (arm) => saveFigures(figuresOf(arm)),
+    restoreArm(arm, saved) {
+      const held = restoreFigures(saved);
+      if (held) figures.set(arm, held);
+      return held !== undefined;
     },
   };
 }
+
+const afterSave = (calls: number) => calls + Math.max(savedCalls, Math.floor(calls * savedGrowth));
