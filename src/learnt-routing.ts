@@ -30,7 +30,7 @@ import type { LiveModule } from "./routing/custom/live-module.ts";
 import { customName, toModulePlan } from "./routing/custom/plan.ts";
 import type { ExplorationBudget } from "./routing/exploration-budget.ts";
 import { createExplorer, type Explorer } from "./routing/explore.ts";
-import { learnedStrategyOf } from "./routing/in-force.ts";
+import { automaticName, learnedStrategyOf } from "./routing/in-force.ts";
 import type { OnlineScores } from "./routing/online.ts";
 import { findPolicy } from "./routing/policies/registry.ts";
 import type { ArtifactStatus, SwappableSlot } from "./routing/slot.ts";
@@ -244,7 +244,9 @@ function takesArtifact({ router }: Config): boolean {
   const { routingStrategy, routingStrategyArgs } = router;
   const policy = findPolicy(routingStrategy);
   if (routingStrategy === customName || policy?.artifact === "never") return false;
-  if (policy?.artifact === "maybe") return routingStrategyArgs.model_path !== undefined;
+  if (policy?.artifact === "maybe" || routingStrategy === automaticName) {
+    return routingStrategyArgs.model_path !== undefined;
+  }
   return learnedStrategyOf(router) !== undefined;
 }
 

@@ -12,6 +12,7 @@ import {
 } from "../learning/robustness/measure.ts";
 import { createRowSample } from "../learning/robustness/sample.ts";
 import type { Table } from "../learning/table.ts";
+import { createTablePrior } from "../learning/table-prior.ts";
 import { version } from "../std/version.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import { evaluateEvents } from "./eval-events.ts";
@@ -37,6 +38,9 @@ export const evalCommand = defineCommand({
   flags: {
     data: { description: "JSONL files with outcomes (.gz too).", value: "FILE…", many: true },
     artifact: { description: "Folders that `train` wrote.", value: "DIR…", many: true },
+    prior: {
+      description: "Also what decides before there is a router: the catalog's prior (with --data).",
+    },
     events: {
       description: "Event logs to estimate from instead (IPS … doubly robust).",
       value: "SRC…",
@@ -62,6 +66,9 @@ export const evalCommand = defineCommand({
   run: runEval,
 });
 
+/** Stands for an artifact where the prior is measured. */
+const priorName = "prior";
+
 interface Entry {
   readonly data: string;
   readonly artifact: string;
@@ -77,10 +84,16 @@ async function runEval(context: CommandContext): Promise<number> {
   if ((paths.length === 0) === (events.length === 0)) {
     throw new UsageError("Give either --data FILE… or --events SRC….");
   }
-  if (folders.length === 0) throw new UsageError("--artifact DIR… is needed.");
+  const prior = flags["prior"] === true;
+  if (folders.length === 0 && (!prior || events.length > 0)) {
+    throw new UsageError("--artifact DIR… is needed.");
+  }
   if (events.length > 0) return await evaluateEvents(context, events, folders);
-  if (textFlag(flags, "decisions") && (paths.length !== 1 || folders.length !== 1)) {
-    throw new UsageError("--decisions takes exactly one --data and one --artifact.");
+  if (
+    textFlag(flags, "decisions") &&
+    (paths.length !== 1 || folders.length + Number(prior) !== 1)
+  ) {
+    throw new UsageError("--decisions takes exactly one --data and one --artifact or --prior.");
   }
   const encoding = await openEmbedder(flags);
   try {
@@ -103,8 +116,12 @@ async function evaluateAll(
     const sample = createRowSample(robustnessSample, seedFlag(flags));
     const extractor = createFeatureExtractor(encoding.embedder);
     const table = await readTable(path, { extractor, sample }, context);
-    for (const folder of folders) {
-      const { router } = await readRouter(folder, encoding);
+    const routers = [...folders, ...(flags["prior"] === true ? [priorName] : [])];
+    for (const folder of routers) {
+      const router =
+        folder === priorName
+          ? createTablePrior(table)
+          : (await readRouter(folder, encoding)).router;
       const { evaluation, routed } = await evaluate(router, table, {
         seed: seedFlag(flags),
         progress: (share) => out.progress(`evaluate ${basename(folder)}`, share),

@@ -17,6 +17,7 @@ import { fillUrl, urlFor } from "../providers/provider.ts";
 import { findProvider } from "../providers/registry.ts";
 import { findBalancer } from "../routing/balancers/registry.ts";
 import { customName } from "../routing/custom/plan.ts";
+import { untrainedChoice } from "../routing/in-force.ts";
 import { findPolicy } from "../routing/policies/registry.ts";
 import { createPool } from "../routing/pool.ts";
 import { createResolveTable, type Resolution, type ResolveTable } from "../routing/resolve.ts";
@@ -200,7 +201,7 @@ function choiceLines({ deployments }: Resolution, { router }: Config): string[] 
   if (!balancer) {
     const models = [...new Set(offered.map(({ candidate }) => candidate))].join(", ");
     const within = router.routingStrategyArgs.balancer ?? "simple-shuffle";
-    const fallback = router.routingStrategyArgs.fallback_strategy ?? "simple-shuffle";
+    const fallback = untrainedChoice(router);
     if (findPolicy(router.routingStrategy) || router.routingStrategy === customName) {
       const how = findPolicy(router.routingStrategy)?.summary ?? "your module scores them";
       const told = `${router.routingStrategy} chooses among ${models}: ${how}; where it fails, ${fallback} decides`;

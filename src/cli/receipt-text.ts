@@ -18,6 +18,7 @@ const reasons: Readonly<Record<DecisionReason, string>> = {
   fixed: "at this setting no routing was measured to be as good as this model alone",
   explored: "it was drawn by its probability, to learn more about it",
   abstained: "the query is unlike all training data, so the default candidate answers",
+  prior: "there is no trained router yet: by name, price and the query's shape it seems best",
   cost_aware: "of those good enough and affordable it has the best trade of quality against price",
   sticky: "the conversation began with it, and no gain outweighed the lost prompt cache",
   single_candidate: "it was the only candidate left",

@@ -20,6 +20,8 @@ export interface KnownNames {
   readonly untrained?: readonly string[];
   /** Of those, the ones that take a trained router where `model_path` names one. */
   readonly maybeTrained?: readonly string[];
+  /** What decides for a learned strategy while it has no trained router, in words. */
+  readonly untrainedChoice?: (strategy: string, args: RoutingStrategyArgs) => string;
   /** Balancers, aliases included. */
   readonly balancers: readonly string[];
   /** The strategy that takes another as `inner_strategy`, and what that may be. */
@@ -167,7 +169,8 @@ function checkTrainedRouter({ config, report, spot, known, exists }: Check, name
   const { routingStrategyArgs: args } = config.router;
   const trained = args.model_path !== undefined && known.maybeTrained?.includes(name);
   if (known.untrained?.includes(name) && !trained) return;
-  const balancer = args.fallback_strategy ?? "simple-shuffle";
+  const fallback = args.fallback_strategy ?? "simple-shuffle";
+  const balancer = known.untrainedChoice?.(name, args) ?? fallback;
   const path = args.model_path;
   const steps = trainingSteps(name, config.models[0]?.modelName ?? "auto");
   const where = spot(["router_settings", "routing_strategy_args", "model_path"]);

@@ -41,6 +41,8 @@ export type DecisionReason =
   | "fixed"
   | "explored"
   | "abstained"
+  /** By the catalog and the shape of the query: there is no trained router yet. */
+  | "prior"
   | "cost_aware"
   | "sticky"
   | "single_candidate"

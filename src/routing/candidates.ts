@@ -1,5 +1,6 @@
 /** The distinct models behind a name, and which of them cannot serve a call, each with a reason. */
 import type { FilterReason } from "../domain/decision.ts";
+import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import type { Capability, Deployment, ModelFacts } from "../domain/model.ts";
 
@@ -147,4 +148,22 @@ function reasonToLeave(
 
 function withoutFilter({ model, group, deployments }: Candidate): Candidate {
   return { model, group, deployments };
+}
+
+/** @throws GatewayError context_length_exceeded, unsupported_capability: why none of them can */
+export function assertSomeServe(candidates: readonly Candidate[], group: string): void {
+  if (candidates.some(({ filtered }) => !filtered)) return;
+  const reasons = new Set(candidates.map(({ filtered }) => filtered));
+  const named = `No model of "${group}" can serve this request`;
+  if (reasons.has("context_window")) {
+    throw new GatewayError(
+      "context_length_exceeded",
+      `${named}: it is longer than their context windows. Shorten it, or add a model with a larger window.`,
+      { param: "messages" },
+    );
+  }
+  throw new GatewayError(
+    "unsupported_capability",
+    `${named} (${[...reasons].join(", ")}). Ask for another model, or leave out what it lacks.`,
+  );
 }

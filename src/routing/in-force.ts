@@ -6,6 +6,10 @@ import { createCostAware } from "./balancers/cost-aware.ts";
 import { findBalancer } from "./balancers/registry.ts";
 import { simpleShuffle } from "./balancers/simple-shuffle.ts";
 import { type CostAwareSettings, costAwareName, toCostAware } from "./cost-aware.ts";
+import { customName } from "./custom/plan.ts";
+import { findPolicy } from "./policies/registry.ts";
+import { priorStrategy } from "./prior/prior-router.ts";
+import type { PriorUse } from "./prior/priors.ts";
 
 type Configured = Pick<RouterSettings, "routingStrategy" | "routingStrategyArgs">;
 
@@ -18,7 +22,11 @@ export interface InForce {
   readonly balancer: Balancer;
   /** Weighs what the trained router predicts, in the dial's place. */
   readonly costAware?: CostAwareSettings;
+  readonly prior: PriorUse;
 }
+
+/** The strategy that is whatever router was trained, and the catalog's word until there is one. */
+export const automaticName = "auto";
 
 /** @throws GatewayError strategy_refused */
 export function toInForce(configured: Configured): InForce {
@@ -29,15 +37,30 @@ export function toInForce(configured: Configured): InForce {
     const settings = toCostAware(args);
     const inner = learned === undefined ? innerOf(args) : undefined;
     const untrained = createCostAware(settings, inner === undefined ? inner : getBalancer(inner));
-    if (learned === undefined) return { staticBalancer: untrained, balancer: untrained };
+    const prior = "never";
+    if (learned === undefined) return { staticBalancer: untrained, balancer: untrained, prior };
     const { fallback_strategy: fallback } = args;
     const staticBalancer = fallback === undefined ? untrained : getBalancer(fallback);
-    return { learned, costAware: settings, staticBalancer, balancer: within };
+    return { learned, costAware: settings, staticBalancer, balancer: within, prior };
   }
   const whole = findBalancer(name);
-  if (whole) return { staticBalancer: whole, balancer: whole };
+  // Whoever names another balancer wants it for names that stand for several models, too.
+  const automatic = whole === simpleShuffle ? "automatic" : "never";
+  if (whole) return { staticBalancer: whole, balancer: whole, prior: automatic };
   const fallback = getBalancer(args.fallback_strategy ?? simpleShuffle.name);
-  return { learned: name, staticBalancer: fallback, balancer: within };
+  const prior = takesPrior(configured) ? "untrained" : "never";
+  return { learned: name, staticBalancer: fallback, balancer: within, prior };
+}
+
+/** What decides for a learned strategy while it has no trained router. */
+export function untrainedChoice(configured: Configured): string {
+  const { fallback_strategy: fallback = simpleShuffle.name } = configured.routingStrategyArgs;
+  return takesPrior(configured) ? priorStrategy : fallback;
+}
+
+/** Strategies that ask models, or a module, have a fallback of their own: it is a balancer. */
+function takesPrior({ routingStrategy: name, routingStrategyArgs: args }: Configured): boolean {
+  return args.fallback_strategy === undefined && name !== customName && !findPolicy(name);
 }
 
 /**

@@ -3,6 +3,7 @@ import type { KnownNames } from "../config/check.ts";
 import { balancerNames } from "./balancers/registry.ts";
 import { costAwareName } from "./cost-aware.ts";
 import { customName, findModuleProblem } from "./custom/plan.ts";
+import { automaticName, untrainedChoice } from "./in-force.ts";
 import { findPolicy, policies } from "./policies/registry.ts";
 import { strategyNames } from "./strategies/registry.ts";
 
@@ -29,18 +30,24 @@ const predecessorStrategies = [
 ] as const;
 
 const served: readonly string[] = [
-  ...new Set([...strategyNames, ...policies.map(({ name }) => name), customName]),
+  ...new Set([automaticName, ...strategyNames, ...policies.map(({ name }) => name), customName]),
 ];
 const untrainedPolicies = policies.filter(({ artifact }) => artifact !== "always");
 
 export const knownNames: KnownNames = {
   strategies: served,
   untrained: [
+    automaticName,
     ...strategyNames.filter((name) => balancerNames.includes(name)),
     ...untrainedPolicies.map(({ name }) => name),
     customName,
   ],
-  maybeTrained: policies.filter(({ artifact }) => artifact === "maybe").map(({ name }) => name),
+  maybeTrained: [
+    automaticName,
+    ...policies.filter(({ artifact }) => artifact === "maybe").map(({ name }) => name),
+  ],
+  untrainedChoice: (routingStrategy, routingStrategyArgs) =>
+    untrainedChoice({ routingStrategy, routingStrategyArgs }),
   balancers: balancerNames,
   nesting: { name: costAwareName, inner: [...balancerNames, ...strategyNames] },
   notServed: predecessorStrategies.filter(

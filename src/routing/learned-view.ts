@@ -65,7 +65,7 @@ function toView(
     return { model, group, label: labelOf(model), ...(price ? { price } : {}) };
   });
   return {
-    artifact: `${name}@${version}`,
+    artifact: router.prior ? name : `${name}@${version}`,
     setting: toSetting(router, dial),
     inputs: withPriors(router, inputs),
     options: candidates.map(({ group, deployments }) => ({ group, deployments, balancer })),

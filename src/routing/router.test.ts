@@ -81,6 +81,7 @@ function create(
       latencyBuffer: 0,
       strictFilters: false,
       decisionTimeoutMs: 100,
+      prior: "never",
       ...more,
     },
     slot,

@@ -12,7 +12,13 @@ import { hashUser } from "../security/hashing.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Subject } from "./assignment.ts";
 import type { Balancer } from "./balancers/balancer.ts";
-import { type Candidate, createCandidateIndex, filterCandidates, toNeeds } from "./candidates.ts";
+import {
+  assertSomeServe,
+  type Candidate,
+  createCandidateIndex,
+  filterCandidates,
+  toNeeds,
+} from "./candidates.ts";
 import type { CostAwareSettings } from "./cost-aware.ts";
 import { type CandidateInput, type Decided, decide, toSetting } from "./decide.ts";
 import { decideCostAware } from "./decide-cost-aware.ts";
@@ -20,6 +26,7 @@ import type { Drawn, Explorer } from "./explore.ts";
 import { createLearnedViews, type Option } from "./learned-view.ts";
 import { correct, type Lesson, type OnlineScores, toInputs } from "./online.ts";
 import type { Pool } from "./pool.ts";
+import { createPriorRouters, type PriorUse } from "./prior/priors.ts";
 import { estimateInputTokens, hasAnswer, toRoutingQuery } from "./query-text.ts";
 import type { Resolution } from "./resolve.ts";
 import {
@@ -44,6 +51,8 @@ export interface RouterOptions {
   readonly staticBalancer: Balancer;
   /** Balances the deployments of a chosen candidate. */
   readonly balancer: Balancer;
+  /** Where the catalog decides while there is no trained router. */
+  readonly prior: PriorUse;
   /** Weighs quality and price in the dial's place, unless a call brings a dial of its own. */
   readonly costAware?: CostAwareSettings;
   readonly dial: Dial;
@@ -135,6 +144,7 @@ export function createRouter(parts: RouterParts): Router {
   const viewOf = createLearnedViews(options);
   const statics = createStaticRanking({ options, slot, pool, clock, sessionOf });
   const { rankOnly, rankStatically } = statics;
+  const priorOf = createPriorRouters();
 
   function rank(request: RankRequest): Ranking | Promise<Ranking> {
     const startUs = clock.monotonicUs();
@@ -151,7 +161,7 @@ export function createRouter(parts: RouterParts): Router {
       pool.isEjected,
       options.strictFilters,
     );
-    assertSomeServe(candidates, request);
+    assertSomeServe(candidates, request.resolution.group);
     const choice = request.subject && chooseArm(request, request.subject);
     const state: RankState = { request, all, candidates, inputTokens, startUs, choice };
     if (request.pinned) return rankStatically(state, "sticky");
@@ -161,23 +171,23 @@ export function createRouter(parts: RouterParts): Router {
       !request.balancer &&
       !choice?.settings?.balancer;
     const lease = learns ? acquire(choice) : undefined;
-    if (!lease) return rankStatically(state, learns ? "fallback" : "static");
+    const router = lease?.router ?? findPrior(state, learns === true);
+    if (!router) return rankStatically(state, learns ? "fallback" : "static");
     const query = toRoutingQuery(request.body);
     try {
-      const { router } = lease;
       const scored = router.personal
         ? router.score(query, userOfCall(request))
         : router.score(query);
       if (!(scored instanceof Promise)) {
-        const ranking = rankByScores(state, query, lease.router, scored);
-        lease.release();
+        const ranking = rankByScores(state, query, router, scored);
+        lease?.release();
         return ranking;
       }
-      return awaitScores(state, query, lease.router, scored).finally(() => lease.release());
+      return awaitScores(state, query, router, scored).finally(() => lease?.release());
     } catch (thrown) {
-      lease.release();
+      lease?.release();
       if (thrown instanceof GatewayError) throw thrown;
-      parts.onRouterFailure(thrown, lease.router, choice?.arm.unit);
+      parts.onRouterFailure(thrown, router, choice?.arm.unit);
       return rankStatically(state, "fallback");
     }
   }
@@ -189,6 +199,17 @@ export function createRouter(parts: RouterParts): Router {
 
   function acquire(choice: Choice | undefined): Lease | undefined {
     return choice?.canary ? slot.acquireCanary() : (choice?.settings?.slot ?? slot).acquire();
+  }
+
+  /** The catalog's word, where it is asked for and there are models to choose between. */
+  function findPrior(
+    { request, all, choice }: RankState,
+    learns: boolean,
+  ): TrainedRouter | undefined {
+    if (!request.chat || request.balancer || choice?.settings?.balancer) return undefined;
+    if (all.length < 2 || options.prior === "never") return undefined;
+    if (options.prior === "automatic" && request.resolution.kind !== "auto") return undefined;
+    return options.prior === "automatic" || learns ? priorOf(all) : undefined;
   }
 
   async function awaitScores(
@@ -252,13 +273,13 @@ export function createRouter(parts: RouterParts): Router {
     const decision: Mutable<Decision> = {
       strategy: router.strategy,
       artifact: view.artifact,
-      reason: kept >= 0 ? "sticky" : decided.reason,
+      reason: kept >= 0 ? "sticky" : router.prior ? "prior" : decided.reason,
       candidates: kept >= 0 ? keepFirst(decided.candidates, all[kept]?.model) : decided.candidates,
       chosen: first.candidate,
       dial,
-      novelty: scores.novelty,
       decisionUs: 0,
     };
+    if (!router.prior) decision.novelty = scores.novelty;
     if (choice) decision.arm = choice.arm;
     if (scores.neighbours) decision.neighbours = scores.neighbours;
     if (stay) decision.stay = stay;
@@ -271,9 +292,9 @@ export function createRouter(parts: RouterParts): Router {
       first,
       inputTokens,
       query,
-      features: scores.features,
       decision,
     };
+    if (scores.features) ranking.features = scores.features;
     if (learnt) decision.online = learnt.id;
     if (drawn && diverted) explorer?.settle(drawn, drawn.greedyUsd);
     if (!diverted && (drawn || features)) {
@@ -364,23 +385,6 @@ function withFilters(
     const filtered = candidates[i]?.filtered;
     return filtered ? { ...input, filtered } : input;
   });
-}
-
-function assertSomeServe(candidates: readonly Candidate[], { resolution }: RankRequest): void {
-  if (candidates.some(({ filtered }) => !filtered)) return;
-  const reasons = new Set(candidates.map(({ filtered }) => filtered));
-  const named = `No model of "${resolution.group}" can serve this request`;
-  if (reasons.has("context_window")) {
-    throw new GatewayError(
-      "context_length_exceeded",
-      `${named}: it is longer than their context windows. Shorten it, or add a model with a larger window.`,
-      { param: "messages" },
-    );
-  }
-  throw new GatewayError(
-    "unsupported_capability",
-    `${named} (${[...reasons].join(", ")}). Ask for another model, or leave out what it lacks.`,
-  );
 }
 
 export function noDeployment(group: string, retryAfterS: number): GatewayError {

@@ -18,7 +18,8 @@ export interface ArtifactIdentity {
 
 /** The arrays of a router that answers at once are its own: its next answer overwrites them. */
 export interface QueryScores {
-  readonly features: RawFeatures;
+  /** Missing where they were not needed: the prior looks at a query's shape alone. */
+  readonly features?: RawFeatures;
   /** The feature vector that was scored, where there is one. */
   readonly x?: Float32Array;
   /** Per label, in the order of `labels`. */
@@ -65,6 +66,8 @@ export interface TrainedRouter {
   readonly dial: readonly DialPoint[];
   /** True where the choice depends on neither query nor dial: there is nothing to explore. */
   readonly constant?: boolean;
+  /** True where nothing was learnt: it decides by the catalog (`prior/prior-router.ts`). */
+  readonly prior?: boolean;
   /** True when `score` answers at once, on the calling thread. */
   readonly sync: boolean;
   /** What a strategy that asks models learnt of its own: JSON of the artifact. */

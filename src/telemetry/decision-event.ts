@@ -19,6 +19,7 @@ const selectionReasons: Readonly<Record<DecisionReason, string>> = {
   fixed: "strategy_prediction",
   explored: "strategy_prediction",
   abstained: "no_prediction",
+  prior: "strategy_prediction",
   cost_aware: "strategy_prediction",
   sticky: "active_strategy",
   single_candidate: "active_strategy",

@@ -124,6 +124,7 @@ async function serve(router: TrainedRouter, { mode, online, latencyWeight }: Set
       latencyBuffer: 0,
       strictFilters: false,
       decisionTimeoutMs: 1000,
+      prior: "never",
     },
     slot,
     pool: createPool(clock, createRandom(1)),

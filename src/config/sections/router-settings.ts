@@ -137,7 +137,9 @@ export const RoutingStrategyArgs = Type.Object(
     fallback_strategy: Type.Optional(
       Type.String({
         description:
-          "The balancer that serves while no router is in force. Default simple-shuffle.",
+          "The balancer that serves while no router is in force. Default: the catalog prior, which " +
+          "picks a model by its name, its price and the query's shape; simple-shuffle for " +
+          "strategies that ask models.",
       }),
     ),
     tradeoff: Type.Optional(
@@ -271,7 +273,8 @@ export const RouterSettings = Type.Object(
       description:
         "A balancer (simple-shuffle, least-busy, latency-based-routing, usage-based-routing, " +
         "usage-based-routing-v2, cost-based-routing) over a group's deployments, or a learned " +
-        "strategy (llmrouter-knn …) that ranks its models for each query.",
+        "strategy (llmrouter-knn …) that ranks its models for each query, or auto: whatever " +
+        "router was trained, and what the catalog says until there is one.",
     }),
     routing_strategy_args: Type.Object(RoutingStrategyArgs.properties, {
       default: {},

@@ -5,6 +5,7 @@ import type { DriftAlarm } from "../../learning/drift.ts";
 import type { RolloutControl } from "../../learning/rollout/control.ts";
 import type { ExperimentReport, Experiments } from "../../learning/rollout/experiments.ts";
 import type { Services } from "../../pipeline/services.ts";
+import { untrainedChoice } from "../../routing/in-force.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";
 import type { Route } from "../route.ts";
 
@@ -59,7 +60,7 @@ function describe({ config, table }: Services, parts: RouterInfoParts) {
     latency_weight: args.latency_weight ?? 0,
     exploration: args.exploration ?? null,
     balancer: args.balancer ?? "simple-shuffle",
-    fallback_strategy: args.fallback_strategy ?? "simple-shuffle",
+    fallback_strategy: untrainedChoice(config.router),
     models: table.names.length,
     deployments: table.deployments.length,
     config: {
