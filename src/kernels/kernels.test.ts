@@ -6,16 +6,13 @@ import type { Kernels } from "./kernels.ts";
 import { createScalarKernels } from "./scalar.ts";
 import { compileKernels, createWasmKernels } from "./wasm.ts";
 
-const bytes = 8 << 20;
+const bytes = 1 << 20;
 const backends: [string, () => Kernels | undefined][] = (
   ["wasm-relaxed-simd", "wasm-simd"] as const
-).map((backend) => [
-  backend,
-  () => {
-    const compiled = compileKernels(backend);
-    return compiled && createWasmKernels(compiled, bytes);
-  },
-]);
+).map((backend) => {
+  const compiled = compileKernels(backend);
+  return [backend, () => compiled && createWasmKernels(compiled, bytes)];
+});
 
 /** One call of one kernel on made-up numbers; gives what it wrote or returned. */
 type Case = (kernels: Kernels, seed: number, n: number, d: number) => ArrayLike<number>;
