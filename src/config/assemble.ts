@@ -266,7 +266,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       priority: routeiq.batches.priority,
       yieldAbove: routeiq.batches.yield_above,
     },
-    mcp: toMcpSettings(routeiq.mcp),
+    mcp: toMcpSettings(routeiq.mcp, env),
     embedding: toEmbedding(routeiq.embedding),
     outbound: outboundSettings(outbound, env),
     ...survivalSettings(sections, env),

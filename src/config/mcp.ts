@@ -4,6 +4,7 @@ import type { Static } from "@sinclair/typebox";
 import { isObject, type Json } from "../domain/json.ts";
 import { type McpServer, type McpSettings, mcpNamePattern } from "../domain/mcp.ts";
 import { decodeSection } from "./decode.ts";
+import type { Environment } from "./files.ts";
 import type { Sourced } from "./merge.ts";
 import { type ResolveOptions, resolveReferences } from "./references.ts";
 import { litellmMcpKeys, McpServerRow } from "./sections/mcp-servers.ts";
@@ -106,11 +107,20 @@ export function problemOf(
 function credentialProblem(name: string, row: McpRow): Problem | undefined {
   const value = row.auth_value ?? row.authentication_token;
   const type = row.auth_type ?? "none";
-  if (type === "oauth2" && (row.client_id === undefined || row.client_secret === undefined)) {
+  if (type === "oauth2" && flowOf(row) === "client_credentials") {
+    if (row.client_id === undefined || row.client_secret === undefined) {
+      return {
+        key: "auth_type",
+        message: `"${name}" lacks client_id or client_secret`,
+        remedy: "The gateway gets its own tokens (client credentials): write both.",
+      };
+    }
+  }
+  if (type === "oauth2" && row.authorization_url !== undefined && row.token_url === undefined) {
     return {
-      key: "auth_type",
-      message: `"${name}" lacks client_id or client_secret`,
-      remedy: "The gateway gets its own tokens (client credentials): write both.",
+      key: "authorization_url",
+      message: `"${name}" lacks token_url`,
+      remedy: "Write both, or neither: then the server's metadata is asked.",
     };
   }
   if (type !== "none" && type !== "oauth2" && value === undefined) {
@@ -159,11 +169,27 @@ export function toMcpServer(name: string, row: McpRow, trust: McpServer["trust"]
 
 export const isAddress = (source: string) => /^https?:\/\//i.test(source);
 
+const flowOf = ({ oauth2_flow, client_id, client_secret }: McpRow) =>
+  oauth2_flow ??
+  (client_id !== undefined && client_secret !== undefined
+    ? "client_credentials"
+    : "authorization_code");
+
 function oauthOf(row: McpRow): NonNullable<McpServer["oauth"]> {
-  const { client_id: clientId = "", client_secret: clientSecret = "", issuer } = row;
+  const { client_id: clientId, client_secret: clientSecret, issuer } = row;
+  const { client_metadata_url: clientMetadataUrl, token_url: token } = row;
+  const { authorization_url: authorization, registration_url: registration } = row;
+  const more = {
+    ...(authorization === undefined ? {} : { authorization }),
+    ...(registration === undefined ? {} : { registration }),
+  };
   return {
-    clientId,
-    clientSecret,
+    flow: flowOf(row),
+    perCaller: row.oauth2_grant === "per_caller",
+    ...(clientId === undefined ? {} : { clientId }),
+    ...(clientSecret === undefined ? {} : { clientSecret }),
+    ...(clientMetadataUrl === undefined ? {} : { clientMetadataUrl }),
+    ...(token === undefined ? {} : { endpoints: { token, ...more } }),
     ...(issuer === undefined ? {} : { issuer }),
     scopes: row.scopes ?? [],
   };
@@ -182,8 +208,11 @@ function headersOf(row: McpRow): Record<string, string> {
   return headers;
 }
 
-export function toMcpSettings(section: McpSection): McpSettings {
+/** LiteLLM's PROXY_BASE_URL stands in where the file says nothing. */
+export function toMcpSettings(section: McpSection, env: Environment): McpSettings {
+  const publicUrl = (section.public_url ?? env["PROXY_BASE_URL"] ?? "").replace(/\/+$/, "");
   return {
+    ...(publicUrl === "" ? {} : { publicUrl }),
     allowAnonymous: section.allow_anonymous,
     pinning: section.pinning,
     pageSize: section.page_size,

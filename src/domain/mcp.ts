@@ -3,10 +3,22 @@
 /** `inner`: no other process; the gateway answers, by an OpenAPI document or by itself. */
 export type McpTransport = "http" | "sse" | "stdio" | "inner";
 
-/** Client credentials of OAuth 2: the gateway's own access, never a caller's. */
+/** OAuth 2.1: the gateway's own access, or what somebody allowed it; never a token of a caller's. */
 export interface McpOauth {
-  readonly clientId: string;
-  readonly clientSecret: string;
+  readonly flow: "client_credentials" | "authorization_code";
+  /** Missing: the gateway registers itself, or is known by its metadata document. */
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+  /** A document elsewhere that describes the gateway as a client; it is then the client's id. */
+  readonly clientMetadataUrl?: string;
+  /** Written by the operator where the server has no metadata. */
+  readonly endpoints?: {
+    readonly token: string;
+    readonly authorization?: string;
+    readonly registration?: string;
+  };
+  /** Each caller allows it for himself; else one grant serves all. */
+  readonly perCaller: boolean;
   /** The authorization server they are for; missing: the one that the server's metadata names. */
   readonly issuer?: string;
   readonly scopes: readonly string[];
@@ -56,6 +68,8 @@ export interface McpServer {
 
 /** How the gateway serves the protocol: `routeiq_settings.mcp`. */
 export interface McpSettings {
+  /** The gateway's address as clients and browsers know it; no slash at its end. */
+  readonly publicUrl?: string;
   readonly allowAnonymous: boolean;
   /** `first_use`: a tool's first definition is taken; `strict`: each waits for approval; `off`. */
   readonly pinning: "first_use" | "strict" | "off";

@@ -14,7 +14,13 @@ import {
 import { updateRecord } from "./update-record.ts";
 
 /** What registers credentials by API. A new kind that does belongs here. */
-export const sealedKinds: ReadonlySet<string> = new Set(["mcp-server", "a2a_agent", "a2a_push"]);
+export const sealedKinds: ReadonlySet<string> = new Set([
+  "mcp-server",
+  "mcp-oauth",
+  "mcp-oauth-pending",
+  "a2a_agent",
+  "a2a_push",
+]);
 
 export interface SealedRecords extends RecordStore {
   /**

@@ -3,7 +3,7 @@ import type { ServerCapabilities } from "@modelcontextprotocol/sdk/types.js";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { Clock } from "../../std/clock.ts";
 import type { Link } from "./link.ts";
-import { unreachable } from "./link.ts";
+import { unreachable } from "./link-error.ts";
 
 export const listKinds = {
   tools: { method: "tools/list", capability: "tools", key: "tools", id: "name" },

@@ -1,4 +1,5 @@
 /** One connection to a server: over Streamable HTTP, SSE or the standard input of a process. */
+import type { OAuthClientProvider } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
@@ -21,11 +22,11 @@ import { version } from "../../std/version.ts";
 import { openOpenapi } from "../openapi/open-openapi.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";
 import { type InnerTools, toConnection } from "./inner-server.ts";
-import { createClientCredentials } from "./oauth-client.ts";
 
 export interface ConnectOptions {
   readonly outbound: Outbound;
   readonly clock: Clock;
+  readonly authProvider: OAuthClientProvider | undefined;
   readonly inner: (name: string) => InnerTools | undefined;
   /** Whose it is; missing: it is shared. */
   readonly caller?: Caller;
@@ -141,7 +142,7 @@ function createTransport(
   const url = new URL(server.url ?? "");
   const { trust, headers } = server;
   const fetch = createGuardedFetch({ ...options, trust, headers, origin: url.origin });
-  const authProvider = server.oauth && createClientCredentials(server.oauth, server.name);
+  const { authProvider } = options;
   const common = { fetch, ...(authProvider ? { authProvider } : {}) };
   if (kind === "sse") return new SSEClientTransport(url, common);
   // Its optional members are not exact; what it is given is.

@@ -3,9 +3,9 @@
  * for a while after it failed, longer each time.
  */
 
+import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
 import { StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
-import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer, McpSettings } from "../../domain/mcp.ts";
@@ -14,13 +14,15 @@ import type { Clock } from "../../std/clock.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { type Connection, connect } from "./connection.ts";
 import type { InnerTools } from "./inner-server.ts";
-import { plainMessage } from "./mcp-error.ts";
+import { reasonOf, unreachable } from "./link-error.ts";
+import type { OauthFlow } from "./oauth-flow.ts";
 
 export interface LinkParts {
   readonly outbound: Outbound;
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly settings: () => McpSettings;
+  readonly oauth: OauthFlow;
   /** The gateway's own, by name. */
   readonly inner: (name: string) => InnerTools | undefined;
   /** Processes of each server, over all links. */
@@ -51,8 +53,12 @@ export class Link {
   #connection: Promise<Connection> | undefined;
   #failures = 0;
   #notBeforeMs = 0;
+  /** How many grants there were when it failed. */
+  #grantedThen = 0;
   /** Why it cannot be reached; undefined where it can, or nobody tried. */
   problem: string | undefined;
+  /** Whether it failed for want of somebody's leave. */
+  needsGrant = false;
   closed = false;
 
   constructor(server: McpServer, parts: LinkParts, ears: LinkEars) {
@@ -68,7 +74,8 @@ export class Link {
   /** @throws McpError where it cannot be reached, at once while it is left alone */
   open(): Promise<Connection> {
     if (this.#connection) return this.#connection;
-    const leftMs = this.#notBeforeMs - this.#parts.clock.now();
+    const isNew = this.#parts.oauth.granted !== this.#grantedThen;
+    const leftMs = isNew ? 0 : this.#notBeforeMs - this.#parts.clock.now();
     if (this.closed) return Promise.reject(unreachable(this.server, "the session has ended"));
     if (leftMs > 0) {
       const why = `${this.problem ?? "it failed"}; it is tried again in ${Math.ceil(leftMs / 1000)} s`;
@@ -129,7 +136,7 @@ export class Link {
   }
 
   async #connect(): Promise<Connection> {
-    const { outbound, clock, telemetry, settings } = this.#parts;
+    const { outbound, clock, telemetry, settings, oauth } = this.#parts;
     const { server } = this;
     const isProcess = server.transport === "stdio";
     if (isProcess) this.#countProcess(1);
@@ -143,6 +150,7 @@ export class Link {
       const connection = await connect(server, {
         ...this.#ears,
         inner: this.#parts.inner,
+        authProvider: oauth.provider(server, this.#ears.caller),
         outbound,
         clock,
         maxBytes: settings().maxResultBytes,
@@ -154,11 +162,14 @@ export class Link {
       });
       this.#failures = 0;
       this.problem = undefined;
+      this.needsGrant = false;
       return connection;
     } catch (thrown) {
       leave();
-      this.problem = reasonOf(thrown);
+      this.needsGrant = thrown instanceof UnauthorizedError;
+      this.problem = problemOf(thrown, server);
       this.#failures++;
+      this.#grantedThen = oauth.granted;
       const pauseMs = Math.min(backOffMs.most, backOffMs.least * 2 ** (this.#failures - 1));
       this.#notBeforeMs = clock.now() + pauseMs;
       telemetry.log("warn", "an MCP server cannot be reached", {
@@ -180,12 +191,7 @@ export class Link {
   }
 }
 
-/** Told to callers: what failed, and nothing of the address or its credentials. */
-export function unreachable({ name }: McpServer, why: string): McpError {
-  return new McpError(ErrorCode.InternalError, `The MCP server "${name}" cannot answer: ${why}.`);
-}
-
-export function reasonOf(thrown: unknown): string {
-  const message = thrown instanceof Error ? thrown.message : String(thrown);
-  return plainMessage(message).replace(/\.$/, "").slice(0, 300);
+function problemOf(thrown: unknown, { name }: McpServer): string {
+  if (!(thrown instanceof UnauthorizedError)) return reasonOf(thrown);
+  return `nobody has allowed the gateway to use it yet, or not enough: POST /v1/mcp/server/${name}/oauth/authorize`;
 }

@@ -15,6 +15,7 @@ import { createEventMemory } from "./event-memory.ts";
 import { type InnerServer, toInnerRow } from "./inner-server.ts";
 import { Link } from "./link.ts";
 import { rethrown } from "./mcp-error.ts";
+import { createOauthFlow, type OauthFlow } from "./oauth-flow.ts";
 import { createPins, type Pins } from "./pins.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { answer } from "./requests.ts";
@@ -57,10 +58,12 @@ export interface Live extends Surface {
   view(caller: Caller, scope: Scope): View;
   /** A server that a request names itself: a link of its own, until it is closed. */
   foreign(caller: Caller, server: McpServer): ForeignView;
-  /** The shared link to a server, whose state is its health. */
-  shared(server: McpServer): Reach;
+  /** The shared link to a server, whose state is its health; of one that is each caller's own, his. */
+  shared(server: McpServer, caller?: Caller): Reach;
   /** `tools/call` without a session. @throws McpError */
   call(view: View, params: JsonObject, signal: AbortSignal): Promise<JsonObject>;
+  /** Access that somebody allows the gateway to a server. */
+  readonly oauth: OauthFlow;
   /** Lists are judged anew, and open sessions told. */
   changed(): void;
   close(): Promise<void>;
@@ -81,9 +84,11 @@ export function createLive(parts: LiveParts): Live {
   const pins = createPins({ records, telemetry, settings });
   const sessions = createSessions(clock, settings);
   const registry = createRegistry({ records, services });
+  const oauth = createOauthFlow({ records, outbound, clock, settings });
   const session: SessionParts = {
     ...{ services, outbound, clock, telemetry, settings, pins },
     processes: new Map(),
+    oauth,
     inner: (name) => inner.get(name),
     approvals: () => approvals,
   };
@@ -91,22 +96,44 @@ export function createLive(parts: LiveParts): Live {
   const gauge = telemetry.gauge("routeiq.mcp.sessions", "Sessions that are open.");
   telemetry.onCollect(() => gauge.set(sessions.all().length));
 
-  function shared(server: McpServer): Reach {
+  function shared(server: McpServer, caller?: Caller): Reach {
     const text = JSON.stringify(server);
-    const known = links.get(server.name);
-    if (known?.server === text) return known.reach;
+    const owner = server.oauth?.perCaller ? caller : undefined;
+    const key = owner ? `${server.name} ${owner.id}` : server.name;
+    const known = links.get(key);
+    if (known?.server === text) {
+      links.delete(key); // the map is in order of use
+      links.set(key, known);
+      return known.reach;
+    }
     void known?.reach.link.close();
     const reach: Reach = createReach(
       new Link(server, session, {
         ...deaf,
+        ...(owner ? { caller: owner } : {}),
         onNotification(method) {
           if (method.endsWith("list_changed")) reach.catalog.forget();
         },
       }),
       services(),
     );
-    links.set(server.name, { server: text, reach });
+    links.set(key, { server: text, reach });
+    for (const [oldest, { reach: unused }] of links) {
+      if (links.size <= linkLimit) break;
+      links.delete(oldest);
+      void unused.link.close();
+    }
     return reach;
+  }
+
+  /** Servers that were removed, or are configured otherwise since. */
+  async function closeUnused(): Promise<void> {
+    const current = new Set((await registry.servers()).map((server) => JSON.stringify(server)));
+    for (const [key, { server, reach }] of links) {
+      if (current.has(server)) continue;
+      links.delete(key);
+      await reach.link.close();
+    }
   }
 
   const isOwn = (server: McpServer) => server.transport === "inner" && !server.openapi;
@@ -121,7 +148,7 @@ export function createLive(parts: LiveParts): Live {
       reach: (server) =>
         isOwn(server)
           ? createReach(new Link(server, session, { ...deaf, caller }), services())
-          : shared(server),
+          : shared(server, caller),
     });
 
   function foreign(caller: Caller, server: McpServer): ForeignView {
@@ -199,6 +226,7 @@ export function createLive(parts: LiveParts): Live {
     pins,
     registry,
     sessions,
+    oauth,
     servers,
     view,
     foreign,
@@ -242,6 +270,7 @@ export function createLive(parts: LiveParts): Live {
     changed() {
       approvals++;
       for (const { reach } of links.values()) reach.catalog.forget();
+      void closeUnused();
       for (const { session: open } of sessions.all()) open.changed();
     },
     async close() {
@@ -252,6 +281,9 @@ export function createLive(parts: LiveParts): Live {
 }
 
 const refuse = () => Promise.reject(rethrown(ErrorCode.MethodNotFound, "Method not found"));
+
+/** Shared connections at once; those that are each caller's own make them many. */
+const linkLimit = 1_000;
 
 /** How soon a client whose stream broke should come back. */
 const retryMs = 1_000;

@@ -4,7 +4,7 @@ import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import type { ListKind } from "./catalog.ts";
 import { listKinds } from "./catalog.ts";
-import { reasonOf } from "./link.ts";
+import { reasonOf } from "./link-error.ts";
 import { rethrown } from "./mcp-error.ts";
 import { findResourceOwner, readResourceUri, toSharedUri } from "./resource-names.ts";
 import { runTool, toCallerError } from "./run-tool.ts";
@@ -102,6 +102,19 @@ function named(
 
 async function callTool(view: View, asked: Asked): Promise<JsonObject> {
   const [server, tool] = ownerOf(view.scope, asked.params["name"], "tool");
+  try {
+    return await callToolOf(view, server, tool, asked);
+  } catch (thrown) {
+    throw (await view.grantError(server)) ?? thrown;
+  }
+}
+
+async function callToolOf(
+  view: View,
+  server: McpServer,
+  tool: string,
+  asked: Asked,
+): Promise<JsonObject> {
   await assertCallable(view, server, tool, asked.signal);
   const reach = view.reach(server);
   const result = await during(reach.pending, asked.id, () =>

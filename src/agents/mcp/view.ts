@@ -1,10 +1,13 @@
 /** What one caller's requests reach: the servers of a scope, over links of a session's own or shared. */
+import { ErrorCode, type McpError } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
-import type { McpServer } from "../../domain/mcp.ts";
+import type { McpServer, McpSettings } from "../../domain/mcp.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { Catalog } from "./catalog.ts";
 import type { Link } from "./link.ts";
+import { rethrown } from "./mcp-error.ts";
+import type { OauthFlow } from "./oauth-flow.ts";
 import type { Pins } from "./pins.ts";
 import { isAllowed, type Scope } from "./scope.ts";
 
@@ -22,6 +25,8 @@ export interface View {
   readonly reach: (server: McpServer) => Reach;
   /** Those that callers may see and call. @throws McpError */
   tools(server: McpServer, signal: AbortSignal): Promise<readonly JsonObject[]>;
+  /** What to tell a caller who must allow the server's use first; undefined where that is not it. */
+  grantError(server: McpServer): Promise<McpError | undefined>;
   /** Above which log messages are wanted; set by `logging/setLevel`. */
   level: string | undefined;
   /** Tasks that servers began for this caller → whose they are. */
@@ -32,6 +37,8 @@ export const taskLimit = 1_000;
 
 export interface ViewOptions extends Pick<View, "scope" | "caller" | "services" | "reach"> {
   readonly pins: Pins;
+  readonly oauth: OauthFlow;
+  readonly settings: () => McpSettings;
   /** Grows with every approval: what was judged before is judged again. */
   readonly approvals: () => number;
 }
@@ -45,6 +52,7 @@ export function createView(options: ViewOptions): View {
   const judged = new WeakMap<object, Judged>();
   return {
     ...options,
+    grantError: (server) => grantErrorOf(server, options),
     level: undefined,
     tasks: new Map(),
     async tools(server, signal) {
@@ -66,4 +74,24 @@ export function createView(options: ViewOptions): View {
 
 export function createReach(link: Link, services: Services): Reach {
   return { link, catalog: new Catalog(link, services.clock), pending: [] };
+}
+
+/**
+ * A caller who may allow it himself gets the address for his browser, as elicitation by URL has it.
+ * Source: https://modelcontextprotocol.io/specification/2025-11-25/client/elicitation
+ */
+async function grantErrorOf(
+  server: McpServer,
+  { reach, oauth, settings, caller }: ViewOptions,
+): Promise<McpError | undefined> {
+  const { publicUrl } = settings();
+  if (!server.oauth?.perCaller || !reach(server).link.needsGrant || !publicUrl) return undefined;
+  try {
+    const { url } = await oauth.begin(server, caller, publicUrl);
+    const message = `Allow the gateway to use "${server.name}" in your name, then call again.`;
+    const elicitation = { mode: "url", elicitationId: crypto.randomUUID(), url, message };
+    return rethrown(ErrorCode.UrlElicitationRequired, message, { elicitations: [elicitation] });
+  } catch {
+    return undefined; // then what the call itself met is told
+  }
 }

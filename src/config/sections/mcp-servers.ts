@@ -81,6 +81,33 @@ export const McpServerRow = Type.Object({
     }),
   ),
   scopes: texts("oauth2: what is asked for."),
+  oauth2_flow: Type.Optional(
+    Type.Union([Type.Literal("client_credentials"), Type.Literal("authorization_code")], {
+      description:
+        "oauth2: the gateway's own access, or what somebody allows it in a browser. Default: client_credentials with a client_id and client_secret, else authorization_code.",
+    }),
+  ),
+  oauth2_grant: Type.Optional(
+    Type.Union([Type.Literal("shared"), Type.Literal("per_caller")], {
+      description:
+        "authorization_code: one grant for all callers, which an administrator gives, or each caller's own. Default: shared.",
+    }),
+  ),
+  client_metadata_url: Type.Optional(
+    Type.String({
+      description:
+        "authorization_code: a document elsewhere that describes the gateway as a client. Default: its own, with an https public_url.",
+    }),
+  ),
+  authorization_url: Type.Optional(
+    Type.String({ description: "oauth2: where the server's metadata does not say it." }),
+  ),
+  token_url: Type.Optional(
+    Type.String({ description: "oauth2: where the server's metadata does not say it." }),
+  ),
+  registration_url: Type.Optional(
+    Type.String({ description: "oauth2: where the server's metadata does not say it." }),
+  ),
   allowed_tools: texts("Tools that callers may see and call, without the namespace. Default: all."),
   disallowed_tools: texts("Tools that nobody sees."),
   access_groups: texts("Groups it can be asked for by: `/mcp/group`, `x-mcp-servers: group`."),
@@ -125,9 +152,6 @@ export const litellmMcpKeys: ReadonlySet<string> = new Set([
   "extra_headers",
   "allow_all_keys",
   "spec_version",
-  "authorization_url",
-  "token_url",
-  "registration_url",
   "allowed_params",
   "tool_name_to_display_name",
   "available_on_public_internet",

@@ -6,6 +6,13 @@ const whole = (fallback: number, maximum: number, description: string) =>
 
 export const McpSection = Type.Object(
   {
+    public_url: Type.Optional(
+      Type.String({
+        pattern: "^https?://",
+        description:
+          "The gateway's address as clients and browsers know it, as https://ai.example. Default: PROXY_BASE_URL, else the request's own.",
+      }),
+    ),
     allow_anonymous: Type.Boolean({
       default: false,
       description: "Opens `/mcp` to callers without a key.",

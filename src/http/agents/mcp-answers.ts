@@ -4,7 +4,7 @@ import type { ListedTool } from "../../agents/mcp/surface.ts";
 import type { Caller } from "../../domain/call.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
-import { AdminError } from "../route.ts";
+import { AdminError, callerOf, type RouteContext } from "../route.ts";
 
 export type ShownTool = ListedTool;
 
@@ -16,6 +16,25 @@ export async function toolsOf(
 ): Promise<readonly ShownTool[]> {
   return (await live.tools({ caller, signal })).tools;
 }
+
+/** The one that the path names, if the caller may see it. @throws AdminError server_not_found */
+export async function serverOf(
+  live: Live,
+  request: Request,
+  { params, services }: RouteContext,
+): Promise<McpServer> {
+  const servers = await live.servers(callerOf(request, services));
+  const found = servers.find(({ name }) => name === params["id"]);
+  if (!found) throw noServer();
+  return found;
+}
+
+export const noServer = () =>
+  new AdminError(
+    404,
+    "server_not_found",
+    "No MCP server of this id is registered here; those of the configuration are changed there.",
+  );
 
 export interface NamedCall {
   readonly body: JsonObject;

@@ -9,7 +9,14 @@ import type { McpServer } from "../../domain/mcp.ts";
 import { checkUrl, parseAllowRules } from "../../security/ssrf.ts";
 import { readAdminBody } from "../admin/read-admin-body.ts";
 import { AdminError, callerOf, type Route, type RouteContext, type Who } from "../route.ts";
-import { callByName, type ShownTool, serverHealth, toolsOf } from "./mcp-answers.ts";
+import {
+  callByName,
+  noServer,
+  type ShownTool,
+  serverHealth,
+  serverOf,
+  toolsOf,
+} from "./mcp-answers.ts";
 
 type Run = (live: Live, request: Request, context: RouteContext) => Promise<Response>;
 
@@ -249,6 +256,7 @@ const remove =
   async (live, _, { params }) => {
     const name = params["id"] ?? "";
     if (!(await live.registry.remove(name))) throw noServer();
+    await live.oauth.forgetAll(name);
     live.changed();
     return Response.json({ status: "unregistered", server_id: name }, { status });
   };
@@ -293,24 +301,6 @@ async function registered(run: () => Promise<McpServer | undefined>) {
     throw new AdminError(thrown.status, thrown.code, thrown.message);
   }
 }
-
-async function serverOf(
-  live: Live,
-  request: Request,
-  { params, services }: RouteContext,
-): Promise<McpServer> {
-  const servers = await live.servers(callerOf(request, services));
-  const found = servers.find(({ name }) => name === params["id"]);
-  if (!found) throw noServer();
-  return found;
-}
-
-const noServer = () =>
-  new AdminError(
-    404,
-    "server_not_found",
-    "No MCP server of this id is registered here; those of the configuration are changed there.",
-  );
 
 function toLitellm(server: McpServer): JsonObject {
   return {

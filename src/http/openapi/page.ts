@@ -132,5 +132,5 @@ const escapes: Readonly<Record<string, string>> = {
   '"': "&quot;",
 };
 
-const toHtml = (value: Json | undefined) =>
+export const toHtml = (value: Json | undefined) =>
   String(value ?? "").replace(/[&<>"]/g, (char) => escapes[char] ?? char);
