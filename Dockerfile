@@ -17,6 +17,7 @@ FROM gcr.io/distroless/base-debian12:nonroot
 COPY --from=build --chown=0:0 --chmod=0755 /out/routeiq /usr/local/bin/routeiq
 COPY --from=build --chown=65532:65532 /out/data /data
 COPY --from=build --chown=0:0 /out/config /app/config
+# Skills in Python: in an image of your own, COPY pyodide-….tar.zst /usr/local/bin/ (docs/skills.md).
 COPY LICENSE /usr/share/doc/routeiq/LICENSE
 USER 65532:65532
 WORKDIR /data

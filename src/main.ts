@@ -1,4 +1,5 @@
 /** Entry of the binary: argv in, exit code out. */
+import { pythonHostWord } from "./agents/skills/python/host-word.ts";
 import { commands, defaultCommand } from "./cli/registry.ts";
 import { runCommandLine } from "./cli/run.ts";
 import { hostWord } from "./routing/custom/host-word.ts";
@@ -20,6 +21,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
 });
 
 if (process.argv[2] === hostWord) await (await import("./routing/custom/host.ts")).hostModule();
+if (process.argv[2] === pythonHostWord) {
+  await (await import("./agents/skills/python/host.ts")).hostPython(process.argv.slice(3));
+}
 
 const exitCode = await runCommandLine({
   words: process.argv.slice(2),

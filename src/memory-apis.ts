@@ -86,6 +86,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
   const skills = createSkillParts({
     records,
     services,
+    dataDir,
     // Next to this file in the source, and an entry point of its own in the binary.
     spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
   });

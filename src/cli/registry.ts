@@ -34,6 +34,7 @@ export const commands: CommandRegistry = {
   eval: async () => (await import("./eval.ts")).evalCommand,
   label: async () => (await import("./label.ts")).labelCommand,
   loop: async () => (await import("./loop.ts")).loopCommand,
+  "skills install-python": async () => (await import("./install-python.ts")).installPythonCommand,
   "events export": async () => (await import("./events/export.ts")).exportCommand,
   why: async () => (await import("./why.ts")).whyCommand,
   doctor: async () => (await import("./doctor.ts")).doctorCommand,

@@ -254,6 +254,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       outputBytes: routeiq.skills.output_bytes,
       concurrency: routeiq.skills.concurrency,
       hosts: routeiq.skills.hosts,
+      ...pythonRuntimeOf(routeiq.skills.python_runtime, env),
     },
     vectorStores: routeiq.vector_stores.embedding_model
       ? { embeddingModel: routeiq.vector_stores.embedding_model }
@@ -298,6 +299,11 @@ function encryptionOf(
 function skillFolderOf(named: string | undefined, env: Environment): { folder?: string } {
   const folder = named ?? (env["ROUTEIQ_SKILLS_DIR"] || undefined);
   return folder === undefined ? {} : { folder };
+}
+
+function pythonRuntimeOf(named: string | undefined, env: Environment): { pythonRuntime?: string } {
+  const place = named ?? (env["ROUTEIQ_PYTHON_RUNTIME"] || undefined);
+  return place === undefined ? {} : { pythonRuntime: place };
 }
 
 /** The predecessor's variables win, as they do there. */

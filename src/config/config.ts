@@ -220,6 +220,8 @@ export interface RouteiqSettings extends SurvivalSettings {
     readonly outputBytes: number;
     readonly concurrency: number;
     readonly hosts: readonly string[];
+    /** Python's runtime, an archive or a folder; undefined: where it is looked for by itself. */
+    readonly pythonRuntime?: string;
   };
   /** What credentials are sealed with at rest; where no key is named, the master key's is derived. */
   readonly encryption: { readonly saltKey?: string; readonly previousSaltKeys: readonly string[] };

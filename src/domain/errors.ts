@@ -159,6 +159,13 @@ export const errorTable = {
     type: "invalid_request_error",
     ...caller,
   },
+  skill_runtime_missing: {
+    means: "A skill needs a runtime that is not installed here; the message says how to add it.",
+    status: 501,
+    type: "api_error",
+    fault: "operator",
+    retry: "never",
+  },
   draining: {
     means: "The gateway is shutting down.",
     status: 503,

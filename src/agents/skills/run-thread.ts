@@ -16,11 +16,20 @@ import { isObject } from "../../domain/json.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import { type Clock, sleep } from "../../std/clock.ts";
 import { RpcError } from "../../std/rpc.ts";
+import type { PythonPlaces } from "./python/places.ts";
+import type { PythonProcesses } from "./python/processes.ts";
+import { createSkillFetch, type SkillFetchOptions } from "./skill-fetch.ts";
 import type { Runtime } from "./skill-file.ts";
 
 export interface SkillRun {
   readonly runtime: Runtime;
   readonly program: Uint8Array;
+  /** Its path among the files. */
+  readonly entry: string;
+  /** What stands beside it, for runtimes that import. */
+  readonly files: readonly { readonly path: string; readonly bytes: Uint8Array }[];
+  /** The operator's own; what callers bring runs behind every wall or not at all. */
+  readonly trusted: boolean;
   /** JSON. */
   readonly input: string;
   readonly timeoutMs: number;
@@ -37,9 +46,13 @@ export interface SkillResult {
 }
 
 export interface SkillService {
-  /** Resolves once the thread can run a skill: its start is not the skill's time. */
-  ready(params: null): Promise<void>;
-  /** @throws RpcError skill_failed, skill_timeout, skill_output */
+  /**
+   * Resolves once the thread can run a skill: its start is not the skill's time.
+   * @param places for one in Python
+   * @throws RpcError skill_runtime_missing
+   */
+  ready(places: PythonPlaces | null): Promise<void>;
+  /** @throws RpcError skill_failed, skill_timeout, skill_output, skill_ended */
   run(run: SkillRun): Promise<SkillResult>;
 }
 
@@ -48,7 +61,6 @@ const wasmPage = 65_536;
 const interpreterPages = 256;
 const logLines = 100;
 const logChars = 1_000;
-const fetchLimits = { calls: 20, bytes: 1024 * 1024, ms: 10_000 } as const;
 
 export function createSkillThread({
   outbound,
@@ -62,12 +74,20 @@ export function createSkillThread({
     compiling ??= WebAssembly.compile(readFileSync(wasmPath));
     return compiling;
   };
+  let python: Promise<PythonProcesses> | undefined;
+  const loadPython = () => {
+    python ??= import("./python/processes.ts").then(({ createPythonProcesses }) =>
+      createPythonProcesses({ outbound, clock }),
+    );
+    return python;
+  };
   return {
-    async ready() {
-      await compile();
+    async ready(places) {
+      await (places === null ? compile() : (await loadPython()).ready(places));
     },
     async run(run) {
       if (run.runtime === "wasm") return runWasm(run);
+      if (run.runtime === "python") return (await loadPython()).run(run);
       return runScript(await compile(), run, { outbound, clock });
     },
   };
@@ -180,16 +200,11 @@ function addFetch(
   { outbound }: Ways,
   pending: Set<Promise<void>>,
 ): void {
-  let calls = 0;
+  const ask = createSkillFetch({ hosts, timeoutMs, outbound });
   const way = vm.newFunction("fetch", (urlHandle, optionsHandle) => {
     const promise = vm.newPromise();
-    const options = (optionsHandle ? vm.dump(optionsHandle) : {}) as {
-      method?: string;
-      headers?: Record<string, string>;
-      body?: string;
-    };
+    const options = (optionsHandle ? vm.dump(optionsHandle) : {}) as SkillFetchOptions;
     const url = String(vm.dump(urlHandle));
-    calls += 1;
     const work = ask(url, options).then(
       (answer) => {
         if (!vm.alive) return;
@@ -208,39 +223,6 @@ function addFetch(
   });
   vm.setProp(vm.global, "fetch", way);
   way.dispose();
-
-  async function ask(
-    url: string,
-    {
-      method = "GET",
-      headers = {},
-      body,
-    }: { method?: string; headers?: Record<string, string>; body?: string },
-  ) {
-    if (calls > fetchLimits.calls) throw new Error(`more than ${fetchLimits.calls} requests`);
-    const host = URL.canParse(url) ? new URL(url).hostname : "";
-    if (!hosts.includes(host)) throw new Error(`the skill may not reach ${host || "this address"}`);
-    const response = await outbound.fetch({
-      url,
-      method,
-      headers,
-      ...(body === undefined ? {} : { body }),
-      signal: AbortSignal.timeout(Math.min(timeoutMs, fetchLimits.ms)),
-      trust: "strict",
-    });
-    const parts: Uint8Array[] = [];
-    let size = 0;
-    for await (const part of response.body ?? []) {
-      size += part.length;
-      if (size > fetchLimits.bytes) throw new Error(`an answer over ${fetchLimits.bytes} bytes`);
-      parts.push(part);
-    }
-    return {
-      status: response.status,
-      headers: Object.fromEntries(response.headers),
-      body: Buffer.concat(parts).toString("utf8"),
-    };
-  }
 }
 
 /**

@@ -5,7 +5,7 @@ import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 
 export const skillFileName = "SKILL.md";
 export const skillName = /^[a-z][a-z0-9-]{0,63}$/;
-export const runtimes = ["javascript", "typescript", "wasm"] as const;
+export const runtimes = ["javascript", "typescript", "wasm", "python"] as const;
 export type Runtime = (typeof runtimes)[number];
 
 export interface SkillFacts {
@@ -27,6 +27,12 @@ export interface SkillProgram {
   readonly network: readonly string[];
 }
 
+const presetEntries: Readonly<Record<Runtime, string>> = {
+  javascript: "main.js",
+  typescript: "main.ts",
+  wasm: "main.wasm",
+  python: "main.py",
+};
 const descriptionChars = 200;
 const frontmatterBytes = 64 * 1024;
 
@@ -70,7 +76,7 @@ function readProgram(front: JsonObject): SkillProgram | undefined {
   if (runtime === undefined || runtime === null) return undefined;
   const known = runtimes.find((each) => each === runtime);
   if (!known) throw invalid(`its runtime must be one of ${runtimes.join(", ")}`);
-  const preset = { javascript: "main.js", typescript: "main.ts", wasm: "main.wasm" }[known];
+  const preset = presetEntries[known];
   const path = entry === undefined ? preset : entry;
   if (typeof path !== "string" || !isSafePath(path))
     throw invalid("its entry must be a file of it");

@@ -1,15 +1,22 @@
 /** The skills of a gateway, put together: the operator's folder, the registered ones, their runner. */
 import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
 import type { Services } from "../../pipeline/services.ts";
 import type { WorkerLike } from "../../std/background.ts";
+import { build } from "../../std/build.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
 import { recordTool } from "../tool-receipt.ts";
+import type { PythonPlaces } from "./python/places.ts";
 import { createSkillRunner } from "./runner.ts";
 import { createSkillFolder, type SkillFolder } from "./skill-folder.ts";
+import { createSkillRuns, type SkillRuns } from "./skill-runs.ts";
+import { createSkillStore } from "./skill-store.ts";
 import { createSkills, type Skills } from "./skills.ts";
 
 export interface SkillParts {
   readonly skills: Skills;
+  /** Those that run, for whoever offers them as tools or as agents. */
+  readonly runs: SkillRuns;
   readonly folder: SkillFolder;
   close(): void;
 }
@@ -18,13 +25,15 @@ export interface SkillPartsOptions {
   readonly records: RecordStore;
   readonly services: () => Services;
   readonly spawn: () => WorkerLike;
+  readonly dataDir: string;
 }
 
 /** Where the predecessor looks. */
 const usualFolders = ["skills", "docs/skills"];
 const maxWaiting = 100;
 
-export function createSkillParts({ records, services, spawn }: SkillPartsOptions): SkillParts {
+export function createSkillParts(options: SkillPartsOptions): SkillParts {
+  const { records, services, spawn, dataDir } = options;
   const { clock, config, telemetry } = services();
   const settings = () => services().config.routeiq.skills;
   const folder = createSkillFolder({
@@ -37,28 +46,35 @@ export function createSkillParts({ records, services, spawn }: SkillPartsOptions
     clock,
     concurrency: () => settings().concurrency,
     maxWaiting,
+    python: () => toPythonPlaces(dataDir, settings().pythonRuntime),
+  });
+  const store = createSkillStore(records);
+  const runs = createSkillRuns({
+    ...{ store, folder, runner, clock, settings },
+    onRun: ({ skill, startedMs, ...end }) =>
+      recordTool(
+        {
+          ...end,
+          operation: "skill_run",
+          name: skill,
+          provider: "skills",
+          startedAtMs: startedMs,
+        },
+        services(),
+      ),
   });
   return {
     folder,
-    skills: createSkills({
-      records,
-      folder,
-      runner,
-      clock,
-      settings,
-      onRun: ({ skill, startedMs, ...end }) =>
-        recordTool(
-          {
-            ...end,
-            callId: Bun.randomUUIDv7(),
-            operation: "skill_run",
-            name: skill,
-            provider: "skills",
-            startedAtMs: startedMs,
-          },
-          services(),
-        ),
-    }),
+    runs,
+    skills: createSkills({ records, store, runs }),
     close: runner.close,
   };
+}
+
+/** Beside the binary; from source, the package that the tests have. */
+export function toPythonPlaces(dataDir: string, configured: string | undefined): PythonPlaces {
+  const place = build.compiled
+    ? { besideDir: dirname(process.execPath) }
+    : { sourceDir: join(import.meta.dir, "..", "..", "..", "node_modules", "pyodide") };
+  return { dataDir, ...place, ...(configured === undefined ? {} : { configured }) };
 }

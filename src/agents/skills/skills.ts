@@ -4,35 +4,19 @@
  * Source: https://platform.claude.com/docs/en/api/beta/skills
  */
 import type { Caller } from "../../domain/call.ts";
-import type { CallOutcome } from "../../domain/decision.ts";
-import { excerpt, GatewayError, toGatewayError } from "../../domain/errors.ts";
-import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
-import type { Clock } from "../../std/clock.ts";
-import { findMismatch } from "../../std/json-schema.ts";
+import { GatewayError } from "../../domain/errors.ts";
+import type { Json, JsonObject } from "../../domain/json.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
-import type { SkillResult, SkillRun } from "./run-thread.ts";
-import type { SkillRunner } from "./runner.ts";
+import { isSafePath, readSkillFile, type SkillFacts, skillFileName } from "./skill-file.ts";
+import type { SkillRuns } from "./skill-runs.ts";
 import {
-  isSafePath,
-  readSkillFile,
-  type SkillFacts,
-  type SkillProgram,
-  skillFileName,
-} from "./skill-file.ts";
-import { type SkillFolder, versionOf } from "./skill-folder.ts";
-
-export interface SkillSettings {
-  readonly timeoutMs: number;
-  readonly memoryMb: number;
-  readonly outputBytes: number;
-  /** Hosts that registered skills may ask for; the operator's own may ask for any. */
-  readonly hosts: readonly string[];
-}
-
-export interface UploadedFile {
-  readonly path: string;
-  readonly bytes: Uint8Array;
-}
+  latestVersion,
+  type SkillStore,
+  skillKind,
+  toSummary,
+  type UploadedFile,
+  versionKind,
+} from "./skill-store.ts";
 
 /** @throws GatewayError invalid_request, not_found, storage_failed, skill_failed from every method */
 export interface Skills {
@@ -54,28 +38,10 @@ export interface Skills {
 
 export interface SkillsOptions {
   readonly records: RecordStore;
-  readonly folder: SkillFolder;
-  readonly runner: SkillRunner;
-  readonly clock: Clock;
-  readonly settings: () => SkillSettings;
-  /** Told of every run's end. */
-  readonly onRun: (run: RunEnd) => void;
+  readonly store: SkillStore;
+  readonly runs: SkillRuns;
 }
 
-export interface RunFacts {
-  /** Its id, or its name in the operator's folder. */
-  readonly skill: string;
-  readonly caller: Caller;
-  readonly startedMs: number;
-}
-
-export interface RunEnd extends RunFacts {
-  readonly outcome: CallOutcome;
-  readonly error?: string;
-}
-
-const skillKind = "skill";
-const versionKind = "skill-version";
 export const skillLimits = {
   bundleBytes: 8 * 1024 * 1024,
   files: 200,
@@ -83,82 +49,36 @@ export const skillLimits = {
   page: { preset: 20, most: 100 },
 } as const;
 
-interface Runnable {
-  readonly id: string;
-  readonly version: string;
-  readonly program: SkillProgram;
-  readonly bytes: Uint8Array;
-  readonly trusted: boolean;
-}
-
-export function createSkills(options: SkillsOptions): Skills {
-  const { records, folder, runner, clock, settings } = options;
-
-  async function find(id: string, caller: Caller): Promise<StoredRecord> {
-    const record = await records.get(skillKind, id);
-    if (record && (caller.admin || record.owner === caller.id)) return record;
-    throw noSkill(id);
-  }
-
-  async function findVersion(skill: StoredRecord, version: string): Promise<StoredRecord> {
-    const id = version === "latest" ? String(skill.value["latest"]) : version;
-    const record = await records.get(versionKind, id);
-    if (record?.parent === skill.id) return record;
-    throw new GatewayError("not_found", `No version '${excerpt(version)}' of this skill.`);
-  }
+export function createSkills({ records, store, runs }: SkillsOptions): Skills {
+  const { find, findVersion } = store;
 
   async function addVersion(skill: string, owner: string, files: readonly UploadedFile[]) {
     const { facts, kept } = readBundle(files);
-    return records.put({
+    const version = await records.put({
       kind: versionKind,
       id: `skillver_${crypto.randomUUID().replaceAll("-", "")}`,
       owner,
       parent: skill,
       value: { name: facts.name, description: facts.description, files: kept },
     });
-  }
-
-  /** A folder's skill goes by its name, a registered one by its id. */
-  async function runnable(id: string, version: string, caller: Caller): Promise<Runnable> {
-    const own = (await folder.list()).find(({ name }) => name === id);
-    if (own) {
-      const bytes = own.program && (await folder.read(id, own.program.entry));
-      if (!own.program || !bytes) throw noProgram(id);
-      return { id, version: versionOf(bytes), program: own.program, bytes, trusted: true };
-    }
-    const record = await findVersion(await find(id, caller), version);
-    const files = filesOf(record);
-    const main = files.find(({ path }) => path === skillFileName);
-    const { program } = readSkillFile(decode(main?.bytes), String(record.value["name"]));
-    const entry = program && files.find(({ path }) => path === program.entry);
-    if (!program || !entry) throw noProgram(id);
-    return { id, version: record.id, program, bytes: entry.bytes, trusted: false };
-  }
-
-  /** Runs it, and leaves a receipt of how it went. */
-  async function record(of: RunFacts, run: SkillRun): Promise<SkillResult> {
-    const end = (outcome: CallOutcome, error?: string) =>
-      options.onRun({ ...of, outcome, ...(error === undefined ? {} : { error }) });
-    try {
-      const result = await runner.run(run);
-      end("success");
-      return result;
-    } catch (thrown) {
-      end("failure", toGatewayError(thrown).code);
-      throw thrown;
-    }
+    return { version, facts };
   }
 
   return {
     async create(files, name, caller) {
       const id = `skill_${crypto.randomUUID().replaceAll("-", "")}`;
-      const version = await addVersion(id, caller.id, files);
-      const display = name ?? String(version.value["name"]);
+      const { version, facts } = await addVersion(id, caller.id, files);
+      const display = name ?? facts.name;
       const record = await records.put({
         kind: skillKind,
         id,
         owner: caller.id,
-        value: { display_name: display.slice(0, skillLimits.nameChars), latest: version.id },
+        tag: facts.name,
+        value: {
+          ...toSummary(facts),
+          display_name: display.slice(0, skillLimits.nameChars),
+          latest: version.id,
+        },
       });
       return toSkill(record);
     },
@@ -175,9 +95,10 @@ export function createSkills(options: SkillsOptions): Skills {
     },
     async addVersion(id, files, caller) {
       const skill = await find(id, caller);
-      const version = await addVersion(id, skill.owner, files);
-      await records.update(skillKind, id, ({ value }) => ({
-        value: { ...value, latest: version.id },
+      const { version, facts } = await addVersion(id, skill.owner, files);
+      await records.update(skillKind, id, ({ value: { display_name = "" } }) => ({
+        tag: facts.name,
+        value: { ...toSummary(facts), display_name, latest: version.id },
       }));
       return toVersion(version);
     },
@@ -200,34 +121,15 @@ export function createSkills(options: SkillsOptions): Skills {
       return { id: record.id, type: "skill_version_deleted" };
     },
     async run(id, body, caller) {
-      const { input = {}, version = "latest" } = body;
-      const { program, bytes, trusted, version: of } = await runnable(id, String(version), caller);
-      const mismatch = findMismatch(input, program.inputSchema);
-      if (mismatch !== undefined) {
-        const message = `'input' does not fit the skill's schema: ${mismatch}.`;
-        throw new GatewayError("invalid_request", message, { param: "input" });
-      }
-      const { timeoutMs, memoryMb, outputBytes, hosts } = settings();
-      const startedMs = clock.now();
-      const { output, logs } = await record(
-        { skill: id, caller, startedMs },
-        {
-          runtime: program.runtime,
-          program: bytes,
-          input: JSON.stringify(input),
-          timeoutMs: Math.min(timeoutMs, program.timeoutMs ?? timeoutMs),
-          memoryBytes: Math.min(memoryMb, program.memoryMb ?? memoryMb) * 1024 * 1024,
-          outputBytes,
-          hosts: trusted ? program.network : program.network.filter((host) => hosts.includes(host)),
-        },
-      );
+      const { input = {}, version = latestVersion } = body;
+      const report = await runs.run({ skill: id, version: String(version), input, caller });
       return {
         type: "skill_run",
-        skill_id: id,
-        version_id: of,
-        output: JSON.parse(output) as Json,
-        logs: logs as Json,
-        duration_ms: clock.now() - startedMs,
+        skill_id: report.skill,
+        version_id: report.version,
+        output: report.output,
+        logs: report.logs as Json,
+        duration_ms: report.durationMs,
       };
     },
   };
@@ -266,14 +168,6 @@ function readBundle(files: readonly UploadedFile[]): { facts: SkillFacts; kept: 
     content: Buffer.from(content).toString("base64"),
   }));
   return { facts, kept };
-}
-
-function filesOf({ value }: StoredRecord): readonly UploadedFile[] {
-  const files = Array.isArray(value["files"]) ? value["files"].filter(isObject) : [];
-  return files.map(({ path, content }) => ({
-    path: String(path),
-    bytes: new Uint8Array(Buffer.from(String(content), "base64")),
-  }));
 }
 
 function decode(bytes: Uint8Array | undefined): string {
@@ -337,12 +231,3 @@ function toPage(
     next_page: hasMore ? (records.at(-1)?.id ?? null) : null,
   };
 }
-
-const noSkill = (id: string) =>
-  new GatewayError("not_found", `No skill found with id '${excerpt(id)}'.`);
-
-const noProgram = (id: string) =>
-  new GatewayError(
-    "invalid_request",
-    `The skill '${excerpt(id)}' has no program to run: its ${skillFileName} names no runtime.`,
-  );

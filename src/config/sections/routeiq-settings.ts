@@ -268,6 +268,13 @@ export const RouteiqSettings = Type.Object(
           description:
             "Hosts that skills of callers may reach, if they ask for them. Default: none.",
         }),
+        python_runtime: Type.Optional(
+          Type.String({
+            minLength: 1,
+            description:
+              "Python's runtime for skills, an archive or a folder. Default: ROUTEIQ_PYTHON_RUNTIME, what `routeiq skills install-python` installed, the archive beside the executable.",
+          }),
+        ),
       },
       { default: {}, description: "Skills: what they are and what they may use." },
     ),

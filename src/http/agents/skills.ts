@@ -2,7 +2,8 @@
 
 import { isSafePath, skillFileName, skillName } from "../../agents/skills/skill-file.ts";
 import type { SkillFolder } from "../../agents/skills/skill-folder.ts";
-import { type Skills, skillLimits, type UploadedFile } from "../../agents/skills/skills.ts";
+import type { UploadedFile } from "../../agents/skills/skill-store.ts";
+import { type Skills, skillLimits } from "../../agents/skills/skills.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { FormInvalid, filenameOf, parseForm } from "../../std/multipart.ts";
 import { openForm } from "../form.ts";

@@ -2,7 +2,7 @@
  * The process of a user's module: loads it, and answers the gateway's queries. It has none of the
  * gateway's environment, and goes when the gateway does.
  */
-import { dlopen, FFIType } from "bun:ffi";
+import { dieWithParent } from "../../std/die-with-parent.ts";
 import { serveRpc } from "../../std/rpc.ts";
 import type { ModuleQuery, ModuleSettings, OpenedModule } from "./contract.ts";
 import { openModule } from "./open-module.ts";
@@ -45,23 +45,4 @@ export async function hostModule(): Promise<never> {
     },
   );
   return await new Promise(() => undefined);
-}
-
-const prSetParentDeathSignal = 1;
-const sigkill = 9;
-
-/** Linux alone: a module in an endless loop never hears that the gateway is gone. */
-function dieWithParent(): void {
-  if (process.platform !== "linux") return;
-  for (const library of ["libc.so.6", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"]) {
-    try {
-      const { symbols } = dlopen(library, {
-        prctl: { args: [FFIType.i32, FFIType.u64], returns: FFIType.i32 },
-      });
-      symbols.prctl(prSetParentDeathSignal, sigkill);
-      return;
-    } catch {
-      // another libc; without any of them the channel's end is what it hears
-    }
-  }
 }

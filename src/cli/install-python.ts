@@ -1,0 +1,50 @@
+/** `routeiq skills install-python`: what skills in Python need, checked and put into the data folder. */
+import { resolve } from "node:path";
+import { archiveName, packageUrl, runtimeVersion } from "../agents/skills/python/manifest.ts";
+import { makeSnapshot } from "../agents/skills/python/processes.ts";
+import { installRuntime, openRuntime } from "../agents/skills/python/runtime.ts";
+import { createOutbound } from "../security/outbound.ts";
+import { systemClock } from "../std/clock.ts";
+import { type CommandContext, defineCommand } from "./command.ts";
+
+/** The package has 8 MB; what is longer is something else. */
+const downloadBytes = 64 * 1024 * 1024;
+
+export const installPythonCommand = defineCommand({
+  name: "skills install-python",
+  summary: `Install Pyodide ${runtimeVersion}, which skills in Python need, into the data folder.`,
+  flags: {
+    from: {
+      description: `A file or a folder that holds it: ${archiveName}, the npm package pyodide ${runtimeVersion}. Default: it is fetched from the npm registry.`,
+      value: "PATH",
+    },
+    "data-dir": { description: "Where state is kept. Default ./.routeiq.", value: "FOLDER" },
+  },
+  example: `routeiq skills install-python --from ${archiveName}`,
+  async run({ flags, env, out, signal }: CommandContext) {
+    const { from, "data-dir": named } = flags;
+    const dataDir = resolve(String(named ?? (env["ROUTEIQ_DATA_DIR"] || ".routeiq")));
+    const source = typeof from === "string" ? from : await download(signal);
+    const folder = await installRuntime(source, dataDir);
+    out.line(`Pyodide ${runtimeVersion} is in ${folder}, every file as it should be.`);
+    await makeSnapshot(await openRuntime({ dataDir }), systemClock);
+    out.line("An interpreter has been started once, so that the next ones start sooner.");
+    return 0;
+  },
+});
+
+async function download(signal: AbortSignal): Promise<Uint8Array> {
+  const response = await createOutbound().fetch({
+    ...{ url: packageUrl, method: "GET", headers: {}, trust: "operator" },
+    signal,
+  });
+  if (!response.ok) throw new Error(`${packageUrl} answered with HTTP ${response.status}`);
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const part of response.body ?? []) {
+    size += part.length;
+    if (size > downloadBytes) throw new Error(`${packageUrl} has more than ${downloadBytes} bytes`);
+    parts.push(part);
+  }
+  return new Uint8Array(Buffer.concat(parts));
+}
