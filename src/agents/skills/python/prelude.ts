@@ -41,7 +41,7 @@ def __routeiq():
                 self.status, self.headers, self.text = status, headers, body
             def json(self):
                 return json.loads(self.text)
-        async def fetch(url, method="GET", headers=None, body=None):
+        async def request(url, method="GET", headers=None, body=None):
             options = {"method": method, "headers": headers or {}}
             if body is not None:
                 options["body"] = body if isinstance(body, str) else json.dumps(body)
@@ -50,7 +50,7 @@ def __routeiq():
                 raise OSError(answer["error"])
             return Response(answer["status"], answer["headers"], answer["body"])
         module = types.ModuleType("routeiq", "What a skill may ask of the gateway.")
-        module.fetch, module.Response = fetch, Response
+        module.fetch, module.Response = request, Response
         return module
 
     return run
