@@ -5,6 +5,7 @@
 import { assert } from "../std/assert.ts";
 import type { Cancel } from "../std/cancel.ts";
 import { type Clock, systemClock } from "../std/clock.ts";
+import { Turns } from "../std/turns.ts";
 import { type Destination, defaultHeaders, splitUrl, type Trust } from "./destination.ts";
 import type { Connection } from "./http1/connection.ts";
 import { Exchange } from "./http1/exchange.ts";
@@ -115,10 +116,11 @@ export function createOutbound(options: OutboundOptions = {}): Outbound {
   }
 
   if (options.proxied || context.http2 || options.client === "fetch") return { fetch: fetchOut };
+  const turns = new Turns();
   return {
     fetch: fetchOut,
     send({ to, lines, body, cancel, connectTimeoutMs = defaultConnectTimeoutMs }) {
-      const exchange = new Exchange(to, lines, body, cancel, connectTimeoutMs);
+      const exchange = new Exchange(to, lines, body, cancel, connectTimeoutMs, turns);
       const nowMs = clock.now();
       const route = routes.find(to, connectTimeoutMs, nowMs);
       const connection = route?.addresses[route.preferred]?.pool.take(nowMs);

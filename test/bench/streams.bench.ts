@@ -114,28 +114,14 @@ async function cpuPerEvent(
 async function openStreams(gateway: Subject, upstreamPort: number, { size, note }: BenchContext) {
   const idleMb = residentMb(gateway.pid);
   const connections = size(50, 1000);
-  const load = runLoad({
-    port: gateway.port,
-    connections,
-    requests: connections,
-    stream: true,
-    bodies: createBodies("bench", 64, true),
+  // The first pass warms up, as everywhere else; memory counts in both.
+  const first = await openOnce(gateway, upstreamPort, connections, undefined);
+  const { own, direct, ...second } = await openOnce(gateway, upstreamPort, connections, {
+    // By then all streams are open: it is them that the calls are measured beside, not their beginning.
+    settleMs: size(100, 1_500),
   });
-  let peakMb = 0;
-  let ended = false;
-  const isOver = () => ended;
-  // By then all streams are open: it is them that the calls are measured beside, not their beginning.
-  const settleMs = size(100, 1_500);
-  const beside = [gateway.port, upstreamPort].map((port) => callAtRate(port, settleMs, isOver));
-  const finished = load.finally(() => {
-    ended = true;
-  });
-  while (!ended) {
-    peakMb = Math.max(peakMb, residentMb(gateway.pid));
-    await Promise.race([finished, Bun.sleep(100)]);
-  }
-  const { errors, completed } = await finished;
-  const [own = [], direct = []] = await Promise.all(beside);
+  const peakMb = Math.max(first.peakMb, second.peakMb);
+  const errors = first.errors + second.errors;
   const addedMs = quantile(own, 0.99) - quantile(direct, 0.99);
   note(`${connections} open streams: ${peakMb.toFixed(0)} MB`);
   const rows: BenchRow[] = [
@@ -151,17 +137,47 @@ async function openStreams(gateway: Subject, upstreamPort: number, { size, note 
       measured: `${peakMb.toFixed(0)} MB`,
       budget: "≤ 150 MB",
       ok: peakMb <= 150 && errors === 0,
-      detail: `highest of a look each 100 ms; ${completed} streams, ${errors} failed`,
+      detail: `highest of a look each 100 ms; ${connections} streams twice, ${errors} failed; ${first.peakMb.toFixed(0)} MB the first time`,
     },
     {
       what: `added time of ${callsPerSecond} calls a second beside ${connections} open streams, p99`,
       measured: `${addedMs.toFixed(2)} ms`,
       budget: "≤ 5 ms",
       ok: addedMs <= 5,
-      detail: `${own.length} calls, p50 ${quantile(own, 0.5).toFixed(2)} ms, p99 ${quantile(own, 0.99).toFixed(2)} ms; the upstream itself, called likewise, ${quantile(direct, 0.5).toFixed(2)} and ${quantile(direct, 0.99).toFixed(2)} ms`,
+      detail: `${own.length} calls, p50 ${quantile(own, 0.5).toFixed(2)} ms, p99 ${quantile(own, 0.99).toFixed(2)} ms; the upstream itself, called likewise, ${quantile(direct, 0.5).toFixed(2)} and ${quantile(direct, 0.99).toFixed(2)} ms; the streams began at once, so their events come in bursts`,
     },
   ];
   return rows;
+}
+
+/** Streams that are open at once, calls beside them where those are wanted. */
+async function openOnce(
+  gateway: Subject,
+  upstreamPort: number,
+  connections: number,
+  calls: { readonly settleMs: number } | undefined,
+) {
+  const load = runLoad({
+    port: gateway.port,
+    connections,
+    requests: connections,
+    stream: true,
+    bodies: createBodies("bench", 64, true),
+  });
+  let peakMb = 0;
+  let ended = false;
+  const ports = calls ? [gateway.port, upstreamPort] : [];
+  const beside = ports.map((port) => callAtRate(port, calls?.settleMs ?? 0, () => ended));
+  const finished = load.finally(() => {
+    ended = true;
+  });
+  while (!ended) {
+    peakMb = Math.max(peakMb, residentMb(gateway.pid));
+    await Promise.race([finished, Bun.sleep(100)]);
+  }
+  const { errors } = await finished;
+  const [own = [], direct = []] = await Promise.all(beside);
+  return { peakMb, errors, own, direct };
 }
 
 const callsPerSecond = 200;

@@ -4,6 +4,7 @@
  */
 import { assert } from "../../std/assert.ts";
 import type { Cancel } from "../../std/cancel.ts";
+import type { Turns, Waiting } from "../../std/turns.ts";
 import type { Destination } from "../destination.ts";
 import {
   BodyTooLarge,
@@ -35,13 +36,16 @@ const empty: Uint8Array = new Uint8Array(0);
 
 type Refuse = (thrown: unknown) => void;
 
-export class Exchange implements OutboundReply {
+export class Exchange implements OutboundReply, Waiting {
   readonly to: Destination;
   /** Header lines of this request alone. */
   readonly lines: string;
   readonly body: string | Uint8Array;
   readonly cancel: Cancel;
   readonly connectTimeoutMs: number;
+  /** Where a stream's pieces wait for their turn; without it they are handed on at once. */
+  readonly #turns: Turns | undefined;
+  #queued = false;
   connection: Connection | undefined;
   /** It has been sent a second time, on a connection of its own. */
   retried = false;
@@ -85,12 +89,14 @@ export class Exchange implements OutboundReply {
     body: string | Uint8Array,
     cancel: Cancel,
     connectTimeoutMs: number,
+    turns?: Turns,
   ) {
     this.to = to;
     this.lines = lines;
     this.body = body;
     this.cancel = cancel;
     this.connectTimeoutMs = connectTimeoutMs;
+    this.#turns = turns;
   }
 
   /** The answer, once its head is there. To be asked for once. */
@@ -204,6 +210,19 @@ export class Exchange implements OutboundReply {
       this.fail(thrown);
       return;
     }
+    if (this.#hand && this.#turns) this.#queue(this.#turns);
+    else this.#deliver();
+  }
+
+  /** A stream's piece is for whoever reads it, and that is not urgent: answers and calls go first. */
+  #queue(turns: Turns): void {
+    if (this.#queued) return;
+    this.#queued = true;
+    turns.add(this);
+  }
+
+  takeTurn(): void {
+    this.#queued = false;
     this.#deliver();
   }
 
