@@ -33,6 +33,7 @@ import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
 import { embedText } from "./pipeline/embed-text.ts";
 import { createHealthWatch } from "./pipeline/health-watch.ts";
+import { createHostedTurns, type HostedTurns } from "./pipeline/hosted/hosted.ts";
 import { createCallMetrics } from "./pipeline/metrics.ts";
 import { createPolicyRunner, type PolicyRunner } from "./pipeline/policies/answer.ts";
 import { createReceiptRing } from "./pipeline/receipts.ts";
@@ -181,7 +182,8 @@ function assemble(
 ): Gateway {
   const { telemetry } = observation;
   const { events, slot } = learnt;
-  const shared = createShared(options, { clock, telemetry, learnt });
+  const hosted = createHostedTurns(async () => (await getMemory()).apis.hosted);
+  const shared = createShared(options, { clock, telemetry, learnt, hosted });
   let services = createServices(options.config, shared, options);
   shared.survival.follow(options.config, services.table.deployments);
   shared.healthWatch.follow(services);
@@ -294,10 +296,11 @@ interface Seen {
   readonly clock: Clock;
   readonly telemetry: Telemetry;
   readonly learnt: LearntRouting;
+  readonly hosted: HostedTurns;
 }
 
 /** What outlives a reload of the configuration. */
-function createShared(options: GatewayOptions, { clock, telemetry, learnt }: Seen) {
+function createShared(options: GatewayOptions, { clock, telemetry, learnt, hosted }: Seen) {
   const { events, slot, features } = learnt;
   const random = options.random ?? systemRandom;
   const pool = createPool(clock, random, {
@@ -321,6 +324,7 @@ function createShared(options: GatewayOptions, { clock, telemetry, learnt }: See
   const metrics = createCallMetrics(telemetry, () => activity.count);
   return {
     learnt,
+    hosted,
     clock,
     random,
     telemetry,

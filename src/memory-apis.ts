@@ -4,9 +4,13 @@
  */
 import { join } from "node:path";
 import { type Agents, createAgents } from "./agents/a2a/agents.ts";
+import { createMcpSource } from "./agents/mcp/hosted-source.ts";
 import { createMcp, type Mcp } from "./agents/mcp/mcp.ts";
+import { createSkillSource } from "./agents/skills/hosted-source.ts";
 import { createSkillParts, type SkillParts } from "./agents/skills/skill-parts.ts";
+import { recordTool } from "./agents/tool-receipt.ts";
 import type { Config } from "./config/config.ts";
+import type { HostedSource } from "./domain/hosted-tool.ts";
 import type { Observation } from "./observation.ts";
 import type { Services } from "./pipeline/services.ts";
 import { askModel } from "./resources/assistants/ask-model.ts";
@@ -14,6 +18,7 @@ import { type Assistants, createAssistants } from "./resources/assistants/assist
 import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
+import { createSearchSource, type SearchEnd } from "./resources/vector-stores/hosted-source.ts";
 import { createVectorStores, type VectorStores } from "./resources/vector-stores/vector-stores.ts";
 import type { Outbound } from "./security/outbound.ts";
 import { createSealer, type SealingSecrets } from "./security/sealing.ts";
@@ -30,6 +35,8 @@ export interface MemoryApis {
   readonly mcp: Mcp;
   readonly agents: Agents;
   readonly skills: SkillParts;
+  /** Who has tools that the gateway runs for a model. */
+  readonly hosted: readonly HostedSource[];
 }
 
 export interface MemoryApiOptions {
@@ -91,6 +98,12 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
   });
   const mcp = createMcp({ records, outbound, services });
+  const onSearch = (end: SearchEnd) => recordSearch(end, services());
+  const hosted = [
+    createMcpSource(mcp),
+    createSkillSource(skills.runs),
+    createSearchSource({ stores: vectorStores, clock, onSearch }),
+  ];
   const agents = createAgents({ records, outbound, services, ask: askModel });
   const stopUpkeep = startUpkeep({ dataDir, clock, telemetry, files });
   return {
@@ -102,6 +115,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
       mcp,
       agents,
       skills,
+      hosted,
     },
     async close() {
       stopUpkeep();
@@ -141,4 +155,19 @@ async function sealOld(records: SealedRecords, telemetry: Telemetry): Promise<vo
       error,
     });
   }
+}
+
+function recordSearch({ stores, error, ...end }: SearchEnd, services: Services): void {
+  recordTool(
+    {
+      ...end,
+      callId: Bun.randomUUIDv7(),
+      operation: "vector_search",
+      name: stores.join(","),
+      provider: "vector_stores",
+      outcome: error === undefined ? "success" : "failure",
+      ...(error === undefined ? {} : { error }),
+    },
+    services,
+  );
 }

@@ -338,7 +338,11 @@ describe("carried over chat", () => {
 
   test.each([
     [{ tools: [{ type: "web_search" }] }, "web_search", "tools[0]"],
-    [{ tools: [{ type: "file_search", vector_store_ids: [] }] }, "file_search", "tools[0]"],
+    [
+      { tools: [{ type: "file_search", vector_store_ids: [] }] },
+      "file_search",
+      "tools[0].vector_store_ids",
+    ],
     [{ tools: [{ type: "computer_use_preview" }] }, "computer_use_preview", "tools[0]"],
     [{ tool_choice: { type: "code_interpreter" } }, "code_interpreter", "tool_choice"],
     [{ conversation: "conv_1" }, "conversation", "conversation"],

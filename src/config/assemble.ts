@@ -16,6 +16,7 @@ import { toExperimentConfigs } from "./experiments.ts";
 import type { Environment } from "./files.ts";
 import { toMcpSettings } from "./mcp.ts";
 import type { GeneralSettings } from "./sections/general-settings.ts";
+import { toHostedToolSettings } from "./sections/hosted-tools.ts";
 import type { LitellmSettings } from "./sections/litellm-settings.ts";
 import type { RouteiqSettings } from "./sections/routeiq-settings.ts";
 import type { RouterSettings as RouterSection } from "./sections/router-settings.ts";
@@ -268,6 +269,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       yieldAbove: routeiq.batches.yield_above,
     },
     mcp: toMcpSettings(routeiq.mcp, env),
+    hostedTools: toHostedToolSettings(routeiq.hosted_tools),
     embedding: toEmbedding(routeiq.embedding),
     outbound: outboundSettings(outbound, env),
     ...survivalSettings(sections, env),

@@ -2,6 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import type { FallbackList, RetryPolicy } from "../domain/call.ts";
 import type { ExplorationMode } from "../domain/decision.ts";
+import type { HostedToolSettings } from "../domain/hosted-tool.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { McpServer, McpSettings } from "../domain/mcp.ts";
 import type { Operation } from "../domain/model.ts";
@@ -251,6 +252,7 @@ export interface RouteiqSettings extends SurvivalSettings {
   /** Exploration (part 3 widens it): 0 turns it off. */
   readonly embedding: EmbeddingSettings;
   readonly mcp: McpSettings;
+  readonly hostedTools: HostedToolSettings;
   /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */
   readonly outbound: {
     readonly allowCidrs: readonly string[];

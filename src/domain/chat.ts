@@ -3,6 +3,7 @@
  * Source: https://platform.openai.com/docs/api-reference/chat ; the extra fields are LiteLLM's
  * (`reasoning_content`, `thinking_blocks`, `cache_control`). Unknown fields travel on.
  */
+import type { HostedEvent } from "./hosted-event.ts";
 import type { Json, JsonObject } from "./json.ts";
 import type { Usage } from "./usage.ts";
 
@@ -83,6 +84,8 @@ export interface ChatChunk extends JsonObject {
   readonly model: string;
   readonly choices: readonly ChunkChoice[];
   readonly usage?: WireUsage | null;
+  /** What a tool of the gateway's own does meanwhile; never sent as it is. */
+  readonly hosted?: HostedEvent;
 }
 
 export interface ChunkChoice extends JsonObject {

@@ -166,6 +166,13 @@ export const errorTable = {
     fault: "operator",
     retry: "never",
   },
+  hosted_tool_limit: {
+    means:
+      "The tools that the gateway runs for a request reached a limit of `routeiq_settings.hosted_tools`; the message says which.",
+    status: 422,
+    type: "invalid_request_error",
+    ...caller,
+  },
   draining: {
     means: "The gateway is shutting down.",
     status: 503,

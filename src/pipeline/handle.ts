@@ -33,6 +33,9 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
     const call = arrival.form
       ? await readFormCall(arrival, caller, arrival.form)
       : readCall(arrival, caller, await arrival.bytes(), services.getDialect);
+    if (call.body["tools"] !== undefined && services.hosted?.takes(call)) {
+      return await services.hosted.answer(call, services);
+    }
     record = begin(new CallRecord(call), services);
     const { admission } = services;
     const ranked = admission
@@ -42,6 +45,7 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
     if (services.policy) return await services.policy.answer(call, ranking, record, services);
     return await attempt(call, ranking, record, services);
   } catch (thrown) {
+    if (thrown instanceof CallFailed) throw thrown;
     return rescue(toGatewayError(thrown), arrival, record, services);
   }
 }
@@ -75,6 +79,12 @@ export async function open(arrival: Arrival, services: Services): Promise<Call> 
 
 /** The rest of its life. @throws CallFailed */
 export async function run(call: Call, services: Services): Promise<Reply> {
+  if (services.hosted?.takes(call)) return services.hosted.answer(call, services);
+  return runCall(call, services);
+}
+
+/** The same of a call whose tools are its caller's, or its provider's. @throws CallFailed */
+export async function runCall(call: Call, services: Services): Promise<Reply> {
   const record = begin(new CallRecord(call), services);
   try {
     const ranked = services.admission?.rank(call, record, services);

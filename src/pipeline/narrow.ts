@@ -1,6 +1,6 @@
 /**
- * Which deployments of a name may answer a call of the Responses API: those that know what it goes
- * on from, and where it needs what only OpenAI runs, those that are OpenAI's.
+ * Which deployments of a name may answer a call: those that know what it goes on from, and, in the
+ * Responses API, where it needs what only OpenAI runs, those that are OpenAI's.
  */
 import type { Call, Pin } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
@@ -20,9 +20,9 @@ export function narrow(
   resolution: Resolution,
   client: Pick<ProviderClient, "hasResponses">,
 ): Narrowed {
+  if (call.pin) return stick(call.pin, resolution);
   if (call.operation !== "responses" && call.operation !== "compaction") return { resolution };
   const { deployments } = resolution;
-  if (call.pin) return stick(call.pin, resolution);
   if (!needsOpenai(call.body)) return { resolution };
   const able = deployments.filter(client.hasResponses);
   return able.length > 0 ? { resolution: { ...resolution, deployments: able } } : { resolution };

@@ -22,6 +22,7 @@ import type { Authenticator } from "./authenticate.ts";
 import type { ContinuationSettings } from "./continuation.ts";
 import type { HealthWatch } from "./health-watch.ts";
 import type { Hedging } from "./hedging.ts";
+import type { HostedTurns } from "./hosted/hosted.ts";
 import type { CallMetrics } from "./metrics.ts";
 import type { PolicyRunner } from "./policies/answer.ts";
 import type { ReceiptRing } from "./receipts.ts";
@@ -68,6 +69,8 @@ export interface Services {
   readonly continuation?: ContinuationSettings;
   /** Where slow first attempts get a second one beside them. */
   readonly hedging?: Hedging;
+  /** Of a running gateway: calls whose tools it runs itself. */
+  readonly hosted?: HostedTurns;
   /** Where a router learns from the event log: answers' form is looked at where one was asked for. */
   readonly checksForm?: boolean;
   readonly activity: Activity;

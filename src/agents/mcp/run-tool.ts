@@ -35,7 +35,8 @@ export async function runTool(run: ToolRun): Promise<JsonObject> {
         caller,
         operation: "mcp_tool",
         name: `${server.name}.${tool}`,
-        provider: server.name,
+        // A label that a request made up is no word for metrics: there is no end of them.
+        provider: server.foreign ? "foreign" : server.name,
         startedAtMs,
         outcome,
         ...(error === undefined ? {} : { error }),

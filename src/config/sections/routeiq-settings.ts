@@ -7,6 +7,7 @@ import { defaultResponseLimits } from "../../storage/response-store.ts";
 import { AgentSettings } from "./agent-settings.ts";
 import { ExperimentSettings } from "./experiment-settings.ts";
 
+import { HostedToolSection } from "./hosted-tools.ts";
 import { McpSection } from "./mcp-settings.ts";
 
 import {
@@ -324,6 +325,7 @@ export const RouteiqSettings = Type.Object(
       { default: {}, description: "Batches: many requests beside the live traffic." },
     ),
     mcp: McpSection,
+    hosted_tools: HostedToolSection,
     concurrency: ConcurrencySettings,
     continuation: ContinuationSettings,
     hedging: HedgingSettings,

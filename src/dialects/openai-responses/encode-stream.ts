@@ -9,6 +9,7 @@ import type { JsonObject } from "../../domain/json.ts";
 import { encodeSse } from "../../std/sse.ts";
 import { assertHeld } from "../decode-wire.ts";
 import type { Answer } from "../dialect.ts";
+import { createHostedItems, type HostedItems } from "./encode-hosted.ts";
 import {
   customItem,
   functionItem,
@@ -65,6 +66,7 @@ interface OpenText {
   kind: "text" | "refusal" | undefined;
   text: string;
   logprobs: JsonObject[];
+  annotations: JsonObject[];
 }
 
 interface OpenReasoning {
@@ -97,6 +99,7 @@ class StreamEncoder {
   private message: OpenText | undefined;
   private reasoning: OpenReasoning | undefined;
   private readonly calls = new Map<number, OpenCall>();
+  private hosted: HostedItems | undefined;
   private usage: WireUsage | undefined;
   private finishReason: string | undefined;
   private serviceTier: JsonObject[string] | undefined;
@@ -119,6 +122,7 @@ class StreamEncoder {
   see(chunk: ChatChunk): void {
     if (chunk.usage) this.usage = chunk.usage;
     if (chunk.model) this.model = chunk.model;
+    if (chunk.hosted) this.hostedItems().hear(chunk.hosted);
     if (chunk["service_tier"]) this.serviceTier = chunk["service_tier"];
     for (const { index, delta, finish_reason: reason, logprobs } of chunk.choices) {
       if (index !== 0) continue; // the API has no `n`
@@ -233,6 +237,7 @@ class StreamEncoder {
       kind: undefined,
       text: "",
       logprobs: [],
+      annotations: [],
     };
     return this.message;
   }
@@ -243,9 +248,9 @@ class StreamEncoder {
 
   private closePart(open: OpenText): void {
     if (!open.kind) return;
-    const { text, logprobs } = open;
+    const { text, logprobs, annotations } = open;
     const isText = open.kind === "text";
-    const part = isText ? textPart(text, logprobs) : refusalPart(text);
+    const part = isText ? { ...textPart(text, logprobs), annotations } : refusalPart(text);
     if (isText) this.emit("response.output_text.done", { ...this.where(open), text, logprobs });
     else this.emit("response.refusal.done", { ...this.where(open), refusal: text });
     this.emit("response.content_part.done", { ...this.where(open), part });
@@ -253,6 +258,7 @@ class StreamEncoder {
     open.kind = undefined;
     open.text = "";
     open.logprobs = [];
+    open.annotations = [];
   }
 
   private closeMessage(status: ItemStatus): void {
@@ -304,12 +310,42 @@ class StreamEncoder {
     this.end(open.at, functionItem(open, args, status));
   }
 
+  // What tools of the gateway's own do.
+
+  private hostedItems(): HostedItems {
+    this.hosted ??= createHostedItems(
+      {
+        begin: (type, item) => {
+          this.closeReasoning();
+          this.closeMessage("completed");
+          return this.begin(type, item);
+        },
+        end: (at, item) => this.end(at, item),
+        emit: (type, fields) => this.emit(type, fields),
+        cite: (citation) => this.cite(citation),
+      },
+      this.answer?.body,
+    );
+    return this.hosted;
+  }
+
+  private cite(citation: { readonly fileId: string; readonly filename: string }): void {
+    const open = this.message;
+    if (open?.kind !== "text") return;
+    const { fileId: file_id, filename } = citation;
+    const annotation = { type: "file_citation", index: open.text.length, file_id, filename };
+    const index = open.annotations.push(annotation) - 1;
+    const where = { ...this.where(open), annotation_index: index };
+    this.emit("response.output_text.annotation.added", { ...where, annotation });
+  }
+
   /** An answer cut short is cut in what was open last. */
   private closeAll(status: ItemStatus): void {
     this.closeReasoning();
     this.closeMessage(status);
     for (const open of this.calls.values()) this.closeCall(open, status);
     this.calls.clear();
+    this.hosted?.closeAll();
   }
 
   /** What was begun, as far as it came, for the last event alone. */

@@ -70,7 +70,12 @@ function echoText(sent: Json | undefined): JsonObject {
 }
 
 function echoTool(tool: Json): Json {
-  if (!isObject(tool) || tool["type"] !== "function") return tool;
+  if (!isObject(tool)) return tool;
+  if (tool["type"] === "mcp") {
+    const { headers: _, authorization: __, ...shown } = tool; // the caller's secrets, not kept either
+    return shown;
+  }
+  if (tool["type"] !== "function") return tool;
   return { ...tool, parameters: tool["parameters"] ?? null, strict: tool["strict"] ?? false };
 }
 

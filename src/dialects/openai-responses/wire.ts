@@ -37,6 +37,11 @@ export const idPrefixes = {
   custom_tool_call: "ctc",
   function_call_output: "fco",
   custom_tool_call_output: "ctco",
+  mcp_list_tools: "mcpl",
+  mcp_call: "mcp",
+  mcp_approval_request: "mcpr",
+  mcp_approval_response: "mcpa",
+  file_search_call: "fs",
 } as const;
 
 /** A call's id (a UUID) as the id of the response that answers it. */
@@ -55,7 +60,9 @@ export function toItemId(
 
 /** The response that an item id of ours was made for; none for an id of OpenAI's. */
 export function responseIdOf(itemId: string): string | undefined {
-  const match = /^(?:msg|rs|fc|ctc|fco|ctco)_([0-9a-f]{32})[io]\d+$/.exec(itemId);
+  const match = /^(?:msg|rs|fc|ctc|fco|ctco|mcp|mcpl|mcpr|mcpa|fs)_([0-9a-f]{32})[io]\d+$/.exec(
+    itemId,
+  );
   return match ? `resp_${match[1]}` : undefined;
 }
 

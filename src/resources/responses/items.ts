@@ -14,6 +14,8 @@ type IdKind = Parameters<typeof toItemId>[0];
 const kinds: ReadonlySet<string> = new Set([
   ...["message", "reasoning", "function_call", "custom_tool_call"],
   ...["function_call_output", "custom_tool_call_output"],
+  ...["mcp_list_tools", "mcp_call", "mcp_approval_request", "mcp_approval_response"],
+  ...["file_search_call"],
 ]);
 
 function toItem(item: JsonObject, responseId: string, index: number): JsonObject {
@@ -21,10 +23,14 @@ function toItem(item: JsonObject, responseId: string, index: number): JsonObject
   const kind = (kinds.has(type) ? type : "message") as IdKind;
   const id =
     typeof item["id"] === "string" ? item["id"] : toItemId(kind, responseId, index, "input");
-  const status = type === "reasoning" ? {} : { status: item["status"] ?? "completed" };
+  const status = withoutStatus.has(type) ? {} : { status: item["status"] ?? "completed" };
   if (type !== "message") return { ...item, type, id, ...status };
   return { ...item, type, id, ...status, content: toParts(item["content"], item["role"]) };
 }
+
+const withoutStatus: ReadonlySet<string> = new Set([
+  ...["reasoning", "mcp_list_tools", "mcp_approval_request", "mcp_approval_response"],
+]);
 
 function toParts(content: Json | undefined, role: Json | undefined): readonly Json[] {
   if (typeof content !== "string") return listOf(content).map(withDetail);
@@ -38,8 +44,10 @@ const withDetail = (part: Json): Json =>
 /** An item for a model to read: without what only the list of items says. */
 export function toModel(item: JsonObject): JsonObject {
   const { id, status: _status, ...rest } = item;
-  // OpenAI wants the id of reasoning back, and an unknown one of anything else it refuses.
-  return rest["type"] === "reasoning" && id !== undefined ? { id, ...rest } : rest;
+  // OpenAI wants the id of reasoning back, and an unknown one of anything else it refuses. What asks
+  // for approval is answered by its id.
+  const named = rest["type"] === "reasoning" || rest["type"] === "mcp_approval_request";
+  return named && id !== undefined ? { id, ...rest } : rest;
 }
 
 /** The id in an item that stands for another, as `{"type":"item_reference","id"}` or `{"id"}`. */

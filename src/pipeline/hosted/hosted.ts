@@ -1,0 +1,38 @@
+/**
+ * Calls whose `tools` name tools that the gateway itself runs. What knows of them is loaded with the
+ * first such call; every other call pays one look at its tools' types.
+ */
+import type { Call } from "../../domain/call.ts";
+import type { HostedSource } from "../../domain/hosted-tool.ts";
+import { isObject, type Json } from "../../domain/json.ts";
+import type { Reply } from "../reply.ts";
+import type { Services } from "../services.ts";
+
+export interface HostedTurns {
+  /** Whether a call asks for such tools: its model is asked with them alone, in rounds. */
+  takes(call: Call): boolean;
+  /** @throws CallFailed */
+  answer(call: Call, services: Services): Promise<Reply>;
+}
+
+/** `type` in a request's `tools`. */
+const hostedTypes: ReadonlySet<unknown> = new Set(["mcp", "skill", "file_search"]);
+
+const dialects: ReadonlySet<string> = new Set(["openai-chat", "openai-responses"]);
+
+/** @param sources asked for with the first such call */
+export function createHostedTurns(sources: () => Promise<readonly HostedSource[]>): HostedTurns {
+  return {
+    takes({ body, dialect, operation }) {
+      const { tools } = body;
+      if (!Array.isArray(tools) || !tools.some(isHosted)) return false;
+      return dialects.has(dialect) && (operation === "chat" || operation === "responses");
+    },
+    async answer(call, services) {
+      const [{ answerHosted }, known] = await Promise.all([import("./answer.ts"), sources()]);
+      return answerHosted(call, known, services);
+    },
+  };
+}
+
+export const isHosted = (tool: Json) => isObject(tool) && hostedTypes.has(tool["type"]);
