@@ -6,13 +6,14 @@
  * that the dropped process still reads or writes fails), training and the gate, the admin API's HTTP.
  */
 import { afterAll, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { standingOf, standingOfAll } from "../../src/cli/loop/standing.ts";
 import { createFeatureExtractor } from "../../src/embedding/features.ts";
 import { createStaticEmbedder } from "../../src/embedding/static.ts";
 import { createKernels } from "../../src/kernels/create.ts";
+import { createKernelStore } from "../../src/kernels/store.ts";
 import { buildRouter } from "../../src/learning/artifacts/build-router.ts";
 import { sha256Hex } from "../../src/learning/artifacts/canonical.ts";
 import type { ArtifactFolder } from "../../src/learning/artifacts/folder.ts";
@@ -46,23 +47,57 @@ import { missingS3Server, startS3Server } from "../support/s3-server.ts";
 import { trainFolder } from "../support/trained.ts";
 import { createVirtualClock } from "../support/virtual-clock.ts";
 
-const temp = mkdtempSync(join(tmpdir(), "routeiq-fleet-"));
+// In memory where there is such a place: kills are simulated, so nothing rests on the disk's own word.
+const memory = "/dev/shm";
+const temp = mkdtempSync(join(existsSync(memory) ? memory : tmpdir(), "routeiq-fleet-"));
 afterAll(() => rmSync(temp, { recursive: true, force: true }));
 
 const day = 86_400_000;
 const releases = 50;
 /** Calls of each gateway in a round, one a second. */
 const roundCalls = 20;
-/** Gateways look once in so many rounds, one after the other. */
+/** Gateways look once in so many rounds, one after the other, where there is something to see. */
 const lookEvery = 3;
+/** And else once in so many: a look that finds nothing costs two requests, and shows little. */
+const idleLookEvery = 30;
+/** Of calls, that their users score. */
+const feedback = 0.5;
 
-/** What docs/rollout.md states for a canary of 10 % (calls of the release, nine lives of ten), as its own test bounds it. */
+/**
+ * What docs/rollout.md states (calls of the release, nine lives of ten), as test/simulation/rollout.test.ts
+ * bounds it. The last one came through the gate, and answers fast and cheaply: it is its answers that
+ * are worse, which only users tell.
+ */
 const harms: readonly (readonly [name: string, ways: Partial<Ways>, within: number])[] = [
   ["every call fails", { errors: 1 }, 10],
   ["half of the calls fail", { errors: 0.5 }, 30],
   ["three times as slow", { latencyMs: 2_400 }, 75],
+  ["worse answers", { score: 0.2, latencyMs: 700, costUsd: 0.0015 }, 90],
   ["four times as dear", { costUsd: 0.008 }, 200],
 ];
+
+/** Steps and windows that end before harm can be seen let a release on: see there as well. */
+const plans = [
+  { name: "at-once", steps: 0, minCalls: 0, rollout: {} },
+  {
+    name: "canary",
+    steps: 1,
+    minCalls: 60,
+    rollout: { canary: { share: 0.1, min_calls: 60 } },
+  },
+  {
+    name: "two-steps",
+    steps: 2,
+    minCalls: 40,
+    rollout: { canary: { share: [0.1, 0.3], min_calls: 40 } },
+  },
+];
+
+/** Calls of a harmful release that a gateway may answer; a kill costs five calls, or a tenth. */
+function allowedOf({ steps, minCalls }: (typeof plans)[number], within: number): number {
+  const passed = within > minCalls ? steps * minCalls : 0;
+  return passed + within + Math.max(5, Math.ceil(within / 10));
+}
 
 const keys = (["root", "timestamp", "release"] as const).map((role, i) =>
   createRoleKey(role, new Uint8Array(32).fill(i + 1)),
@@ -75,10 +110,20 @@ const root = createRoot({
   expiresMs: clock.now() + 365 * day,
 });
 
-async function createWorld(store: ObjectStore) {
+async function createWorld(bare: ObjectStore) {
+  let writes = 0;
+  const store: ObjectStore = {
+    ...bare,
+    async put(key, bytes, condition) {
+      writes++;
+      return await bare.put(key, bytes, condition);
+    },
+  };
   const embedder = createStaticEmbedder();
-  const parts = { embedder, kernels: createKernels, clock };
   const extractor = createFeatureExtractor(embedder);
+  // As a gateway has it: a new memory for every router is what a look would cost most.
+  const kernels = createKernelStore(createKernels);
+  const parts = { embedder, extractor, kernels: kernels.take, release: kernels.give, clock };
   const folders = await Promise.all([
     trainFolder(["openai/alpha", "openai/beta"]),
     trainFolder(["openai/beta", "openai/alpha", "openai/gamma"]),
@@ -101,30 +146,35 @@ async function createWorld(store: ObjectStore) {
     }),
   );
   const honest = new Map<string, Honest>();
-  const gateway = (name: string, seed: number, rollout: object) =>
+  const gateways = plans.map(({ name, rollout }, at) =>
     createFleetGateway({
-      ...{ name, seed, rollout, store, root, clock, queries, honest },
+      ...{ name, seed: at + 1, store, root, clock, queries, honest, feedback },
+      rollout: { health: { max_calls: 300 }, ...rollout },
       folder: join(temp, name),
       build: (candidate: Candidate) => buildRouter(candidate, parts),
-    });
-  const health = { max_calls: 300 };
-  const gateways = [
-    gateway("at-once", 1, { health }),
-    gateway("canary", 2, { health, canary: { share: 0.1, min_calls: 60 } }),
-    gateway("two-steps", 3, { health, canary: { share: [0.1, 0.3], min_calls: 40 } }),
-  ];
-  return { store, folders, answers, honest, gateways };
+    }),
+  );
+  return { store, folders, answers, honest, gateways, writes: () => writes };
 }
 
 type World = Awaited<ReturnType<typeof createWorld>>;
 
-function createRounds({ gateways }: World) {
+function createRounds({ gateways, writes }: World) {
   let count = 0;
+  const lastLooks = gateways.map(() => ({ writes: -1, count: 0 }));
+  /** Something was written, or the last look went wrong, or it is long ago. */
+  const isDue = (at: number, gateway: FleetGateway) => {
+    const last = lastLooks[at];
+    const isNews = last?.writes !== writes() || gateway.trouble() !== undefined;
+    if (!isNews && count - last.count < idleLookEvery) return false;
+    lastLooks[at] = { writes: writes(), count };
+    return true;
+  };
   return async (rounds: number) => {
     for (let i = 0; i < rounds; i++, count++) {
       await clock.advance(roundCalls * 1_000);
       for (const [at, gateway] of gateways.entries()) {
-        if (count % lookEvery === at) await gateway.look();
+        if (count % lookEvery === at && isDue(at, gateway)) await gateway.look();
         await gateway.settle();
         await gateway.calls(roundCalls);
       }
@@ -257,14 +307,14 @@ test.skipIf(missingS3Server !== undefined)(
   "three gateways and a loop: 50 releases, and nothing wrong ever serves",
   async () => {
     const s3 = await startS3Server();
-    const store = createS3ObjectStore({
+    const bucket = createS3ObjectStore({
       url: "s3://models/router",
       ...toS3Settings(s3.env),
       outbound: createOutbound(),
       clock: systemClock,
     });
-    const world = await createWorld(store);
-    const { gateways, folders } = world;
+    const world = await createWorld(bucket);
+    const { gateways, folders, store } = world;
     const rounds = createRounds(world);
     const loop = createLoop(world, rounds);
     const random = createRandom(11);
@@ -328,15 +378,18 @@ test.skipIf(missingS3Server !== undefined)(
     await rounds(80); // the last one comes into force everywhere
     const harmful = loop.seen.harmful;
     const exposed = [...harmful].flatMap(([version, within]) =>
-      gateways.map(({ name, seen }) => ({
-        what: `${version} on ${name}`,
-        calls: seen.answered.get(version) ?? 0,
-        within,
+      plans.map((plan, at) => ({
+        what: `${version} on ${plan.name}`,
+        calls: gateways[at]?.seen.answered.get(version) ?? 0,
+        within: allowedOf(plan, within),
       })),
     );
     const late = exposed.filter(({ calls, within }) => calls > within);
     const healthy = gateways.flatMap(({ seen }) =>
       [...seen.answered.keys()].filter((version) => !harmful.has(version)),
+    );
+    const kept = [...harmful.keys()].filter(
+      (version) => !gateways.some(({ seen }) => seen.takenBack.has(version)),
     );
     const lost = gateways.flatMap(({ seen }) =>
       [...seen.takenBack].filter((version) => !harmful.has(version)),
@@ -348,6 +401,7 @@ test.skipIf(missingS3Server !== undefined)(
       calls: gateways.map(({ seen }) => seen.calls),
       exposed: exposed.length,
       late,
+      kept,
       healthy: healthy.length,
       lost,
       refusals: [...new Set(refusals)],
@@ -358,12 +412,14 @@ test.skipIf(missingS3Server !== undefined)(
     expect(loop.seen.published).toBe(releases);
     expect(refusals.filter((refusal) => refusal.endsWith(": undefined"))).toEqual([]);
     expect(new Set(refusals).size).toBe(attacks.length);
+    expect(harmful.size).toBeGreaterThanOrEqual(2 * harms.length);
+    expect(kept).toEqual([]);
     expect(late.length).toBeLessThanOrEqual(exposed.length / 10);
     expect(lost.length).toBeLessThan(healthy.length * 0.05);
     expect(gateways.map((gateway) => gateway.serving())).toEqual(
       gateways.map(() => [head?.release.sha256, undefined]),
     );
-    store.close();
+    bucket.close();
     await s3.stop();
   },
   300_000,

@@ -47,6 +47,8 @@ export interface FleetGatewayOptions {
   readonly clock: VirtualClock;
   readonly seed: number;
   readonly rollout?: RolloutArgs;
+  /** Share of calls that users score. */
+  readonly feedback: number;
   readonly build: (candidate: Candidate) => Promise<TrainedRouter>;
   readonly queries: readonly RawFeatures[];
   /** By the release's SHA-256. */
@@ -159,7 +161,7 @@ export function createFleetGateway(options: FleetGatewayOptions) {
       latencyMs: ways.latencyMs * Math.exp(0.8 * nextNormal(random)),
       costUsd: ways.costUsd * Math.exp(1.1 * nextNormal(random)),
     });
-    if (random.next() < 0.1) {
+    if (random.next() < options.feedback) {
       poller.rollout.observeScore(arm, random.next() < ways.score ? 1 : 0, unit);
     }
   }
