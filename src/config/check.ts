@@ -361,6 +361,17 @@ function checkAddresses({ config, report, spot }: Check): void {
     }
     refuse(url, ["mcp_servers", name, "url"], "Write the server's URL: https://host/mcp.");
   }
+  const { oauth, publicUrl } = config.routeiq.mcp;
+  oauth.forEach(({ issuer, audiences, jwksUrl, introspectionUrl }, index) => {
+    const at: Path = ["routeiq_settings", "mcp", "oauth", index];
+    const remedy = "Write an address: https://login.example.";
+    refuse(issuer, [...at, "issuer"], remedy);
+    refuse(jwksUrl, [...at, "jwks_url"], remedy);
+    refuse(introspectionUrl, [...at, "introspection_url"], remedy);
+    if (audiences !== undefined || publicUrl !== undefined) return;
+    const message = "nothing says what this issuer's tokens must be made for";
+    report.refuse(spot(at), message, "Write routeiq_settings.mcp.public_url, or audience here.");
+  });
   const { telemetry, outbound, corsOrigins } = config.routeiq;
   const otlp: Path = ["routeiq_settings", "telemetry", "otlp_endpoint"];
   refuse(telemetry.otlpEndpoint, otlp, "Write the collector's URL: http://host:4318.");

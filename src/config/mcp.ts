@@ -2,7 +2,7 @@
 import { isAbsolute } from "node:path";
 import type { Static } from "@sinclair/typebox";
 import { isObject, type Json } from "../domain/json.ts";
-import { type McpServer, type McpSettings, mcpNamePattern } from "../domain/mcp.ts";
+import { type McpIssuer, type McpServer, type McpSettings, mcpNamePattern } from "../domain/mcp.ts";
 import { decodeSection } from "./decode.ts";
 import type { Environment } from "./files.ts";
 import type { Sourced } from "./merge.ts";
@@ -208,11 +208,29 @@ function headersOf(row: McpRow): Record<string, string> {
   return headers;
 }
 
+function toIssuer(row: McpSection["oauth"][number]): McpIssuer {
+  const { audience, jwks_url: jwksUrl, introspection_url: introspectionUrl } = row;
+  const { client_id: clientId, client_secret: clientSecret, tenant_claim: tenantClaim } = row;
+  return {
+    issuer: row.issuer,
+    ...(audience === undefined ? {} : { audiences: [audience].flat() }),
+    ...(jwksUrl === undefined ? {} : { jwksUrl }),
+    ...(introspectionUrl === undefined ? {} : { introspectionUrl }),
+    ...(clientId === undefined ? {} : { clientId }),
+    ...(clientSecret === undefined ? {} : { clientSecret }),
+    ...(tenantClaim === undefined ? {} : { tenantClaim }),
+    ...(row.scope_tools === undefined ? {} : { scopeTools: row.scope_tools }),
+    requiredScopes: row.required_scopes ?? [],
+    callerClaim: row.caller_claim ?? "sub",
+  };
+}
+
 /** LiteLLM's PROXY_BASE_URL stands in where the file says nothing. */
 export function toMcpSettings(section: McpSection, env: Environment): McpSettings {
   const publicUrl = (section.public_url ?? env["PROXY_BASE_URL"] ?? "").replace(/\/+$/, "");
   return {
     ...(publicUrl === "" ? {} : { publicUrl }),
+    oauth: section.oauth.map(toIssuer),
     allowAnonymous: section.allow_anonymous,
     pinning: section.pinning,
     pageSize: section.page_size,

@@ -9,6 +9,8 @@ export interface Caller {
   readonly id: string;
   readonly tenant: string;
   readonly admin: boolean;
+  /** `server.tool` patterns that its access token opens of MCP; missing: all. */
+  readonly mcpTools?: readonly string[];
   /** What its key sets of the dial; the call's own header fields come before it. */
   readonly dial?: Partial<Dial>;
 }

@@ -67,7 +67,24 @@ export interface McpServer {
 }
 
 /** How the gateway serves the protocol: `routeiq_settings.mcp`. */
+/** An authorization server whose access tokens `/mcp` takes. */
+export interface McpIssuer {
+  readonly issuer: string;
+  /** Default: the gateway's own addresses. */
+  readonly audiences?: readonly string[];
+  readonly jwksUrl?: string;
+  readonly introspectionUrl?: string;
+  readonly clientId?: string;
+  readonly clientSecret?: string;
+  readonly requiredScopes: readonly string[];
+  /** Scope → `server.tool` patterns. Missing: every token opens all. */
+  readonly scopeTools?: Readonly<Record<string, readonly string[]>>;
+  readonly callerClaim: string;
+  readonly tenantClaim?: string;
+}
+
 export interface McpSettings {
+  readonly oauth: readonly McpIssuer[];
   /** The gateway's address as clients and browsers know it; no slash at its end. */
   readonly publicUrl?: string;
   readonly allowAnonymous: boolean;

@@ -13,7 +13,8 @@ import type { BodyName } from "./openapi/bodies.ts";
  * `anyone`: no key. `caller`: whoever may call models. `admin`: the master key, or one of
  * ADMIN_API_KEYS by `X-Admin-API-Key` or Bearer; where neither is set, whoever is on this machine.
  * `caller-or-admin`: either key; callers see their own calls, admins all. `caller-unless-open`: a
- * caller, or anyone where `routeiq_settings.mcp.allow_anonymous` says so.
+ * caller, or anyone where `routeiq_settings.mcp.allow_anonymous` says so; with `routeiq_settings.mcp.oauth`
+ * the route itself sees to it, by `findMcpCaller`.
  */
 export type Who = "anyone" | "caller" | "admin" | "caller-or-admin" | "caller-unless-open";
 
@@ -80,8 +81,8 @@ export function assertLetIn(who: Who, request: Request, services: Services): voi
     return;
   }
   if (who === "caller-unless-open") {
-    const open = services.config.routeiq.mcp.allowAnonymous && !carriesKey(request, services);
-    if (!open) assertLetIn("caller-or-admin", request, services);
+    // Access tokens are verified by the route, as an authorization server may have to be asked.
+    if (services.config.routeiq.mcp.oauth.length === 0) assertMcpKey(request, services);
     return;
   }
   const { masterKey, adminApiKeys } = services.config.general;
@@ -108,8 +109,14 @@ export function assertLetIn(who: Who, request: Request, services: Services): voi
   }
 }
 
+/** A key, or none where the configuration lets callers in without. @throws as `assertLetIn` */
+export function assertMcpKey(request: Request, services: Services): void {
+  const open = services.config.routeiq.mcp.allowAnonymous && !carriesKey(request, services);
+  if (!open) assertLetIn("caller-or-admin", request, services);
+}
+
 /** Whether the request carries one of the operator's admin keys. */
-function hasAdminKey(request: Request, { config }: Services): boolean {
+export function hasAdminKey(request: Request, { config }: Services): boolean {
   const given =
     request.headers.get("x-admin-api-key")?.trim() ||
     readKey(request.headers, config.general.keyHeader);
@@ -125,11 +132,11 @@ export function callerOf(request: Request, services: Services): Caller {
 /** Whoever calls a `caller-unless-open` route; without a key he is nobody in particular. */
 export function mcpCallerOf(request: Request, services: Services): Caller {
   const { masterKey } = services.config.general;
-  if (masterKey !== undefined && !carriesKey(request, services)) {
-    return { id: "anonymous", tenant: "default", admin: false };
-  }
+  if (masterKey !== undefined && !carriesKey(request, services)) return nobody;
   return callerOf(request, services);
 }
+
+export const nobody: Caller = { id: "anonymous", tenant: "default", admin: false };
 
 const carriesKey = (request: Request, { config }: Services) =>
   request.headers.has("x-admin-api-key") ||

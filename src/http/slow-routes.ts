@@ -27,7 +27,7 @@ import { syncStatusRoutes } from "./admin/sync-status.ts";
 import { a2aRoutes } from "./agents/a2a.ts";
 import { a2aRegistryRoutes } from "./agents/a2a-registry.ts";
 import { mcpRoutes } from "./agents/mcp.ts";
-import { mcpOauthRoutes } from "./agents/mcp-oauth.ts";
+import { mcpOauthRoutes, mcpResourceRoutes } from "./agents/mcp-oauth.ts";
 import { mcpRestRoutes } from "./agents/mcp-rest.ts";
 import { skillRoutes } from "./agents/skills.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
@@ -109,6 +109,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...vectorStoreRoutes(parts.vectorStores),
     ...mcpRoutes(parts.mcp),
     ...mcpOauthRoutes(parts.mcp),
+    ...mcpResourceRoutes(parts.mcp),
     ...mcpRestRoutes(parts.mcp),
     ...a2aRegistryRoutes(parts.agents),
     ...a2aRoutes(parts.agents),

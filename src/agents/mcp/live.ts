@@ -24,6 +24,7 @@ import { capabilitiesOf, createServer, openSession, type SessionParts } from "./
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSseTransport } from "./sse-transport.ts";
 import { createSurface, type Surface } from "./surface.ts";
+import { isServerOpen } from "./token-gate.ts";
 import { createReach, createView, type Reach, type View } from "./view.ts";
 
 export interface LiveParts {
@@ -159,10 +160,15 @@ export function createLive(parts: LiveParts): Live {
   }
 
   async function servers(caller: Caller): Promise<readonly McpServer[]> {
-    const rows = await registry.servers();
-    const taken = new Set(rows.map(({ name }) => name));
+    const all = await registry.servers();
+    const { mcpTools } = caller;
+    const rows = mcpTools ? all.filter(({ name }) => isServerOpen(mcpTools, name)) : all;
+    const taken = new Set(all.map(({ name }) => name));
     const own = [...inner.values()].filter(
-      (server) => !taken.has(server.name) && (server.isFor?.(caller) ?? true),
+      (server) =>
+        !taken.has(server.name) &&
+        (server.isFor?.(caller) ?? true) &&
+        (!mcpTools || isServerOpen(mcpTools, server.name)),
     );
     return [...rows, ...own.flatMap(({ name }) => innerRows.get(name) ?? [])];
   }
@@ -236,6 +242,7 @@ export function createLive(parts: LiveParts): Live {
       const id = request.headers.get("mcp-session-id");
       if (id !== null) {
         const open = sessions.find(id, caller);
+        open?.session.speakFor(caller);
         return open?.handle ? await open.handle(request, body) : sessionNotFound();
       }
       if (request.method !== "POST") return needsSession();

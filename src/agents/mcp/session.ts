@@ -28,6 +28,8 @@ export interface SessionParts extends LinkParts {
 export interface Session {
   readonly caller: Caller;
   readonly scope: Scope;
+  /** Of the same id: another token of his may open more, or less. */
+  speakFor(caller: Caller): void;
   /** Lists may differ from now on: what was approved, or configured. */
   changed(): void;
   close(): Promise<void>;
@@ -114,6 +116,9 @@ export async function openSession(
   return {
     caller,
     scope,
+    speakFor(now) {
+      view.caller = now;
+    },
     changed() {
       for (const { catalog } of reaches.values()) catalog.forget();
       void server?.sendToolListChanged().catch(() => undefined); // no stream is open

@@ -10,6 +10,7 @@ import { rethrown } from "./mcp-error.ts";
 import type { OauthFlow } from "./oauth-flow.ts";
 import type { Pins } from "./pins.ts";
 import { isAllowed, type Scope } from "./scope.ts";
+import { isToolAllowed } from "./token-gate.ts";
 
 export interface Reach {
   readonly link: Link;
@@ -20,7 +21,7 @@ export interface Reach {
 
 export interface View {
   readonly scope: Scope;
-  readonly caller: Caller;
+  caller: Caller;
   readonly services: () => Services;
   readonly reach: (server: McpServer) => Reach;
   /** Those that callers may see and call. @throws McpError */
@@ -35,7 +36,8 @@ export interface View {
 
 export const taskLimit = 1_000;
 
-export interface ViewOptions extends Pick<View, "scope" | "caller" | "services" | "reach"> {
+export interface ViewOptions extends Pick<View, "scope" | "services" | "reach"> {
+  readonly caller: Caller;
   readonly pins: Pins;
   readonly oauth: OauthFlow;
   readonly settings: () => McpSettings;
@@ -50,26 +52,37 @@ interface Judged {
 
 export function createView(options: ViewOptions): View {
   const judged = new WeakMap<object, Judged>();
-  return {
+  const view: View = {
     ...options,
     grantError: (server) => grantErrorOf(server, options),
     level: undefined,
     tasks: new Map(),
-    async tools(server, signal) {
-      const listed = await options.reach(server).catalog.list("tools", signal);
-      const approvals = options.approvals();
-      const held = judged.get(listed);
-      if (held?.approvals === approvals) return held.tools;
-      const allowed = listed.filter(({ name }) => isAllowed(server, String(name)));
-      const isUnpinned = server.foreign || (server.transport === "inner" && !server.openapi);
-      const tools = isUnpinned
-        ? Promise.resolve(allowed)
-        : options.pins.judge(server.name, allowed);
-      tools.catch(() => judged.delete(listed)); // whoever waits is told
-      judged.set(listed, { approvals, tools });
-      return tools;
-    },
+    tools: async (server, signal) => openTo(view.caller, server, await judge(server, signal)),
   };
+  return view;
+
+  async function judge(server: McpServer, signal: AbortSignal): Promise<readonly JsonObject[]> {
+    const listed = await options.reach(server).catalog.list("tools", signal);
+    const approvals = options.approvals();
+    const held = judged.get(listed);
+    if (held?.approvals === approvals) return held.tools;
+    const allowed = listed.filter(({ name }) => isAllowed(server, String(name)));
+    const isUnpinned = server.foreign || (server.transport === "inner" && !server.openapi);
+    const tools = isUnpinned ? Promise.resolve(allowed) : options.pins.judge(server.name, allowed);
+    tools.catch(() => judged.delete(listed)); // whoever waits is told
+    judged.set(listed, { approvals, tools });
+    return tools;
+  }
+}
+
+/** Those that its access token opens. */
+function openTo(
+  { mcpTools }: Caller,
+  { name: server }: McpServer,
+  tools: readonly JsonObject[],
+): readonly JsonObject[] {
+  if (mcpTools === undefined) return tools;
+  return tools.filter(({ name }) => isToolAllowed(mcpTools, `${server}.${String(name)}`));
 }
 
 export function createReach(link: Link, services: Services): Reach {

@@ -13,6 +13,52 @@ export const McpSection = Type.Object(
           "The gateway's address as clients and browsers know it, as https://ai.example. Default: PROXY_BASE_URL, else the request's own.",
       }),
     ),
+    oauth: Type.Array(
+      Type.Object(
+        {
+          issuer: Type.String({
+            pattern: "^https?://",
+            description: "As it stands in the tokens' `iss`.",
+          }),
+          audience: Type.Optional(
+            Type.Union([Type.String(), Type.Array(Type.String())], {
+              description:
+                "What tokens must be made for (`aud`). Default: {public_url}/mcp, or the server's path below it.",
+            }),
+          ),
+          jwks_url: Type.Optional(
+            Type.String({ description: "Its keys. Default: as its metadata says." }),
+          ),
+          introspection_url: Type.Optional(
+            Type.String({ description: "Where tokens that are no JWTs are asked about." }),
+          ),
+          client_id: Type.Optional(Type.String({ description: "The gateway's, for asking." })),
+          client_secret: Type.Optional(Type.String({ description: "Its secret." })),
+          required_scopes: Type.Optional(
+            Type.Array(Type.String(), { description: "Scopes that every token must have." }),
+          ),
+          scope_tools: Type.Optional(
+            Type.Record(Type.String(), Type.Array(Type.String()), {
+              description:
+                "Scope → tools that it opens, as server.tool with * for anything. Default: every token opens all.",
+              expected: "a map of lists",
+            }),
+          ),
+          caller_claim: Type.Optional(
+            Type.String({ description: "The claim that says whose calls they are. Default: sub." }),
+          ),
+          tenant_claim: Type.Optional(
+            Type.String({ description: "The claim that says whose tenant." }),
+          ),
+        },
+        { description: "An authorization server." },
+      ),
+      {
+        default: [],
+        maxItems: 20,
+        description: "Authorization servers whose access tokens open `/mcp`, beside keys.",
+      },
+    ),
     allow_anonymous: Type.Boolean({
       default: false,
       description: "Opens `/mcp` to callers without a key.",

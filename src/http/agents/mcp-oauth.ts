@@ -1,6 +1,7 @@
 /** How somebody allows the gateway to use an MCP server in his name: to its authorization server, and back. */
 import type { Live, Mcp } from "../../agents/mcp/mcp.ts";
-import { toGatewayError } from "../../domain/errors.ts";
+import { wellKnownResource } from "../../agents/mcp/token-gate.ts";
+import { GatewayError, toGatewayError } from "../../domain/errors.ts";
 import { toHtml } from "../openapi/page.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
 import { serverOf } from "./mcp-answers.ts";
@@ -102,6 +103,51 @@ export function mcpOauthRoutes(mcp: Mcp): readonly Route[] {
     },
   ];
 }
+
+/** What clients ask before they have a token. */
+export function mcpResourceRoutes(mcp: Mcp): readonly Route[] {
+  const rfc = "https://www.rfc-editor.org/rfc/rfc9728";
+  const describe = (request: Request, context: RouteContext, path: string): Response => {
+    if (!mcp.gate.isOpen) throw notProtected();
+    return Response.json(mcp.gate.describe({ base: baseOf(request, context), path }));
+  };
+  const route = (path: string, pathOf: (context: RouteContext) => string): Route => ({
+    method: "GET",
+    path,
+    who: "anyone",
+    errors: "openai",
+    summary: "Which authorization servers' tokens `/mcp` takes (RFC 9728).",
+    docs: { source: rfc },
+    handle: (request, context) => describe(request, context, pathOf(context)),
+  });
+  return [
+    route(wellKnownResource, () => "/mcp"),
+    route(`${wellKnownResource}/mcp`, () => "/mcp"),
+    route(
+      `${wellKnownResource}/mcp/:server`,
+      ({ params }) => `/mcp/${encodeURIComponent(params["server"] ?? "")}`,
+    ),
+    {
+      method: "GET",
+      path: "/.well-known/oauth-authorization-server",
+      who: "anyone",
+      errors: "openai",
+      summary: "The authorization server's own metadata, for clients that look for it here.",
+      docs: { source: "https://www.rfc-editor.org/rfc/rfc8414" },
+      handle: async () => {
+        const found = await mcp.gate.issuerMetadata();
+        if (!found) throw notProtected();
+        return Response.json(found);
+      },
+    },
+  ];
+}
+
+const notProtected = () =>
+  new GatewayError(
+    "not_found",
+    "No authorization server's tokens are taken here (routeiq_settings.mcp.oauth): use a key.",
+  );
 
 /** The operator's word for it, and else the address that this request came to. */
 export const baseOf = (request: Request, { services }: RouteContext): string =>

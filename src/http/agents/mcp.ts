@@ -1,10 +1,12 @@
 /** `/mcp`: the Model Context Protocol over Streamable HTTP, and over SSE for older clients. */
 import type { Live, Mcp } from "../../agents/mcp/mcp.ts";
+import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { parseJson } from "../../std/json.ts";
 import { readBytes } from "../read-body.ts";
-import { mcpCallerOf, type Route, type RouteContext } from "../route.ts";
+import type { Route, RouteContext } from "../route.ts";
+import { assertToolScope, findMcpCaller, toChallenge } from "./mcp-caller.ts";
 
 const source = "https://modelcontextprotocol.io/specification/2025-11-25/basic/transports";
 const base = { who: "caller-unless-open", errors: "openai" } as const;
@@ -23,12 +25,13 @@ export function mcpRoutes(mcp: Mcp): readonly Route[] {
       path: "/mcp/sse",
       summary: "The older transport (2024-11-05): a stream that tells where to post.",
       docs: { source, reply: "text/event-stream" },
-      handle: async (request, { services }) => {
-        assertOrigin(request, services);
-        if (request.method === "HEAD") return new Response(null);
-        const live = await mcp.live();
-        return await live.openSse({ request, caller: mcpCallerOf(request, services) });
-      },
+      handle: (request, context) =>
+        challenged(request, context, async () => {
+          assertOrigin(request, context.services);
+          const caller = await findMcpCaller(request, context, mcp);
+          if (request.method === "HEAD") return new Response(null);
+          return await (await mcp.live()).openSse({ request, caller });
+        }),
     },
     {
       ...base,
@@ -37,9 +40,8 @@ export function mcpRoutes(mcp: Mcp): readonly Route[] {
       summary: "A message of a session of the older transport; its answer comes over the stream.",
       docs: { source, body: "McpMessage", query: { sessionId: "As the stream told it." } },
       handle: (request, context) =>
-        post(request, context, mcp, (live, body) => {
+        post(request, context, mcp, (live, { caller, body }) => {
           const id = new URL(request.url).searchParams.get("sessionId") ?? "";
-          const caller = mcpCallerOf(request, context.services);
           return Promise.resolve(live.receive(id, { request, caller, body }));
         }),
     },
@@ -63,30 +65,54 @@ export function mcpRoutes(mcp: Mcp): readonly Route[] {
 }
 
 function speak(request: Request, context: RouteContext, mcp: Mcp): Promise<Response> {
-  return post(request, context, mcp, (live, body) => {
+  return post(request, context, mcp, (live, { caller, body }) => {
     const path = context.params["server"];
-    const caller = mcpCallerOf(request, context.services);
     return live.handle({ request, caller, body, ...(path === undefined ? {} : { path }) });
   });
 }
 
-async function post(
+interface Said {
+  readonly caller: Caller;
+  /** Parsed; undefined for GET and DELETE. */
+  readonly body: unknown;
+}
+
+function post(
   request: Request,
-  { services }: RouteContext,
+  context: RouteContext,
   mcp: Mcp,
-  run: (live: Live, body: unknown) => Promise<Response>,
+  run: (live: Live, said: Said) => Promise<Response>,
 ): Promise<Response> {
-  assertOrigin(request, services);
-  if (request.method !== "POST") return await run(await mcp.live(), undefined);
-  const bytes = await readBytes(request, services);
-  let body: unknown;
+  const { services } = context;
+  return challenged(request, context, async () => {
+    assertOrigin(request, services);
+    // Nobody's body is read before he is let in.
+    const caller = await findMcpCaller(request, context, mcp);
+    if (request.method !== "POST") return await run(await mcp.live(), { caller, body: undefined });
+    const bytes = await readBytes(request, services);
+    let body: unknown;
+    try {
+      body = parseJson(bytes);
+    } catch {
+      const error = { code: -32700, message: "Parse error: the body is not JSON in UTF-8." };
+      return Response.json({ jsonrpc: "2.0", error, id: null }, { status: 400 });
+    }
+    assertToolScope(caller, body, { request, context, mcp });
+    return await run(await mcp.live(), { caller, body });
+  });
+}
+
+/** Whoever lacks a token is told where to get one. */
+async function challenged(
+  request: Request,
+  context: RouteContext,
+  run: () => Promise<Response>,
+): Promise<Response> {
   try {
-    body = parseJson(bytes);
-  } catch {
-    const error = { code: -32700, message: "Parse error: the body is not JSON in UTF-8." };
-    return Response.json({ jsonrpc: "2.0", error, id: null }, { status: 400 });
+    return await run();
+  } catch (thrown) {
+    return toChallenge(thrown, request, context);
   }
-  return await run(await mcp.live(), body);
 }
 
 /** A page of another site must not speak for who looks at it: the protocol asks for this check. */
