@@ -244,6 +244,7 @@ export const surfaces: readonly Surface[] = [
       "/metrics",
       "/_health/*",
       "/health/*",
+      "/.well-known/oauth-*",
     ],
     auth: "none; `/metrics`: admin, where other machines reach the port",
     limits: "–",
