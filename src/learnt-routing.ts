@@ -8,6 +8,7 @@ import type { FeatureExtractor } from "./embedding/embedder.ts";
 import type { EmbedderChoice } from "./embedding/registry.ts";
 import type { AskForEmbedding } from "./embedding/remote.ts";
 import { createLiveRouter } from "./learning/artifacts/live.ts";
+import { toS3Settings } from "./learning/artifacts/open-repository.ts";
 import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
 import type { Candidate } from "./learning/artifacts/source.ts";
 import type { SourceConfig } from "./learning/artifacts/thread.ts";
@@ -153,7 +154,12 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     clock,
     telemetry: observation.telemetry,
     live: routers,
-    keeps: (options.processes ?? 1) === 1,
+    random,
+    worker: env["ROUTEIQ_WORKER"] ?? "",
+    exchange: (state, member, address) => {
+      const params = { address, s3: toS3Settings(env), member, state, nowMs: clock.now() };
+      return observation.background.service("figures").call("exchange", params);
+    },
   });
   const extract = async (query: RoutingQuery) => {
     const { extractor } = await parts();

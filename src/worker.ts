@@ -12,6 +12,7 @@ import type { ArtifactService, ArtifactThread } from "./learning/artifacts/threa
 import type { ExportService } from "./learning/export-thread.ts";
 import type { OnlineService } from "./learning/online-thread.ts";
 import type { ShadowService, ShadowThread } from "./learning/rollout/shadow-thread.ts";
+import type { FigureService } from "./learning/rollout/shared-figures.ts";
 import type { DocumentService } from "./resources/vector-stores/document-thread.ts";
 import { type Emit, type Port, serveRpc } from "./std/rpc.ts";
 import type { ExtractFeatures } from "./storage/complete-event.ts";
@@ -27,6 +28,7 @@ export interface BackgroundApi {
   readonly documents: DocumentService;
   readonly events: EventService;
   readonly exports: ExportService;
+  readonly figures: FigureService;
   readonly online: OnlineService;
   readonly otlp: OtlpService;
   readonly records: RecordService;
@@ -74,6 +76,12 @@ function main(): void {
     async shadow(emit) {
       shadow = await loadShadow(emit, await loadArtifacts());
       return shadow;
+    },
+    async figures() {
+      const { createFigureThread } = await import("./learning/rollout/shared-figures.ts");
+      const { createOutbound } = await import("./security/outbound.ts");
+      const { systemClock } = await import("./std/clock.ts");
+      return createFigureThread({ outbound: createOutbound(), clock: systemClock });
     },
     async documents() {
       const { createDocumentThread } = await import("./resources/vector-stores/document-thread.ts");

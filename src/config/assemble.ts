@@ -208,6 +208,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
   return {
     autoModels: routeiq.auto_models,
     experiments: toExperimentConfigs(routeiq.experiments, env),
+    ...(routeiq.experiment_figures && { experimentFigures: routeiq.experiment_figures }),
     timeouts: {
       connectMs: timeouts.connect_ms,
       firstTokenMs: timeouts.first_token_ms,

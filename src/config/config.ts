@@ -191,6 +191,8 @@ export interface EventExport {
 
 export interface RouteiqSettings extends SurvivalSettings {
   readonly experiments: readonly ExperimentConfig[];
+  /** Where gateways share what their experiments came to: a folder or `s3://bucket/prefix`. */
+  readonly experimentFigures?: string;
   readonly autoModels: Readonly<Record<string, AutoModel>>;
   readonly timeouts: Timeouts;
   readonly maxAttempts: number;

@@ -47,6 +47,14 @@ export const RouteiqSettings = Type.Object(
         "A/B experiments by id: calls shared between variants of routing, the same users always with the same one. See docs/rollout.md.",
       expected: "a map of experiments",
     }),
+    experiment_figures: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "Where the gateways of a fleet share what experiments came to, so that results and stops are of all their calls: a folder or `s3://bucket/prefix` that all may write. Processes of one data folder share without it.",
+        examples: ["s3://models/router-experiments"],
+      }),
+    ),
     timeouts: Type.Object(
       {
         connect_ms: ms(3_000, "Name resolution, connection and TLS together."),

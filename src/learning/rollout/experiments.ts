@@ -8,7 +8,7 @@ import type { ExperimentStops } from "../../routing/split.ts";
 import type { Clock } from "../../std/clock.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { type Difference, findRegression, type Thresholds, toDifferences } from "./compare.ts";
-import { type Figures, newFigures, restoreFigures, saveFigures } from "./figures.ts";
+import { type Figures, newFigures, restoreFigures, saveFigures, sumFigures } from "./figures.ts";
 import type { Watcher } from "./watch-events.ts";
 
 export interface VariantReport {
@@ -46,7 +46,12 @@ export interface Experiments extends ExperimentStops {
   stop(id: string, variant: string, reason: string): boolean;
   /** Shares calls out to it again, and counts anew. False where it was not stopped. */
   start(id: string, variant: string): boolean;
-  /** All that is needed to go on after a restart. */
+  /**
+   * What other processes and gateways `save`d of the same experiments: theirs count as well. A
+   * variant that one of them stopped is stopped here; one that an operator started anew begins anew.
+   */
+  join(others: readonly JsonObject[]): void;
+  /** All that is needed to go on after a restart: of this process alone. */
   save(): JsonObject;
   restore(saved: JsonObject | undefined): void;
 }
@@ -65,8 +70,13 @@ const lookGrowth = 1.05;
 const firstLook = 5;
 
 interface Arm {
+  /** Of this process. */
   figures: Figures;
+  /** Of all the others. */
+  others: Figures;
   nextLook: number;
+  /** When an operator started it anew, ms since the epoch: what was counted before is void. */
+  epochMs: number;
   stopped: { readonly at: string; readonly reason: string } | undefined;
 }
 
@@ -117,7 +127,7 @@ export function createExperiments({ clock, telemetry, onChange }: ExperimentsOpt
     if (!limits || !arm || !before || arm.stopped || name === control || stopOn.length === 0)
       return;
     const thresholds = { ...limits, alpha: limits.alpha / (variants.length - 1) };
-    const found = findRegression(before.figures, arm.figures, thresholds, stopOn);
+    const found = findRegression(allOf(before), allOf(arm), thresholds, stopOn);
     if (found) halt(of, name, found.message, found.regression);
   }
 
@@ -130,8 +140,9 @@ export function createExperiments({ clock, telemetry, onChange }: ExperimentsOpt
         failed.add(ok ? 0 : 1, unit);
         if (ok) logLatency.add(Math.log(Math.max(latencyMs, 0.1)), unit);
         if (ok && costUsd !== undefined) cost.add(costUsd, unit);
-        if (failed.seen < arm.nextLook) return;
-        arm.nextLook = Math.ceil(failed.seen * lookGrowth + 1);
+        const seen = failed.seen + arm.others.failed.seen;
+        if (seen < arm.nextLook) return;
+        arm.nextLook = Math.ceil(seen * lookGrowth + 1);
         look(of, name);
       },
       observeScore(name, score, unit) {
@@ -175,11 +186,27 @@ export function createExperiments({ clock, telemetry, onChange }: ExperimentsOpt
     start(id, variant) {
       const arm = running.get(id)?.arms.get(variant);
       if (!arm?.stopped) return false;
-      Object.assign(arm, newArm());
+      Object.assign(arm, newArm(clock.now()));
       const fields = { audit: "experiment.started", experiment: id, variant };
       telemetry.log("info", "a variant of an experiment is given its share again", fields);
       onChange();
       return true;
+    },
+    join(states) {
+      for (const of of running.values()) {
+        const same = states.flatMap((state) => {
+          const one = state[of.config.id];
+          return isObject(one) && one["definition"] === of.definition ? [one["arms"]] : [];
+        });
+        for (const [name, arm] of of.arms) {
+          const stopped = joinArm(
+            arm,
+            same.flatMap((arms) => (isObject(arms) ? [arms[name]] : [])),
+          );
+          if (stopped && name !== of.config.control) arm.stopped = stopped;
+          look(of, name);
+        }
+      }
     },
     save() {
       const saved = [...running].map(([id, { definition, arms }]) => [
@@ -194,7 +221,30 @@ export function createExperiments({ clock, telemetry, onChange }: ExperimentsOpt
   };
 }
 
-const newArm = (): Arm => ({ figures: newFigures(), nextLook: firstLook, stopped: undefined });
+const newArm = (epochMs = 0): Arm => ({
+  figures: newFigures(),
+  others: newFigures(),
+  nextLook: firstLook,
+  epochMs,
+  stopped: undefined,
+});
+
+/** Most arms are one process's: nothing is summed then. */
+function allOf({ figures, others }: Arm): Figures {
+  return others.failed.seen + others.loss.seen === 0 ? figures : sumFigures([figures, others]);
+}
+
+/** Gives why others have stopped it, where it is not stopped here. */
+function joinArm(arm: Arm, saved: readonly unknown[]): Arm["stopped"] {
+  const all = saved.filter(isObject).map((one) => ({ ...one, epochMs: Number(one["epoch"] ?? 0) }));
+  const epochMs = Math.max(arm.epochMs, ...all.map((one) => one.epochMs));
+  if (epochMs > arm.epochMs) Object.assign(arm, newArm(epochMs));
+  const current = all.filter((one) => one.epochMs === epochMs) as readonly JsonObject[];
+  arm.others = sumFigures(current.flatMap((one) => restoreFigures(one["figures"]) ?? []));
+  const halted = current.map((one) => one["stopped"]).find(isObject);
+  if (arm.stopped || !halted) return undefined;
+  return { at: String(halted["at"]), reason: String(halted["reason"]) };
+}
 
 /** What makes it another experiment; its words, times and switch do not. */
 function definitionOf({ id, variants, control, models }: ExperimentConfig): string {
@@ -229,10 +279,10 @@ function toReport(
         tradeoff: variant.tradeoff ?? null,
         weight: variant.weight,
         share: total > 0 ? variant.weight / total : 0,
-        calls: arm?.figures.failed.seen ?? 0,
+        calls: arm ? arm.figures.failed.seen + arm.others.failed.seen : 0,
         stopped: arm?.stopped ?? null,
         differences: compared
-          ? toDifferences(before.figures, arm.figures, limits, alphaOf(variants.length))
+          ? toDifferences(allOf(before), allOf(arm), limits, alphaOf(variants.length))
           : [],
       };
     }),
@@ -244,9 +294,13 @@ const alphaOf = (variants: number) => errorShare / (4 * Math.max(1, variants - 1
 
 function saveArms(arms: ReadonlyMap<string, Arm>): JsonObject {
   return Object.fromEntries(
-    [...arms].map(([name, { figures, stopped }]) => [
+    [...arms].map(([name, { figures, epochMs, stopped }]) => [
       name,
-      { figures: saveFigures(figures), ...(stopped && { stopped: { ...stopped } }) },
+      {
+        figures: saveFigures(figures),
+        epoch: epochMs,
+        ...(stopped && { stopped: { ...stopped } }),
+      },
     ]),
   );
 }
@@ -258,7 +312,8 @@ function restoreArms(arms: ReadonlyMap<string, Arm>, saved: unknown): void {
     if (!isObject(one)) continue;
     arm.figures = restoreFigures(one["figures"]) ?? arm.figures;
     arm.nextLook = Math.max(firstLook, Math.ceil(arm.figures.failed.seen * lookGrowth + 1));
-    const { stopped } = one;
+    const { stopped, epoch } = one;
+    if (typeof epoch === "number") arm.epochMs = epoch;
     if (!isObject(stopped)) continue;
     arm.stopped = { at: String(stopped["at"]), reason: String(stopped["reason"]) };
   }

@@ -81,6 +81,25 @@ export class Moments {
       for (let i = 0; i < this.cells.length; i++) this.cells[i] = (this.cells[i] as number) / 2;
   }
 
+  /**
+   * Adds what another one counted, as if its values had come here. Chan, Golub, LeVeque, "Updating
+   * formulae and a pairwise algorithm for computing sample variances", COMPSTAT 1982.
+   */
+  merge(other: Moments): void {
+    if (other.n === 0) return;
+    const n = this.n + other.n;
+    const delta = other.mean - this.mean;
+    this.squares += other.squares + (delta * delta * this.n * other.n) / n;
+    this.mean += (delta * other.n) / n;
+    this.n = n;
+    this.seen += other.seen;
+    if (!other.cells) return;
+    this.cells ??= new Float64Array(2 * cellCount);
+    for (let i = 0; i < this.cells.length; i++) {
+      this.cells[i] = (this.cells[i] as number) + (other.cells[i] as number);
+    }
+  }
+
   get sum(): number {
     return this.mean * this.n;
   }
@@ -158,6 +177,18 @@ export class Moments {
 /** A variance that was estimated from few is itself unsure: that of Student's t in the normal's place. */
 function ofFew(n: number): number {
   return n > 3 ? (n - 1) / (n - 3) : 1;
+}
+
+/** New ones, of all of them together. */
+export function sumFigures(all: readonly Figures[]): Figures {
+  const sum = newFigures();
+  for (const { failed, logLatency, cost, loss } of all) {
+    sum.failed.merge(failed);
+    sum.logLatency.merge(logLatency);
+    sum.cost.merge(cost);
+    sum.loss.merge(loss);
+  }
+  return sum;
 }
 
 export function saveFigures(figures: Figures): JsonObject {

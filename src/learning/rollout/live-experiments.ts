@@ -5,6 +5,7 @@ import type { Config, ExperimentConfig, VariantConfig } from "../../config/confi
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import { createSlot, type RouterSlot, type SwappableSlot } from "../../routing/slot.ts";
 import type { Clock } from "../../std/clock.ts";
+import { nextInt, type Random } from "../../std/random.ts";
 import { writeFileAtomic } from "../../storage/file/atomic-write.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { createLiveRouter, type LiveRouter, type LiveRouterOptions } from "../artifacts/live.ts";
@@ -28,12 +29,22 @@ export interface LiveExperimentsOptions {
   readonly telemetry: Telemetry;
   /** For variants with trained routers of their own. */
   readonly live: Omit<LiveRouterOptions, "slot" | "dataDir" | "telemetry" | "shadow">;
-  /** One process writes the state where several share a folder. */
-  readonly keeps: boolean;
+  /** Keeps this process's figures where all read, and gives the others'. */
+  readonly exchange: (
+    state: JsonObject,
+    member: string,
+    address: string,
+  ) => Promise<readonly JsonObject[]>;
+  /** Which of the processes that share a folder this is; "" for the only one. */
+  readonly worker: string;
+  readonly random: Random;
 }
 
 const fileName = "experiments.json";
+/** Also how old the others' figures may be. */
 const saveEveryMs = 30_000;
+/** Where the processes of one folder meet; gateways of a fleet are told another place. */
+const sharedFolder = "experiment-figures";
 
 interface OwnRouter {
   readonly slot: SwappableSlot;
@@ -42,20 +53,25 @@ interface OwnRouter {
 
 export function createLiveExperiments(options: LiveExperimentsOptions): LiveExperiments {
   const { clock, telemetry, dataDir } = options;
-  const path = join(dataDir, fileName);
+  const path = join(dataDir, options.worker ? `experiments-${options.worker}.json` : fileName);
   const own = new Map<string, OwnRouter>();
-  let loaded = false;
+  let member = "";
+  /** Where figures are shared; undefined where this is the only process. */
+  let shared: string | undefined;
   let cancelSave: (() => void) | undefined;
   const saver = createSaver<JsonObject>(
     async (state) => {
-      await writeFileAtomic(path, new TextEncoder().encode(JSON.stringify(state)));
+      await writeFileAtomic(path, new TextEncoder().encode(JSON.stringify({ member, state })));
+      if (shared === undefined) return;
+      const others = await options.exchange(state, member, shared);
+      experiments.join(others);
     },
     (error) => telemetry.log("error", "the state of experiments cannot be kept", { path, error }),
   );
   const experiments = createExperiments({ clock, telemetry, onChange: save });
 
   function save(): void {
-    if (loaded && options.keeps) saver.save(experiments.save());
+    if (member) saver.save(experiments.save());
   }
 
   function saveLater(): void {
@@ -101,12 +117,17 @@ export function createLiveExperiments(options: LiveExperimentsOptions): LiveExpe
     experiments,
     async follow(config) {
       const { experiments: configs } = config.routeiq;
-      if (!loaded && configs.length > 0) {
-        experiments.restore(await readState(path));
-        loaded = true;
+      const before = member;
+      if (!member && configs.length > 0) {
+        const kept = await readState(path);
+        experiments.restore(isObject(kept?.["state"]) ? kept["state"] : undefined);
+        member = textOf(kept?.["member"]) ?? newMember(options.random);
         saveLater();
       }
+      const folder = options.worker ? join(dataDir, sharedFolder) : undefined;
+      shared = config.routeiq.experimentFigures ?? folder;
       experiments.follow(configs, toRolloutPlan(config.router.routingStrategyArgs.rollout).health);
+      if (member !== before) save();
       await followOwn(config);
     },
     slotOf(experiment, variant) {
@@ -129,6 +150,16 @@ export function createLiveExperiments(options: LiveExperimentsOptions): LiveExpe
     },
   };
 }
+
+const textOf = (value: unknown) => (typeof value === "string" && value ? value : undefined);
+
+/** Never the same twice: figures of two processes under one name would replace one another. */
+const newMember = (random: Random) =>
+  Array.from({ length: 4 }, () =>
+    nextInt(random, 2 ** 32)
+      .toString(16)
+      .padStart(8, "0"),
+  ).join("");
 
 const keyOf = (experiment: string, variant: string) => JSON.stringify([experiment, variant]);
 
