@@ -10,6 +10,7 @@ import { createSkillSource } from "./agents/skills/hosted-source.ts";
 import { createSkillParts, type SkillParts } from "./agents/skills/skill-parts.ts";
 import { recordTool } from "./agents/tool-receipt.ts";
 import type { Config } from "./config/config.ts";
+import { toGatewayError } from "./domain/errors.ts";
 import type { HostedSource } from "./domain/hosted-tool.ts";
 import type { Observation } from "./observation.ts";
 import type { Services } from "./pipeline/services.ts";
@@ -18,6 +19,7 @@ import { type Assistants, createAssistants } from "./resources/assistants/assist
 import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
+import { createVectorBackends } from "./resources/vector-stores/backends.ts";
 import { createSearchSource, type SearchEnd } from "./resources/vector-stores/hosted-source.ts";
 import { createVectorStores, type VectorStores } from "./resources/vector-stores/vector-stores.ts";
 import type { Outbound } from "./security/outbound.ts";
@@ -71,23 +73,38 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
   });
   const batches = createBatches({ records, files, dataDir, services });
   batches.start();
+  const backends = createVectorBackends({
+    embedded: observation.vectors,
+    settings: () => services().config.routeiq.vectorStores,
+    outbound,
+    clock,
+  });
   const vectorStores = createVectorStores({
     records,
     files,
-    vectors: observation.vectors,
+    backends,
     documents: observation.library.service("documents"),
     dataDir,
     services,
   });
   vectorStores.start();
+  const onSearch = (end: SearchEnd) => recordSearch(end, services());
   const assistants = createAssistants({
     records,
     files,
     services,
     async searchFiles(ids, query, caller) {
       const asked = { queries: [query], limit: passagesFound, threshold: 0 };
-      const found = await vectorStores.find(ids, asked, caller);
-      return found.map(({ document, filename, text }) => ({ fileId: document, filename, text }));
+      const requestId = Bun.randomUUIDv7();
+      const begun = { caller, requestId, stores: ids, startedAtMs: clock.now() };
+      try {
+        const found = await vectorStores.find(ids, asked, caller);
+        onSearch(begun);
+        return found.map(({ document, filename, text }) => ({ fileId: document, filename, text }));
+      } catch (thrown) {
+        onSearch({ ...begun, error: toGatewayError(thrown).code });
+        throw thrown;
+      }
     },
   });
   const skills = createSkillParts({
@@ -98,7 +115,6 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
   });
   const mcp = createMcp({ records, outbound, services });
-  const onSearch = (end: SearchEnd) => recordSearch(end, services());
   const hosted = [
     createMcpSource(mcp),
     createSkillSource(skills.runs),
@@ -128,6 +144,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
         batches.close(),
         vectorStores.close(),
       ]);
+      await backends.close();
     },
   };
 }

@@ -20,6 +20,7 @@ import { toHostedToolSettings } from "./sections/hosted-tools.ts";
 import type { LitellmSettings } from "./sections/litellm-settings.ts";
 import type { RouteiqSettings } from "./sections/routeiq-settings.ts";
 import type { RouterSettings as RouterSection } from "./sections/router-settings.ts";
+import { encryptionOf, vectorStoreSettings } from "./stored-settings.ts";
 import { survivalSettings } from "./survival.ts";
 
 export interface Sections {
@@ -258,9 +259,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       hosts: routeiq.skills.hosts,
       ...pythonRuntimeOf(routeiq.skills.python_runtime, env),
     },
-    vectorStores: routeiq.vector_stores.embedding_model
-      ? { embeddingModel: routeiq.vector_stores.embedding_model }
-      : {},
+    vectorStores: vectorStoreSettings(routeiq.vector_stores),
     a2a: agentSettings(routeiq.a2a, env),
     batches: {
       concurrency: routeiq.batches.concurrency,
@@ -285,17 +284,6 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
     upstreamIdleMs: routeiq.upstream_idle_ms,
     mockRequests: routeiq.mock_requests,
     drainMs: Number.isFinite(drain) && drain > 0 ? drain * 1000 : routeiq.drain_ms,
-  };
-}
-
-function encryptionOf(
-  section: Sections["routeiq"]["encryption"],
-  env: Environment,
-): Config["routeiq"]["encryption"] {
-  const saltKey = section.salt_key ?? (env["LITELLM_SALT_KEY"] || undefined);
-  return {
-    ...(saltKey === undefined ? {} : { saltKey }),
-    previousSaltKeys: section.previous_salt_keys,
   };
 }
 

@@ -11,6 +11,7 @@ import type { FileLimits } from "../storage/file-limits.ts";
 import type { ResponseLimits } from "../storage/response-store.ts";
 import type { AgentEntry } from "./agents.ts";
 import type { RolloutSettings } from "./sections/rollout-settings.ts";
+import type { VectorProvider } from "./sections/vector-store-settings.ts";
 import type { SurvivalSettings } from "./survival.ts";
 
 /** Something to tell the operator. `warning`: works, but look; `error`: refused. */
@@ -229,7 +230,12 @@ export interface RouteiqSettings extends SurvivalSettings {
   /** What credentials are sealed with at rest; where no key is named, the master key's is derived. */
   readonly encryption: { readonly saltKey?: string; readonly previousSaltKeys: readonly string[] };
   /** The group that embeds where a store names none; undefined: the built-in embedder. */
-  readonly vectorStores: { readonly embeddingModel?: string };
+  readonly vectorStores: {
+    readonly embeddingModel?: string;
+    /** Of `backends`; undefined: the embedded one. */
+    readonly backend?: string;
+    readonly backends: Readonly<Record<string, VectorBackend>>;
+  };
   readonly a2a: {
     /** What cards say of the gateway's address; undefined: what the request was sent to. */
     readonly baseUrl?: string;
@@ -285,6 +291,17 @@ export interface PassThroughEndpoint {
   readonly includeSubpath: boolean;
   readonly costPerRequestUsd?: number;
   readonly timeoutMs?: number;
+}
+
+/** A vector database that stores may lie on. */
+export interface VectorBackend {
+  readonly provider: VectorProvider;
+  /** With no "/" at its end. */
+  readonly url: string;
+  readonly apiKey?: string;
+  readonly prefix: string;
+  readonly table: string;
+  readonly connections: number;
 }
 
 export interface GeneralSettings {

@@ -57,8 +57,16 @@ export interface CollectionFacts {
 
 /** @throws GatewayError storage_failed from every method */
 export interface VectorStore {
-  /** All of a document or nothing of it, also through a crash; what it was before is replaced. */
-  put(collection: string, document: VectorDocument): Promise<CollectionFacts>;
+  /**
+   * Whether a document is found as a whole or not at all, also through a crash. Where it is not, who
+   * searches leaves out documents whose `put` has not resolved.
+   */
+  readonly isWhole: boolean;
+  /**
+   * What the document was before is replaced; cut off, it can be done again. The facts are the
+   * collection's, as far as the backend knows them without counting.
+   */
+  put(collection: string, document: VectorDocument): Promise<Partial<CollectionFacts>>;
   setAttributes(collection: string, document: string, attributes: JsonObject): Promise<void>;
   /** Says how many passages there were. */
   remove(collection: string, document: string): Promise<number>;

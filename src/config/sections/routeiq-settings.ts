@@ -16,6 +16,7 @@ import {
   HedgingSettings,
   IdempotencySettings,
 } from "./survival-settings.ts";
+import { VectorStoreSettings } from "./vector-store-settings.ts";
 
 const ms = (fallback: number, description: string) =>
   Type.Integer({
@@ -287,18 +288,7 @@ export const RouteiqSettings = Type.Object(
       },
       { default: {}, description: "Skills: what they are and what they may use." },
     ),
-    vector_stores: Type.Object(
-      {
-        embedding_model: Type.Optional(
-          Type.String({
-            minLength: 1,
-            description:
-              "A group whose model embeds passages and questions, where a store names none. Default: the built-in embedder.",
-          }),
-        ),
-      },
-      { default: {}, description: "Vector stores." },
-    ),
+    vector_stores: VectorStoreSettings,
     a2a: AgentSettings,
     batches: Type.Object(
       {

@@ -11,9 +11,10 @@ import { isObject, type JsonObject } from "../../domain/json.ts";
 import { CallFailed } from "../../pipeline/handle.ts";
 import { RpcError } from "../../std/rpc.ts";
 import { type RecordStore, recordFileName, type StoredRecord } from "../../storage/record-store.ts";
-import { type VectorStore, vectorLimits } from "../../storage/vectors.ts";
+import { type Passage, vectorLimits } from "../../storage/vectors.ts";
 import type { Files } from "../files/files.ts";
 import { takeLease } from "../lease.ts";
+import type { VectorBackends } from "./backends.ts";
 import { type EmbedSources, embedTexts } from "./embed.ts";
 import { extractLimits } from "./extract-text.ts";
 import { kinds } from "./objects.ts";
@@ -22,7 +23,7 @@ import { chunksOf } from "./read-body.ts";
 export interface IngestParts extends EmbedSources {
   readonly records: RecordStore;
   readonly files: Files;
-  readonly vectors: VectorStore;
+  readonly backends: VectorBackends;
   readonly dataDir: string;
 }
 
@@ -105,22 +106,25 @@ export function createIngest(parts: IngestParts): Ingest {
 }
 
 async function ingest(id: string, parts: IngestParts, signal: AbortSignal): Promise<void> {
-  const { records, vectors, services } = parts;
+  const { records, backends, services } = parts;
   const record = await records.get(kinds.file, id);
   if (record?.tag !== "in_progress") return;
   const store = record.parent;
   const fileId = String(record.value["file_id"]);
   try {
+    const vectors = backends.of(await records.get(kinds.store, store));
     const passages = await readPassages(record, parts, signal);
     const attributes = isObject(record.value["attributes"]) ? record.value["attributes"] : {};
-    const before = Number((await records.get(kinds.store, store))?.value["usage_bytes"] ?? 0);
+    const usage_bytes = sizeOf(passages);
     const { bytes } = await vectors.put(store, { id: fileId, attributes, passages });
-    const done = await settle(record, parts, "completed", {
-      usage_bytes: Math.max(0, bytes - before),
-    });
+    const done = await settle(record, parts, "completed", { usage_bytes });
     if (done?.tag !== "completed") await vectors.remove(store, fileId); // cancelled, or gone
     await records.update(kinds.store, store, ({ value }) => ({
-      value: { ...value, usage_bytes: bytes, last_active_at: nowS(parts) },
+      value: {
+        ...value,
+        usage_bytes: bytes ?? Number(value["usage_bytes"] ?? 0) + usage_bytes,
+        last_active_at: nowS(parts),
+      },
     }));
   } catch (thrown) {
     if (signal.aborted) throw thrown;
@@ -129,6 +133,10 @@ async function ingest(id: string, parts: IngestParts, signal: AbortSignal): Prom
     await settle(record, parts, "failed", { last_error: { code, message } });
   }
 }
+
+/** A text, and a byte per number of its vector. */
+const sizeOf = (passages: readonly Passage[]) =>
+  passages.reduce((sum, { text, vector }) => sum + text.length + vector.length, 0);
 
 const nowS = ({ services }: IngestParts) => Math.floor(services().clock.now() / 1000);
 

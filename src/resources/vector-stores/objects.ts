@@ -46,6 +46,7 @@ export async function toStore(
     expires_at: expiresAt ?? null,
     last_active_at: value["last_active_at"] ?? seconds(createdMs),
     metadata: value["metadata"] ?? {},
+    ...(typeof value["backend"] === "string" ? { backend: value["backend"] } : {}),
   };
 }
 

@@ -5,13 +5,13 @@
 import type { Caller } from "../../domain/call.ts";
 import { excerpt, GatewayError } from "../../domain/errors.ts";
 import type { Json, JsonObject } from "../../domain/json.ts";
-import type { NewRecord, RecordStore, StoredRecord } from "../../storage/record-store.ts";
+import type { NewRecord, StoredRecord } from "../../storage/record-store.ts";
 import type { VectorHit } from "../../storage/vectors.ts";
 import { optionalText } from "../fields.ts";
-import { getOwn, noSuch, type PageLimits, readPageQuery, toListReply } from "../listing.ts";
+import { getOwn, readPageQuery, toListReply } from "../listing.ts";
 import { embedTexts } from "./embed.ts";
 import { createIngest, type IngestParts } from "./ingest.ts";
-import { expiryOf, fileRecordId, fileStates, kinds, toBatch, toFile, toStore } from "./objects.ts";
+import { expiryOf, fileRecordId, kinds, toStore } from "./objects.ts";
 import {
   readAttributes,
   readChunks,
@@ -20,6 +20,13 @@ import {
   readStore,
   type StoreQuery,
 } from "./read-body.ts";
+import {
+  createStoreBatches,
+  createStoreFiles,
+  type StoreBatches,
+  type StoreFiles,
+  storePages,
+} from "./store-files.ts";
 
 /** @throws GatewayError invalid_request, not_found, storage_failed from every method */
 export interface VectorStores {
@@ -31,7 +38,7 @@ export interface VectorStores {
   list(query: URLSearchParams, caller: Caller): Promise<JsonObject>;
   /** OpenAI's page of results. */
   search(id: string, body: JsonObject, caller: Caller): Promise<JsonObject>;
-  /** The best passages of several stores, for tools. */
+  /** The best passages of several stores, for tools; whoever asks leaves the receipt. */
   find(ids: readonly string[], query: StoreQuery, caller: Caller): Promise<readonly FoundPassage[]>;
   readonly files: StoreFiles;
   readonly batches: StoreBatches;
@@ -39,31 +46,14 @@ export interface VectorStores {
   close(): Promise<void>;
 }
 
-export interface StoreFiles {
-  add(store: string, body: JsonObject, caller: Caller): Promise<JsonObject>;
-  get(store: string, file: string, caller: Caller): Promise<JsonObject>;
-  change(store: string, file: string, body: JsonObject, caller: Caller): Promise<JsonObject>;
-  remove(store: string, file: string, caller: Caller): Promise<JsonObject>;
-  list(store: string, query: URLSearchParams, caller: Caller): Promise<JsonObject>;
-  content(store: string, file: string, caller: Caller): Promise<JsonObject>;
-}
-
-export interface StoreBatches {
-  add(store: string, body: JsonObject, caller: Caller): Promise<JsonObject>;
-  get(store: string, batch: string, caller: Caller): Promise<JsonObject>;
-  cancel(store: string, batch: string, caller: Caller): Promise<JsonObject>;
-  files(store: string, batch: string, query: URLSearchParams, caller: Caller): Promise<JsonObject>;
-}
-
 export interface FoundPassage extends VectorHit {
   readonly filename: string;
 }
 
-const pages: PageLimits = { preset: 20, most: 100 };
 const newId = (prefix: string) => `${prefix}_${crypto.randomUUID().replaceAll("-", "")}`;
 
 export function createVectorStores(parts: IngestParts): VectorStores {
-  const { records, vectors, services, files } = parts;
+  const { records, backends, services, files } = parts;
   const ingest = createIngest(parts);
   const { store: kind } = kinds;
   const nowMs = () => services().clock.now();
@@ -152,7 +142,7 @@ export function createVectorStores(parts: IngestParts): VectorStores {
           ...(filter ? { filter } : {}),
           ...(weights ? { weights } : {}),
         };
-        for (const hit of await vectors.search(id, query)) {
+        for (const hit of await whole(store, await backends.of(store).search(id, query))) {
           const key = `${id} ${hit.document} ${hit.passage}`;
           if (hit.score >= threshold && hit.score > (best.get(key)?.score ?? -1))
             best.set(key, hit);
@@ -168,6 +158,18 @@ export function createVectorStores(parts: IngestParts): VectorStores {
     return ranked.map((hit) => ({ ...hit, filename: names.get(hit.document) ?? "" }));
   }
 
+  /** Without passages of files that are on their way in, where the backend cannot hide them. */
+  async function whole(store: StoredRecord, hits: readonly VectorHit[]) {
+    if (backends.of(store).isWhole) return hits;
+    const states = new Map<string, string | undefined>();
+    for (const { document } of hits) {
+      if (states.has(document)) continue;
+      const file = await records.get(kinds.file, fileRecordId(store.id, document));
+      states.set(document, file?.tag);
+    }
+    return hits.filter(({ document }) => states.get(document) === "completed");
+  }
+
   /** A file may be deleted and still lie in a store. */
   async function nameOf(file: string, caller: Caller): Promise<string> {
     const record = await records.get("file", file);
@@ -180,12 +182,17 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       const ids = readFileIds(body);
       const value = readStore(body);
       readChunks(body);
+      const backend = backends.choose(optionalText(body, "backend", 128));
       for (const id of ids) await assertFile(id, caller);
       const record = await records.put({
         kind,
         id: newId("vs"),
         owner: caller.id,
-        value: { ...value, embedding_model: modelOf(body) ?? null },
+        value: {
+          ...value,
+          embedding_model: modelOf(body) ?? null,
+          ...(backend ? { backend } : {}),
+        },
       });
       if (ids.length > 0) await addFiles(record, ids, body, caller);
       return show(record);
@@ -200,16 +207,16 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       return show(changed ?? held);
     },
     async remove(id, caller) {
-      await getOwn(records, kind, id, caller);
+      const store = await getOwn(records, kind, id, caller);
       await records.removeAll(kinds.file, id);
       await records.removeAll(kinds.batch, id);
-      await vectors.drop(id);
+      await backends.of(store).drop(id);
       await records.remove(kind, id);
       return { id, object: "vector_store.deleted", deleted: true };
     },
     async list(query, caller) {
       const owner = caller.admin ? {} : { owner: caller.id };
-      const page = await records.list({ kind, ...owner, ...readPageQuery(query, pages) });
+      const page = await records.list({ kind, ...owner, ...readPageQuery(query, storePages) });
       const shown = new Map<string, JsonObject>();
       for (const record of page.records) shown.set(record.id, await show(record));
       return toListReply(page, ({ id }) => shown.get(id) ?? {});
@@ -240,149 +247,3 @@ export function createVectorStores(parts: IngestParts): VectorStores {
 }
 
 const searchMs = 60_000;
-
-type GetStore = (id: string, caller: Caller) => Promise<StoredRecord>;
-type AddFiles = (
-  store: StoredRecord,
-  ids: readonly string[],
-  body: JsonObject,
-  caller: Caller,
-  batch?: string,
-) => Promise<readonly StoredRecord[]>;
-
-function createStoreFiles(parts: IngestParts, getStore: GetStore, add: AddFiles): StoreFiles {
-  const { records, vectors } = parts;
-  const { file: kind } = kinds;
-
-  async function findFile(store: string, file: string, caller: Caller): Promise<StoredRecord> {
-    await getStore(store, caller);
-    const record = await records.get(kind, fileRecordId(store, file));
-    if (record) return record;
-    throw noSuch("vector-store-file", file);
-  }
-
-  return {
-    async add(store, body, caller) {
-      const id = optionalText(body, "file_id", 128) ?? "";
-      const [record] = await add(await getStore(store, caller), [id], body, caller);
-      if (!record) throw new GatewayError("storage_failed", "The file could not be recorded.");
-      return toFile(record);
-    },
-    get: async (store, file, caller) => toFile(await findFile(store, file, caller)),
-    async change(store, file, body, caller) {
-      const held = await findFile(store, file, caller);
-      const attributes = readAttributes(body) ?? {};
-      const changed = await records.update(kind, held.id, ({ value }) => ({
-        value: { ...value, attributes },
-      }));
-      await vectors.setAttributes(store, file, attributes);
-      return toFile(changed ?? held);
-    },
-    async remove(store, file, caller) {
-      const held = await findFile(store, file, caller);
-      await records.remove(kind, held.id);
-      await vectors.remove(store, file);
-      return { id: file, object: "vector_store.file.deleted", deleted: true };
-    },
-    async list(store, query, caller) {
-      await getStore(store, caller);
-      return listFiles(records, store, query, () => true);
-    },
-    async content(store, file, caller) {
-      await findFile(store, file, caller);
-      const texts = await vectors.read(store, file);
-      const data = texts.map((text) => ({ type: "text", text }));
-      return { object: "vector_store.file_content.page", data, has_more: false, next_page: null };
-    },
-  };
-}
-
-/** Cursors are ids of files, as callers know them. */
-async function listFiles(
-  records: RecordStore,
-  store: string,
-  query: URLSearchParams,
-  wanted: (record: StoredRecord) => boolean,
-): Promise<JsonObject> {
-  const { limit, order, after, before } = readPageQuery(query, pages);
-  const state = query.get("filter");
-  const tag = fileStates.find((each) => each === state);
-  const page = await records.list({
-    kind: kinds.file,
-    parent: store,
-    limit,
-    ...(order ? { order } : {}),
-    ...(tag ? { tag } : {}),
-    ...(after === undefined ? {} : { after: fileRecordId(store, after) }),
-    ...(before === undefined ? {} : { before: fileRecordId(store, before) }),
-  });
-  const shown = page.records.filter(wanted);
-  return {
-    object: "list",
-    data: shown.map(toFile),
-    first_id: shown[0]?.value["file_id"] ?? null,
-    last_id: shown.at(-1)?.value["file_id"] ?? null,
-    has_more: page.hasMore,
-  };
-}
-
-function createStoreBatches(parts: IngestParts, getStore: GetStore, add: AddFiles): StoreBatches {
-  const { records } = parts;
-  const { batch: kind } = kinds;
-
-  async function findBatch(store: string, id: string, caller: Caller): Promise<StoredRecord> {
-    await getStore(store, caller);
-    const record = await getOwn(records, kind, id, caller);
-    if (record.parent === store) return record;
-    throw noSuch("vector-store-file-batch", id);
-  }
-
-  async function filesOf({ parent, id }: StoredRecord): Promise<readonly StoredRecord[]> {
-    const found: StoredRecord[] = [];
-    for (let after: string | undefined; ; ) {
-      const cursor = after === undefined ? {} : { after };
-      const query = { kind: kinds.file, parent, ...cursor, order: "asc", limit: 1_000 } as const;
-      const page = await records.list(query);
-      found.push(...page.records.filter(({ value }) => value["batch"] === id));
-      after = page.records.at(-1)?.id;
-      if (!page.hasMore || after === undefined) return found;
-    }
-  }
-
-  return {
-    async add(store, body, caller) {
-      const held = await getStore(store, caller);
-      const ids = readFileIds(body);
-      if (ids.length === 0) {
-        const message = "'file_ids' must name the files to add.";
-        throw new GatewayError("invalid_request", message, { param: "file_ids" });
-      }
-      const id = newId("vsfb");
-      const batch = { kind, id, owner: held.owner, parent: store, value: {} };
-      const added = await add(held, ids, body, caller, id);
-      return toBatch(await records.put(batch), added);
-    },
-    async get(store, id, caller) {
-      const batch = await findBatch(store, id, caller);
-      return toBatch(batch, await filesOf(batch));
-    },
-    async cancel(store, id, caller) {
-      const batch = await findBatch(store, id, caller);
-      for (const file of await filesOf(batch)) {
-        await records.update(kinds.file, file.id, ({ value, tag }) =>
-          tag === "in_progress"
-            ? { value: { ...value, status: "cancelled" }, tag: "cancelled" }
-            : undefined,
-        );
-      }
-      const cancelled = await records.update(kind, id, ({ value }) => ({
-        value: { ...value, cancelled: true },
-      }));
-      return toBatch(cancelled ?? batch, await filesOf(batch));
-    },
-    async files(store, id, query, caller) {
-      await findBatch(store, id, caller);
-      return listFiles(records, store, query, ({ value }) => value["batch"] === id);
-    },
-  };
-}

@@ -5,6 +5,7 @@
  * Framework, 2009, §3.4), and costs a look at the doclists alone.
  */
 import type { Database, SQLQueryBindings } from "bun:sqlite";
+import { wordsOf } from "../vector-backends/word-set.ts";
 import type { Scored } from "./vector-matrix.ts";
 
 export interface WordSearch {
@@ -16,16 +17,8 @@ export interface WordSearch {
   readonly isAllowed: (passage: number) => boolean;
 }
 
-/** Words of a question that count; a whole document as a question is its first ones. */
-const wordLimit = 64;
 /** Entries of doclists that are looked at for one question, about: the rarest words come first. */
 const workLimit = 20_000;
-
-/** As FTS5's tokenizer reads them: small letters, no accents. */
-export function wordsOf(text: string): readonly string[] {
-  const plain = text.normalize("NFD").replaceAll(/\p{M}/gu, "").toLowerCase();
-  return [...new Set(plain.match(/[\p{L}\p{N}]+/gu)?.slice(0, wordLimit) ?? [])];
-}
 
 /**
  * Best first. Scores are shares of all that the question's words weigh, those that no passage has

@@ -31,6 +31,7 @@ export function createSqliteVectorStore(
   }
 
   return {
+    isWhole: true,
     put: (collection, document) => ask((db) => db.call("put", { collection, document })),
     setAttributes: (collection, document, attributes) =>
       ask((db) => db.call("setAttributes", { collection, document, attributes })),
