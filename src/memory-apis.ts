@@ -10,7 +10,6 @@ import { createSkillSource } from "./agents/skills/hosted-source.ts";
 import { createSkillParts, type SkillParts } from "./agents/skills/skill-parts.ts";
 import { recordTool } from "./agents/tool-receipt.ts";
 import type { Config } from "./config/config.ts";
-import { toGatewayError } from "./domain/errors.ts";
 import type { HostedSource } from "./domain/hosted-tool.ts";
 import type { Observation } from "./observation.ts";
 import type { Services } from "./pipeline/services.ts";
@@ -20,7 +19,11 @@ import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
 import { createVectorBackends } from "./resources/vector-stores/backends.ts";
-import { createSearchSource, type SearchEnd } from "./resources/vector-stores/hosted-source.ts";
+import {
+  createSearchSource,
+  createSearchTool,
+  type SearchEnd,
+} from "./resources/vector-stores/hosted-source.ts";
 import { createVectorStores, type VectorStores } from "./resources/vector-stores/vector-stores.ts";
 import type { Outbound } from "./security/outbound.ts";
 import { createSealer, type SealingSecrets } from "./security/sealing.ts";
@@ -53,9 +56,6 @@ export interface RunningMemoryApis {
   /** Ends what runs; what can be gone on with is gone on with by the next process. */
   close(): Promise<void>;
 }
-
-/** Passages that an assistant's search is told of. */
-const passagesFound = 20;
 
 /** Goes on at once with the batches and files that an earlier process left. */
 export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
@@ -93,19 +93,8 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     records,
     files,
     services,
-    async searchFiles(ids, query, caller) {
-      const asked = { queries: [query], limit: passagesFound, threshold: 0 };
-      const requestId = Bun.randomUUIDv7();
-      const begun = { caller, requestId, stores: ids, startedAtMs: clock.now() };
-      try {
-        const found = await vectorStores.find(ids, asked, caller);
-        onSearch(begun);
-        return found.map(({ document, filename, text }) => ({ fileId: document, filename, text }));
-      } catch (thrown) {
-        onSearch({ ...begun, error: toGatewayError(thrown).code });
-        throw thrown;
-      }
-    },
+    searchTool: (ids, entry) =>
+      createSearchTool({ ids, entry, stores: vectorStores, clock, onSearch }),
   });
   const skills = createSkillParts({
     records,

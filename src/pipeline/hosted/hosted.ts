@@ -4,13 +4,15 @@
  */
 import type { Call } from "../../domain/call.ts";
 import type { HostedSource } from "../../domain/hosted-tool.ts";
-import { isObject, type Json } from "../../domain/json.ts";
+import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { Reply } from "../reply.ts";
 import type { Services } from "../services.ts";
 
 export interface HostedTurns {
   /** Whether a call asks for such tools: its model is asked with them alone, in rounds. */
   takes(call: Call): boolean;
+  /** Of a call that asks for them: whether no provider would run them. @throws GatewayError */
+  runsHere(call: Call, services: Services): Promise<boolean>;
   /** @throws CallFailed */
   answer(call: Call, services: Services): Promise<Reply>;
 }
@@ -28,11 +30,26 @@ export function createHostedTurns(sources: () => Promise<readonly HostedSource[]
       if (!Array.isArray(tools) || !tools.some(isHosted)) return false;
       return dialects.has(dialect) && (operation === "chat" || operation === "responses");
     },
+    async runsHere(call, services) {
+      const [{ isProviders, readEntries }, known] = await Promise.all([
+        import("./entries.ts"),
+        sources(),
+      ]);
+      return !(await isProviders(readEntries(call, known), call, services));
+    },
     async answer(call, services) {
       const [{ answerHosted }, known] = await Promise.all([import("./answer.ts"), sources()]);
       return answerHosted(call, known, services);
     },
   };
+}
+
+/** A body without what the gateway would run, for those who only look at it. */
+export function withoutHosted(body: JsonObject): JsonObject {
+  const { tools, ...rest } = body;
+  if (!Array.isArray(tools) || !tools.some(isHosted)) return body;
+  const left = tools.filter((tool) => !isHosted(tool));
+  return left.length > 0 ? { ...rest, tools: left } : rest;
 }
 
 export const isHosted = (tool: Json) => isObject(tool) && hostedTypes.has(tool["type"]);

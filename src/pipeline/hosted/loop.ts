@@ -17,7 +17,7 @@ import { type HostedRequest, withResult } from "./read-request.ts";
 import { askRound, type Round } from "./round.ts";
 import { type CallToRun, type RanCall, runCalls } from "./run-calls.ts";
 import { toList } from "./tool-list.ts";
-import type { Toolbox } from "./toolbox.ts";
+import { sourceOf, type Toolbox } from "./toolbox.ts";
 import { addUsage } from "./usage-sum.ts";
 
 export interface TurnOptions {
@@ -198,16 +198,17 @@ export class Turn {
   /** A result as the model reads it. Passages are numbered over the whole turn. */
   #told({ result, call: { offered } }: RanCall): string {
     const { search, text } = result;
-    if (!search || search.passages.length === 0) return asData(text, offered);
-    const from = this.#passages.length;
+    const from = sourceOf(offered);
+    if (!search || search.passages.length === 0) return asData(text, from);
+    const before = this.#passages.length;
     this.#passages.push(...search.passages);
     const found = search.passages.map(
-      ({ filename, text: passage }, i) => `[${from + i + 1}] ${filename}\n${passage}`,
+      ({ filename, text: passage }, i) => `[${before + i + 1}] ${filename}\n${passage}`,
     );
     const asked = this.#options.cites
       ? "\nAfter each statement that rests on a passage write its number in marks, such as 【1】."
       : "";
-    return asData(found.join("\n\n"), offered) + asked;
+    return asData(found.join("\n\n"), from) + asked;
   }
 
   *#lists() {

@@ -6,7 +6,7 @@ import { excerpt, GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { asData } from "./as-data.ts";
 import type { ApprovedCall } from "./read-request.ts";
-import type { Toolbox } from "./toolbox.ts";
+import { sourceOf, type Toolbox } from "./toolbox.ts";
 
 export interface RestoredItems {
   readonly input: Json | undefined;
@@ -66,7 +66,7 @@ class Restoring {
     if (!offered) return [];
     const text = textOf(item["output"]) || failureOf(item["error"]);
     const args = textOf(item["arguments"]);
-    return pair(`call_past_${index}`, offered.name, args, asData(text, offered));
+    return pair(`call_past_${index}`, offered.name, args, asData(text, sourceOf(offered)));
   }
 
   #answer(item: JsonObject, index: number): readonly Json[] {

@@ -4,7 +4,7 @@
  */
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { asData } from "./as-data.ts";
-import type { Toolbox } from "./toolbox.ts";
+import { sourceOf, type Toolbox } from "./toolbox.ts";
 
 /** Beside a message of chat: `provider_specific_fields`. */
 export const besideMessage = "provider_specific_fields";
@@ -37,7 +37,11 @@ function restore(message: JsonObject, index: number, toolbox: Toolbox): readonly
           { id, type: "function", function: { name: offered.name, arguments: String(args) } },
         ],
       },
-      { role: "tool", tool_call_id: id, content: asData(String(result["result"] ?? ""), offered) },
+      {
+        role: "tool",
+        tool_call_id: id,
+        content: asData(String(result["result"] ?? ""), sourceOf(offered)),
+      },
     ];
   });
   return [...past, rest];

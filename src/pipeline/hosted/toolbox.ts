@@ -32,7 +32,7 @@ export interface ToolboxOptions {
   /** Names of the caller's own tools. */
   readonly taken: Iterable<string>;
   readonly maxTools: number;
-  /** What an entry that says nothing of approval means. */
+  /** What a server's entry that says nothing of approval means. */
   readonly approvalUnsaid: boolean;
 }
 
@@ -45,8 +45,7 @@ export function createToolbox(entries: readonly OpenedEntry[], options: ToolboxO
       .map((tool): Offered => {
         const name = nameFor(tool.name, set.label, taken);
         taken.add(name);
-        const needsApproval =
-          set.shownAs === "mcp" && approvalFor(entry["require_approval"], tool, options);
+        const needsApproval = set.shownAs === "mcp" && approvalFor(entry, tool, options);
         return { name, tool, set, needsApproval };
       }),
   );
@@ -107,11 +106,11 @@ function isCalled({ name }: HostedTool, sent: Json): boolean {
 
 /** `require_approval`: `always`, `never`, or which; where `never` is a list, all others need it. */
 function approvalFor(
-  sent: Json | undefined,
+  { type, require_approval: sent }: JsonObject,
   tool: HostedTool,
   { approvalUnsaid }: ToolboxOptions,
 ): boolean {
-  if (sent === undefined || sent === null) return approvalUnsaid;
+  if (sent === undefined || sent === null) return type === "mcp" && approvalUnsaid;
   if (sent === "always" || sent === "never") return sent === "always";
   if (!isObject(sent)) {
     const message = "'require_approval' must be always, never, or {always, never}.";
@@ -121,6 +120,10 @@ function approvalFor(
   if (matches(sent["never"], tool)) return false;
   return sent["always"] === undefined || sent["never"] !== undefined;
 }
+
+/** Whose a tool is, for those who read its words. */
+export const sourceOf = ({ set, tool }: Pick<Offered, "set" | "tool">) =>
+  `${set.label}.${tool.name}`;
 
 /** A tool as a function, as every model that calls functions is told of it. */
 export function toFunction({ name, tool }: Offered): ChatTool {

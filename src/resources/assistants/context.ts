@@ -4,6 +4,7 @@ import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import type { Files } from "../files/files.ts";
+import { searchFunction, searchToolName } from "../vector-stores/hosted-source.ts";
 import { kinds } from "./objects.ts";
 
 export interface ContextSources {
@@ -15,7 +16,6 @@ export interface ContextSources {
 const messageLimit = 1_000;
 /** Of a picture that a message holds by its file. */
 const imageLimitBytes = 20 * 1024 * 1024;
-const fileSearchName = "file_search";
 
 /** The body of the chat call. */
 export async function toChatBody(
@@ -119,27 +119,26 @@ function toChatTools(tools: Json | undefined): JsonObject[] {
     .filter(isObject)
     .map((tool) =>
       tool["type"] === "file_search"
-        ? { type: "function", function: fileSearchFunction }
+        ? { type: "function", function: searchFunction }
         : { type: "function", function: tool["function"] ?? {} },
     );
 }
 
-export const isFileSearch = (name: string) => name === fileSearchName;
+export const isFileSearch = (name: string) => name === searchToolName;
 
-const fileSearchFunction: JsonObject = {
-  name: fileSearchName,
-  description: "Searches the files that belong to this conversation. Ask in a full sentence.",
-  parameters: {
-    type: "object",
-    properties: { query: { type: "string", description: "What to look for." } },
-    required: ["query"],
-  },
-};
+/** What the run's `file_search` says of its searches. */
+export function searchOptions({ settings }: StoredRecord["value"]): JsonObject {
+  const tools = isObject(settings) ? settings["tools"] : undefined;
+  const search = (Array.isArray(tools) ? tools.filter(isObject) : []).find(
+    ({ type }) => type === "file_search",
+  );
+  return search ? objectAt(search, "file_search") : {};
+}
 
 function toChatChoice(choice: Json | undefined): Json | undefined {
   if (!isObject(choice)) return choice;
   if (choice["type"] !== "file_search") return choice;
-  return { type: "function", function: { name: fileSearchName } };
+  return { type: "function", function: { name: searchToolName } };
 }
 
 export function objectAt(of: JsonObject, name: string): JsonObject {

@@ -5,13 +5,15 @@
  */
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError, toGatewayError } from "../../domain/errors.ts";
-import type { Json, JsonObject } from "../../domain/json.ts";
+import type { HostedResult, HostedTool } from "../../domain/hosted-tool.ts";
+import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { CallFailed } from "../../pipeline/handle.ts";
+import { asData } from "../../pipeline/hosted/as-data.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { NewRecord, RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import type { Files } from "../files/files.ts";
 import { askModel, type ModelAnswer, type ToolCall } from "./ask-model.ts";
-import { isFileSearch, objectAt, toChatBody } from "./context.ts";
+import { isFileSearch, objectAt, searchOptions, toChatBody } from "./context.ts";
 import {
   isRunOver,
   kinds,
@@ -24,20 +26,12 @@ import {
 } from "./objects.ts";
 import { textPart } from "./read-body.ts";
 
-/** Finds passages in the stores that a run may look into. */
-export type SearchFiles = (
-  storeIds: readonly string[],
-  query: string,
-  caller: Caller,
-) => Promise<
-  readonly { readonly fileId: string; readonly filename: string; readonly text: string }[]
->;
-
 export interface RunWork {
   readonly records: RecordStore;
   readonly files: Files;
   readonly services: () => Services;
-  readonly searchFiles?: SearchFiles | undefined;
+  /** A search of the stores that a run may look into, with the options of its `file_search`. */
+  readonly searchTool: (storeIds: readonly string[], options: JsonObject) => HostedTool;
 }
 
 /** Tells of everything that happens, in the API's events. */
@@ -51,6 +45,17 @@ export interface RunDrive {
 
 /** Of the model's answers in one run, tool outputs in between. */
 const roundLimit = 64;
+
+/** A model that writes no JSON has written its query. */
+function readArguments(args: string): JsonObject {
+  try {
+    const parsed: unknown = JSON.parse(args);
+    if (isObject(parsed)) return parsed;
+  } catch {
+    // Told below.
+  }
+  return { query: args };
+}
 
 /** Never throws: what goes wrong is the run's `last_error`. */
 export async function driveRun(id: string, work: RunWork, drive: RunDrive): Promise<void> {
@@ -139,9 +144,13 @@ class RunLoop {
     const outputs: JsonObject[] = [];
     const shown: JsonObject[] = [];
     for (const call of searches) {
-      const output = await this.#search(record, call);
-      outputs.push({ role: "tool", tool_call_id: call.id, content: output });
-      shown.push({ id: call.id, type: "file_search", file_search: {} });
+      const { text, search } = await this.#search(record, call);
+      const content = asData(text, "file_search");
+      outputs.push({ role: "tool", tool_call_id: call.id, content });
+      const results = (search?.passages ?? []).map(({ fileId, filename, score }) => {
+        return { file_id: fileId, file_name: filename, score };
+      });
+      shown.push({ id: call.id, type: "file_search", file_search: { results } });
     }
     for (const { id, name, args } of asked) {
       shown.push({ id, type: "function", function: { name, arguments: args, output: null } });
@@ -164,22 +173,13 @@ class RunLoop {
     return true;
   }
 
-  async #search(record: StoredRecord, { args }: ToolCall): Promise<string> {
-    const { searchFiles } = this.#work;
-    const resources = objectAt(record.value, "tool_resources");
-    const ids = objectAt(resources, "file_search")["vector_store_ids"];
+  async #search({ id, value }: StoredRecord, { args }: ToolCall): Promise<HostedResult> {
+    const ids = objectAt(objectAt(value, "tool_resources"), "file_search")["vector_store_ids"];
     const stores = Array.isArray(ids) ? ids.map(String) : [];
-    if (!searchFiles || stores.length === 0) return "There are no files to search.";
-    let query = args;
-    try {
-      const parsed: unknown = JSON.parse(args);
-      query = String((parsed as { query?: unknown }).query ?? args);
-    } catch {
-      // A model that writes no JSON has written its query.
-    }
-    const found = await searchFiles(stores, query, this.#drive.caller);
-    if (found.length === 0) return "Nothing was found.";
-    return found.map(({ filename, text }) => `[${filename}]\n${text}`).join("\n\n");
+    if (stores.length === 0) return { text: "There are no files to search." };
+    const tool = this.#work.searchTool(stores, searchOptions(value));
+    const { caller, signal } = this.#drive;
+    return await tool.run(readArguments(args), { caller, requestId: id, signal });
   }
 
   async #addStep(

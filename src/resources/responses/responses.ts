@@ -9,6 +9,7 @@ import type { JsonObject } from "../../domain/json.ts";
 import type { Deployment } from "../../domain/model.ts";
 import { countTokens, type TokenCount } from "../../pipeline/count-tokens.ts";
 import { fail, open, run } from "../../pipeline/handle.ts";
+import { withoutHosted } from "../../pipeline/hosted/hosted.ts";
 import { narrow } from "../../pipeline/narrow.ts";
 import type { Arrival } from "../../pipeline/read-call.ts";
 import type { Reply, ReplyStream } from "../../pipeline/reply.ts";
@@ -86,9 +87,11 @@ async function create(
   let turn: Turn;
   try {
     turn = await prepareTurn(call, store, services.config.routeiq.bodyLimitBytes);
-    if (isOurJob(turn, services)) {
+    if (await isOurJob(turn, services)) {
       // A body that is wrong is refused now, not found to have failed later.
-      services.getDialect(arrival.dialect).decodeRequest(turn.call.body);
+      if (!services.hosted?.takes(turn.call)) {
+        services.getDialect(arrival.dialect).decodeRequest(turn.call.body);
+      }
       return await jobs.start(turn, services);
     }
   } catch (thrown) {
@@ -105,7 +108,8 @@ async function countInput(
   const call = await open(arrival, services);
   try {
     const limit = services.config.routeiq.bodyLimitBytes;
-    const { body, pin } = (await prepareTurn(call, store, limit)).call;
+    const { body: asked, pin } = (await prepareTurn(call, store, limit)).call;
+    const body = withoutHosted(asked);
     const dialect = dialects["openai-responses"];
     const { requestedModel: model, headers } = call;
     const { signal } = toAbortController(call.signal);
@@ -128,8 +132,10 @@ function toAbortController(hangUp: HangUp): AbortController {
 }
 
 /** A background response that no provider of the model would run itself. */
-function isOurJob({ call }: Turn, { table, client }: Services): boolean {
+async function isOurJob({ call }: Turn, services: Services): Promise<boolean> {
   if (call.body["background"] !== true || call.pin?.only) return false;
+  const { table, client, hosted } = services;
+  if (hosted?.takes(call)) return hosted.runsHere(call, services);
   const found = table.find(call.requestedModel, "chat");
   if (!found) return false; // the pipeline says so
   return !narrow(call, found, client).resolution.deployments.every(client.hasResponses);

@@ -17,6 +17,26 @@ import { readQuery, storeLimits } from "./read-body.ts";
 import type { FoundPassage, VectorStores } from "./vector-stores.ts";
 
 export const searchToolName = "file_search";
+
+/** As models are told of it. */
+export const searchFunction = {
+  name: searchToolName,
+  description:
+    "Searches the files that belong to this conversation, by meaning and by words. Ask in full sentences; several queries find more.",
+  parameters: {
+    type: "object",
+    properties: {
+      queries: {
+        type: "array",
+        items: { type: "string" },
+        description: `What to look for: 1 to ${storeLimits.queries} questions.`,
+      },
+    },
+    required: ["queries"],
+    additionalProperties: false,
+  },
+} as const;
+
 /** Stores that one tool may look into. */
 const storeLimit = 10;
 /** OpenAI's own, where the request does not say. */
@@ -80,21 +100,7 @@ export function createSearchTool(parts: SearchToolParts): HostedTool {
   };
   readQuery({ ...options, query: "?" }); // said now, not when the model searches
   return {
-    name: searchToolName,
-    description:
-      "Searches the files that belong to this conversation, by meaning and by words. Ask in full sentences; several queries find more.",
-    parameters: {
-      type: "object",
-      properties: {
-        queries: {
-          type: "array",
-          items: { type: "string" },
-          description: `What to look for: 1 to ${storeLimits.queries} questions.`,
-        },
-      },
-      required: ["queries"],
-      additionalProperties: false,
-    },
+    ...searchFunction,
     async run(args, { caller, requestId, signal }) {
       const queries = queriesIn(args);
       if (queries.length === 0) {
