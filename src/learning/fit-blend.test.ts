@@ -87,3 +87,27 @@ test("a factor shrinks differences and leaves the level", () => {
   const level = new Array<number>(m).fill(1);
   expect(times(half, level, 0)).toBeCloseTo(times(blend, level, 0), 5);
 });
+
+test("a direction that predictions hardly vary in is not believed more than one that they vary in", () => {
+  const rows = makeRows(0.05);
+  // Along the second direction the outcomes follow by chance: what is predicted is a fifth of it.
+  const random = createRandom(9);
+  for (let row = 0; row < n; row++) {
+    const side = random.next() < 0.5 ? 1 : -1;
+    for (let j = 0; j < m; j++) {
+      const sign = j % 2 === 0 ? side : -side;
+      rows.predicted[row * m + j] = (rows.predicted[row * m + j] as number) + 0.02 * sign;
+      rows.quality[row * m + j] = (rows.quality[row * m + j] as number) + 0.1 * sign;
+    }
+  }
+  const blend = fitBlend(rows) as Float32Array;
+  const belief = (v: readonly number[]) =>
+    v.reduce(
+      (sum, a, i) => sum + a * v.reduce((s, b, j) => s + b * (blend[i * m + j] as number), 0),
+      0,
+    ) / m;
+  const leading = belief([1, 1, 1, 1, -1, -1, -1, -1]);
+  const second = belief([1, -1, 1, -1, 1, -1, 1, -1]);
+  expect(second).toBeGreaterThan(0.5);
+  expect(second).toBeLessThanOrEqual(leading + 0.05);
+});

@@ -3,9 +3,12 @@
  * query's predicted gains over the models' mean qualities to what held on rows that the predicting fit
  * had not seen. Models err alike, so a gain that many predictions share is kept, and one model's
  * lonely peak (which is what the best of many noisy numbers is) is drawn to the mean. How hard the
- * query is for all models is a direction of its own.
- * Source: Breiman & Friedman, "Predicting multivariate responses in multiple linear regression"
+ * query is for all models is a direction of its own. Each direction's belief is measured on few rows
+ * and so is itself noisy: it may only fall from the directions that predictions vary most in to those
+ * that they hardly vary in.
+ * Sources: Breiman & Friedman, "Predicting multivariate responses in multiple linear regression"
  * ("curds and whey"), JRSS B 59(1), 1997; directions are the predictions' principal components.
+ * Barlow et al., "Statistical inference under order restrictions", 1972 (pool adjacent violators).
  */
 import { eigenSymmetric } from "../std/matrix.ts";
 
@@ -38,16 +41,49 @@ export function fitBlend(
   const sums = toProducts(rows, use);
   if (sums.count < leastRows) return undefined;
   const { vectors } = eigenSymmetric(sums.predicted, m);
+  const directions = Array.from({ length: m }, (_, k) => {
+    const v = Float64Array.from({ length: m }, (_, i) => vectors[i * m + k] as number);
+    return { v, both: quadratic(sums.both, v), predicted: quadratic(sums.predicted, v) };
+  });
+  const beliefs = toFalling(directions);
   const blend = new Float64Array(m * m);
-  const v = new Float64Array(m);
-  for (let k = 0; k < m; k++) {
-    for (let i = 0; i < m; i++) v[i] = vectors[i * m + k] as number;
-    addDirection(blend, v, toBelief(quadratic(sums.both, v), quadratic(sums.predicted, v)));
-  }
+  directions.forEach(({ v }, k) => {
+    addDirection(blend, v, beliefs[k] as number);
+  });
   // The predictions' differences know nothing of the direction in which all models move as one.
   const level = toBelief(sums.levelBoth, sums.level);
   return Float32Array.from(blend, (value) => value + level / m);
 }
+
+interface Sums {
+  readonly both: number;
+  readonly predicted: number;
+}
+
+/**
+ * The beliefs of least squares that never rise: neighbours that would rise are taken together.
+ * @param directions by falling variance of the predictions
+ */
+function toFalling(directions: readonly Sums[]): number[] {
+  const pools: (Sums & { readonly count: number })[] = [];
+  for (const { both, predicted } of directions) {
+    let pool = { both, predicted, count: 1 };
+    for (let last = pools.at(-1); last && ratioOf(last) <= ratioOf(pool); last = pools.at(-1)) {
+      pools.pop();
+      pool = {
+        both: last.both + pool.both,
+        predicted: last.predicted + pool.predicted,
+        count: last.count + pool.count,
+      };
+    }
+    pools.push(pool);
+  }
+  return pools.flatMap((pool) =>
+    new Array<number>(pool.count).fill(toBelief(pool.both, pool.predicted)),
+  );
+}
+
+const ratioOf = ({ both, predicted }: Sums) => (predicted < 1e-9 ? 0 : both / predicted);
 
 /** Where predictions say nothing, nothing is believed. */
 function toBelief(both: number, predicted: number): number {

@@ -1,7 +1,7 @@
 /** Routes a table of full-information rows with a trained router, at every operating point of its dial. */
 import { decide, toLambda } from "../routing/decide.ts";
 import type { QueryScores, TrainedRouter } from "../routing/trained-router.ts";
-import { toHull } from "./curve.ts";
+import { heightAt, toHull } from "./curve.ts";
 import type { Table } from "./table.ts";
 
 export interface OperatingPoint {
@@ -67,7 +67,10 @@ export async function routeTable(
   return { points, fixed: toFixed(router, table), quality, novelty, abstained, unknown };
 }
 
-/** By the router's own table, learnt in training: nothing of the rows at hand is looked at. */
+/**
+ * By the router's own table, learnt in training: nothing of the rows at hand is looked at. Models that
+ * training could not tell from those on its hull belong to it: which of them is better is chance.
+ */
 function toFixed(router: TrainedRouter, table: Table): OperatingPoint[] {
   const { labels, labelQuality, labelCostUsd } = router;
   if (router.dial.length < 2) return []; // a strategy without a dial is itself a fixed model
@@ -77,13 +80,21 @@ function toFixed(router: TrainedRouter, table: Table): OperatingPoint[] {
     quality: labelQuality[j] as number,
   }));
   const priced = singles.filter(({ cost }) => Number.isFinite(cost));
-  const hull = new Set(toHull(priced));
+  const hull = toHull(priced);
   return priced
-    .filter((single) => hull.has(single) && table.labels.includes(single.name))
+    .filter(({ name, cost, quality }) => {
+      const lacks = heightAt(hull, cost) - quality;
+      return lacks <= toError(quality, router.rows) && table.labels.includes(name);
+    })
     .map(({ name }) => ({
       name: `fixed=${name}`,
       chosen: new Int32Array(table.n).fill(table.labels.indexOf(name)),
     }));
+}
+
+/** One standard error of a model's mean quality; 0 where it is not known what stands behind it. */
+function toError(quality: number, rows = 0): number {
+  return rows > 0 ? Math.sqrt((quality * (1 - quality)) / rows) : 1e-9;
 }
 
 /** Trade-offs from 0 to 1; those with the same λ as the one before are left out beyond the twentieth. */

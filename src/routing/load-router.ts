@@ -176,6 +176,7 @@ async function load(files: ArtifactFiles, options: LoadRouterOptions): Promise<T
     labelQuality,
     labelCostUsd: unknownAsNaN(takeF32(tensors, "router.cost_usd", [m])),
     costRefUsd: file.cost_ref_usd,
+    rows: file.rows,
     ...(file.floors ? { floors: toFloors(file.floors, tensors, m) } : {}),
     ...(file.latency_ref_ms ? { latencyRefMs: file.latency_ref_ms } : {}),
     dial: file.dial

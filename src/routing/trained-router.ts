@@ -58,6 +58,8 @@ export interface TrainedRouter {
   /** Mean USD per call and label on the training data; NaN where unknown. */
   readonly labelCostUsd: Float32Array;
   readonly costRefUsd: number;
+  /** Training rows behind it; undefined where nobody said. */
+  readonly rows?: number;
   /** What a latency is measured by; undefined where the training data had none. */
   readonly latencyRefMs?: number;
   /** Quality floors that training could show to hold; undefined where it could not try. */
