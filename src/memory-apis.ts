@@ -8,6 +8,7 @@ import { createMcpSource } from "./agents/mcp/hosted-source.ts";
 import { createMcp, type Mcp } from "./agents/mcp/mcp.ts";
 import { createSkillSource } from "./agents/skills/hosted-source.ts";
 import { createSkillParts, type SkillParts } from "./agents/skills/skill-parts.ts";
+import { createSkillServer } from "./agents/skills/skill-server.ts";
 import { recordTool } from "./agents/tool-receipt.ts";
 import type { Config } from "./config/config.ts";
 import type { HostedSource } from "./domain/hosted-tool.ts";
@@ -103,13 +104,19 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     // Next to this file in the source, and an entry point of its own in the binary.
     spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
   });
-  const mcp = createMcp({ records, outbound, services });
+  const mcp = createMcp({
+    ...{ records, outbound, services },
+    inner: [createSkillServer(skills.runs)],
+  });
   const hosted = [
     createMcpSource(mcp),
     createSkillSource(skills.runs),
     createSearchSource({ stores: vectorStores, clock, onSearch }),
   ];
-  const agents = createAgents({ records, outbound, services, ask: askModel });
+  const agents = createAgents({
+    ...{ records, outbound, services, ask: askModel },
+    skills: skills.runs,
+  });
   const stopUpkeep = startUpkeep({ dataDir, clock, telemetry, files });
   return {
     apis: {

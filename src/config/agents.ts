@@ -11,9 +11,11 @@ export interface AgentEntry {
   readonly description: string;
   /** Fields of its card. */
   readonly card: JsonObject;
-  /** An agent that stands elsewhere; else `model` is set. */
+  /** An agent that stands elsewhere; else `model` or `skill` is set. */
   readonly url?: string;
   readonly model?: string;
+  /** Its name in the operator's folder, or the id of a registered one. */
+  readonly skill?: string;
   /** The model's system message. */
   readonly instructions: string;
   /** Sent to the agent that stands elsewhere. */
@@ -38,6 +40,12 @@ export const AgentRow = Type.Object({
   ),
   model: Type.Optional(
     Type.String({ description: "A model group (or `auto`) that is published as an agent." }),
+  ),
+  skill: Type.Optional(
+    Type.String({
+      description:
+        "A skill that has a program and is published as an agent: its name in the skills' folder, or its id.",
+    }),
   ),
   instructions: Type.Optional(Type.String({ description: "With `model`: its system message." })),
   headers: map("With `url`: header fields of every request to it."),
@@ -101,10 +109,16 @@ export function readAgentEntry(body: JsonObject): AgentEntry {
   const card = isObject(body["agent_card_params"]) ? body["agent_card_params"] : {};
   const params = isObject(body["litellm_params"]) ? body["litellm_params"] : {};
   const url = textAt(body, "url") ?? textAt(params, "api_base") ?? textAt(card, "url");
-  const model = textAt(body, "model") ?? (url ? undefined : textAt(params, "model"));
-  if (url && model) throw invalid("url", "and 'model' exclude one another");
-  if (!url && !model)
-    throw invalid("url", "is missing: an agent's address, or 'model', a model group to publish");
+  const skill = textAt(body, "skill") ?? textAt(params, "skill");
+  const model = textAt(body, "model") ?? (url || skill ? undefined : textAt(params, "model"));
+  if ([url, model, skill].filter(Boolean).length > 1)
+    throw invalid("url", "(or 'api_base'), 'model' and 'skill' exclude one another");
+  if (!url && !model && !skill) {
+    throw invalid(
+      "url",
+      "is missing: an agent's address, or 'model', a model group to publish, or 'skill'",
+    );
+  }
   if (url) assertUrl(url);
   const { model: _model, api_base: _base, api_key: key, headers, instructions, ...more } = params;
   return {
@@ -113,6 +127,7 @@ export function readAgentEntry(body: JsonObject): AgentEntry {
     card,
     ...(url ? { url } : {}),
     ...(model ? { model } : {}),
+    ...(skill ? { skill } : {}),
     instructions:
       textAt(body, "instructions") ?? (typeof instructions === "string" ? instructions : ""),
     headers: readHeaders({

@@ -14,8 +14,11 @@ export interface Agent {
   readonly card: JsonObject;
   readonly origin: "config" | "api";
   readonly createdMs: number;
-  readonly serves: ModelTarget | UpstreamTarget;
+  readonly serves: ModelTarget | SkillTarget | UpstreamTarget;
 }
+
+/** The gateway does its work itself, and keeps its tasks. */
+export const isOwn = ({ serves }: Agent): boolean => serves.kind !== "upstream";
 
 export interface ModelTarget {
   readonly kind: "model";
@@ -25,6 +28,12 @@ export interface ModelTarget {
   readonly instructions: string;
   /** Further fields of the chat call: temperature, max_tokens. */
   readonly params: JsonObject;
+}
+
+export interface SkillTarget {
+  readonly kind: "skill";
+  /** Its name in the operator's folder, or the id of a registered one. */
+  readonly skill: string;
 }
 
 export interface UpstreamTarget {

@@ -8,7 +8,8 @@ import type { Services } from "../../pipeline/services.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import { sleep } from "../../std/clock.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
-import type { Agent, Execute } from "./agent.ts";
+import type { SkillRuns } from "../skills/skill-runs.ts";
+import { type Agent, type Execute, isOwn } from "./agent.ts";
 import { type CardSite, toCard, toGatewayCard } from "./card.ts";
 import { A2aError } from "./errors.ts";
 import { type AskModel, assertAnswerable, createModelAgent } from "./model-agent.ts";
@@ -16,8 +17,10 @@ import { createPeers } from "./peer.ts";
 import { createPush, type Push } from "./push.ts";
 import { recordMessage } from "./record.ts";
 import { createRegistry, type Registry } from "./registry.ts";
-import { isQuiet, Run, statusOf } from "./run.ts";
+import { isQuiet, Run } from "./run.ts";
+import { assertRunnable, createSkillAgent } from "./skill-agent.ts";
 import { isOver } from "./state.ts";
+import { statusOf } from "./status.ts";
 import { createTasks, type HeldTask, type ListRequest, taskLimits, withHistory } from "./tasks.ts";
 import { createUpstreamAgent } from "./upstream-agent.ts";
 import type { SendRequest, Task, TaskEvent, Version } from "./wire.ts";
@@ -51,6 +54,7 @@ export interface AgentsParts {
   readonly outbound: Outbound;
   readonly services: () => Services;
   readonly ask: AskModel;
+  readonly skills: SkillRuns;
 }
 
 /** How often a task that another process works at is looked at, for whoever listens to it here. */
@@ -59,7 +63,7 @@ const lookMs = 1_000;
 const questionMs = 30_000;
 
 export function createAgents(parts: AgentsParts): Agents {
-  const { records, outbound, services, ask } = parts;
+  const { records, outbound, services, ask, skills } = parts;
   const { clock, random, telemetry } = services();
   const settings = () => services().config.routeiq.a2a;
   const registry = createRegistry({ records, clock, configured: () => services().config.agents });
@@ -69,8 +73,10 @@ export function createAgents(parts: AgentsParts): Agents {
   });
   const push = createPush({ records, outbound, clock, random, telemetry });
   const upstream = createUpstreamAgent(createPeers(outbound, clock));
+  const skill = createSkillAgent(skills, clock);
   const executes: Record<Agent["serves"]["kind"], Execute> = {
     model: createModelAgent({ tasks, services, ask }),
+    skill: skill.execute,
     upstream: upstream.execute,
   };
   const runs = new Map<string, Run>();
@@ -124,7 +130,7 @@ export function createAgents(parts: AgentsParts): Agents {
         "The task has ended and takes no more messages; begin another, with its contextId.",
       );
     }
-    if (runs.has(taskId) || (agent.serves.kind === "model" && !isQuiet(held.task))) {
+    if (runs.has(taskId) || (isOwn(agent) && !isQuiet(held.task))) {
       throw new A2aError(
         "unsupportedOperation",
         "The task is at work; it takes messages when it asks for input.",
@@ -141,6 +147,7 @@ export function createAgents(parts: AgentsParts): Agents {
       throw new A2aError("internal", "The gateway is about to stop; send it again.");
     }
     if (agent.serves.kind === "model") assertAnswerable({ request });
+    if (agent.serves.kind === "skill") assertRunnable(request);
     const { maxRunning, runMs } = settings();
     if (runs.size >= maxRunning) {
       throw new A2aError(
@@ -298,8 +305,7 @@ export function createAgents(parts: AgentsParts): Agents {
       return setConfig(taskId, config, asker);
     },
     async card(agent, site) {
-      const remote = agent.serves.kind === "upstream" ? await upstream.card(agent) : undefined;
-      return toCard(agent, remote, site);
+      return toCard(agent, await saidOf(agent), site);
     },
     gatewayCard: async (site) => toGatewayCard(await registry.list(), site),
     async close() {
@@ -312,8 +318,14 @@ export function createAgents(parts: AgentsParts): Agents {
     },
   };
 
+  /** What it says of itself, where that is more than the configuration says. */
+  async function saidOf(agent: Agent): Promise<JsonObject | undefined> {
+    if (agent.serves.kind === "model") return undefined;
+    return agent.serves.kind === "skill" ? skill.card(agent) : upstream.card(agent);
+  }
+
   async function canStream(agent: Agent): Promise<boolean> {
-    if (agent.serves.kind === "model") return true;
+    if (isOwn(agent)) return true;
     const { capabilities } = await upstream.card(agent);
     return (
       typeof capabilities === "object" &&

@@ -3,7 +3,7 @@
  * of its keys. What an agent that stands elsewhere says of itself is kept, but for those.
  */
 import type { JsonObject } from "../../domain/json.ts";
-import type { Agent } from "./agent.ts";
+import { type Agent, isOwn } from "./agent.ts";
 import { objectAt, objectsOf, present, textAt, textsOf, type Version } from "./wire.ts";
 
 export interface CardSite {
@@ -17,22 +17,21 @@ export interface CardSite {
 
 const textModes = ["text/plain"];
 
-/** `remote`: the card of an agent that stands elsewhere. */
+/** `remote`: the card of an agent that stands elsewhere, or what a skill says of itself. */
 export function toCard(agent: Agent, remote: JsonObject | undefined, site: CardSite): JsonObject {
   const said: JsonObject = { ...remote, ...agent.card };
   const capabilities = objectAt(said, "capabilities") ?? {};
-  const isModel = agent.serves.kind === "model";
+  const own = isOwn(agent);
   return shape(
     {
-      name:
-        textAt(agent.card, "name") ?? (isModel ? agent.name : (textAt(said, "name") ?? agent.name)),
+      name: textAt(agent.card, "name") ?? (own ? agent.name : (textAt(said, "name") ?? agent.name)),
       description: agent.description || textAt(said, "description") || `The agent ${agent.name}.`,
       version: textAt(said, "version") ?? site.version,
       url: `${site.baseUrl}/a2a/${encodeURIComponent(agent.name)}`,
       provider: objectAt(said, "provider"),
       documentationUrl: textAt(said, "documentationUrl"),
       iconUrl: textAt(said, "iconUrl"),
-      streaming: isModel || capabilities["streaming"] === true,
+      streaming: own || capabilities["streaming"] === true,
       extensions: objectsOf(capabilities["extensions"]),
       inputModes: modesOf(said, "defaultInputModes"),
       outputModes: modesOf(said, "defaultOutputModes"),

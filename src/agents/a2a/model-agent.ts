@@ -10,7 +10,7 @@ import type { Services } from "../../pipeline/services.ts";
 import type { Execute, ModelTarget, Work } from "./agent.ts";
 import { A2aError } from "./errors.ts";
 import { EventQueue } from "./event-queue.ts";
-import { statusOf } from "./run.ts";
+import { statusOf } from "./status.ts";
 import { type HeldTask, type Tasks, taskLimits } from "./tasks.ts";
 import { objectsOf, present, type TaskEvent, textAt } from "./wire.ts";
 

@@ -15,12 +15,12 @@ export interface MessageEnd {
   readonly error?: string;
 }
 
-/** A model's own call has left its receipt already, with what it cost. */
+/** A model's own call, and a skill's run, have left their receipts already, with what they cost. */
 export function recordMessage({ agent, ...end }: MessageEnd, services: Services): void {
   const { name, serves } = agent;
   services.telemetry
     .counter("routeiq.a2a.messages", "Messages to A2A agents.", ["agent", "kind", "outcome"])
     .add(1, name, serves.kind, end.outcome);
-  if (serves.kind === "model") return;
+  if (serves.kind !== "upstream") return;
   recordTool({ ...end, operation: "a2a_message", name, provider: name }, services);
 }

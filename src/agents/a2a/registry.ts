@@ -90,6 +90,7 @@ function toValue(entry: AgentEntry): JsonObject {
     agent_card_params: entry.card,
     url: entry.url,
     model: entry.model,
+    skill: entry.skill,
     instructions: entry.instructions === "" ? undefined : entry.instructions,
     headers: entry.headers,
     litellm_params: present({ ...entry.params, api_key: entry.apiKey }),
@@ -100,12 +101,17 @@ function toAgent(id: string, entry: AgentEntry, origin: Agent["origin"], created
   const { name, description, card, headers, apiKey, instructions, params } = entry;
   const authorization = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
   const trust = origin === "config" ? "operator" : "strict";
+  const { skill, url } = entry;
+  const own: Agent["serves"] =
+    skill === undefined
+      ? { kind: "model", model: entry.model ?? "", instructions, params }
+      : { kind: "skill", skill };
   return {
     ...{ id, name, description, card, origin, createdMs },
     serves:
-      entry.url === undefined
-        ? { kind: "model", model: entry.model ?? "", instructions, params }
-        : { kind: "upstream", url: entry.url, headers: { ...authorization, ...headers }, trust },
+      url === undefined
+        ? own
+        : { kind: "upstream", url, headers: { ...authorization, ...headers }, trust },
   };
 }
 

@@ -5,13 +5,14 @@
 import type { GatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Clock } from "../../std/clock.ts";
-import type { Agent, Execute, UpstreamIds, Work } from "./agent.ts";
+import { type Agent, type Execute, isOwn, type UpstreamIds, type Work } from "./agent.ts";
 import { A2aError, toA2aError } from "./errors.ts";
 import { EventQueue } from "./event-queue.ts";
 import { advance, type Progress } from "./progress.ts";
 import { isOver, isWaiting } from "./state.ts";
+import { statusOf } from "./status.ts";
 import type { HeldTask, Tasks } from "./tasks.ts";
-import type { StatusUpdate, Task, TaskEvent, TaskState, TaskStatus } from "./wire.ts";
+import type { StatusUpdate, Task, TaskEvent, TaskState } from "./wire.ts";
 
 export interface RunParts {
   readonly tasks: Tasks;
@@ -22,6 +23,9 @@ export interface RunParts {
   /** A failure of ours, not of the agent. */
   readonly onFailure: (error: unknown) => void;
 }
+
+/** A task whose process has been killed is told as failed after so long. */
+export const leaseMs = 30_000;
 
 type Given = Pick<Work, "agent" | "caller" | "request" | "isNew" | "extensions" | "stream">;
 
@@ -41,6 +45,7 @@ export class Run {
   #upstream: UpstreamIds | undefined;
   #stored: boolean;
   #deadlineMs: number;
+  #stopLease: () => void = () => undefined;
 
   constructor(given: Given, held: HeldTask, execute: Execute, parts: RunParts) {
     this.agent = given.agent;
@@ -86,9 +91,9 @@ export class Run {
     const stopClock = clock.after(runMs, () =>
       this.#abort.abort(new A2aError("internal", `The agent took longer than ${runMs} ms.`)),
     );
-    const isModel = this.agent.serves.kind === "model";
+    const own = isOwn(this.agent);
     try {
-      if (isModel) await this.#take({ task: this.task });
+      if (own) await this.#take({ task: this.task });
       const work: Work = {
         ...this.#given,
         task: this.task,
@@ -103,9 +108,10 @@ export class Run {
       }
       this.#end();
     } catch (thrown) {
-      await this.#fail(thrown, isModel);
+      await this.#fail(thrown, own);
     } finally {
       stopClock();
+      this.#stopLease();
     }
   }
 
@@ -120,7 +126,7 @@ export class Run {
     this.#progress = advance(this.#progress, event);
     const isPiece = "artifactUpdate" in event && !event.artifactUpdate.lastChunk;
     if (!(isPiece && this.#stored) && !(await this.#store())) {
-      this.#abort.abort(new A2aError("internal", "The task was ended elsewhere."));
+      this.#endedElsewhere();
       return false;
     }
     this.#publish(event);
@@ -134,8 +140,9 @@ export class Run {
       agent: this.agent.id,
       owner: this.#given.caller.id,
       upstream: this.#upstream,
-      deadlineMs: this.#deadlineMs,
+      deadlineMs: Math.min(this.#deadlineMs, this.#parts.clock.now() + leaseMs),
     };
+    this.#renewLater();
     if (this.#stored) return this.#parts.tasks.save(held);
     await this.#parts.tasks.create(held);
     this.#stored = true;
@@ -143,18 +150,32 @@ export class Run {
     return true;
   }
 
+  /** While it is quiet, too, others see that somebody is at work: what is not renewed has died. */
+  #renewLater(): void {
+    this.#stopLease();
+    if (isOver(this.task.status.state)) return;
+    this.#stopLease = this.#parts.clock.after(leaseMs / 3, () => {
+      this.#store().then((isOurs) => isOurs || this.#endedElsewhere(), this.#parts.onFailure);
+    });
+  }
+
+  #endedElsewhere(): void {
+    this.#stopLease();
+    this.#abort.abort(new A2aError("internal", "The task was ended elsewhere."));
+  }
+
   #publish(event: TaskEvent): void {
     for (const listener of this.#listeners) listener.push(event);
   }
 
-  /** A model's task ends with its failure; what an agent elsewhere does goes on without us. */
-  async #fail(thrown: unknown, isModel: boolean): Promise<void> {
+  /** Of ours, the task ends with its failure; what an agent elsewhere does goes on without us. */
+  async #fail(thrown: unknown, own: boolean): Promise<void> {
     const error = toA2aError(this.#abort.signal.aborted ? this.#abort.signal.reason : thrown);
     if (error.kind === "internal" && !isKnown(error)) this.#parts.onFailure(thrown);
     const isEnded = isOver(this.task.status.state);
     if (isEnded) return this.#end();
     this.failure = error;
-    if (isModel && this.#stored) {
+    if (own && this.#stored) {
       try {
         await this.#take(this.#toStatus("TASK_STATE_FAILED", error.message));
         this.failure = undefined;
@@ -181,21 +202,6 @@ export class Run {
 function isKnown({ more, cause }: A2aError): boolean {
   const code: GatewayError["code"] | string | undefined = more["error"];
   return cause === undefined || (code !== undefined && code !== "internal");
-}
-
-export function statusOf(
-  state: TaskState,
-  clock: Clock,
-  text?: string,
-  ids: { readonly taskId?: string; readonly contextId?: string } = {},
-): TaskStatus {
-  const timestamp = new Date(clock.now()).toISOString();
-  if (text === undefined) return { state, timestamp };
-  const message = {
-    ...{ messageId: Bun.randomUUIDv7(), role: "ROLE_AGENT", parts: [{ text }] },
-    ...ids,
-  };
-  return { state, message, timestamp };
 }
 
 export const isQuiet = (task: Task) => isOver(task.status.state) || isWaiting(task.status.state);

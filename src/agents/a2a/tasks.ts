@@ -9,6 +9,7 @@ import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import type { UpstreamIds } from "./agent.ts";
 import { A2aError } from "./errors.ts";
 import { isOver, isWaiting } from "./state.ts";
+import { statusOf } from "./status.ts";
 import {
   isState,
   objectAt,
@@ -46,7 +47,7 @@ export interface HeldTask {
   readonly owner: string;
   readonly moves: readonly Move[];
   readonly upstream: UpstreamIds | undefined;
-  /** Who runs it must have ended it by then. */
+  /** Who runs it must have ended it by then, or said that it is still at it. */
   readonly deadlineMs: number;
   readonly updatedMs: number;
 }
@@ -106,10 +107,9 @@ export function createTasks(records: RecordStore, clock: Clock, limits: () => Ta
     const { state } = held.task.status;
     const runs = !isOver(state) && !isWaiting(state);
     if (!runs || held.upstream || clock.now() < held.deadlineMs) return held;
-    const status = {
-      state: "TASK_STATE_FAILED",
-      timestamp: new Date(clock.now()).toISOString(),
-    } as const;
+    const { id: taskId, contextId } = held.task;
+    const text = "The process that worked at the task has ended without finishing it.";
+    const status = statusOf("TASK_STATE_FAILED", clock, text, { taskId, contextId });
     const ended = { ...held, task: { ...held.task, status } };
     await save(ended);
     return ended;

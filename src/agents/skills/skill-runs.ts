@@ -43,6 +43,8 @@ export interface SkillRunRequest {
   readonly requestId?: string;
   /** Ends it at once. */
   readonly signal?: AbortSignal;
+  /** The operator has opened it to whoever may ask: whose it is does not matter. */
+  readonly published?: boolean;
 }
 
 export interface SkillRunReport {
@@ -61,6 +63,8 @@ export interface SkillRuns {
   tools(caller: Caller): Promise<readonly SkillTool[]>;
   /** As `tools` would tell it; undefined where the caller may run no such skill. */
   tool(skill: string, caller: Caller): Promise<SkillTool | undefined>;
+  /** As `tool`, of one that the operator publishes, by its name in the folder or its id. */
+  published(skill: string): Promise<SkillTool | undefined>;
   /**
    * Within the limits of the operator and of the skill, whichever is narrower. Leaves a receipt
    * (`skill_run`) however it ends.
@@ -91,6 +95,9 @@ export interface RunEnd {
   readonly error?: string;
 }
 
+/** In whose name published skills are looked up; runs are their caller's. */
+const publisher: Caller = { id: "master", tenant: "default", admin: true };
+
 /** Of a caller's own that lists of tools tell. */
 export const toolLimit = 200;
 
@@ -117,6 +124,20 @@ export function createSkillRuns(parts: SkillRunsParts): SkillRuns {
 
   async function find(skill: string, caller: Caller) {
     return (await store.findNamed(skill, caller)) ?? (await store.find(skill, caller));
+  }
+
+  async function toolOf(skill: string, caller: Caller): Promise<SkillTool | undefined> {
+    const named = (await operators()).find(({ name }) => name === skill);
+    if (named) return named;
+    try {
+      const { value } = await find(skill, caller);
+      const { description, input_schema: inputSchema } = value;
+      if (!isObject(inputSchema)) return undefined;
+      return { name: skill, description: String(description), inputSchema, source: "caller" };
+    } catch (thrown) {
+      if (toGatewayError(thrown).code === "not_found") return undefined;
+      throw thrown;
+    }
   }
 
   /** The operator's skill goes by its name, a registered one by its name or its id. */
@@ -179,21 +200,18 @@ export function createSkillRuns(parts: SkillRunsParts): SkillRuns {
       }
       return [...theirs, ...own.sort((a, b) => (a.name < b.name ? -1 : 1))];
     },
-    async tool(skill, caller) {
-      const named = (await operators()).find(({ name }) => name === skill);
-      if (named) return named;
-      try {
-        const { value } = await find(skill, caller);
-        const { description, input_schema: inputSchema } = value;
-        if (!isObject(inputSchema)) return undefined;
-        return { name: skill, description: String(description), inputSchema, source: "caller" };
-      } catch (thrown) {
-        if (toGatewayError(thrown).code === "not_found") return undefined;
-        throw thrown;
-      }
-    },
-    async run({ skill, version = latestVersion, input, caller, requestId, signal }) {
-      const found = await runnable(skill, version, caller);
+    tool: toolOf,
+    published: (skill) => toolOf(skill, publisher),
+    async run({
+      skill,
+      version = latestVersion,
+      input,
+      caller,
+      requestId,
+      signal,
+      published = false,
+    }) {
+      const found = await runnable(skill, version, published ? publisher : caller);
       const mismatch = findMismatch(input, found.program.inputSchema);
       if (mismatch !== undefined) {
         const message = `'input' does not fit the skill's schema: ${mismatch}.`;

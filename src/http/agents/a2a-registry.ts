@@ -133,7 +133,9 @@ function inFull(agent: Agent): JsonObject {
   const target: JsonObject =
     serves.kind === "model"
       ? { model: serves.model }
-      : { api_base: serves.url, headers: Object.keys(serves.headers) };
+      : serves.kind === "skill"
+        ? { skill: serves.skill }
+        : { api_base: serves.url, headers: Object.keys(serves.headers) };
   return {
     ...{ agent_id: id, agent_name: name, description },
     agent_card_params: card,
