@@ -2,7 +2,7 @@
  * Tools that the gateway runs for a model, by OpenAI's own client: a real MCP server, skills and
  * searches of files; approvals, limits, servers that lie, callers who leave.
  */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import OpenAI from "openai";
@@ -419,6 +419,7 @@ describe("chat", () => {
 describe("the calls behind it", () => {
   test("every round and every tool has a receipt under the request's id", async () => {
     script(calling(call("echo", { message: "hi" })), "ok");
+    const append = spyOn(gateway.gateway.services().events, "append");
     const { data, response } = await client.responses
       .create(
         { model: "m", input: "x", tools: [mcp as never] },
@@ -435,6 +436,11 @@ describe("the calls behind it", () => {
     });
     expect(await receipt.json()).toMatchObject({ operation: "chat", outcome: "success" });
     expect(data.status).toBe("completed");
+    const left = append.mock.calls.map(([{ receipt }]) => receipt);
+    append.mockRestore();
+    expect(left.map(({ operation }) => operation)).toEqual(["chat", "mcp_tool", "chat"]);
+    expect(new Set(left.map(({ requestId }) => requestId))).toEqual(new Set(["req-hosted-1"]));
+    expect(left.every(({ outcome }) => outcome === "success")).toBe(true);
   });
 
   test("a caller who leaves stops the model", async () => {

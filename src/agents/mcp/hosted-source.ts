@@ -86,7 +86,7 @@ async function openOwn(entry: JsonObject, label: string, opening: Opening): Prom
       ...toTool(tool, single ? bare : String(tool["name"])),
       run: (args, run) =>
         runIt(costOf(server, bare), run.signal, () =>
-          live.callTool({ caller: run.caller, server, tool: bare, args, signal: run.signal }),
+          live.callTool({ ...run, server, tool: bare, args }),
         ),
     };
   });
@@ -105,7 +105,8 @@ async function openForeign(entry: JsonObject, label: string, opening: Opening): 
       const tool = String(definition["name"]);
       return {
         ...toTool(definition, tool),
-        run: (args, { signal }) => runIt(0, signal, () => server.call(tool, args, signal)),
+        run: (args, { signal, requestId }) =>
+          runIt(0, signal, () => server.call({ tool, args, signal, requestId })),
       };
     });
     return { shownAs: "mcp", label, listed: true, tools, close };

@@ -123,6 +123,7 @@ async function callToolOf(
       link: reach.link,
       tool,
       caller: view.caller,
+      requestId: view.requestId,
       services: view.services(),
     }),
   );

@@ -16,6 +16,8 @@ export interface ToolRun extends LinkRequest {
   /** Of `tools/call`: `name`, `arguments` and what else the caller sent. */
   readonly params: JsonObject;
   readonly caller: Caller;
+  /** Of the request that it is part of. */
+  readonly requestId?: string | undefined;
   readonly services: Services;
 }
 
@@ -32,6 +34,7 @@ export async function runTool(run: ToolRun): Promise<JsonObject> {
     recordTool(
       {
         callId,
+        ...(run.requestId === undefined ? {} : { requestId: run.requestId }),
         caller,
         operation: "mcp_tool",
         name: `${server.name}.${tool}`,

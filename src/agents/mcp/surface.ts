@@ -39,7 +39,11 @@ export interface ToolCallRequest {
   readonly tool: string;
   readonly args: JsonObject;
   readonly signal: AbortSignal;
+  /** Of the request that it is part of, for its receipt. */
+  readonly requestId?: string;
 }
+
+export type ForeignCall = Pick<ToolCallRequest, "tool" | "args" | "signal" | "requestId">;
 
 export interface ForeignServer {
   /** Its namespace: what the request calls it. */
@@ -52,7 +56,7 @@ export interface OpenForeign {
   /** Bare names. @throws McpError */
   tools(signal: AbortSignal): Promise<readonly JsonObject[]>;
   /** The result of `tools/call`. @throws McpError */
-  call(tool: string, args: JsonObject, signal: AbortSignal): Promise<JsonObject>;
+  call(request: ForeignCall): Promise<JsonObject>;
   /** Ends its connection; whoever opened it must. */
   close(): Promise<void>;
 }
@@ -80,8 +84,8 @@ export interface SurfaceParts {
 export function createSurface(parts: SurfaceParts): Surface {
   return {
     tools: (request) => listTools(parts, request),
-    callTool({ caller, server, tool, args, signal }) {
-      const view = parts.view(caller, { servers: [server], single: true });
+    callTool({ caller, server, tool, args, signal, ...of }) {
+      const view = { ...parts.view(caller, { servers: [server], single: true }), ...of };
       return parts.call(view, { name: tool, arguments: args }, signal);
     },
     openForeign({ label, url, headers = {} }, caller) {
@@ -91,7 +95,8 @@ export function createSurface(parts: SurfaceParts): Surface {
       const { view, close } = parts.foreign(caller, server);
       return {
         tools: (signal) => view.tools(server, signal),
-        call: (tool, args, signal) => parts.call(view, { name: tool, arguments: args }, signal),
+        call: ({ tool, args, signal, ...of }) =>
+          parts.call({ ...view, ...of }, { name: tool, arguments: args }, signal),
         close,
       };
     },

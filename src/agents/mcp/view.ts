@@ -28,6 +28,8 @@ export interface View {
   tools(server: McpServer, signal: AbortSignal): Promise<readonly JsonObject[]>;
   /** What to tell a caller who must allow the server's use first; undefined where that is not it. */
   grantError(server: McpServer): Promise<McpError | undefined>;
+  /** Of the request that its calls are part of, for their receipts. */
+  readonly requestId?: string;
   /** Above which log messages are wanted; set by `logging/setLevel`. */
   level: string | undefined;
   /** Tasks that servers began for this caller → whose they are. */

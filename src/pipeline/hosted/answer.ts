@@ -21,6 +21,7 @@ import {
   openEntries,
   readEntries,
 } from "./entries.ts";
+import { keepAwake } from "./keep-awake.ts";
 import { Turn } from "./loop.ts";
 import { ownNames, readRequest } from "./read-request.ts";
 import { toChatChunks, wholeChat, wholeResponse } from "./shapes.ts";
@@ -174,7 +175,7 @@ class HostedAnswer {
     const body = createReplyStream(held, feed, this.#dialect, abort, ({ error }) =>
       this.#tell(error),
     );
-    return { record: this.#record, body };
+    return { record: this.#record, body: keepAwake(body, this.#services.clock) };
   }
 
   async #whole(turn: Turn): Promise<Reply> {

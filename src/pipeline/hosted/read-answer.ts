@@ -20,6 +20,8 @@ import type { Offered, Toolbox } from "./toolbox.ts";
 export interface HostedCall {
   readonly id: string;
   readonly offered: Offered;
+  /** What stands beside a call and goes back with it: Gemini's signature, say. */
+  readonly beside: JsonObject;
   args: string;
   /** Which of the turn, in events; undefined where it waits for the caller's approval. */
   readonly number: number | undefined;
@@ -49,7 +51,11 @@ export class AnswerReader {
   usage: WireUsage | undefined;
   readonly #options: AnswerOptions;
   readonly #marks: CitationReader | undefined;
-  readonly #byIndex = new Map<number, HostedCall | OwnCall>();
+  readonly #byIndex = new Map<
+    number,
+    { readonly id: string; readonly open: HostedCall | OwnCall }
+  >();
+  #beside: JsonObject = {};
   readonly #own: OwnCall[] = [];
   readonly #thinking: JsonObject[] = [];
   #text = "";
@@ -91,10 +97,12 @@ export class AnswerReader {
   toMessage(): ChatMessage {
     const calls = this.hosted
       .filter(({ number }) => number !== undefined)
-      .map(({ id, offered, args }): ToolCall => {
-        return { id, type: "function", function: { name: offered.name, arguments: args || "{}" } };
+      .map(({ id, offered, args, beside }): ToolCall => {
+        const called = { name: offered.name, arguments: args || "{}" };
+        return { ...beside, id, type: "function", function: called };
       });
     return {
+      ...this.#beside,
       role: "assistant",
       content: this.#text === "" ? null : this.#text,
       ...(this.#reasoning ? { reasoning_content: this.#reasoning } : {}),
@@ -103,7 +111,10 @@ export class AnswerReader {
     };
   }
 
-  #keep({ reasoning_content: reasoning, thinking_blocks: thinking }: ChunkDelta): void {
+  #keep(delta: ChunkDelta): void {
+    const { reasoning_content: reasoning, thinking_blocks: thinking } = delta;
+    const { extra_content: signature } = delta;
+    if (signature !== undefined) this.#beside = { extra_content: signature };
     if (reasoning) {
       this.#grow(reasoning.length);
       this.#reasoning += reasoning;
@@ -132,23 +143,26 @@ export class AnswerReader {
   }
 
   #call(delta: ToolCallDelta): readonly Said[] {
-    const open = this.#byIndex.get(delta.index);
+    const known = this.#byIndex.get(delta.index);
     const args = delta.function?.arguments ?? "";
     this.#grow(args.length);
-    if (open) return this.#go(open, args, delta);
     const name = delta.function?.name ?? "";
+    // A new id under a known index is a new call: some providers number all of them 0.
+    const isNew = known === undefined || (delta.id && name && known.id !== delta.id);
+    if (!isNew) return this.#go(known.open, args, delta);
     const offered = this.#options.toolbox.get(name);
     const id = delta.id || `call_${crypto.randomUUID().replaceAll("-", "")}`;
     if (!offered) {
       const own: OwnCall = { own: this.#own.length };
       this.#own.push(own);
-      this.#byIndex.set(delta.index, own);
+      this.#byIndex.set(delta.index, { id, open: own });
       return [{ delta: { tool_calls: [{ ...delta, id, index: own.own }] } }];
     }
     const number = offered.needsApproval ? undefined : this.#options.nextNumber();
-    const call: HostedCall = { id, offered, args: "", number };
+    const { index, id: _id, type: _type, function: _function, ...beside } = delta;
+    const call: HostedCall = { id, offered, beside, args: "", number };
     this.hosted.push(call);
-    this.#byIndex.set(delta.index, call);
+    this.#byIndex.set(index, { id, open: call });
     const begun = number === undefined ? [] : [{ event: toBegun(offered, number) }];
     return [...begun, ...this.#go(call, args, delta)];
   }
