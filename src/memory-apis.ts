@@ -104,9 +104,16 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     // Next to this file in the source, and an entry point of its own in the binary.
     spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
   });
+  const documents = observation.library.service("documents");
   const mcp = createMcp({
-    ...{ records, outbound, services },
+    records,
+    outbound,
+    services,
     inner: [createSkillServer(skills.runs)],
+    async embed(texts) {
+      const { values, dimensions } = await documents.call("embed", texts);
+      return texts.map((_, i) => values.subarray(i * dimensions, (i + 1) * dimensions));
+    },
   });
   const hosted = [
     createMcpSource(mcp),

@@ -233,6 +233,8 @@ export function toMcpSettings(section: McpSection, env: Environment): McpSetting
     oauth: section.oauth.map(toIssuer),
     allowAnonymous: section.allow_anonymous,
     pinning: section.pinning,
+    ...(section.search_above === undefined ? {} : { searchAbove: section.search_above }),
+    operators: section.operators,
     pageSize: section.page_size,
     maxSessions: section.max_sessions,
     maxSessionsPerCaller: section.max_sessions_per_caller,

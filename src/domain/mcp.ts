@@ -91,6 +91,10 @@ export interface McpSettings {
   /** `first_use`: a tool's first definition is taken; `strict`: each waits for approval; `off`. */
   readonly pinning: "first_use" | "strict" | "off";
   readonly pageSize: number;
+  /** `/mcp/routeiq`, for administrators: whether it is there, and may change something. */
+  readonly operators: "off" | "read" | "write";
+  /** Over so many tools, `/mcp` offers to search them; undefined: it lists them all. */
+  readonly searchAbove?: number;
   readonly maxSessions: number;
   readonly maxSessionsPerCaller: number;
   readonly sessionIdleMs: number;

@@ -28,6 +28,7 @@ import { a2aRoutes } from "./agents/a2a.ts";
 import { a2aRegistryRoutes } from "./agents/a2a-registry.ts";
 import { mcpRoutes } from "./agents/mcp.ts";
 import { mcpOauthRoutes, mcpResourceRoutes } from "./agents/mcp-oauth.ts";
+import { createOperatorServer } from "./agents/mcp-operator.ts";
 import { mcpRestRoutes } from "./agents/mcp-rest.ts";
 import { skillRoutes } from "./agents/skills.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
@@ -126,6 +127,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
 
 export function createSlowRoutes(parts: SlowRouteParts): SlowRoutes {
   const table = slowRouteTable(parts);
+  parts.mcp.publish(createOperatorServer(() => table, parts.services));
   const app = mountRoutes(table, parts.services, nothing);
   return app;
 

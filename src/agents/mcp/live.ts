@@ -25,14 +25,17 @@ import { createSessions, type Sessions } from "./sessions.ts";
 import { createSseTransport } from "./sse-transport.ts";
 import { createSurface, type Surface } from "./surface.ts";
 import { isServerOpen } from "./token-gate.ts";
+import { createToolSearch, type EmbedTexts } from "./tool-search.ts";
 import { createReach, createView, type Reach, type View } from "./view.ts";
 
 export interface LiveParts {
   readonly services: () => Services;
   readonly records: RecordStore;
   readonly outbound: Outbound;
-  /** The gateway's own servers. Default: none. */
-  readonly inner?: readonly InnerServer[];
+  /** For finding tools by what they are for. Default: by words alone. */
+  readonly embed?: EmbedTexts;
+  /** The gateway's own servers, by name; more may come. */
+  readonly inner: ReadonlyMap<string, InnerServer>;
 }
 
 export interface McpRequest {
@@ -76,11 +79,9 @@ export interface ForeignView {
 }
 
 export function createLive(parts: LiveParts): Live {
-  const { services, records, outbound } = parts;
+  const { services, records, outbound, inner } = parts;
   const { clock, telemetry } = services();
   const settings = () => services().config.routeiq.mcp;
-  const inner = new Map((parts.inner ?? []).map((server) => [server.name, server]));
-  const innerRows = new Map([...inner].map(([name, server]) => [name, toInnerRow(server)]));
   let approvals = 0;
   const pins = createPins({ records, telemetry, settings });
   const sessions = createSessions(clock, settings);
@@ -89,6 +90,7 @@ export function createLive(parts: LiveParts): Live {
   const session: SessionParts = {
     ...{ services, outbound, clock, telemetry, settings, pins },
     processes: new Map(),
+    search: createToolSearch(parts.embed),
     oauth,
     inner: (name) => inner.get(name),
     approvals: () => approvals,
@@ -170,12 +172,13 @@ export function createLive(parts: LiveParts): Live {
         (server.isFor?.(caller) ?? true) &&
         (!mcpTools || isServerOpen(mcpTools, server.name)),
     );
-    return [...rows, ...own.flatMap(({ name }) => innerRows.get(name) ?? [])];
+    return [...rows, ...own.map(toInnerRow)];
   }
 
   async function scopeOf({ request, caller, path }: McpRequest): Promise<Scope> {
     const scope = toScope(await servers(caller), path, namesIn(request));
-    if (scope) return scope;
+    const mode = modeIn(request);
+    if (scope) return mode === undefined ? scope : { ...scope, mode };
     const what = path === undefined ? "x-mcp-servers names none" : `'${path.slice(0, 80)}' is none`;
     throw new GatewayError(
       "not_found",
@@ -302,6 +305,12 @@ function namesIn({ headers }: Request): string[] {
     .split(",")
     .map((name) => name.trim())
     .filter((name) => name !== "");
+}
+
+/** `?mode=search` or `x-mcp-mode: search`; `all` where the configuration would search. */
+function modeIn({ url, headers }: Request): Scope["mode"] {
+  const mode = new URL(url).searchParams.get("mode") ?? headers.get("x-mcp-mode");
+  return mode === "search" || mode === "all" ? mode : undefined;
 }
 
 const paramsOf = (body: unknown) => (isObject(body) ? body["params"] : undefined);

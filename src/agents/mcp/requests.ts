@@ -9,6 +9,7 @@ import { rethrown } from "./mcp-error.ts";
 import { findResourceOwner, readResourceUri, toSharedUri } from "./resource-names.ts";
 import { runTool, toCallerError } from "./run-tool.ts";
 import { nameIn, ownerOf, pageOf } from "./scope.ts";
+import { callTool as callFoundTool, searchLimits, searchTool, searchTools } from "./tool-search.ts";
 import { taskLimit, type View } from "./view.ts";
 
 export interface Asked {
@@ -69,6 +70,7 @@ async function list(kind: ListKind, view: View, { params, signal }: Asked): Prom
       });
     }
   }
+  if (kind === "tools" && isSearched(view, items.length)) return { tools: searchTools };
   const { pageSize } = view.services().config.routeiq.mcp;
   const page = pageOf(items, params["cursor"], pageSize);
   return {
@@ -100,7 +102,66 @@ function named(
   return { ...item, [id]: shown };
 }
 
-async function callTool(view: View, asked: Asked): Promise<JsonObject> {
+/** By the caller's wish, and else by the number of tools. */
+function isSearched({ scope, services }: View, count: number): boolean {
+  const { searchAbove } = services().config.routeiq.mcp;
+  if (scope.mode !== undefined) return scope.mode === "search";
+  return searchAbove !== undefined && !scope.single && count > searchAbove;
+}
+
+/** No server's tool has such a name where there are several: theirs have a dot. */
+const canSearch = ({ scope, services }: View) =>
+  scope.mode === "search" ||
+  (!scope.single && services().config.routeiq.mcp.searchAbove !== undefined);
+
+async function findTools(view: View, { params, signal }: Asked): Promise<JsonObject> {
+  const { query, limit } = isObject(params["arguments"]) ? params["arguments"] : {};
+  if (typeof query !== "string" || query.trim() === "") {
+    throw rethrown(ErrorCode.InvalidParams, "'query' must say what the tool should do.");
+  }
+  const { servers } = view.scope;
+  const lists = await Promise.allSettled(servers.map((server) => view.tools(server, signal)));
+  const all = lists.flatMap((list, i) => {
+    const server = servers[i];
+    if (!server || list.status === "rejected") return [];
+    return list.value.map((tool) => ({
+      ...tool,
+      name: nameIn(view.scope, server, String(tool["name"])),
+    }));
+  });
+  const most = Math.min(
+    searchLimits.found,
+    Math.max(1, Math.floor(Number(limit)) || searchLimits.foundByDefault),
+  );
+  const found = await view.search.find(query.slice(0, searchLimits.queryChars), all, most);
+  const tools = found.map((tool) => {
+    const { name, title, description, inputSchema } = tool as JsonObject;
+    return { name, title, description, inputSchema };
+  });
+  const structured = JSON.parse(JSON.stringify({ tools, searched: all.length })) as JsonObject;
+  return {
+    content: [{ type: "text", text: JSON.stringify(structured) }],
+    structuredContent: structured,
+    _meta: { "routeiq/untrusted": true },
+  };
+}
+
+function callFound(view: View, asked: Asked): Promise<JsonObject> {
+  const { name, arguments: args } = isObject(asked.params["arguments"])
+    ? asked.params["arguments"]
+    : {};
+  const params = { ...asked.params, name, arguments: isObject(args) ? args : {} };
+  return callNamed(view, { ...asked, params });
+}
+
+function callTool(view: View, asked: Asked): Promise<JsonObject> {
+  const { name } = asked.params;
+  if (name === searchTool && canSearch(view)) return findTools(view, asked);
+  if (name === callFoundTool && canSearch(view)) return callFound(view, asked);
+  return callNamed(view, asked);
+}
+
+async function callNamed(view: View, asked: Asked): Promise<JsonObject> {
   const [server, tool] = ownerOf(view.scope, asked.params["name"], "tool");
   try {
     return await callToolOf(view, server, tool, asked);

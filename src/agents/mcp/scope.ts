@@ -10,6 +10,8 @@ export interface Scope {
   readonly servers: readonly McpServer[];
   /** Names have no namespace: there is but this one server, and the caller asked for it. */
   readonly single: boolean;
+  /** Whether tools are searched for (`search`), or all listed (`all`), whatever their number. */
+  readonly mode?: "search" | "all";
 }
 
 /** `path`: what stands after `/mcp/`. `wanted`: names and groups of the `x-mcp-servers` header. */

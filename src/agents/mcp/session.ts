@@ -17,11 +17,13 @@ import { rethrown } from "./mcp-error.ts";
 import type { Pins } from "./pins.ts";
 import { type Asked, answer, isLoud } from "./requests.ts";
 import type { Scope } from "./scope.ts";
+import type { ToolSearch } from "./tool-search.ts";
 import { createReach, createView, type Reach, type View } from "./view.ts";
 
 export interface SessionParts extends LinkParts {
   readonly services: () => Services;
   readonly pins: Pins;
+  readonly search: ToolSearch;
   readonly approvals: () => number;
 }
 

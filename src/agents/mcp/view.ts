@@ -11,6 +11,7 @@ import type { OauthFlow } from "./oauth-flow.ts";
 import type { Pins } from "./pins.ts";
 import { isAllowed, type Scope } from "./scope.ts";
 import { isToolAllowed } from "./token-gate.ts";
+import type { ToolSearch } from "./tool-search.ts";
 
 export interface Reach {
   readonly link: Link;
@@ -26,6 +27,7 @@ export interface View {
   readonly reach: (server: McpServer) => Reach;
   /** Those that callers may see and call. @throws McpError */
   tools(server: McpServer, signal: AbortSignal): Promise<readonly JsonObject[]>;
+  readonly search: ToolSearch;
   /** What to tell a caller who must allow the server's use first; undefined where that is not it. */
   grantError(server: McpServer): Promise<McpError | undefined>;
   /** Of the request that its calls are part of, for their receipts. */
@@ -40,6 +42,7 @@ export const taskLimit = 1_000;
 
 export interface ViewOptions extends Pick<View, "scope" | "services" | "reach"> {
   readonly caller: Caller;
+  readonly search: ToolSearch;
   readonly pins: Pins;
   readonly oauth: OauthFlow;
   readonly settings: () => McpSettings;

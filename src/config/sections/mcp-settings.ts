@@ -68,6 +68,19 @@ export const McpSection = Type.Object(
       description:
         "What becomes of a tool's definition. first_use: the first one seen is pinned, and a changed one held until it is approved. strict: the first one is held as well. off: as servers say.",
     }),
+    operators: Type.Union([Type.Literal("off"), Type.Literal("read"), Type.Literal("write")], {
+      default: "read",
+      description:
+        "The gateway itself as an MCP server for administrators, at `/mcp/routeiq`: read looks, write also reloads, promotes, rolls back and approves.",
+    }),
+    search_above: Type.Optional(
+      Type.Integer({
+        minimum: 0,
+        maximum: 100_000,
+        description:
+          "Over so many tools, `/mcp` lists search_tools and call_tool in their place. Default: never, unless a client asks (`?mode=search`).",
+      }),
+    ),
     page_size: whole(100, 1_000, "Items of one page of a list."),
     max_sessions: whole(1_000, 100_000, "Sessions at once; over it the longest idle one ends."),
     max_sessions_per_caller: whole(100, 100_000, "Of one caller."),

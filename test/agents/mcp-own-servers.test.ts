@@ -1,0 +1,149 @@
+/** The gateway's own MCP servers: for operators, and what search mode puts in the place of long lists. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import type { JsonObject } from "../../src/domain/json.ts";
+import { createOutbound } from "../../src/security/outbound.ts";
+import { startTestGateway, type TestGateway } from "../support/gateway.ts";
+import { type HttpFixture, startMcpFixture } from "../support/mcp-fixture.ts";
+
+const key = "sk-master-0123456789abcdef";
+let fixture: HttpFixture;
+let gateway: TestGateway;
+let writing: TestGateway;
+beforeAll(async () => {
+  fixture = startMcpFixture();
+  const yaml = (mcp: string) => `
+mcp_servers: {fixture: {url: "${fixture.url}"}}
+general_settings: {master_key: ${key}}
+routeiq_settings: {mcp: {${mcp}}}
+model_list:
+  - model_name: small
+    litellm_params: {model: openai/gpt-4o-mini, api_key: sk-nobody}
+`;
+  const outbound = createOutbound();
+  gateway = await startTestGateway({ yaml: yaml("allow_anonymous: true"), outbound });
+  writing = await startTestGateway({ yaml: yaml("operators: write, search_above: 3"), outbound });
+});
+afterAll(async () => {
+  await gateway.gateway.close();
+  await writing.gateway.close();
+  await fixture.close();
+});
+
+async function ask(
+  path: string,
+  method: string,
+  params: object = {},
+  { at = gateway, as = key } = {},
+): Promise<JsonObject> {
+  const response = await fetch(`${at.gateway.url}${path}`, {
+    method: "POST",
+    headers: {
+      "content-type": "application/json",
+      ...(as === "" ? {} : { authorization: `Bearer ${as}` }),
+    },
+    body: JSON.stringify({ jsonrpc: "2.0", id: 1, method, params }),
+  });
+  return (await response.json()) as JsonObject;
+}
+
+const namesIn = ({ result }: JsonObject) => {
+  const { tools } = result as unknown as { tools: { name: string }[] };
+  return tools.map(({ name }) => name);
+};
+const call = (path: string, name: string, args: object = {}, how = {}) =>
+  ask(path, "tools/call", { name, arguments: args }, how);
+
+describe("for operators", () => {
+  test("it reads, and does no more unless the configuration says so", async () => {
+    const names = namesIn(await ask("/mcp/routeiq", "tools/list"));
+    expect(names).toContain("receipt");
+    expect(names).not.toContain("reload_configuration");
+    const refused = await call("/mcp/routeiq", "reload_configuration");
+    expect(JSON.stringify(refused)).toContain("Unknown tool");
+  });
+
+  test.each([
+    ["models", {}, "small"],
+    ["deployments", { search: "small" }, "gpt-4o-mini"],
+    ["readiness", {}, "status"],
+    ["router", {}, "strateg"],
+    ["experiments", {}, "experiments"],
+    ["mcp_servers", {}, "fixture"],
+    ["spend", { caller: "master" }, "usd"],
+    ["metrics", { contains: "routeiq_mcp_sessions" }, "routeiq_mcp_sessions"],
+  ])("%s answers as the route does", async (name, args, word) => {
+    const { result } = await call("/mcp/routeiq", name, args);
+    const { content, isError } = result as unknown as {
+      content: { text: string }[];
+      isError?: true;
+    };
+    expect(isError).toBeUndefined();
+    expect(content[0]?.text).toContain(word);
+    expect(content[0]?.text).not.toContain("sk-nobody");
+  });
+
+  test("a receipt of an MCP call says what it was", async () => {
+    const { result } = await call("/mcp/fixture", "test_simple_text");
+    const meta = (result as JsonObject)["_meta"] as JsonObject;
+    const found = await call("/mcp/routeiq", "receipt", { call_id: meta["routeiq/call_id"] });
+    expect(JSON.stringify(found)).toContain("fixture.test_simple_text");
+  });
+
+  test("others see nothing of it", async () => {
+    const as = "";
+    expect(namesIn(await ask("/mcp", "tools/list", {}, { as }))[0]).toStartWith("fixture.");
+    expect(JSON.stringify(await ask("/mcp/routeiq", "tools/list", {}, { as }))).toContain(
+      "none of this",
+    );
+    expect(namesIn(await ask("/mcp", "tools/list")).join()).not.toContain("routeiq.");
+  });
+
+  test("with writing it changes things", async () => {
+    const { result } = await call("/mcp/routeiq", "reload_configuration", {}, { at: writing });
+    expect(result).not.toMatchObject({ isError: true });
+    const bad = await call("/mcp/routeiq", "approve_tool", { body: {} }, { at: writing });
+    expect(JSON.stringify(bad)).toContain("invalid_request");
+  });
+});
+
+describe("search mode", () => {
+  const two = ["search_tools", "call_tool"];
+
+  test("is the client's wish, or the configuration's, which a client may refuse", async () => {
+    expect(namesIn(await ask("/mcp?mode=search", "tools/list"))).toEqual(two);
+    expect(namesIn(await ask("/mcp/fixture?mode=search", "tools/list"))).toEqual(two);
+    expect(namesIn(await ask("/mcp", "tools/list")).length).toBeGreaterThan(5);
+    expect(namesIn(await ask("/mcp", "tools/list", {}, { at: writing }))).toEqual(two);
+    expect(
+      namesIn(await ask("/mcp?mode=all", "tools/list", {}, { at: writing })).length,
+    ).toBeGreaterThan(5);
+  });
+
+  test("finds by words and by meaning, and calls what it found", async () => {
+    const found = await call(
+      "/mcp",
+      "search_tools",
+      { query: "elicitations with enums", limit: 2 },
+      { at: writing },
+    );
+    const { structuredContent } = found["result"] as JsonObject;
+    const { tools } = structuredContent as unknown as {
+      tools: { name: string; inputSchema: object }[];
+    };
+    expect(tools.map(({ name }) => name)).toContain("fixture.test_elicitation_sep1330_enums");
+    expect(tools.length).toBe(2);
+    expect(tools[0]?.inputSchema).toBeDefined();
+    const args = { name: "fixture.test_simple_text", arguments: {} };
+    const called = await call("/mcp", "call_tool", args, { at: writing });
+    expect(called["result"]).toMatchObject({ _meta: { "routeiq/server": "fixture" } });
+  });
+
+  test("says what is wrong", async () => {
+    const empty = await call("/mcp?mode=search", "search_tools", {});
+    expect(JSON.stringify(empty)).toContain("'query' must say");
+    const none = await call("/mcp?mode=search", "call_tool", { name: "fixture.nothing" });
+    expect(JSON.stringify(none)).toContain("Unknown tool");
+    const off = await call("/mcp", "search_tools", { query: "x" });
+    expect(JSON.stringify(off)).toContain("There is no tool");
+  });
+});
