@@ -99,6 +99,9 @@ describe("however the bytes are cut", () => {
 
   test("a plain call, then another server's business, then a plain call", async () => {
     const other = "GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    // Its routes are loaded by the first: the runtime's server closes a connection on which more has
+    // come while an answer is still awaited.
+    await send([other], { answers: 1 });
     const { text } = await send([request(), other, request()], { answers: 3 });
     expect(splitAnswers(text).length).toBe(3);
     expect(text).toContain('"object":"list"');

@@ -111,17 +111,23 @@ export interface ToolCallDelta extends JsonObject {
   readonly function?: { readonly name?: string; readonly arguments?: string } & JsonObject;
 }
 
-export interface WireUsage extends JsonObject {
-  readonly prompt_tokens: number;
+export interface WireUsage extends SentUsage {
   readonly completion_tokens: number;
   readonly total_tokens: number;
+}
+
+/** As servers send it: some leave the completion out where nothing was said. */
+export interface SentUsage extends JsonObject {
+  readonly prompt_tokens: number;
+  readonly completion_tokens?: number;
   readonly prompt_tokens_details?: JsonObject | null;
   readonly completion_tokens_details?: JsonObject | null;
 }
 
 const whole = (value: unknown) => (typeof value === "number" && value > 0 ? value : 0);
 
-export function fromWireUsage(wire: WireUsage): Usage {
+/** @param wire its sums need not be there: what they come to is not read */
+export function fromWireUsage(wire: SentUsage): Usage {
   // DeepSeek's word for it stands beside the object.
   const cached =
     whole(wire.prompt_tokens_details?.["cached_tokens"]) || whole(wire["prompt_cache_hit_tokens"]);
@@ -129,12 +135,13 @@ export function fromWireUsage(wire: WireUsage): Usage {
   const reasoning = whole(wire.completion_tokens_details?.["reasoning_tokens"]);
   const audioInput = whole(wire.prompt_tokens_details?.["audio_tokens"]);
   const audioOutput = whole(wire.completion_tokens_details?.["audio_tokens"]);
-  return {
+  const usage: { -readonly [K in keyof Usage]: Usage[K] } = {
     inputTokens: whole(wire.prompt_tokens),
     outputTokens: whole(wire.completion_tokens),
-    ...(cached ? { cachedInputTokens: cached } : {}),
-    ...(written ? { cacheWriteTokens: written } : {}),
-    ...(reasoning ? { reasoningTokens: reasoning } : {}),
-    ...(audioInput || audioOutput ? { modal: { audioInput, audioOutput } } : {}),
   };
+  if (cached) usage.cachedInputTokens = cached;
+  if (written) usage.cacheWriteTokens = written;
+  if (reasoning) usage.reasoningTokens = reasoning;
+  if (audioInput || audioOutput) usage.modal = { audioInput, audioOutput };
+  return usage;
 }

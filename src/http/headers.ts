@@ -67,41 +67,42 @@ export type HeadWriter = (reply: Reply, services: Services, close: boolean) => s
 export function createHeadWriter(): HeadWriter {
   const fixed = new WeakMap<Deployment, string>();
   const date = createDateField();
+  const lines = new FieldLines(); // one for all heads: nothing waits while one is written
 
   function fixedOf(deployment: Deployment): string {
     const known = fixed.get(deployment);
     if (known !== undefined) return known;
-    const lines = new FieldLines();
-    writeDeployment(deployment, lines.put);
-    fixed.set(deployment, lines.text);
-    return lines.text;
+    const own = new FieldLines();
+    writeDeployment(deployment, own.put);
+    fixed.set(deployment, own.text);
+    return own.text;
   }
 
   return ({ record, contentType }, services, close) => {
     const { call, deployment } = record;
-    const lines = new FieldLines();
     lines.text = call.stream ? streamStart : wholeStart;
     lines.text += date(services.clock.now());
-    lines.text += `content-type: ${contentType ?? (call.stream ? eventType : jsonType)}\r\n`;
+    lines.text += contentType ? `\r\ncontent-type: ${contentType}` : typeLines[Number(call.stream)];
     if (deployment) lines.text += fixedOf(deployment);
     writeCall(record, services, lines.put);
-    if (close) lines.text += "connection: close\r\n";
-    return lines.text;
+    return lines.text + (close ? "\r\nconnection: close\r\n" : "\r\n");
   };
 }
 
+/** Each line begins with the end of the one before: so a field is two pieces of text and not four. */
 class FieldLines {
   text = "";
   readonly put: Put = (name, value) => {
-    if (value !== undefined) this.text += `${names[name]}: ${value}\r\n`;
+    if (value !== undefined) this.text += lineStarts[name] + value;
   };
 }
 
 const jsonType = "application/json";
 const eventType = "text/event-stream; charset=utf-8";
 /** nginx would hold events back. */
-const wholeStart = `HTTP/1.1 200 OK\r\nx-litellm-version: ${version}\r\n`;
-const streamStart = `${wholeStart}cache-control: no-cache\r\nx-accel-buffering: no\r\n`;
+const wholeStart = `HTTP/1.1 200 OK\r\nx-litellm-version: ${version}`;
+const streamStart = `${wholeStart}\r\ncache-control: no-cache\r\nx-accel-buffering: no`;
+const typeLines = [jsonType, eventType].map((type) => `\r\ncontent-type: ${type}`);
 
 /** `Date` (RFC 9110 §6.6.1), made anew once a second. */
 function createDateField(): (nowMs: number) => string {
@@ -111,7 +112,7 @@ function createDateField(): (nowMs: number) => string {
     const at = Math.floor(nowMs / 1000);
     if (at === second) return line;
     second = at;
-    line = `date: ${new Date(nowMs).toUTCString()}\r\n`;
+    line = `\r\ndate: ${new Date(nowMs).toUTCString()}`;
     return line;
   };
 }
@@ -147,6 +148,10 @@ const names = {
   cost: "x-routeiq-cost-usd",
   litellmCost: "x-litellm-response-cost",
 } as const;
+
+const lineStarts = Object.fromEntries(
+  Object.entries(names).map(([key, name]) => [key, `\r\n${name}: `]),
+) as Record<keyof typeof names, string>;
 
 /** Undefined takes a header away. */
 type Put = (name: keyof typeof names, value: string | undefined) => void;
@@ -186,7 +191,7 @@ function writeCall(record: CallRecord, services: Services, put: Put): void {
   put("attempts", String(attemptsOf(record)));
   const overheadUs = Math.round(record.overheadUs);
   put("overheadUs", String(overheadUs));
-  put("overheadMs", String(overheadUs / 1000));
+  put("overheadMs", decimal(overheadUs, 3));
   put("cache", "off");
   put("retries", String(retriesOf(record)));
   put("fallbacks", String(record.fallbacks));
@@ -227,14 +232,19 @@ function costInHeader(record: CallRecord): string | undefined {
   return cost === undefined ? undefined : usd(cost);
 }
 
-/** Whole micro-USD as USD. A double prints without an exponent down to a millionth. */
-export function usd(microUsd: number): string {
-  if (!Number.isSafeInteger(microUsd) || microUsd < 0) return String(microUsd / 1e6);
-  // As the division prints, for a tenth of what printing a double costs.
-  const whole = Math.floor(microUsd / 1e6);
-  let rest = microUsd - whole * 1e6 + 1e6; // its first digit, a 1, keeps its zeros
-  if (rest === 1e6) return String(whole);
-  while (rest % 10 === 0) rest /= 10;
+/** Whole micro-USD as USD. */
+export const usd = (microUsd: number): string => decimal(microUsd, 6);
+
+/** A whole number of so many decimals, as its division prints it, for a tenth of what that costs. */
+function decimal(units: number, digits: 3 | 6): string {
+  const one = digits === 6 ? 1_000_000 : 1_000;
+  // A double prints without an exponent down to a millionth.
+  if (!Number.isSafeInteger(units) || units < 0) return String(units / one);
+  const whole = Math.floor(units / one);
+  // Its first digit, a 1, keeps its zeros. An integer: the remainder of a double is a call to C.
+  let rest = (units - whole * one + one) | 0;
+  if (rest === one) return String(whole);
+  while (rest % 10 === 0) rest = (rest / 10) | 0;
   return `${whole}.${String(rest).slice(1)}`;
 }
 

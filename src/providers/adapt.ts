@@ -21,7 +21,9 @@ export function drop(...keys: readonly string[]): Adaptation {
 
 /** An adaptation for some models only. */
 export function when(applies: (model: string) => boolean, change: Adaptation): Adaptation {
-  return (body, options) => (applies(String(body["model"])) ? change(body, options) : body);
+  const adapt: Adaptation = (body, options) =>
+    applies(String(body["model"])) ? change(body, options) : body;
+  return Object.assign(adapt, { applies });
 }
 
 /** Parameters that the provider refuses at any value but 1, where parameters may be dropped. */

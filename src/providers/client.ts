@@ -22,7 +22,7 @@ import {
   withTrace,
 } from "./client-headers.ts";
 import { sendInBatches } from "./embeddings.ts";
-import { encodeBody } from "./encode.ts";
+import { encodeBody, leavesAlone } from "./encode.ts";
 import { fillMedia } from "./media.ts";
 import { readOther } from "./other-replies.ts";
 import {
@@ -79,6 +79,8 @@ interface Prepared {
   readonly headers: Readonly<Record<string, string>>;
   /** What is put right of its answers, of chat and of text completions. */
   readonly fits: Readonly<Partial<Record<Operation, Fit>>> | undefined;
+  /** The provider takes this model's calls as they are. */
+  readonly unchanged: boolean;
   /** The way out for this deployment: it signs, where requests are signed. */
   readonly way: Outbound;
   /** The same for the hot path. */
@@ -124,6 +126,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         ...deployment.headers,
       },
       fits: fitsOf(provider, deployment),
+      unchanged: leavesAlone(provider, deployment.upstreamModel),
       way,
       send: way.send ?? ((request) => sendByFetch(way.fetch, request)),
       destinations: new Map<string, Destination>(),
@@ -297,7 +300,8 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
         const headers = withTrace(signed, call, trace);
         return sendForm(request, call.upload, { outbound, provider, url, headers });
       }
-      const sides = { caller: callerDialect, provider: dialect };
+      const { unchanged } = ready;
+      const sides = { caller: callerDialect, provider: dialect, unchanged };
       const { body, passes } = encodeBody(call, deployment, provider, sides);
       const to = destinationOf(ready, deployment, url);
       try {

@@ -55,6 +55,8 @@ export const gatewayFields: ReadonlySet<string> = new Set([
 export interface Sides {
   readonly caller: Dialect;
   readonly provider: ProviderDialect;
+  /** `leavesAlone` of the provider and the deployment's model, where it is at hand. */
+  readonly unchanged?: boolean;
 }
 
 export interface Encoded {
@@ -68,17 +70,20 @@ export function encodeBody(
   asked: Call,
   deployment: Deployment,
   provider: Provider,
-  { caller: callerDialect, provider: dialect }: Sides,
+  { caller: callerDialect, provider: dialect, unchanged }: Sides,
 ): Encoded {
   const model = deployment.upstreamModel;
   const rules = paramRulesOf(asked, deployment);
   const call = rules ? withoutDropped(asked, rules) : asked;
-  const options = { dropParams: dropsParams(call, deployment), facts: deployment.facts };
   const passes =
     !isChat(call.operation) ||
     callerDialect.name === dialect.name ||
     (call.operation === "completion" && completesText(provider, deployment));
   const defaults = hasFields(deployment.body);
+  if (passes && !defaults && unchanged && dialect.name !== "openai-responses") {
+    return { body: spliceCall(call, deployment, { provider, dialect }), passes };
+  }
+  const options = { dropParams: dropsParams(call, deployment), facts: deployment.facts };
   if (passes && !defaults) {
     const named = call.body["model"] === model ? call.body : { ...call.body, model };
     const whole = needsUsage(call, dialect, named) ? withUsage(named) : named;
@@ -105,6 +110,12 @@ export function encodeBody(
   if (defaults && passes) body = { ...deployment.body, ...body };
   const adapted = adaptFor(call, provider, body, options);
   return { body: JSON.stringify(withoutFields(adapted, outsideBody(call, provider))), passes };
+}
+
+/** Whether a provider changes no body for a model, which holds for as long as both do. */
+export function leavesAlone(provider: Provider, model: string): boolean {
+  const changes = provider.adapt?.some(({ applies }) => !applies || applies(model));
+  return !changes && !provider.fit;
 }
 
 /** Anthropic's header, its words apart. */
@@ -160,7 +171,9 @@ function adaptFor(
 function dropsParams({ body, requestedModel }: Call, deployment: Deployment): boolean {
   if (deployment.dropParams || body["drop_params"] === true) return true;
   const { group, candidate, upstreamModel } = deployment;
-  return ![group, candidate, upstreamModel].includes(requestedModel);
+  return (
+    requestedModel !== group && requestedModel !== candidate && requestedModel !== upstreamModel
+  );
 }
 
 /** The caller's text with what must differ put in. Nearly always that is the model's name alone. */
@@ -170,24 +183,28 @@ function spliceCall(
   { provider, dialect }: { readonly provider: Provider; readonly dialect: ProviderDialect },
 ): string {
   const { upstreamModel } = deployment;
+  const outside = outsideBody(call, provider);
+  const asksUsage = needsUsage(call, dialect, call.body);
+  if (!outside && !asksUsage && !dropsMetadata(call) && !hasGatewayField(call.body)) {
+    const named = renamed(call.text, call.body["model"], upstreamModel);
+    return named ?? replaceJsonField(call.text, "model", JSON.stringify(upstreamModel));
+  }
   const edits: Record<string, JsonEdit> = {};
   for (const field in call.body) {
     if (gatewayFields.has(field)) edits[field] = { remove: true };
   }
   if (dropsMetadata(call)) edits["metadata"] = { remove: true };
-  if (needsUsage(call, dialect, call.body)) {
-    edits["stream_options"] = { merge: { include_usage: "true" } };
-  }
-  const outside = outsideBody(call, provider);
+  if (asksUsage) edits["stream_options"] = { merge: { include_usage: "true" } };
   if (outside) {
     for (const field of outside) edits[field] = { remove: true };
     return spliceJson(call.text, edits);
   }
-  if (!hasFields(edits)) {
-    const named = renamed(call.text, call.body["model"], upstreamModel);
-    return named ?? replaceJsonField(call.text, "model", JSON.stringify(upstreamModel));
-  }
   return spliceJson(call.text, { model: { set: JSON.stringify(upstreamModel) }, ...edits });
+}
+
+function hasGatewayField(body: JsonObject): boolean {
+  for (const field in body) if (gatewayFields.has(field)) return true;
+  return false;
 }
 
 /**

@@ -15,7 +15,11 @@ export type Auth =
  * whose `model` is the provider's name for it. What changes nothing answers the body itself (===),
  * so that the bytes of a call may still pass untouched.
  */
-export type Adaptation = (body: JsonObject, options: AdaptOptions) => JsonObject;
+export interface Adaptation {
+  (body: JsonObject, options: AdaptOptions): JsonObject;
+  /** Of one that is for some models only: whether a model is among them. */
+  readonly applies?: (model: string) => boolean;
+}
 
 export interface AdaptOptions {
   /**

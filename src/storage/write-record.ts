@@ -22,7 +22,8 @@ import {
 export type NumberOf = (text: string | undefined) => number;
 
 /** Bytes that a record may take, at most: a UTF-16 unit is at most 3 of UTF-8, 6 in JSON. */
-export function roomFor({ receipt, features, unread, ...event }: CallEvent): number {
+export function roomFor(event: CallEvent): number {
+  const { receipt, features, unread } = event;
   const { decision, attempts } = receipt;
   const chars =
     receipt.callId.length +

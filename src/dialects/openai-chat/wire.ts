@@ -7,11 +7,6 @@ import { type TSchema, Type } from "@sinclair/typebox";
 
 const optional = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
 
-export const WireUsageSchema = Type.Object({
-  prompt_tokens: Type.Number(),
-  completion_tokens: Type.Optional(Type.Number()), // absent at some servers when nothing was said
-});
-
 const said = {
   content: optional(Type.Union([Type.String(), Type.Array(Type.Object({}))])),
   refusal: optional(Type.String()),

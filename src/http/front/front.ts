@@ -4,7 +4,7 @@
  * off the socket here, and every other connection is joined to that server, which listens on a name
  * of its own. Decision: docs/decisions/0019-front.md.
  */
-import { Connection, type FrontParts } from "./connection.ts";
+import { Connection, type FrontParts, type Scratch } from "./connection.ts";
 
 export type { FrontParts };
 
@@ -30,7 +30,8 @@ export interface Front {
 /** @throws Error with code EADDRINUSE */
 export function listen(options: FrontOptions): Front {
   const { hostname, port, reusePort, onInternalFailure } = options;
-  const parts: FrontParts = { ...options, scratch: Buffer.allocUnsafeSlow(scratchBytes) };
+  const scratch = Buffer.allocUnsafeSlow(scratchBytes) as Scratch;
+  const parts: FrontParts = { ...options, scratch };
   const open = new Set<Opened>();
   let whenNone: (() => void) | undefined;
   // Not among the types. `exclusive: false` alone sets no SO_REUSEPORT, whatever its name says.

@@ -14,16 +14,27 @@ export interface Head {
   readonly close: boolean;
 }
 
-/** The names in lower case, beside their values; a request has a dozen, so a search is a glance. */
+/** The names in lower case, beside their values. What was looked for once is remembered: a client's next heads are the same. */
 class FieldList implements RequestHeaders {
   readonly names: string[] = [];
   readonly values: string[] = [];
+  readonly #found = new Map<string, string | null>();
 
   replace(name: string, value: string): void {
     this.values[this.names.indexOf(name)] = value;
+    this.#found.set(name, value);
   }
 
+  /** `name` is one of those that the gateway knows, so that few are remembered. */
   get(name: string): string | null {
+    const known = this.#found.get(name);
+    if (known !== undefined) return known;
+    const value = this.#find(name);
+    if (this.#found.size < foundLimit) this.#found.set(name, value);
+    return value;
+  }
+
+  #find(name: string): string | null {
     const at = this.names.indexOf(name);
     if (at < 0) return null;
     const again = this.names.indexOf(name, at + 1);
@@ -39,6 +50,8 @@ class FieldList implements RequestHeaders {
     return this.names.map((name, i) => [name, this.values[i] ?? ""] as const);
   }
 }
+
+const foundLimit = 128;
 
 const start = "POST /";
 const version = " HTTP/1.1";
