@@ -214,6 +214,7 @@ function assemble(
         services: () => services,
         dataDir: options.dataDir,
         outbound: options.outbound,
+        s3: toS3Settings({ ...options.env, ...services.config.environment }),
       }),
     );
     return memory;

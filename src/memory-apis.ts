@@ -12,6 +12,7 @@ import { createSkillServer } from "./agents/skills/skill-server.ts";
 import { recordTool } from "./agents/tool-receipt.ts";
 import type { Config } from "./config/config.ts";
 import type { HostedSource } from "./domain/hosted-tool.ts";
+import type { S3Settings } from "./learning/artifacts/open-repository.ts";
 import type { Observation } from "./observation.ts";
 import type { Services } from "./pipeline/services.ts";
 import { askModel } from "./resources/assistants/ask-model.ts";
@@ -30,6 +31,7 @@ import type { Outbound } from "./security/outbound.ts";
 import { createSealer, type SealingSecrets } from "./security/sealing.ts";
 import { createFileBlobStore } from "./storage/file/blob-store.ts";
 import { makeSealingSecret, readSealingSecret } from "./storage/file/sealing-secret.ts";
+import { createS3BlobStore } from "./storage/s3/blob-store.ts";
 import { createSealedRecords, type SealedRecords } from "./storage/sealed-records.ts";
 import type { Telemetry } from "./telemetry/telemetry.ts";
 
@@ -50,6 +52,8 @@ export interface MemoryApiOptions {
   readonly services: () => Services;
   readonly dataDir: string;
   readonly outbound: Outbound;
+  /** For contents on S3. */
+  readonly s3: S3Settings;
 }
 
 export interface RunningMemoryApis {
@@ -60,15 +64,20 @@ export interface RunningMemoryApis {
 
 /** Goes on at once with the batches and files that an earlier process left. */
 export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
-  const { observation, services, dataDir, outbound } = options;
+  const { observation, services, dataDir, outbound, s3 } = options;
   const { telemetry } = observation;
   const { clock } = services();
   const sealer = createSealer(() => sealingSecrets(services().config, dataDir));
   const records = createSealedRecords(observation.records, sealer);
   const sealing = sealOld(records, telemetry);
+  const { to } = services().config.routeiq.files;
+  const blobs =
+    to === undefined
+      ? createFileBlobStore(join(dataDir, "files"))
+      : createS3BlobStore({ url: to, ...s3, outbound, clock });
   const files = createFiles({
     records,
-    blobs: createFileBlobStore(join(dataDir, "files")),
+    blobs,
     clock,
     limits: () => services().config.routeiq.files,
   });
@@ -148,6 +157,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
         vectorStores.close(),
       ]);
       await backends.close();
+      blobs.close();
     },
   };
 }

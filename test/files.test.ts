@@ -3,9 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import OpenAI, { toFile } from "openai";
+import type { JsonObject } from "../src/domain/json.ts";
 import { createFiles } from "../src/resources/files/files.ts";
+import { createOutbound } from "../src/security/outbound.ts";
 import { createFileBlobStore } from "../src/storage/file/blob-store.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
+import { missingS3Server, startS3Server } from "./support/s3-server.ts";
 
 const yaml = `
 model_list: [{model_name: m, litellm_params: {model: openai/m, api_key: k}}]
@@ -198,4 +201,32 @@ test("what has expired is gone, and swept with its content", async () => {
   expect(await failureOf(files.get(made.id, caller))).toMatchObject({ code: "not_found" });
   expect(await files.sweep()).toBe(1);
   expect(blobs()).toBe(0);
+});
+
+describe.skipIf(missingS3Server !== undefined)("on S3", () => {
+  test("a file is uploaded, read in part and removed; nothing of it is in the data folder", async () => {
+    const server = await startS3Server();
+    const on = await startTestGateway({
+      yaml: `model_list: []\nrouteiq_settings: {files: {to: "s3://${server.bucket}/kept"}}\n`,
+      env: server.env,
+      outbound: createOutbound(),
+    });
+    const files = `${on.gateway.url}/v1/files`;
+    const form = new FormData();
+    form.set("purpose", "user_data");
+    form.set("file", new File(["0123456789"], "digits.txt"));
+    const made = (await (await fetch(files, { method: "POST", body: form })).json()) as JsonObject;
+    expect(made).toMatchObject({ bytes: 10, filename: "digits.txt" });
+    const part = await fetch(`${files}/${made["id"]}/content`, { headers: { range: "bytes=2-4" } });
+    expect([part.status, part.headers.get("content-range"), await part.text()]).toEqual([
+      206,
+      "bytes 2-4/10",
+      "234",
+    ]);
+    expect(existsSync(join(on.dataDir, "files"))).toBe(false);
+    await fetch(`${files}/${made["id"]}`, { method: "DELETE" });
+    expect((await fetch(`${files}/${made["id"]}/content`)).status).toBe(404);
+    await on.gateway.close();
+    await server.stop();
+  });
 });

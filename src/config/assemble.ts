@@ -245,6 +245,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
       maxBackground: routeiq.responses.max_background,
     },
     files: {
+      ...(routeiq.files.to === undefined ? {} : { to: routeiq.files.to }),
       maxFileBytes: routeiq.files.max_file_bytes,
       maxTotalBytes: routeiq.files.max_total_bytes,
       maxFiles: routeiq.files.max_files,

@@ -216,7 +216,9 @@ export interface RouteiqSettings extends SurvivalSettings {
   /** What is kept of the Responses API. */
   readonly responses: ResponseLimits & { readonly maxBackground: number };
   /** What is kept of the Files API, of one caller. */
-  readonly files: FileLimits;
+  readonly files: FileLimits & {
+    /** `s3://…`; undefined: the data folder. */ readonly to?: string;
+  };
   readonly skills: {
     readonly folder?: string;
     readonly timeoutMs: number;

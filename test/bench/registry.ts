@@ -9,6 +9,7 @@ import { startBench } from "./start.bench.ts";
 import { strategiesBench } from "./strategies.bench.ts";
 import { streamsBench } from "./streams.bench.ts";
 import { swapBench } from "./swap.bench.ts";
+import { vectorsBench } from "./vectors.bench.ts";
 import { wireBench } from "./wire.bench.ts";
 
 export const benches: readonly Bench[] = [
@@ -21,5 +22,6 @@ export const benches: readonly Bench[] = [
   swapBench,
   startBench,
   learningBench,
+  vectorsBench,
   rivalsBench,
 ];

@@ -7,7 +7,8 @@ import type { Outbound } from "../../src/security/outbound.ts";
 import { systemClock } from "../../src/std/clock.ts";
 import { createFileObjectStore } from "../../src/storage/file/object-store.ts";
 import type { ObjectStore } from "../../src/storage/object-store.ts";
-import { createS3ObjectStore, parseS3Url } from "../../src/storage/s3/object-store.ts";
+import { parseS3Url } from "../../src/storage/s3/client.ts";
+import { createS3ObjectStore } from "../../src/storage/s3/object-store.ts";
 import { storeOf, text } from "../support/artifact-repository.ts";
 import { missingS3Server, type S3Server, startS3Server } from "../support/s3-server.ts";
 

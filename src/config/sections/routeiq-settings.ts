@@ -207,6 +207,13 @@ export const RouteiqSettings = Type.Object(
     ),
     files: Type.Object(
       {
+        to: Type.Optional(
+          Type.String({
+            pattern: "^s3://",
+            description:
+              "Where contents rest: s3://bucket/prefix. Default: the data folder. Read at start; what was kept elsewhere is not moved.",
+          }),
+        ),
         max_file_bytes: Type.Integer({
           default: defaultFileLimits.maxFileBytes,
           minimum: 1,
@@ -223,7 +230,7 @@ export const RouteiqSettings = Type.Object(
           description: "Files of one caller.",
         }),
       },
-      { default: {}, description: "The Files API's memory, in the data folder." },
+      { default: {}, description: "The Files API's memory." },
     ),
     encryption: Type.Object(
       {

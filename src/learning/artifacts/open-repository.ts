@@ -6,7 +6,8 @@ import type { Outbound } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
 import { createFileObjectStore } from "../../storage/file/object-store.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
-import { createS3ObjectStore, type S3Credentials } from "../../storage/s3/object-store.ts";
+import type { S3Credentials } from "../../storage/s3/client.ts";
+import { createS3ObjectStore } from "../../storage/s3/object-store.ts";
 
 export interface StoreAccess {
   readonly outbound: Outbound;
