@@ -1,7 +1,9 @@
 /**
- * Rows on which every model was observed, where only some are so: a new model that a shadow set has
- * labelled on a few hundred queries, say. What routing is worth is measured on these alone; what was
- * never observed would count as predicted, which flatters whatever is predicted too high.
+ * The rows that routing is judged on. All of them, where every model was observed on each. Where a new
+ * model was labelled on some hundred rows, by a shadow set say, and the others on all: all of them, with
+ * what is reckoned for it in the gaps (`impute.ts`), for what is measured on a few hundred rows is
+ * mostly luck, and would set the whole dial. Else the complete ones: what was never observed would
+ * count as predicted, which flatters whatever is predicted too high.
  */
 import type { Outcomes } from "./outcomes.ts";
 
@@ -14,9 +16,22 @@ export interface Judged {
   take(cells: Float32Array): Float32Array;
 }
 
-/** All rows where all are complete, or too few are. */
-export function toJudged(outcomes: Outcomes): Judged {
+/** What stands in for outcomes that were not observed. */
+export interface Reckoned {
+  /** n×m: without gaps where the models that were observed everywhere could fill them. */
+  readonly quality: Float32Array;
+  /** n×m: predicted, USD. */
+  readonly costs: Float32Array;
+}
+
+/** All rows where all are complete or can be completed, or too few are. */
+export function toJudged(outcomes: Outcomes, reckoned: Reckoned): Judged {
   const { n, m, quality, costUsd, mass } = outcomes;
+  if (reckoned.quality !== quality && !reckoned.quality.some(Number.isNaN)) {
+    const filled = costUsd.map((c, at) => (Number.isNaN(c) ? (reckoned.costs[at] as number) : c));
+    const whole = { ...outcomes, quality: reckoned.quality, costUsd: filled };
+    return { outcomes: whole, take: (cells) => cells };
+  }
   const rows: number[] = [];
   for (let row = 0; row < n; row++) {
     if (isComplete(quality, row, m)) rows.push(row);

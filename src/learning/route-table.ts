@@ -1,8 +1,11 @@
 /** Routes a table of full-information rows with a trained router, at every operating point of its dial. */
-import { decide, toLambda } from "../routing/decide.ts";
+import { type CandidateInput, decide, toLambda } from "../routing/decide.ts";
+import { createCapabilities } from "../routing/prior/capability.ts";
+import { type PriorModel, toNotes } from "../routing/prior/prior-router.ts";
 import type { QueryScores, TrainedRouter } from "../routing/trained-router.ts";
 import { heightAt, toHull } from "./curve.ts";
 import type { Table } from "./table.ts";
+import { toPriorModels } from "./table-prior.ts";
 
 export interface OperatingPoint {
   /** `tradeoff=0.35`: what an operator would set. */
@@ -34,11 +37,7 @@ export async function routeTable(
 ): Promise<Routed> {
   const { n, labels } = table;
   const m = labels.length;
-  const candidates = labels.map((model) => ({
-    model,
-    group: model,
-    label: router.labels.indexOf(model),
-  }));
+  const candidates = toCandidates(router, table);
   const indexOf = new Map(labels.map((label, j) => [label, j]));
   const points = toPoints(router).map(({ name, tradeoff }) => ({
     name,
@@ -65,6 +64,19 @@ export async function routeTable(
   }
   const unknown = labels.filter((label) => !router.labels.includes(label));
   return { points, fixed: toFixed(router, table), quality, novelty, abstained, unknown };
+}
+
+/** As serving has them; what models cost is what the router predicts, or what rows like these did. */
+function toCandidates(router: TrainedRouter, table: Table): CandidateInput[] {
+  const capabilityOf = createCapabilities();
+  const notes = toPriorModels(table);
+  return table.labels.map((model, j): CandidateInput => {
+    const note = notes[j] as PriorModel;
+    const label = router.labels.indexOf(model);
+    const known = { model, group: model, label, ability: capabilityOf(toNotes(note)).index };
+    const costUsd = label < 0 ? note.meanCostUsd : undefined;
+    return costUsd === undefined ? known : { ...known, costUsd };
+  });
 }
 
 /**

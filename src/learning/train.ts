@@ -24,7 +24,9 @@ import { fitNovelty, fitOutlook } from "./fit-outlook.ts";
 import { fitFloors, toFloorFiles } from "./floors.ts";
 import { imputeQuality } from "./impute.ts";
 import type { Outcomes } from "./outcomes.ts";
+import { drawToPrior } from "./prior-means.ts";
 import type { Table } from "./table.ts";
+import { toPriorModels } from "./table-prior.ts";
 import { gainOverSingles, temper, toSingles, type Validation, validate } from "./validate.ts";
 
 export interface TrainOptions {
@@ -77,7 +79,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
   const costs = predictCosts(table, examples, outlook, options.kernels);
   const outcomes: Outcomes = { ...table, m: table.labels.length };
   const singles = toSingles(outcomes);
-  const judged = toJudged(outcomes);
+  const judged = toJudged(outcomes, { quality: examples.quality, costs });
   const judgedCosts = judged.take(costs);
   const judgedSingles = toSingles(judged.outcomes);
   const costRef = Math.max(...singles.map(({ cost }) => (Number.isFinite(cost) ? cost : 0)), 1e-12);
@@ -164,7 +166,10 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     ...(validation.blend
       ? { "router.blend": f32(withFactor(validation.blend, validation.shrink), m, m) }
       : {}),
-    "router.quality": f32(Float32Array.from(meanQuality(examples)), m),
+    "router.quality": f32(
+      drawToPrior(meanQuality(examples), toCounts(table), toPriorModels(table)),
+      m,
+    ),
     "router.cost_usd": f32(
       Float32Array.from(singles, ({ cost }) => (Number.isFinite(cost) ? cost : -1)),
       m,
@@ -191,6 +196,16 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
       lambdas: chosen.dial.flatMap((p) => (p.fixed === undefined ? [p.lambda] : [])),
     },
   };
+}
+
+/** m: rows that each model was observed on. */
+function toCounts({ n, labels, quality }: Table): Float64Array {
+  const counts = new Float64Array(labels.length);
+  for (let at = 0; at < n * labels.length; at++) {
+    if (!Number.isNaN(quality[at]))
+      counts[at % labels.length] = (counts[at % labels.length] ?? 0) + 1;
+  }
+  return counts;
 }
 
 /** The slowest model's mean latency, as the cost's reference is the dearest one's mean cost. */

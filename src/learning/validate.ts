@@ -62,7 +62,7 @@ export async function validate(input: ValidateInput): Promise<Validation> {
   const same = crossBlend(examples, raw, foldOf);
   const kinds = await predictFolds(input, assignKinds(input), (s) => progress(0.5 + s / 2));
   const other = applyBlend(kinds, examples.models.length, () => blend);
-  const judged = toJudged(input.outcomes);
+  const judged = toJudged(input.outcomes, { quality: examples.quality, costs: input.costs });
   const shrink = isComplete(judged.outcomes)
     ? chooseShrink(input, judged, [same, other])
     : chooseShrinkOfLog(input, [same, other]);

@@ -12,6 +12,7 @@ import type {
 import { withoutPrefix } from "../domain/model.ts";
 import type { Price } from "../domain/usage.ts";
 import { findFloor } from "./floors.ts";
+import { placeUnknown } from "./prior/unknown-model.ts";
 import type { DialPoint, QueryScores, TrainedRouter } from "./trained-router.ts";
 
 export interface CandidateInput {
@@ -21,6 +22,8 @@ export interface CandidateInput {
   readonly label: number;
   readonly price?: Price;
   readonly filtered?: FilterReason;
+  /** Index of `prior/capability.ts`: places a model that the artifact does not know. */
+  readonly ability?: number;
   /** Quality of a model that the artifact does not know: `withPriors`; else it is reckoned anew. */
   readonly prior?: number;
   /** USD, known: nothing is predicted then. */
@@ -229,7 +232,7 @@ function toScore(
   const known = label >= 0;
   const quality = known
     ? (scores.quality[label] as number)
-    : (candidate.prior ?? priorQuality(candidate, input));
+    : (candidate.prior ?? placeUnknown(candidate, input.candidates, router.labelQuality));
   const outputTokens = known ? (scores.outputTokens[label] as number) : Number.NaN;
   const latencyMs = known ? (scores.latencyMs[label] as number) : Number.NaN;
   const costUsd = predictCost(candidate, input, outputTokens, setting);
@@ -286,40 +289,8 @@ export function withPriors(
   candidates: readonly CandidateInput[],
 ): readonly CandidateInput[] {
   return candidates.map((one) =>
-    one.label >= 0 ? one : { ...one, prior: priorQuality(one, { router, candidates }) },
+    one.label >= 0 ? one : { ...one, prior: placeUnknown(one, candidates, router.labelQuality) },
   );
-}
-
-/**
- * What to think of a model that the artifact does not know: what known ones of its price are worth,
- * by a line through (log price, mean quality) of this call's known candidates, kept within what they
- * reach; their mean where prices say nothing.
- */
-function priorQuality(
-  { price }: CandidateInput,
-  { router, candidates }: Pick<DecideInput, "router" | "candidates">,
-): number {
-  const known = candidates.filter((one) => one.label >= 0 && toLogPrice(one.price) !== undefined);
-  const at = toLogPrice(price);
-  const qualities = known.map(({ label }) => router.labelQuality[label] as number);
-  if (at === undefined || known.length < 2) return mean(router.labelQuality);
-  const prices = known.map((one) => toLogPrice(one.price) as number);
-  const centre = mean(prices);
-  const level = mean(qualities);
-  let product = 0;
-  let square = 0;
-  prices.forEach((x, i) => {
-    product += (x - centre) * ((qualities[i] as number) - level);
-    square += (x - centre) ** 2;
-  });
-  const line = level + (square > 0 ? (product / square) * (at - centre) : 0);
-  return Math.max(Math.min(...qualities), Math.min(Math.max(...qualities), line));
-}
-
-/** Of a token each way; undefined without a price, or where it is free. */
-function toLogPrice(price: Price | undefined): number | undefined {
-  const both = price ? price.inputUsdPerToken + price.outputUsdPerToken : 0;
-  return both > 0 ? Math.log(both) : undefined;
 }
 
 /** Of those that are numbers: what an unknown latency is taken for, so that it tips no scale. */
@@ -333,10 +304,4 @@ function meanKnown(values: Float32Array): number {
     count++;
   }
   return count === 0 ? 0 : sum / count;
-}
-
-function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i] as number;
-  return sum / Math.max(1, values.length);
 }

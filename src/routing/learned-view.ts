@@ -7,6 +7,8 @@ import { type Deployment, withoutPrefix } from "../domain/model.ts";
 import type { Balancer } from "./balancers/balancer.ts";
 import type { Candidate } from "./candidates.ts";
 import { type CandidateInput, type Setting, toSetting, withPriors } from "./decide.ts";
+import { createCapabilities } from "./prior/capability.ts";
+import { toNotes } from "./prior/prior-router.ts";
 import type { TrainedRouter } from "./trained-router.ts";
 
 /** Deployments to try, in order of preference; within one, the balancer chooses. */
@@ -64,12 +66,26 @@ function toView(
     const price = deployments[0]?.facts.price;
     return { model, group, label: labelOf(model), ...(price ? { price } : {}) };
   });
+  const placed = inputs.some(({ label }) => label < 0) ? withAbilities(inputs, candidates) : inputs;
   return {
     artifact: router.prior ? name : `${name}@${version}`,
     setting: toSetting(router, dial),
-    inputs: withPriors(router, inputs),
+    inputs: withPriors(router, placed),
     options: candidates.map(({ group, deployments }) => ({ group, deployments, balancer })),
   };
+}
+
+function withAbilities(
+  inputs: readonly CandidateInput[],
+  candidates: readonly Candidate[],
+): readonly CandidateInput[] {
+  const capabilityOf = createCapabilities();
+  return inputs.map((input, i) => {
+    const deployment = candidates[i]?.deployments[0];
+    if (!deployment) return input;
+    const { candidate: name, upstreamModel, facts } = deployment;
+    return { ...input, ability: capabilityOf(toNotes({ name, upstreamModel, facts })).index };
+  });
 }
 
 /** Label number of a candidate: by its name, without its prefix, by `label_mapping`; −1: unknown. */

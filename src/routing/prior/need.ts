@@ -2,17 +2,25 @@
  * How much a query needs an able model, from its shape alone (`embedding/shape.ts`): long ones, and
  * those with numbers and formulas, gain more from ability than short plain ones.
  *
- * The weights are one ridge regression (`scripts/fit-prior.ts`) on what abler models gained per query
+ * The weights are one ridge regression (`bun scripts/beyond.ts --fit`) on what abler models gained per query
  * in the train splits of four public sets: MMLU-Pro (MIT, results Apache-2.0), LLMRouter's default
  * data (MIT), RouterBench (MIT), RouteLLM's MMLU (Apache-2.0). Sixteen numbers; no text, no embedding.
  */
 
-/** In the order of `shapeNames`, for the features as they are; tools say nothing in those sets. */
-export const needWeights: readonly number[] = [
-  0.2846, 0.3011, -0.0386, -2.9446, 1.0162, -0.5345, 5.5631, -0.0647, 0.1097, 0.0794, 0.0587,
-  -0.3038, -0.1122, -0.0847, 0, 0,
-];
-const bias = -2.2722;
+export interface Need {
+  /** In the order of `shapeNames`, for the features as they are. */
+  readonly weights: readonly number[];
+  readonly bias: number;
+}
+
+/** Tools say nothing in those sets. */
+export const usualNeed: Need = {
+  weights: [
+    0.2921, 0.3109, -0.039, -2.7381, 1.1485, -0.4626, 5.3002, -0.0745, 0.1016, 0.0753, 0.0567,
+    -0.3069, -0.1114, -0.1006, 0, 0,
+  ],
+  bias: -2.3607,
+};
 const leastLog = -1.5;
 const mostLog = 0.7;
 
@@ -22,7 +30,7 @@ export const usualNeeds: readonly number[] = [
 ];
 
 /** About 1 for the usual query, from 0.22 to 2. */
-export function needOf(shape: ArrayLike<number>, weights: readonly number[] = needWeights): number {
+export function needOf(shape: ArrayLike<number>, { weights, bias }: Need = usualNeed): number {
   let sum = bias;
   for (let i = 0; i < weights.length; i++) sum += (weights[i] as number) * (shape[i] ?? 0);
   return Math.exp(Math.max(leastLog, Math.min(mostLog, sum)));

@@ -9,7 +9,7 @@ import { toToolText, toWindow } from "../../embedding/lexical.ts";
 import { toShape } from "../../embedding/shape.ts";
 import type { DialPoint, QueryScores, TrainedRouter } from "../trained-router.ts";
 import { type Capability, type CapabilityOf, createCapabilities } from "./capability.ts";
-import { needOf, needWeights, usualNeeds } from "./need.ts";
+import { type Need, needOf, usualNeed, usualNeeds } from "./need.ts";
 
 /** A model as the prior sees it. */
 export interface PriorModel {
@@ -24,7 +24,7 @@ export interface PriorModel {
 
 export interface PriorOptions {
   readonly capabilityOf?: CapabilityOf;
-  readonly weights?: readonly number[];
+  readonly need?: Need;
 }
 
 export const priorStrategy = "catalog-prior";
@@ -39,7 +39,7 @@ const usualTokens = { input: 500, output: 256 } as const;
 /** @param models at least one. Cost: some 50 µs per model, once. */
 export function createPriorRouter(
   models: readonly PriorModel[],
-  { capabilityOf = createCapabilities(), weights = needWeights }: PriorOptions = {},
+  { capabilityOf = createCapabilities(), need = usualNeed }: PriorOptions = {},
 ): TrainedRouter {
   const m = models.length;
   const capabilities = models.map((model) => capabilityOf(toNotes(model)));
@@ -65,8 +65,8 @@ export function createPriorRouter(
     abstain: false,
   };
   const scoreShape = (shape: ArrayLike<number>): QueryScores => {
-    const need = needOf(shape, weights);
-    for (let j = 0; j < m; j++) quality[j] = toQuality(level, need * (gains[j] as number));
+    const factor = needOf(shape, need);
+    for (let j = 0; j < m; j++) quality[j] = toQuality(level, factor * (gains[j] as number));
     return scores;
   };
   return {

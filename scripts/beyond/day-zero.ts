@@ -1,0 +1,59 @@
+/** Day 0: the catalog's prior on a set, with and without what it may know of that set and its models. */
+
+import { toStats } from "../../src/learning/curve.ts";
+import { evaluate } from "../../src/learning/evaluate.ts";
+import type { Table } from "../../src/learning/table.ts";
+import { createTablePrior } from "../../src/learning/table-prior.ts";
+import { createCapabilities, toKey } from "../../src/routing/prior/capability.ts";
+import { fitNeed, pointOf } from "./fit-need.ts";
+
+export interface DayZero {
+  readonly set: string;
+  readonly zero: number;
+  readonly prior: number;
+  readonly heldOut: number;
+  readonly heldLow: number;
+  readonly heldHigh: number;
+  readonly random: number;
+  readonly cheapest: { readonly name: string; readonly quality: number };
+  readonly best: { readonly name: string; readonly quality: number };
+  /** Best quality of the held-out prior's curve. */
+  readonly most: number;
+  readonly apgr?: number;
+}
+
+/** @param others train splits of the sets that the need may be learnt from */
+export async function measureDayZero(
+  set: string,
+  test: Table,
+  others: readonly Table[],
+): Promise<DayZero> {
+  const shipped = createTablePrior(test);
+  const keys = test.labels.map(toKey);
+  const isOurs = (key: string) => keys.some((one) => one === key || one.startsWith(`${key}-`));
+  const heldOut = createTablePrior(test, {
+    capabilityOf: createCapabilities(isOurs),
+    need: fitNeed(others),
+  });
+  const known = (await evaluate(shipped, test, { seed: 1, bootstrap: 2 })).evaluation;
+  const { evaluation } = await evaluate(heldOut, test, { seed: 1, bootstrap: 200 });
+  const singles = test.labels.map((_, j) => pointOf(test, j));
+  const mean = (of: (one: (typeof singles)[number]) => number) =>
+    singles.reduce((sum, one) => sum + of(one), 0) / singles.length;
+  const mix = { cost: mean(({ cost }) => cost), quality: mean(({ quality }) => quality) };
+  const { baselines, pair } = evaluation;
+  const aiq = evaluation.intervals["router.aiq"];
+  return {
+    set,
+    zero: baselines.zeroRouter.aiq,
+    prior: known.router.aiq,
+    heldOut: evaluation.router.aiq,
+    heldLow: aiq?.low ?? Number.NaN,
+    heldHigh: aiq?.high ?? Number.NaN,
+    random: toStats([mix], singles).aiq,
+    cheapest: baselines.cheapest,
+    best: baselines.bestSingle,
+    most: evaluation.router.maxQuality,
+    ...(pair ? { apgr: pair.intervals.apgr.value } : {}),
+  };
+}
