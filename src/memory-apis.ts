@@ -132,6 +132,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
   const agents = createAgents({
     ...{ records, outbound, services, ask: askModel },
     skills: skills.runs,
+    dataDir,
   });
   const stopUpkeep = startUpkeep({ dataDir, clock, telemetry, files });
   return {

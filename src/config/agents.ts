@@ -1,7 +1,8 @@
 /** `agent_list`: agents behind the gateway, and models that it publishes as agents. */
+import { createPublicKey } from "node:crypto";
 import { Type } from "@sinclair/typebox";
 import { GatewayError } from "../domain/errors.ts";
-import { isObject, type JsonObject } from "../domain/json.ts";
+import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import type { Sourced } from "./merge.ts";
 import { type ResolveOptions, resolveReferences } from "./references.ts";
 
@@ -21,6 +22,8 @@ export interface AgentEntry {
   /** Sent to the agent that stands elsewhere. */
   readonly headers: Readonly<Record<string, string>>;
   readonly apiKey?: string;
+  /** JWKs; where there are any, the agent's card must be signed by one of them. */
+  readonly cardKeys: readonly JsonObject[];
   /** Further fields of the model's call. */
   readonly params: JsonObject;
 }
@@ -49,6 +52,12 @@ export const AgentRow = Type.Object({
   ),
   instructions: Type.Optional(Type.String({ description: "With `model`: its system message." })),
   headers: map("With `url`: header fields of every request to it."),
+  card_keys: Type.Optional(
+    Type.Array(Type.Unknown(), {
+      description:
+        "With `url`: public keys, JWK or PEM. Its card must be signed by one of them, or it is not spoken to.",
+    }),
+  ),
   agent_card_params: map("Fields of its card: skills, provider, version, input and output modes."),
   litellm_params: map(
     "With `url`: `api_key`, sent as Bearer. With `model`: fields of the call, such as temperature.",
@@ -56,6 +65,7 @@ export const AgentRow = Type.Object({
 });
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+const cardKeyLimit = 10;
 /** Words that paths use already. */
 const reserved = new Set(["agents", "message"]);
 
@@ -135,6 +145,7 @@ export function readAgentEntry(body: JsonObject): AgentEntry {
       ...(isObject(body["headers"]) ? body["headers"] : {}),
     }),
     ...(typeof key === "string" && key !== "" ? { apiKey: key } : {}),
+    cardKeys: url ? readKeys(body["card_keys"]) : [],
     params: model ? more : {},
   };
 }
@@ -145,6 +156,23 @@ function assertUrl(url: string): void {
   if (!fine || parsed.username !== "" || parsed.password !== "") {
     throw invalid("url", "must be an http or https address without a user in it");
   }
+}
+
+function readKeys(keys: Json | undefined): readonly JsonObject[] {
+  if (keys === undefined || keys === null) return [];
+  if (!Array.isArray(keys) || keys.length > cardKeyLimit) {
+    throw invalid("card_keys", `must be a list of at most ${cardKeyLimit} keys`);
+  }
+  return keys.map((key, index) => {
+    try {
+      const format = isObject(key) ? "jwk" : "pem";
+      const read = createPublicKey({ key, format } as Parameters<typeof createPublicKey>[0]);
+      const named = isObject(key) && typeof key["kid"] === "string" ? { kid: key["kid"] } : {};
+      return { ...(read.export({ format: "jwk" }) as JsonObject), ...named };
+    } catch {
+      throw invalid("card_keys", `has a key (${index + 1}.) that is no public key`);
+    }
+  });
 }
 
 function readHeaders(headers: JsonObject): Record<string, string> {

@@ -373,6 +373,7 @@ function agentSettings(
   const baseUrl = (a2a.base_url ?? env["A2A_BASE_URL"] ?? "").replace(/\/+$/, "");
   return {
     ...(baseUrl === "" ? {} : { baseUrl }),
+    ...(a2a.card_key === undefined ? {} : { cardKey: a2a.card_key }),
     taskTtlMs: (a2a.task_ttl_s ?? number("A2A_TASK_TTL_SECONDS", 3_600)) * 1_000,
     maxTasks: a2a.max_tasks ?? number("A2A_TASK_STORE_MAX_TASKS", 10_000),
     maxRunning: a2a.max_running,

@@ -241,6 +241,8 @@ export interface RouteiqSettings extends SurvivalSettings {
   readonly a2a: {
     /** What cards say of the gateway's address; undefined: what the request was sent to. */
     readonly baseUrl?: string;
+    /** PEM; undefined: the gateway makes one of its own. */
+    readonly cardKey?: string;
     /** A task is kept so long after it last changed. */
     readonly taskTtlMs: number;
     readonly maxTasks: number;

@@ -42,6 +42,8 @@ export interface UpstreamTarget {
   readonly url: string;
   /** Sent with every request: what it wants to see of us. Never the caller's own. */
   readonly headers: Readonly<Record<string, string>>;
+  /** JWKs: its card must be signed by one of them; none: signed or not. */
+  readonly cardKeys: readonly JsonObject[];
   /** `operator`: what the configuration says may be on a private network. */
   readonly trust: "operator" | "strict";
 }

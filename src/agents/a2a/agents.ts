@@ -11,6 +11,7 @@ import type { RecordStore } from "../../storage/record-store.ts";
 import type { SkillRuns } from "../skills/skill-runs.ts";
 import { type Agent, type Execute, isOwn } from "./agent.ts";
 import { type CardSite, toCard, toGatewayCard } from "./card.ts";
+import { cardKeysPath, createCardSigner } from "./card-signer.ts";
 import { A2aError } from "./errors.ts";
 import { type AskModel, assertAnswerable, createModelAgent } from "./model-agent.ts";
 import { createPeers } from "./peer.ts";
@@ -46,6 +47,13 @@ export interface Agents {
   readonly push: Push;
   card(agent: Agent, site: CardSite): Promise<JsonObject>;
   gatewayCard(site: CardSite): Promise<JsonObject>;
+  /**
+   * With the gateway's signature, where the operator has said what its address is: one that a request
+   * may set would have us sign anything. Cards of 0.3 alone have none.
+   */
+  signed(card: JsonObject, site: CardSite): Promise<JsonObject>;
+  /** By which signatures are checked. */
+  cardKeys(): Promise<JsonObject>;
   close(): Promise<void>;
 }
 
@@ -55,6 +63,7 @@ export interface AgentsParts {
   readonly services: () => Services;
   readonly ask: AskModel;
   readonly skills: SkillRuns;
+  readonly dataDir: string;
 }
 
 /** How often a task that another process works at is looked at, for whoever listens to it here. */
@@ -63,7 +72,7 @@ const lookMs = 1_000;
 const questionMs = 30_000;
 
 export function createAgents(parts: AgentsParts): Agents {
-  const { records, outbound, services, ask, skills } = parts;
+  const { records, outbound, services, ask, skills, dataDir } = parts;
   const { clock, random, telemetry } = services();
   const settings = () => services().config.routeiq.a2a;
   const registry = createRegistry({ records, clock, configured: () => services().config.agents });
@@ -73,6 +82,7 @@ export function createAgents(parts: AgentsParts): Agents {
   });
   const push = createPush({ records, outbound, clock, random, telemetry });
   const upstream = createUpstreamAgent(createPeers(outbound, clock));
+  const signer = createCardSigner(dataDir, () => settings().cardKey);
   const skill = createSkillAgent(skills, clock);
   const executes: Record<Agent["serves"]["kind"], Execute> = {
     model: createModelAgent({ tasks, services, ask }),
@@ -307,6 +317,11 @@ export function createAgents(parts: AgentsParts): Agents {
     async card(agent, site) {
       return toCard(agent, await saidOf(agent), site);
     },
+    async signed(card, { form, baseUrl }) {
+      const isFixed = settings().baseUrl !== undefined && form !== "0.3";
+      return isFixed ? signer.sign(card, `${baseUrl}${cardKeysPath}`) : card;
+    },
+    cardKeys: signer.keys,
     gatewayCard: async (site) => toGatewayCard(await registry.list(), site),
     async close() {
       closed = true;

@@ -7,6 +7,7 @@ import type { Outbound, Trust } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
 import { parseSse } from "../../std/sse.ts";
 import type { UpstreamTarget } from "./agent.ts";
+import { assertSigned } from "./card-signature.ts";
 import { A2aError, kindOfCode } from "./errors.ts";
 import { objectAt, objectsOf, textAt, type Version } from "./wire.ts";
 
@@ -50,7 +51,10 @@ export function createPeers(outbound: Outbound, clock: Clock): Peers {
   async function discover(target: UpstreamTarget, given: JsonObject): Promise<Peer> {
     const isGiven =
       Array.isArray(given["supportedInterfaces"]) || given["protocolVersion"] !== undefined;
-    return toPeer(target, isGiven ? given : await fetchCard(target));
+    if (isGiven) return toPeer(target, given);
+    const card = await fetchCard(target);
+    if (target.cardKeys.length > 0) await assertSigned(card, target.cardKeys);
+    return toPeer(target, card);
   }
 
   async function fetchCard(target: UpstreamTarget): Promise<JsonObject> {
@@ -101,7 +105,7 @@ export function createPeers(outbound: Outbound, clock: Clock): Peers {
 
   return {
     find(target, given) {
-      const key = `${target.trust} ${target.url} ${JSON.stringify(given)}`;
+      const key = `${target.trust} ${target.url} ${JSON.stringify([given, target.cardKeys])}`;
       const held = kept.get(key);
       if (held && held.untilMs > clock.now()) return held.peer;
       if (kept.size >= peerLimits.peers) kept.clear();

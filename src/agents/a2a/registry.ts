@@ -93,6 +93,7 @@ function toValue(entry: AgentEntry): JsonObject {
     skill: entry.skill,
     instructions: entry.instructions === "" ? undefined : entry.instructions,
     headers: entry.headers,
+    card_keys: entry.cardKeys.length > 0 ? [...entry.cardKeys] : undefined,
     litellm_params: present({ ...entry.params, api_key: entry.apiKey }),
   });
 }
@@ -101,7 +102,7 @@ function toAgent(id: string, entry: AgentEntry, origin: Agent["origin"], created
   const { name, description, card, headers, apiKey, instructions, params } = entry;
   const authorization = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
   const trust = origin === "config" ? "operator" : "strict";
-  const { skill, url } = entry;
+  const { skill, url, cardKeys } = entry;
   const own: Agent["serves"] =
     skill === undefined
       ? { kind: "model", model: entry.model ?? "", instructions, params }
@@ -111,7 +112,7 @@ function toAgent(id: string, entry: AgentEntry, origin: Agent["origin"], created
     serves:
       url === undefined
         ? own
-        : { kind: "upstream", url, headers: { ...authorization, ...headers }, trust },
+        : { kind: "upstream", url, headers: { ...authorization, ...headers }, cardKeys, trust },
   };
 }
 

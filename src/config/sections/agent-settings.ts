@@ -13,6 +13,13 @@ export const AgentSettings = Type.Object(
           "is set. Default: A2A_BASE_URL, else what the request for the card was sent to.",
       }),
     ),
+    card_key: Type.Optional(
+      Type.String({
+        minLength: 1,
+        description:
+          "The key that signs cards: PEM, P-256 or Ed25519, best as a reference (os.environ/…). Default: one that is made in the data folder.",
+      }),
+    ),
     task_ttl_s: optionalWhole(
       "How long a task is kept after it last changed. Seconds. Default: A2A_TASK_TTL_SECONDS, else 3600.",
       31_536_000,

@@ -3,6 +3,7 @@
 import type { Agent } from "../../agents/a2a/agent.ts";
 import type { Agents, Asker } from "../../agents/a2a/agents.ts";
 import { type CardSite, toExtendedCard } from "../../agents/a2a/card.ts";
+import { cardKeysPath } from "../../agents/a2a/card-signer.ts";
 import { A2aError, toA2aError, toRestError, toRpcError } from "../../agents/a2a/errors.ts";
 import { answerRest } from "../../agents/a2a/rest.ts";
 import { answerRpc, idOf, type RpcId, readRpc, versionOf } from "../../agents/a2a/rpc.ts";
@@ -45,6 +46,13 @@ export function a2aRoutes(agents: Agents): readonly Route[] {
     card("/.well-known/agents/:file", "An agent's card, by `{agent}.json`.", false),
     card("/a2a/:agent/.well-known/agent-card.json", "An agent's A2A card.", false),
     card("/a2a/:agent/.well-known/agent.json", "The same as A2A 0.3 writes it.", true),
+    {
+      ...common,
+      ...{ method: "GET", path: cardKeysPath, who: "anyone" },
+      summary: "The keys by which signatures of A2A cards are checked.",
+      handle: async () =>
+        json(await agents.cardKeys(), 200, { "cache-control": "public, max-age=300" }),
+    },
     rpc("/a2a", "A2A by JSON-RPC; `params.tenant` names the agent."),
     rpc(
       "/a2a/:agent",
@@ -145,7 +153,10 @@ async function handleCard(
     name === undefined
       ? await agents.gatewayCard(site)
       : await agentCard(name, agents, site, services);
-  return json(card, 200, { "cache-control": "public, max-age=60", vary: "A2A-Version" });
+  return json(await agents.signed(card, site), 200, {
+    "cache-control": "public, max-age=60",
+    vary: "A2A-Version",
+  });
 }
 
 async function agentCard(
@@ -177,7 +188,7 @@ async function toExtended(
 ): Promise<JsonObject> {
   const { taskTtlMs, tasksPerMinute, runMs } = config.routeiq.a2a;
   const card = await agents.card(agent, site);
-  return toExtendedCard(card, { taskTtlMs, tasksPerMinute, runMs });
+  return agents.signed(toExtendedCard(card, { taskTtlMs, tasksPerMinute, runMs }), site);
 }
 
 async function findAgent(name: string, agents: Agents): Promise<Agent> {
