@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
+import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import type { Response, ResponseStreamEvent } from "openai/resources/responses/responses";
 import type { JsonObject } from "../src/domain/json.ts";
@@ -28,6 +29,7 @@ let react: (question: Question) => Reaction = () => "hello";
 let models: TalkingModels;
 let gateway: TestGateway;
 let client: OpenAI;
+let anthropic: Anthropic;
 let asked: Question[] = [];
 
 beforeAll(async () => {
@@ -50,6 +52,7 @@ routeiq_settings:
     outbound: createOutbound(),
   });
   client = new OpenAI({ apiKey: master, baseURL: `${gateway.gateway.url}/v1`, maxRetries: 0 });
+  anthropic = new Anthropic({ apiKey: master, baseURL: gateway.gateway.url, maxRetries: 0 });
 });
 afterAll(async () => {
   await gateway.gateway.close();
@@ -412,6 +415,83 @@ describe("chat", () => {
       tools: [{ type: "mcp", server_label: "everything", require_approval: "always" }] as never,
     });
     expect(reply.choices[0]?.message.tool_calls?.[0]).toMatchObject({ function: { name: "echo" } });
+    expect(asked).toHaveLength(1);
+  });
+});
+
+describe("messages, by Anthropic's client", () => {
+  const servers = [
+    { type: "url", name: "own", url: "litellm_proxy/mcp/everything" },
+  ] as unknown as Anthropic.Beta.BetaRequestMCPServerURLDefinition[];
+  const asking = {
+    model: "m",
+    max_tokens: 100,
+    mcp_servers: servers,
+    messages: [{ role: "user" as const, content: "Say hi" }],
+    betas: ["mcp-client-2025-11-20"],
+  };
+  const toolset = (configs: object) =>
+    [{ type: "mcp_toolset", mcp_server_name: "own", ...configs }] as never;
+
+  test("calls and results are blocks, whole and streamed alike, and go back in", async () => {
+    const answers = [calling(call("echo", { message: "hi" })), "It said hi."] as const;
+    script(...answers);
+    const whole = await anthropic.beta.messages.create(asking);
+    expect(whole.content).toMatchObject([
+      { type: "mcp_tool_use", name: "echo", server_name: "own", input: { message: "hi" } },
+      { type: "mcp_tool_result", is_error: false, content: [{ type: "text", text: "Echo: hi" }] },
+      { type: "text", text: "It said hi." },
+    ]);
+    expect(whole).toMatchObject({ role: "assistant", stop_reason: "end_turn" });
+    expect(whole.usage).toMatchObject({ input_tokens: 200, output_tokens: 20 });
+    script(...answers);
+    const streamed = await anthropic.beta.messages.stream(asking).finalMessage();
+    const shapes = (message: typeof whole) => message.content.map(({ type }) => type);
+    expect(shapes(streamed)).toEqual(shapes(whole));
+    script("Yes.");
+    await anthropic.beta.messages.create({
+      ...asking,
+      messages: [
+        ...asking.messages,
+        { role: "assistant", content: whole.content as never },
+        { role: "user", content: "Did it?" },
+      ],
+    });
+    const said = messagesOf(asked[0]);
+    expect(said.map(({ role }) => role)).toEqual([
+      "user",
+      "assistant",
+      "tool",
+      "assistant",
+      "user",
+    ]);
+    expect(String(said[2]?.["content"])).toMatch(/untrusted data[\s\S]*Echo: hi/);
+  });
+
+  test("a toolset says which tools there are", async () => {
+    const names = () =>
+      ((asked[0]?.body["tools"] ?? []) as { function: JsonObject }[]).map(
+        (each) => each.function["name"],
+      );
+    script("ok");
+    const some = { default_config: { enabled: false }, configs: { echo: { enabled: true } } };
+    await anthropic.beta.messages.create({ ...asking, tools: toolset(some) });
+    expect(names()).toEqual(["echo"]);
+    script("ok");
+    const others = { configs: { echo: { enabled: false } } };
+    await anthropic.beta.messages.create({ ...asking, tools: toolset(others) });
+    expect(names()).not.toContain("echo");
+    expect(names()).toContain("get-sum");
+  });
+
+  test("the caller's own tools end the turn", async () => {
+    script(calling(call("echo", { message: "x" }), call("mine", { y: 1 })), "never");
+    const mine = { name: "mine", input_schema: { type: "object" as const } };
+    const reply = await anthropic.beta.messages.create({ ...asking, tools: [mine] });
+    expect(reply.stop_reason).toBe("tool_use");
+    expect(reply.content.map(({ type }) => type).sort()).toEqual([
+      ...(["mcp_tool_result", "mcp_tool_use", "tool_use"] as const),
+    ]);
     expect(asked).toHaveLength(1);
   });
 });

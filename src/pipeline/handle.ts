@@ -33,9 +33,7 @@ export async function handle(arrival: Arrival, services: Services): Promise<Repl
     const call = arrival.form
       ? await readFormCall(arrival, caller, arrival.form)
       : readCall(arrival, caller, await arrival.bytes(), services.getDialect);
-    if (call.body["tools"] !== undefined && services.hosted?.takes(call)) {
-      return await services.hosted.answer(call, services);
-    }
+    if (services.hosted?.takes(call)) return await services.hosted.answer(call, services);
     record = begin(new CallRecord(call), services);
     const { admission } = services;
     const ranked = admission

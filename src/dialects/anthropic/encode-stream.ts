@@ -7,6 +7,7 @@ import { isObject, type JsonObject } from "../../domain/json.ts";
 import { encodeSse } from "../../std/sse.ts";
 import { assertHeld } from "../decode-wire.ts";
 import { signatureOf, signId } from "../gemini/signatures.ts";
+import { type HostedBlock, HostedBlocks } from "./encode-hosted.ts";
 import { toToolId } from "./encode-messages.ts";
 import { partsText } from "./reply.ts";
 import { fromUsage } from "./usage.ts";
@@ -39,6 +40,8 @@ class StreamEncoder {
   private open: "text" | "thinking" | "call" | undefined;
   private index = -1;
   private thinking = "";
+  /** Calls of tools of the gateway's own. */
+  private hosted: HostedBlocks | undefined;
   private readonly calls: Call[] = [];
   /** By the provider's index: the call in this.calls. */
   private readonly byIndex = new Map<number, number>();
@@ -52,6 +55,12 @@ class StreamEncoder {
 
   see(chunk: ChatChunk): string {
     if (chunk.usage) this.usage = chunk.usage;
+    if (chunk.hosted) {
+      this.start(chunk);
+      this.hosted ??= new HostedBlocks(chunk.id);
+      const told = this.hosted.hear(chunk.hosted);
+      if (told) this.between(() => this.block(told));
+    }
     const choice = chunk.choices.find(({ index }) => index === 0);
     if (choice) {
       this.start(chunk);
@@ -139,6 +148,12 @@ class StreamEncoder {
     this.emit("content_block_stop", { index: this.index });
     this.open = undefined;
     this.thinking = "";
+  }
+
+  private block({ block, input }: HostedBlock): void {
+    this.openBlock("thinking", block); // no other block goes on with it
+    if (input) this.delta({ type: "input_json_delta", partial_json: input });
+    this.close();
   }
 
   private text(text: string): void {

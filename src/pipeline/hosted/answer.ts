@@ -1,9 +1,10 @@
 /** The reply of a call with hosted tools: its turn, in the caller's dialect, as a stream or whole. */
-import type { Dialect } from "../../dialects/dialect.ts";
+import type { Answer, Dialect } from "../../dialects/dialect.ts";
 import type { Call } from "../../domain/call.ts";
 import { type ChatChunk, fromWireUsage } from "../../domain/chat.ts";
 import { errorTable, GatewayError, toGatewayError } from "../../domain/errors.ts";
 import type { HostedSource } from "../../domain/hosted-tool.ts";
+import type { JsonObject } from "../../domain/json.ts";
 import { costMicroUsd } from "../../domain/usage.ts";
 import { Cancel } from "../../std/cancel.ts";
 import { createChunkFeed } from "../feed.ts";
@@ -24,8 +25,9 @@ import {
 import { keepAwake } from "./keep-awake.ts";
 import { Turn } from "./loop.ts";
 import { ownNames, readRequest } from "./read-request.ts";
-import { toChatChunks, wholeChat, wholeResponse } from "./shapes.ts";
+import { eachOf, toChatChunks, wholeChat, wholeResponse } from "./shapes.ts";
 import { createToolbox, type OpenedEntry } from "./toolbox.ts";
+import { wholeMessage } from "./whole-message.ts";
 
 /** @throws CallFailed */
 export async function answerHosted(
@@ -182,10 +184,7 @@ class HostedAnswer {
     const chunks: ChatChunk[] = [];
     for await (const chunk of this.#chunks(turn)) chunks.push(chunk);
     const answer = toAnswer(this.#call);
-    const body =
-      this.#call.operation === "chat"
-        ? this.#dialect.encodeReply(wholeChat(chunks), answer)
-        : await wholeResponse(chunks, this.#dialect, answer);
+    const body = await this.#encode(chunks, answer);
     const record = this.#record;
     record.outcome = "success";
     record.usage = turn.usage && fromWireUsage(turn.usage);
@@ -197,12 +196,19 @@ class HostedAnswer {
     return { record, body: JSON.stringify(body) };
   }
 
+  #encode(chunks: readonly ChatChunk[], answer: Answer): JsonObject | Promise<JsonObject> {
+    const { dialect, operation } = this.#call;
+    if (operation !== "chat") return wholeResponse(chunks, this.#dialect, answer);
+    if (dialect === "anthropic") return wholeMessage(eachOf(chunks), this.#dialect, answer);
+    return this.#dialect.encodeReply(wholeChat(chunks), answer);
+  }
+
   /** The turn's own, with what went wrong in words for the caller. */
   async *#chunks(turn: Turn): AsyncGenerator<ChatChunk> {
     const chunks = turn.chunks();
     this.#running = chunks;
     try {
-      yield* this.#call.operation === "chat" ? toChatChunks(chunks) : chunks;
+      yield* this.#call.dialect === "openai-chat" ? toChatChunks(chunks) : chunks;
     } catch (thrown) {
       throw this.#cancel.reason ?? thrown;
     }

@@ -2,10 +2,11 @@
 import type { Call } from "../../domain/call.ts";
 import { excerpt, GatewayError, toGatewayError } from "../../domain/errors.ts";
 import type { HostedAsk, HostedClaim, HostedSource } from "../../domain/hosted-tool.ts";
-import type { JsonObject } from "../../domain/json.ts";
+import type { Json, JsonObject } from "../../domain/json.ts";
 import type { Deployment } from "../../domain/model.ts";
 import type { Services } from "../services.ts";
 import { isHosted } from "./hosted.ts";
+import { serverEntries } from "./messages-api.ts";
 import type { OpenedEntry } from "./toolbox.ts";
 
 export interface Entry {
@@ -19,12 +20,20 @@ export interface Entry {
 const entryLimit = 32;
 
 /** @throws GatewayError invalid_request */
-export function readEntries({ body }: Call, sources: readonly HostedSource[]): readonly Entry[] {
+export function readEntries(
+  { body, dialect }: Call,
+  sources: readonly HostedSource[],
+): readonly Entry[] {
   const tools = Array.isArray(body["tools"]) ? body["tools"] : [];
-  const entries = tools.flatMap((entry, i): Entry[] => {
+  const find = (entry: Json, param: string): Entry[] => {
     const source = isHosted(entry) && sources.find(({ type }) => type === entry["type"]);
-    return source ? [{ entry, source, param: `tools[${i}]` }] : [];
-  });
+    return source ? [{ entry, source, param }] : [];
+  };
+  const servers = dialect === "anthropic" ? serverEntries(body) : [];
+  const entries = [
+    ...tools.flatMap((entry, i) => find(entry, `tools[${i}]`)),
+    ...servers.flatMap((entry, i) => find(entry, `mcp_servers[${i}]`)),
+  ];
   if (entries.length <= entryLimit) return entries;
   const message = `'tools' names ${entries.length} servers, skills and searches; the limit is ${entryLimit}.`;
   throw new GatewayError("invalid_request", message, { param: "tools" });
@@ -64,11 +73,24 @@ const ownOnes = (entries: readonly Entry[], claims: readonly HostedClaim[]) =>
  * whoever has the API.
  */
 function isLeft(mustBe: boolean, call: Call, { table, client }: Services): boolean {
-  if (call.operation !== "responses") return mustBe;
+  if (call.operation !== "responses") return mustBe || isAnthropics(call, table);
   const deployments = table.find(call.requestedModel, "chat")?.deployments ?? [];
   const able = deployments.filter(client.hasResponses);
   if (mustBe) return able.length > 0;
   return able.length > 0 && able.length === deployments.length && able.every(isAtHome);
+}
+
+/** Anthropic itself runs what its callers name, where it alone serves the model. */
+function isAnthropics({ dialect, requestedModel }: Call, table: Services["table"]): boolean {
+  const deployments = table.find(requestedModel, "chat")?.deployments ?? [];
+  return (
+    dialect === "anthropic" &&
+    deployments.length > 0 &&
+    deployments.every(
+      ({ provider, apiBase }) =>
+        provider === "anthropic" && /^https:\/\/api\.anthropic\.com(\/|$)/.test(apiBase),
+    )
+  );
 }
 
 const isAtHome = ({ provider, apiBase }: Deployment) =>

@@ -20,14 +20,15 @@ export interface HostedTurns {
 /** `type` in a request's `tools`. */
 const hostedTypes: ReadonlySet<unknown> = new Set(["mcp", "skill", "file_search"]);
 
-const dialects: ReadonlySet<string> = new Set(["openai-chat", "openai-responses"]);
+const dialects: ReadonlySet<string> = new Set(["openai-chat", "openai-responses", "anthropic"]);
 
 /** @param sources asked for with the first such call */
 export function createHostedTurns(sources: () => Promise<readonly HostedSource[]>): HostedTurns {
   return {
     takes({ body, dialect, operation }) {
       const { tools } = body;
-      if (!Array.isArray(tools) || !tools.some(isHosted)) return false;
+      const named = dialect === "anthropic" && hasServers(body);
+      if (!named && (!Array.isArray(tools) || !tools.some(isHosted))) return false;
       return dialects.has(dialect) && (operation === "chat" || operation === "responses");
     },
     async runsHere(call, services) {
@@ -44,6 +45,10 @@ export function createHostedTurns(sources: () => Promise<readonly HostedSource[]
   };
 }
 
+/** Anthropic's callers name MCP servers apart from their tools. */
+const hasServers = ({ mcp_servers: servers }: JsonObject) =>
+  Array.isArray(servers) && servers.length > 0;
+
 /** A body without what the gateway would run, for those who only look at it. */
 export function withoutHosted(body: JsonObject): JsonObject {
   const { tools, ...rest } = body;
@@ -52,4 +57,5 @@ export function withoutHosted(body: JsonObject): JsonObject {
   return left.length > 0 ? { ...rest, tools: left } : rest;
 }
 
-export const isHosted = (tool: Json) => isObject(tool) && hostedTypes.has(tool["type"]);
+export const isHosted = (tool: Json): tool is JsonObject =>
+  isObject(tool) && hostedTypes.has(tool["type"]);

@@ -54,7 +54,7 @@ export class Turn {
     this.#model = call.requestedModel;
     this.#pin = call.pin;
     this.#base = {
-      id: `chatcmpl-${call.id.replaceAll("-", "")}`,
+      id: `${call.dialect === "anthropic" ? "msg_" : "chatcmpl-"}${call.id.replaceAll("-", "")}`,
       object: "chat.completion.chunk",
       created: Math.floor(call.startedAtMs / 1000),
     };
@@ -110,7 +110,9 @@ export class Turn {
       ...(chosen === undefined ? {} : { tool_choice: chosen }),
     };
     const id = round === 0 ? call.id : Bun.randomUUIDv7();
-    const asking = { call, id, chat: asked, pin: this.#pin, signal };
+    const { inDialect, toBody } = request;
+    const how = { ...(inDialect ? { inDialect } : {}), ...(toBody ? { toBody } : {}) };
+    const asking = { call, id, chat: asked, pin: this.#pin, signal, ...how };
     const answered = await askRound(asking, this.#services);
     const { deployment } = answered.record;
     if (round === 0) onFirst(answered.record);

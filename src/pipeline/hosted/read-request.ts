@@ -8,6 +8,7 @@ import type { ChatMessage, ChatRequest, ChatTool } from "../../domain/chat.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { isHosted } from "./hosted.ts";
+import { readMessages, toMessagesBody } from "./messages-api.ts";
 import { restoreItems } from "./restore-items.ts";
 import { restoreMessages } from "./restore-messages.ts";
 import { type Offered, type Toolbox, toFunction } from "./toolbox.ts";
@@ -27,6 +28,9 @@ export interface HostedRequest {
   readonly approved: readonly ApprovedCall[];
   /** Labels whose tools the conversation has listed before. */
   readonly listed: ReadonlySet<string>;
+  /** In which dialect the rounds ask, and what they send: where it is not the chat itself. */
+  readonly inDialect?: "anthropic";
+  readonly toBody?: (round: ChatRequest) => JsonObject;
 }
 
 /** Names of the caller's own functions in a request, in either dialect. */
@@ -40,6 +44,16 @@ export function ownNames({ body }: Call): readonly string[] {
 
 /** @throws GatewayError invalid_request, unsupported_capability */
 export function readRequest(call: Call, toolbox: Toolbox, dialect: Dialect): HostedRequest {
+  if (call.dialect === "anthropic") {
+    const messages = readMessages(call.body, toolbox, dialect);
+    return {
+      chat: messages.chat,
+      approved: [],
+      listed: new Set(),
+      inDialect: "anthropic",
+      toBody: (round) => toMessagesBody(messages, round, dialect),
+    };
+  }
   return call.operation === "responses"
     ? readResponses(call.body, toolbox, dialect)
     : readChat(call.body, toolbox, dialect);

@@ -2,11 +2,13 @@
 import type { Dialect } from "../../dialects/dialect.ts";
 import type { Call } from "../../domain/call.ts";
 import type { ChatChunk, ChatReply, ChatRequest } from "../../domain/chat.ts";
+import type { JsonObject } from "../../domain/json.ts";
 import { createSseParser, type SseFrame } from "../../std/sse.ts";
 import { runCall } from "../handle.ts";
 import type { CallRecord } from "../record.ts";
 import { isWhole, type ReplyStream, type WholeBody } from "../reply.ts";
 import type { Services } from "../services.ts";
+import type { HostedRequest } from "./read-request.ts";
 
 export interface RoundAsk {
   /** The caller's: its headers, options and key are the round's. */
@@ -14,6 +16,9 @@ export interface RoundAsk {
   /** The first round has the call's own id. */
   readonly id: string;
   readonly chat: ChatRequest;
+  /** Where the rounds are asked in another dialect than chat's. */
+  readonly inDialect?: HostedRequest["inDialect"];
+  readonly toBody?: HostedRequest["toBody"];
   readonly pin: Call["pin"];
   readonly signal: AbortSignal;
 }
@@ -25,16 +30,18 @@ export interface Round {
 
 /** Answers when the model's first event is there. @throws CallFailed */
 export async function askRound(ask: RoundAsk, services: Services): Promise<Round> {
-  const { call, id, chat, signal, pin } = ask;
+  const { call, id, chat, signal, pin, toBody, inDialect = "openai-chat" } = ask;
   const { clock } = services;
-  const body: ChatRequest = { ...chat, stream: true, stream_options: { include_usage: true } };
+  const body: JsonObject = toBody
+    ? toBody(chat)
+    : { ...chat, stream: true, stream_options: { include_usage: true } };
   const { pin: _pin, echo: _echo, chat: _chat, upload: _upload, ...own } = call;
   const reply = await runCall(
     {
       ...own,
       id,
       operation: "chat",
-      dialect: "openai-chat",
+      dialect: inDialect,
       stream: true,
       text: JSON.stringify(body),
       body,
@@ -46,7 +53,7 @@ export async function askRound(ask: RoundAsk, services: Services): Promise<Round
     services,
   );
   const { record } = reply;
-  const dialect = services.getDialect("openai-chat");
+  const dialect = services.getDialect(inDialect);
   if (isWhole(reply.body)) return { record, chunks: chunksOf(reply.body, dialect) };
   return { record, chunks: dialect.decodeStream(framesOf(reply.body, signal)) };
 }

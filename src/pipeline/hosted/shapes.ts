@@ -141,7 +141,7 @@ export async function wholeResponse(
   const encoder = new TextEncoder();
   let response: JsonObject | undefined;
   const request = { model: "", messages: [] };
-  for await (const text of dialect.encodeStream(each(chunks), request, answer)) {
+  for await (const text of dialect.encodeStream(eachOf(chunks), request, answer)) {
     for (const { data } of parser.push(encoder.encode(text))) {
       const event: unknown = JSON.parse(data);
       if (isObject(event) && isObject(event["response"])) response = event["response"];
@@ -151,6 +151,7 @@ export async function wholeResponse(
   return response;
 }
 
-async function* each(chunks: readonly ChatChunk[]): AsyncGenerator<ChatChunk> {
+/** As they would stream. */
+export async function* eachOf(chunks: readonly ChatChunk[]): AsyncGenerator<ChatChunk> {
   yield* chunks;
 }

@@ -42,6 +42,7 @@ export function createToolbox(entries: readonly OpenedEntry[], options: ToolboxO
   const offered = entries.flatMap(({ entry, set }) =>
     set.tools
       .filter((tool) => isAllowed(entry["allowed_tools"], tool))
+      .filter((tool) => !isDisallowed(entry["disallowed_tools"], tool))
       .map((tool): Offered => {
         const name = nameFor(tool.name, set.label, taken);
         taken.add(name);
@@ -87,6 +88,9 @@ function isAllowed(sent: Json | undefined, tool: HostedTool): boolean {
   if (sent === undefined || sent === null) return true;
   return Array.isArray(sent) ? sent.some((name) => isCalled(tool, name)) : matches(sent, tool);
 }
+
+const isDisallowed = (sent: Json | undefined, tool: HostedTool) =>
+  Array.isArray(sent) && sent.some((name) => isCalled(tool, name));
 
 function matches(filter: Json | undefined, tool: HostedTool): boolean {
   if (!isObject(filter)) return false;
