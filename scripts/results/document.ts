@@ -25,7 +25,6 @@ export function toDocument(results: Results): string {
   };
   const names = ["auto", ...strategyNames];
   const measured = sets.filter((set) => names.some((name) => entry(set, name)));
-  const blocks = measured.map((set) => toSet(set, names, results));
   return `# Results
 
 <!-- Made by \`bun scripts/results.ts\`; do not edit. -->
@@ -49,7 +48,9 @@ ${table(
 
 ${toChoices(measured, entry)}
 
-${blocks.join("\n\n")}
+${toAll(measured, names, results)}
+
+${toPairs(measured, names, entry)}
 
 ${toTransfer(measured, results)}
 
@@ -83,42 +84,69 @@ function toChoices(measured: readonly string[], entry: Find): string {
     : "";
 }
 
-function toSet(set: string, names: readonly string[], results: Results): string {
-  const rows = names.flatMap((name) => {
-    const found = results[`${set}/${name}`];
-    if (found?.kind === "refused") return [[name, `refused: ${found.why}`, "", "", "", "", "", ""]];
-    if (found?.kind !== "entry") return [];
-    const { aiq, gain, control, cost98, calibrationError, cpuSeconds, bytes, maxQuality } = found;
+/** One table of everything, and who refused. */
+function toAll(measured: readonly string[], names: readonly string[], results: Results): string {
+  const rows = measured.flatMap((set) =>
+    names.flatMap((name) => {
+      const found = results[`${set}/${name}`];
+      return found?.kind === "entry" ? [[set, name, ...toCells(found)]] : [];
+    }),
+  );
+  const refused = measured.flatMap((set) =>
+    names.flatMap((name) => {
+      const found = results[`${set}/${name}`];
+      return found?.kind === "refused" ? [`- ${set}: ${found.why}`] : [];
+    }),
+  );
+  const facts = measured.flatMap((set) => {
+    const found = names.map((name) => results[`${set}/${name}`]);
+    const first = found.find((one) => one?.kind === "entry");
+    if (first?.kind !== "entry") return [];
+    const { rows: count, models, zero, best } = first.baselines;
     return [
-      [
-        name,
-        interval(aiq),
-        `${signed(gain.value)} [${signed(gain.low)}, ${signed(gain.high)}]`,
-        signed(control),
-        fix(maxQuality),
-        percent(cost98.value),
-        fix(calibrationError, 3),
-        `${cpuSeconds.toFixed(0)} s, ${(bytes / 1e6).toFixed(1)} MB`,
-      ],
+      `- ${set}: ${count} test queries, ${models} models; zero-router ${fix(zero)}, best single ${best.name} (${fix(best.quality)})`,
     ];
   });
-  const first = names.map((name) => results[`${set}/${name}`]).find((one) => one?.kind === "entry");
-  const facts = first?.kind === "entry" ? first.baselines : undefined;
-  const pair = names.flatMap((name) => {
-    const found = results[`${set}/${name}`];
-    if (found?.kind !== "entry" || !found.pair) return [];
-    const { apgr, cpt50, cpt80 } = found.pair;
-    return [[name, interval(apgr, 3), share(cpt50), share(cpt80)]];
-  });
-  return `## ${set}
+  return `## Every strategy on every set
 
-${facts ? `${facts.rows} test queries, ${facts.models} models; zero-router ${fix(facts.zero)}, best single ${facts.best.name} (${fix(facts.best.quality)}). ` : ""}Gain: of the dial alone over the zero-router. Control: the same choices dealt to other queries, over the zero-router.
+${facts.join("\n")}
 
-${table(["strategy", "AIQ", "gain", "control", "best quality", "cost at 98 % of the best single", "calibration error", "training (CPU), artifact"], rows)}${
-  pair.length > 0
-    ? `\n\nRouteLLM's measures; chance gives .5, 50 %, 80 %; RouteLLM's best published on MMLU: .603, 35.4 %, 70–72 %.\n\n${table(["strategy", "APGR", "CPT(50 %)", "CPT(80 %)"], pair)}`
-    : ""
-}`;
+Gain: of the dial alone over the zero-router (AIQ counts the fixed models beside it that training could not tell from its hull). Control: the same choices dealt to other queries, over the zero-router. APGR: the share of the gap between the cheapest and the best model that is recovered, averaged over the costs between them; CPT(x): the least share of that cost range that recovers x of the gap (a coin between the two gives .5, 50 %, 80 %).
+
+${table(["set", "strategy", "AIQ", "gain", "APGR", "CPT(50 %)", "CPT(80 %)", "control", "best quality", "cost at 98 % of the best single", "calibration error", "training (CPU), artifact"], rows)}${refused.length > 0 ? `\n\nRefused, and so not measured:\n\n${refused.join("\n")}` : ""}`;
+}
+
+function toCells(found: Entry): string[] {
+  const { aiq, gain, control, cost98, calibrationError, cpuSeconds, bytes, maxQuality } = found;
+  return [
+    interval(aiq),
+    `${signed(gain.value)} [${signed(gain.low)}, ${signed(gain.high)}]`,
+    interval(found.apgr, 3),
+    share(found.cpt50),
+    share(found.cpt80),
+    signed(control),
+    fix(maxQuality),
+    percent(cost98.value),
+    fix(calibrationError, 3),
+    `${cpuSeconds.toFixed(0)} s, ${(bytes / 1e6).toFixed(1)} MB`,
+  ];
+}
+
+function toPairs(measured: readonly string[], names: readonly string[], entry: Find): string {
+  const rows = measured.flatMap((set) =>
+    names.flatMap((name) => {
+      const pair = entry(set, name)?.pair;
+      if (!pair) return [];
+      const { apgr, cpt50, cpt80 } = pair;
+      return [[set, name, interval(apgr, 3), share(cpt50), share(cpt80)]];
+    }),
+  );
+  if (rows.length === 0) return "";
+  return `## Pairs
+
+RouteLLM's measures, by the share of calls to the strong model; chance gives .5, 50 %, 80 %; RouteLLM's best published on MMLU: .603, 35.4 %, 70–72 %.
+
+${table(["set", "strategy", "APGR", "CPT(50 %)", "CPT(80 %)"], rows)}`;
 }
 
 function toTransfer(measured: readonly string[], results: Results): string {
@@ -205,4 +233,6 @@ const interval = ({ value, low, high }: Interval, digits = 4) =>
 const percent = (value: number) =>
   Number.isFinite(value) ? `${(value * 100).toFixed(0)} %` : "not reached";
 const share = ({ value, low, high }: Interval) =>
-  `${(value * 100).toFixed(1)} % [${(low * 100).toFixed(1)}, ${(high * 100).toFixed(1)}]`;
+  !Number.isFinite(value)
+    ? "not reached"
+    : `${(value * 100).toFixed(1)} % [${(low * 100).toFixed(1)}, ${(high * 100).toFixed(1)}]`;

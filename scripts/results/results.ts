@@ -32,6 +32,10 @@ export interface Entry {
   readonly dialAiq: number;
   readonly maxQuality: number;
   readonly cost98: Interval;
+  /** By cost, for any number of models (`CurveStats`); `pair` has RouteLLM's own. */
+  readonly apgr: Interval;
+  readonly cpt50: Interval;
+  readonly cpt80: Interval;
   readonly calibrationError: number;
   readonly control: number;
   readonly pair?: { readonly apgr: Interval; readonly cpt50: Interval; readonly cpt80: Interval };

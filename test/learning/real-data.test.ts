@@ -75,6 +75,15 @@ test.skipIf(!here).each(further)("routerbench-part: llmrouter-%s does no harm", 
   expect(evaluation.control.aiq).toBeLessThan(zero + 0.002);
 });
 
+// They are the global table, whose best model is not the test split's.
+test.skipIf(!here).each(["elo", "hybrid"])(
+  "bfcl-tools: llmrouter-%s does no harm",
+  async (name) => {
+    const { evaluation } = await measure("bfcl-tools", `llmrouter-${name}`);
+    expect(evaluation.router.aiq).toBeGreaterThan(evaluation.baselines.zeroRouter.aiq - 0.002);
+  },
+);
+
 test.skipIf(!here)("llmrouter-default: neighbours reach .624", async () => {
   const { evaluation } = await measure("llmrouter-default", "llmrouter-knn");
   expect(evaluation.router.aiq).toBeGreaterThanOrEqual(0.624);
