@@ -1,5 +1,11 @@
 /** The gateway's own MCP servers: for operators, and what search mode puts in the place of long lists. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
+import {
+  CreateMessageRequestSchema,
+  ElicitRequestSchema,
+} from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { createOutbound } from "../../src/security/outbound.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
@@ -146,4 +152,37 @@ describe("search mode", () => {
     const off = await call("/mcp", "search_tools", { query: "x" });
     expect(JSON.stringify(off)).toContain("There is no tool");
   });
+});
+
+test("over the older transport a server may ask the client as well, and progress and log come through", async () => {
+  const requestInit = { headers: { authorization: `Bearer ${key}` } };
+  const transport = new SSEClientTransport(new URL(`${gateway.gateway.url}/mcp/sse`), {
+    requestInit,
+  });
+  const client = new Client(
+    { name: "old", version: "1" },
+    { capabilities: { sampling: {}, elicitation: {} } },
+  );
+  client.setRequestHandler(CreateMessageRequestSchema, () => ({
+    role: "assistant",
+    model: "mine",
+    content: { type: "text", text: "sampled here" },
+  }));
+  client.setRequestHandler(ElicitRequestSchema, () => ({
+    action: "accept",
+    content: { username: "ann", email: "a@b.example" },
+  }));
+  await client.connect(transport);
+  const textOf = async (name: string, args: object) =>
+    JSON.stringify(
+      (await client.callTool({ name: `fixture.${name}`, arguments: { ...args } })).content,
+    );
+  expect(await textOf("test_sampling", { prompt: "hi" })).toContain("sampled here");
+  expect(await textOf("test_elicitation", { message: "who?" })).toContain("ann");
+  const seen: number[] = [];
+  const onprogress = ({ progress }: { progress: number }) => void seen.push(progress);
+  const params = { name: "fixture.test_tool_with_progress", arguments: {} };
+  await client.callTool(params, undefined, { onprogress });
+  expect(seen).toEqual([0, 50, 100]);
+  await client.close();
 });

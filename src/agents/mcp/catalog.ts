@@ -1,5 +1,11 @@
 /** What a server offers: all pages of its lists, bounded, and kept until it says that they changed. */
-import type { ServerCapabilities } from "@modelcontextprotocol/sdk/types.js";
+import {
+  PromptSchema,
+  ResourceSchema,
+  ResourceTemplateSchema,
+  type ServerCapabilities,
+  ToolSchema,
+} from "@modelcontextprotocol/sdk/types.js";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { Clock } from "../../std/clock.ts";
 import type { Link } from "./link.ts";
@@ -73,7 +79,7 @@ export class Catalog {
         // What has no name cannot be asked for, and a second one of a name would hide the first.
         if (!isObject(item) || typeof item[id] !== "string" || seen.has(item[id])) continue;
         seen.add(item[id]);
-        items.push(item);
+        items.push(sound(kind, item));
       }
       const next = reply["nextCursor"];
       if (typeof next !== "string") return items.sort((a, b) => compare(a[id], b[id]));
@@ -89,6 +95,34 @@ export class Catalog {
   #broken(why: string) {
     return unreachable(this.#link.server, why);
   }
+}
+
+const schemas = {
+  tools: ToolSchema,
+  prompts: PromptSchema,
+  resources: ResourceSchema,
+  templates: ResourceTemplateSchema,
+} as const;
+
+/**
+ * As it came, where it is as the protocol has it. Clients refuse a whole list for one item that is
+ * not, so of such a one only its name is shown, and that it lied.
+ */
+function sound(kind: ListKind, item: JsonObject): JsonObject {
+  if (schemas[kind].safeParse(item).success) return item;
+  const { name, uri, uriTemplate } = item;
+  const kept =
+    kind === "tools" || kind === "prompts"
+      ? { name }
+      : { name: String(name ?? uri ?? uriTemplate) };
+  return {
+    ...kept,
+    ...(kind === "resources" ? { uri } : {}),
+    ...(kind === "templates" ? { uriTemplate } : {}),
+    ...(kind === "tools" ? { inputSchema: { type: "object" } } : {}),
+    description: "(The server's definition of it is not as the protocol has it.)",
+    _meta: { "routeiq/malformed": true },
+  };
 }
 
 const compare = (a: unknown, b: unknown) => (String(a) < String(b) ? -1 : 1);

@@ -202,7 +202,7 @@ export function createLive(parts: LiveParts): Live {
     const opened = await openSession(transport, {
       scope: await scopeOf(asked),
       caller: asked.caller,
-      capabilities: capabilitiesOf(paramsOf(asked.body)),
+      capabilities: () => capabilitiesOf(paramsOf(asked.body)),
       parts: session,
     });
     const response = await transport.handleRequest(asked.request, { parsedBody: asked.body });
@@ -254,15 +254,21 @@ export function createLive(parts: LiveParts): Live {
     async openSse(asked) {
       sessions.assertRoom(asked.caller);
       const transport = createSseTransport("/mcp/messages", clock);
-      // What its client can do is told later, so such a session is asked nothing by servers.
+      // The stream comes first here; what its client can do is told with its first message, before
+      // any server is connected to.
+      let told: unknown;
       const opened = await openSession(transport, {
         scope: await scopeOf(asked),
         caller: asked.caller,
-        capabilities: {},
+        capabilities: () => capabilitiesOf(told),
         parts: session,
       });
       const { sessionId: id } = transport;
-      sessions.add({ id, session: opened, receive: transport.receive });
+      const receive = (message: unknown) => {
+        if (isInitialize(message)) told = paramsOf(message);
+        transport.receive(message);
+      };
+      sessions.add({ id, session: opened, receive });
       asked.request.signal.addEventListener("abort", () => void sessions.remove(id));
       return transport.response;
     },

@@ -176,13 +176,14 @@ async function callToolOf(
   tool: string,
   asked: Asked,
 ): Promise<JsonObject> {
-  await assertCallable(view, server, tool, asked.signal);
+  const definition = await assertCallable(view, server, tool, asked.signal);
   const reach = view.reach(server);
   const result = await during(reach.pending, asked.id, () =>
     runTool({
       ...asked,
       link: reach.link,
       tool,
+      definition,
       caller: view.caller,
       requestId: view.requestId,
       services: view.services(),

@@ -5,6 +5,7 @@ import type { CallOutcome } from "../../domain/decision.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import type { Services } from "../../pipeline/services.ts";
+import { findMismatch } from "../../std/json-schema.ts";
 import { recordTool } from "../tool-receipt.ts";
 import type { Link, LinkRequest } from "./link.ts";
 import { plainMessage, rethrown } from "./mcp-error.ts";
@@ -13,6 +14,8 @@ export interface ToolRun extends LinkRequest {
   readonly link: Link;
   /** Without its namespace. */
   readonly tool: string;
+  /** As it was listed. */
+  readonly definition: JsonObject;
   /** Of `tools/call`: `name`, `arguments` and what else the caller sent. */
   readonly params: JsonObject;
   readonly caller: Caller;
@@ -56,8 +59,19 @@ export async function runTool(run: ToolRun): Promise<JsonObject> {
       end("failure", "result_too_large");
       return tooLarge(server, tool, size, maxResultBytes);
     }
-    end(result["isError"] === true ? "failure" : "success", isErrorCode(result));
-    return marked(result, server, callId);
+    const lie = mismatchOf(result, run.definition);
+    if (lie !== undefined) {
+      services.telemetry.log("warn", "an MCP tool's result is not as its schema says", {
+        server: server.name,
+        tool,
+        mismatch: lie,
+      });
+    }
+    end(
+      result["isError"] === true ? "failure" : "success",
+      lie ? "schema_mismatch" : isErrorCode(result),
+    );
+    return marked(result, server, { callId, lie });
   } catch (thrown) {
     const cancelled = run.signal.aborted;
     end(cancelled ? "cancelled" : "failure", cancelled ? "caller_gone" : codeOf(thrown));
@@ -76,10 +90,29 @@ export function costOf(server: McpServer, tool: string): number {
   return Math.round((server.toolCostsUsd[tool] ?? server.costPerCallUsd) * 1e6);
 }
 
+/** What the result is not, of what the tool's own definition says that it is. */
+function mismatchOf(result: JsonObject, { outputSchema }: JsonObject): string | undefined {
+  if (outputSchema === undefined || result["isError"] === true) return undefined;
+  const { structuredContent } = result;
+  if (structuredContent === undefined) return "it has no structuredContent";
+  return findMismatch(structuredContent, outputSchema)?.slice(0, mismatchChars);
+}
+
+const mismatchChars = 300;
+
 /** What a server says is data, and no instruction of the gateway's or the operator's. */
-function marked(result: JsonObject, { name }: McpServer, callId: string): JsonObject {
+function marked(
+  result: JsonObject,
+  { name }: McpServer,
+  { callId, lie }: { readonly callId: string; readonly lie: string | undefined },
+): JsonObject {
   const meta = isObject(result["_meta"]) ? result["_meta"] : {};
-  const ours = { "routeiq/server": name, "routeiq/untrusted": true, "routeiq/call_id": callId };
+  const ours = {
+    "routeiq/server": name,
+    "routeiq/untrusted": true,
+    "routeiq/call_id": callId,
+    ...(lie === undefined ? {} : { "routeiq/schema_mismatch": lie }),
+  };
   return { ...result, _meta: { ...meta, ...ours } };
 }
 

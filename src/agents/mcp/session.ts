@@ -68,7 +68,8 @@ const changes: Readonly<
 export interface SessionOptions {
   readonly scope: Scope;
   readonly caller: Caller;
-  readonly capabilities: ClientCapabilities;
+  /** What the client can do, asked when a server is connected to. */
+  readonly capabilities: () => ClientCapabilities;
   readonly parts: SessionParts;
 }
 
@@ -87,7 +88,9 @@ export async function openSession(
     const made: Reach = createReach(
       new Link(upstream, parts, {
         caller,
-        capabilities,
+        get capabilities() {
+          return capabilities();
+        },
         onRequest: (method, params, signal) => askClient(server, made, { method, params, signal }),
         onNotification: (method, params) => tellClient(server, view, made, { method, params }),
       }),

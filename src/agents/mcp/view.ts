@@ -10,6 +10,7 @@ import { rethrown } from "./mcp-error.ts";
 import type { OauthFlow } from "./oauth-flow.ts";
 import type { Pins } from "./pins.ts";
 import { isAllowed, type Scope } from "./scope.ts";
+import { judgeTool } from "./suspicion.ts";
 import { isToolAllowed } from "./token-gate.ts";
 import type { ToolSearch } from "./tool-search.ts";
 
@@ -73,11 +74,40 @@ export function createView(options: ViewOptions): View {
     if (held?.approvals === approvals) return held.tools;
     const allowed = listed.filter(({ name }) => isAllowed(server, String(name)));
     const isUnpinned = server.foreign || (server.transport === "inner" && !server.openapi);
-    const tools = isUnpinned ? Promise.resolve(allowed) : options.pins.judge(server.name, allowed);
+    const known = isUnpinned ? allowed : options.pins.judge(server.name, allowed);
+    const isOwn = server.transport === "inner" && !server.openapi;
+    const tools = Promise.resolve(known).then((all) => (isOwn ? all : lit(server, all, options)));
     tools.catch(() => judged.delete(listed)); // whoever waits is told
     judged.set(listed, { approvals, tools });
     return tools;
   }
+}
+
+/** What looks like orders to the model is marked, counted, and told once for each list. */
+function lit(
+  { name: server }: McpServer,
+  tools: readonly JsonObject[],
+  { services }: ViewOptions,
+): readonly JsonObject[] {
+  const { telemetry } = services();
+  return tools.map((tool) => {
+    const { tool: shown, reasons } = judgeTool(tool);
+    if (reasons.length === 0) return tool;
+    telemetry
+      .counter("routeiq.mcp.tools.suspicious", "Descriptions that look like orders.", ["server"])
+      .add(1, server);
+    telemetry.log(
+      "warn",
+      "an MCP tool's description looks like orders to the model; it is marked",
+      {
+        server,
+        tool: String(tool["name"]),
+        reasons: reasons.join(","),
+        remedy: `if it is not what you want of it, add it to mcp_servers.${server}.disallowed_tools`,
+      },
+    );
+    return shown;
+  });
 }
 
 /** Those that its access token opens. */
