@@ -20,6 +20,7 @@ import { type Assistants, createAssistants } from "./resources/assistants/assist
 import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
+import { createUploads, type Uploads } from "./resources/uploads/uploads.ts";
 import { createVectorBackends } from "./resources/vector-stores/backends.ts";
 import {
   createSearchSource,
@@ -37,6 +38,7 @@ import type { Telemetry } from "./telemetry/telemetry.ts";
 
 export interface MemoryApis {
   readonly files: Files;
+  readonly uploads: Uploads;
   readonly batches: Batches;
   readonly assistants: Assistants;
   readonly vectorStores: VectorStores;
@@ -75,12 +77,14 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     to === undefined
       ? createFileBlobStore(join(dataDir, "files"))
       : createS3BlobStore({ url: to, ...s3, outbound, clock });
+  const fileLimits = () => services().config.routeiq.files;
   const files = createFiles({
     records,
     blobs,
     clock,
-    limits: () => services().config.routeiq.files,
+    limits: fileLimits,
   });
+  const uploads = createUploads({ records, blobs, files, clock, limits: fileLimits });
   const batches = createBatches({ records, files, dataDir, services });
   batches.start();
   const backends = createVectorBackends({
@@ -134,10 +138,12 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     skills: skills.runs,
     dataDir,
   });
-  const stopUpkeep = startUpkeep({ dataDir, clock, telemetry, files });
+  const sweep = async () => (await files.sweep()) + (await uploads.sweep());
+  const stopUpkeep = startUpkeep({ dataDir, clock, telemetry, sweep });
   return {
     apis: {
       files,
+      uploads,
       batches,
       assistants,
       vectorStores,

@@ -202,6 +202,13 @@ const walks: Readonly<Record<string, Walk>> = {
     operation: "pass_through",
   },
   files: { good: upload("a"), over: [upload("x".repeat(50_001)), 413], operation: "file" },
+  uploads: {
+    good: {
+      path: "/v1/uploads",
+      json: { filename: "a", purpose: "user_data", bytes: 5, mime_type: "text/plain" },
+    },
+    operation: "upload",
+  },
   batches: {
     async good() {
       const input_file_id = await made(upload(batchLine, "batch"));

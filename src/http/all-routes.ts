@@ -6,7 +6,7 @@ import type { SlowRouteParts } from "./slow-routes.ts";
 /** What the rest needs beside what the gateway has at hand. */
 type Memory = Pick<
   SlowRouteParts,
-  "files" | "batches" | "assistants" | "vectorStores" | "mcp" | "agents" | "skills"
+  "files" | "uploads" | "batches" | "assistants" | "vectorStores" | "mcp" | "agents" | "skills"
 >;
 
 export interface AllRouteParts extends Omit<SlowRouteParts, keyof Memory> {

@@ -16,6 +16,7 @@ import type { Assistants } from "../resources/assistants/assistants.ts";
 import type { Batches } from "../resources/batches/batches.ts";
 import type { Files } from "../resources/files/files.ts";
 import type { Responses } from "../resources/responses/responses.ts";
+import type { Uploads } from "../resources/uploads/uploads.ts";
 import type { VectorStores } from "../resources/vector-stores/vector-stores.ts";
 import { knownNames } from "../routing/known-names.ts";
 import type { ArtifactStatus, RouterSlot } from "../routing/slot.ts";
@@ -44,6 +45,7 @@ import { fileRoutes } from "./openai/files.ts";
 import { realtimeRoutes } from "./openai/realtime.ts";
 import { realtimeSecretRoutes } from "./openai/realtime-secrets.ts";
 import { storedResponseRoutes } from "./openai/responses.ts";
+import { uploadRoutes } from "./openai/uploads.ts";
 import { vectorStoreRoutes } from "./openai/vector-stores.ts";
 import { docRoutes } from "./openapi/routes.ts";
 import { healthRoutes } from "./ops/health.ts";
@@ -58,6 +60,7 @@ export interface SlowRouteParts {
   readonly services: () => Services;
   readonly responses: Responses;
   readonly files: Files;
+  readonly uploads: Uploads;
   readonly batches: Batches;
   readonly assistants: Assistants;
   readonly vectorStores: VectorStores;
@@ -105,6 +108,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...consoleRoutes,
     ...storedResponseRoutes(parts.responses),
     ...fileRoutes(parts.files),
+    ...uploadRoutes(parts.uploads),
     ...batchRoutes(parts.batches),
     ...assistantRoutes(parts.assistants),
     ...vectorStoreRoutes(parts.vectorStores),

@@ -82,6 +82,15 @@ export const surfaces: readonly Surface[] = [
     money: none,
   },
   {
+    name: "uploads",
+    paths: ["/uploads", "/uploads/*"],
+    ...kept,
+    limits: "64 MiB per part, parts, size of the file, open uploads, an hour, drain",
+    receipt: "`upload`: each request",
+    operation: "upload",
+    money: none,
+  },
+  {
     name: "batches",
     paths: ["/batches", "/batches/*"],
     ...kept,

@@ -1,8 +1,9 @@
 /** `/v1/files`: uploads as they come, never held whole. */
 import { GatewayError } from "../../domain/errors.ts";
 import { type Files, readExpiry, readPurpose } from "../../resources/files/files.ts";
-import { type FormEvent, FormInvalid, filenameOf, parseForm } from "../../std/multipart.ts";
+import { FormInvalid, parseForm } from "../../std/multipart.ts";
 import type { ByteRange } from "../../storage/blob-store.ts";
+import { FileContent, readUntilFile } from "../file-form.ts";
 import { openForm } from "../form.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
 
@@ -70,7 +71,7 @@ async function upload(request: Request, { services }: RouteContext, files: Files
   const events = parseForm(form.chunks, form.boundary);
   const fields = new Map<string, string>();
   try {
-    const filename = await readUntilFile(events, fields);
+    const filename = await readUntilFile(events, fields, "file");
     const rest = new FileContent(events, fields);
     const told = () => ({
       purpose: readPurpose(fields.get("purpose")),
@@ -95,52 +96,10 @@ async function upload(request: Request, { services }: RouteContext, files: Files
 }
 
 const formOverheadBytes = 1024 * 1024;
-const decoder = new TextDecoder();
-
 function expiryOf(fields: ReadonlyMap<string, string>) {
   const seconds = fields.get("expires_after[seconds]");
   const expiresAfterS = readExpiry(fields.get("expires_after[anchor]"), seconds);
   return expiresAfterS === undefined ? {} : { expiresAfterS };
-}
-
-/** The file's name; the fields before it are kept. */
-async function readUntilFile(
-  events: AsyncGenerator<FormEvent>,
-  fields: Map<string, string>,
-): Promise<string> {
-  for (;;) {
-    const { value: event } = await events.next();
-    if (event?.kind === "field") fields.set(event.name, decoder.decode(event.value));
-    else if (event?.kind === "file" && event.name === "file") return filenameOf(event.header);
-    else if (event?.kind === "file")
-      throw invalid(`the file "${event.name.slice(0, 50)}" has no use`);
-    else throw invalid("it has no part named 'file' with a filename");
-  }
-}
-
-function invalid(why: string): GatewayError {
-  return new GatewayError("invalid_request", `The form cannot be read: ${why}.`, { param: "file" });
-}
-
-/** The file's pieces, and then what stands after it in the form. */
-class FileContent {
-  readonly #events: AsyncGenerator<FormEvent>;
-  readonly #fields: Map<string, string>;
-
-  constructor(events: AsyncGenerator<FormEvent>, fields: Map<string, string>) {
-    this.#events = events;
-    this.#fields = fields;
-  }
-
-  async *pieces(): AsyncGenerator<Uint8Array> {
-    for (;;) {
-      const { value: event } = await this.#events.next();
-      if (event?.kind === "piece") yield event.bytes;
-      else if (event?.kind === "field") this.#fields.set(event.name, decoder.decode(event.value));
-      else if (event?.kind === "file") throw invalid("it has more than one file");
-      else return;
-    }
-  }
 }
 
 async function download(request: Request, { services, params }: RouteContext, files: Files) {

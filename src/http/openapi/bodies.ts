@@ -168,6 +168,9 @@ export const bodies = {
     completion_window: Type.Optional(text("Like 24h; at most 7d.")),
     metadata: Type.Optional(Type.Object({}, open)),
   }),
+  UploadPart: request("A part of OpenAI's upload.", {
+    data: Type.String({ description: "The part's bytes, as a file of the form." }),
+  }),
   FileUpload: request("OpenAI's upload of a file.", {
     purpose: text("assistants, batch, fine-tune, vision, user_data or evals."),
     file: file("The file."),
