@@ -64,14 +64,15 @@ async function measureAll(): Promise<void> {
     await once(`day-zero/${set}`, () => measureDayZero(set, of(set).test, others));
     await once(`cascade/${set}`, async () => measureCascade(of(set).train, of(set).test));
   }
-  for (const from of sets) {
+  await once("latency/bfcl-tools", () => measureLatencyHull(of("bfcl-tools"), strategy));
+  // Small ones first, so that a run that is stopped has most of the table.
+  for (const from of sets.toSorted((a, b) => of(a).train.n - of(b).train.n)) {
     for (const to of sets) {
       if (from === to || commonModels(of(from).train, of(to).test).length < 2) continue;
       await once(`between/${from}/${to}`, () => measureBetween(of(from), of(to), strategy));
     }
+    await once(`newcomer/${from}`, () => measureNewcomer(of(from)));
   }
-  await once("latency/bfcl-tools", () => measureLatencyHull(of("bfcl-tools"), strategy));
-  for (const set of sets) await once(`newcomer/${set}`, () => measureNewcomer(of(set)));
 }
 
 async function readAll(): Promise<Map<string, SetRows>> {
