@@ -3,6 +3,7 @@ import { resolve } from "node:path";
 import type { Receipt } from "../domain/decision.ts";
 import { GatewayError } from "../domain/errors.ts";
 import type { CallEvent } from "../domain/event.ts";
+import { priorStrategy } from "../routing/prior/prior-router.ts";
 import { createOutbound } from "../security/outbound.ts";
 import { assert } from "../std/assert.ts";
 import { openEvents } from "../storage/sqlite/read-events.ts";
@@ -58,17 +59,25 @@ async function replayCall(callId: string, { flags, env, out }: CommandContext): 
   const { readState } = await import("../learning/online-files.ts");
   const decidedBy = receipt.decision?.artifact ?? "none";
   const folder = typeof flags["artifact"] === "string" ? flags["artifact"] : undefined;
-  const router = await (folder === undefined ? openCopy(dataDir, decidedBy) : openFolder(folder));
+  const router = await openDecider();
   try {
     const findState = (id: number, artifact: string) => readState(dataDir, { id, artifact });
     const replayed = await replay(event, { router, findState });
     out.json({ receipt, replay: replayed });
     for (const line of showReceipt(receipt)) out.line(line);
     out.line("");
-    out.line(sayReplay(replayed, folder ?? decidedBy, decidedBy));
+    const by = folder ?? (router.prior ? router.strategy : decidedBy);
+    out.line(sayReplay(replayed, by, decidedBy));
     return replayed.same ? 0 : 1;
   } finally {
     router.close();
+  }
+
+  async function openDecider() {
+    if (folder !== undefined) return openFolder(folder);
+    if (receipt.decision?.strategy !== priorStrategy) return openCopy(dataDir, decidedBy);
+    const { openPrior } = await import("./replay-prior.ts");
+    return openPrior(receipt.decision);
   }
 }
 
