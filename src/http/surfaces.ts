@@ -157,7 +157,7 @@ export const surfaces: readonly Surface[] = [
   },
   {
     name: "A2A cards",
-    paths: ["/.well-known/agent*", "/a2a/:agent/.well-known/*"],
+    paths: ["/.well-known/agent*", "/.well-known/a2a-keys.json", "/a2a/:agent/.well-known/*"],
     auth: "none: public documents",
     limits: "–",
     receipt: "none",

@@ -1,16 +1,15 @@
 /** Skills in Python against a running gateway, with the real interpreter: run, and contained. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { JsonObject } from "../../src/domain/json.ts";
 import { createOutbound } from "../../src/security/outbound.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
+import { hasPython, primePython, pythonPackage } from "../support/python-runtime.ts";
 
-const packageFolder = join(import.meta.dir, "..", "..", "node_modules", "pyodide");
-const isThere = existsSync(join(packageFolder, "pyodide.asm.wasm"));
-const when = isThere ? describe : describe.skip;
-if (!isThere) console.warn("skipped: the package pyodide is not installed");
+const when = hasPython ? describe : describe.skip;
+if (!hasPython) console.warn("skipped: the package pyodide is not installed");
 
 let it: TestGateway;
 let folder: string;
@@ -98,10 +97,10 @@ async def main(i):
     for (const [name, [code]] of Object.entries(hostile)) putSkill(name, code);
     const yaml = `
 model_list: [{model_name: m, litellm_params: {model: openai/m, api_key: k}}]
-routeiq_settings: {skills: {folder: "${folder}", timeout_ms: 4000, memory_mb: 64, output_bytes: 2000, concurrency: 1, python_runtime: "${packageFolder}"}}
+routeiq_settings: {skills: {folder: "${folder}", timeout_ms: 4000, memory_mb: 64, output_bytes: 2000, concurrency: 1, python_runtime: "${pythonPackage}"}}
 `;
     it = await startTestGateway({ yaml, outbound: createOutbound() });
-    await run("looks", {}); // the first interpreter's memory is kept: seconds, once
+    await primePython(it.dataDir);
   }, 240_000);
   afterAll(async () => {
     await it.gateway.close();
@@ -135,6 +134,17 @@ routeiq_settings: {skills: {folder: "${folder}", timeout_ms: 4000, memory_mb: 64
     },
     60_000,
   );
+
+  test("of callers run behind the same walls", async () => {
+    const form = new FormData();
+    const add = (name: string, text: string) =>
+      form.append("files[]", new Blob([text]), `mine/${name}`);
+    add("SKILL.md", front("name: mine\nruntime: python"));
+    add("main.py", "def main(given): return given['n'] * 2");
+    const made = await fetch(`${it.gateway.url}/v1/skills`, { method: "POST", body: form });
+    const { id } = (await made.json()) as JsonObject;
+    expect((await run(String(id), { n: 21 })).body["output"]).toBe(42);
+  }, 60_000);
 
   test("reach the hosts that they name by the address rule alone", async () => {
     const { body } = await run("fetches", { url: "http://169.254.169.254/latest/meta-data" });
