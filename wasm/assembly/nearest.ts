@@ -71,40 +71,134 @@ function toBins(similarity: v128): v128 {
   return i64x2.shuffle(i32x4.trunc_sat_f64x2_s_zero(low), i32x4.trunc_sat_f64x2_s_zero(high), 0, 2);
 }
 
+/** Of the rows, one in eight is looked at to tell how near the wanted ones are … */
+const SAMPLE_STEP: usize = 8 << 4;
+/** … in bins of eight. Fewer rows than this are all looked at. */
+const LEAST_SAMPLED = 256;
+const COARSE = 3;
+const COARSE_COUNT = BIN_COUNT >> COARSE;
+/** More than is wanted, as a sample errs. */
+const SAMPLE_MARGIN: f64 = 1.5;
+
 /**
  * The nearest rows that together stand for the wanted ones, to `found` and `factor`; those in the
  * last bin of similarity share what is left. O(n), where a sorted top-k is O(n·k).
  */
 function select(layout: usize, n: i32, similarity: usize, found: usize, factor: usize): i32 {
+  const least = n < LEAST_SAMPLED ? 0 : guess(layout, n, similarity);
+  let count = selectFrom(least, layout, n, similarity, found, factor);
+  if (count < 0) count = selectFrom(0, layout, n, similarity, found, factor);
+  return count;
+}
+
+/** A bin that the wanted rows are probably not below. */
+function guess(layout: usize, n: i32, similarity: usize): i32 {
+  const mass = <usize>load<i32>(layout, MASS);
+  const bins = <usize>load<i32>(layout, BINS);
+  memory.fill(bins, 0, COARSE_COUNT << 3);
+  for (let i: usize = 0, end = <usize>(n & ~3) << 2; i < end; i += SAMPLE_STEP) {
+    const at = i32x4.shr_u(toBins(v128.load(similarity + i)), COARSE);
+    addMass(bins, i32x4.extract_lane(at, 0), mass + i);
+    addMass(bins, i32x4.extract_lane(at, 1), mass + i + 4);
+    addMass(bins, i32x4.extract_lane(at, 2), mass + i + 8);
+    addMass(bins, i32x4.extract_lane(at, 3), mass + i + 12);
+  }
+  const wanted = load<f64>(layout, WANTED) * (SAMPLE_MARGIN / 8);
+  let last: i32 = COARSE_COUNT - 1;
+  let above: f64 = 0;
+  for (; last > 0; last--) {
+    above += load<f64>(bins + (<usize>last << 3));
+    if (above >= wanted) break;
+  }
+  return last << COARSE;
+}
+
+// @ts-ignore: decorator
+@inline
+function addMass(bins: usize, bin: i32, mass: usize): void {
+  const at = bins + (<usize>bin << 3);
+  store<f64>(at, load<f64>(at) + <f64>load<f32>(mass));
+}
+
+/** As `select`, of the rows from a bin on; −1 where the wanted ones reach below it. */
+function selectFrom(
+  least: i32,
+  layout: usize,
+  n: i32,
+  similarity: usize,
+  found: usize,
+  factor: usize,
+): i32 {
   const mass = <usize>load<i32>(layout, MASS);
   const bins = <usize>load<i32>(layout, BINS);
   const wanted = load<f64>(layout, WANTED);
   const byDistance = load<i32>(layout, BY_DISTANCE) == 1;
-  memory.fill(bins, 0, BIN_COUNT << 3);
-  const end = <usize>n << 2;
-  for (let i: usize = 0; i < end; i += 16) v128.store(found + i, toBins(v128.load(similarity + i)));
-  for (let i: usize = 0; i < end; i += 4) {
-    const bin = bins + (<usize>load<i32>(found + i) << 3);
-    store<f64>(bin, load<f64>(bin) + <f64>load<f32>(mass + i));
+  const near = gather(least, n, similarity, found, factor);
+  // Rounding may have let rows of the bin below in.
+  const from = max<i32>(0, least - 1);
+  memory.fill(bins + (<usize>from << 3), 0, <usize>(BIN_COUNT - from) << 3);
+  for (let i: usize = 0; i < near; i += 4) {
+    addMass(bins, binOf(load<f32>(factor + i)), mass + (<usize>load<i32>(found + i) << 2));
   }
   let last: usize = BIN_COUNT - 1;
   let above: f64 = 0;
-  while (last > 0 && above + load<f64>(bins + (last << 3)) < wanted) {
+  while (<i32>last > least && above + load<f64>(bins + (last << 3)) < wanted) {
     above += load<f64>(bins + (last << 3));
     last--;
   }
   const inLast = load<f64>(bins + (last << 3));
+  if (least > 0 && above + inLast < wanted) return -1;
   const share: f64 = inLast > 0 ? min<f64>(1, (wanted - above) / inLast) : 0;
   let count: usize = 0;
   // Written always, and kept by the count: which rows are near is nothing a processor can foretell.
-  for (let i: usize = 0; i < end; i += 4) {
-    const bin = load<i32>(found + i);
-    const near: f64 = byDistance ? max<f64>(0.01, <f64>load<f32>(similarity + i)) : 1;
-    store<i32>(found + count, <i32>(i >>> 2));
-    store<f32>(factor + count, <f32>((bin == <i32>last ? share : 1) * near));
+  for (let i: usize = 0; i < near; i += 4) {
+    const value = load<f32>(factor + i);
+    const bin = binOf(value);
+    const weight: f64 = byDistance ? max<f64>(0.01, <f64>value) : 1;
+    store<i32>(found + count, load<i32>(found + i));
+    store<f32>(factor + count, <f32>((bin == <i32>last ? share : 1) * weight));
     count += <usize>(bin >= <i32>last) << 2;
   }
   return <i32>(count >>> 2);
+}
+
+/** As `toBins`, of one. */
+// @ts-ignore: decorator
+@inline
+function binOf(similarity: f32): i32 {
+  const bin: f64 = (<f64>similarity + 1) * <f64>(BIN_COUNT / 2);
+  return <i32>max<f64>(0, min<f64>(<f64>(BIN_COUNT - 1), bin));
+}
+
+/** Rows of a bin and above, and a few below by rounding, with their similarities; gives their bytes. */
+function gather(least: i32, n: i32, similarity: usize, found: usize, values: usize): usize {
+  const end = <usize>n << 2;
+  // Half a millionth lower than the bin begins: at its border, a double may round up into it.
+  const border: f32 = least > 0 ? <f32>(<f64>least / <f64>(BIN_COUNT / 2) - 1 - 5e-7) : -Infinity;
+  const borders = f32x4.splat(border);
+  let count: usize = 0;
+  let i: usize = 0;
+  for (const blocks = <usize>(n & ~3) << 2; i < blocks; i += 16) {
+    const four = v128.load(similarity + i);
+    if (!v128.any_true(f32x4.ge(four, borders))) continue;
+    const row = <i32>(i >>> 2);
+    count = keep(row, f32x4.extract_lane(four, 0), border, found, values, count);
+    count = keep(row + 1, f32x4.extract_lane(four, 1), border, found, values, count);
+    count = keep(row + 2, f32x4.extract_lane(four, 2), border, found, values, count);
+    count = keep(row + 3, f32x4.extract_lane(four, 3), border, found, values, count);
+  }
+  for (; i < end; i += 4) {
+    count = keep(<i32>(i >>> 2), load<f32>(similarity + i), border, found, values, count);
+  }
+  return count;
+}
+
+// @ts-ignore: decorator
+@inline
+function keep(row: i32, value: f32, border: f32, found: usize, values: usize, count: usize): usize {
+  store<i32>(found + count, row);
+  store<f32>(values + count, value);
+  return count + (<usize>(value >= border) << 2);
 }
 
 /** Every model was observed on every row: one sum of weights serves them all. */
