@@ -5,27 +5,26 @@ import { build } from "../std/build.ts";
 import { createRandom } from "../std/random.ts";
 import { type CommandContext, defineCommand, type Output } from "./command.ts";
 import { finaleLines } from "./demo/finale.ts";
-import { gateLines, readGate } from "./demo/gate.ts";
 import { createPromptBank } from "./demo/prompts.ts";
 import {
   type Casting,
   cast,
   type Play,
-  type SwapReport,
   sceneAfter,
   sceneBefore,
   sceneShadow,
-  sceneSwap,
 } from "./demo/scenes.ts";
 import { simulatedVendors } from "./demo/simulated-models.ts";
 import { createStage, type Stage } from "./demo/stage.ts";
+import { sceneTurn, type TurnReport } from "./demo/turns.ts";
 import { UsageError } from "./parse.ts";
 
-const promptsPerTopic = 80;
+const promptsPerTopic = 85;
 
 export const demoCommand = defineCommand({
   name: "demo",
-  summary: "Show the loop: route, observe, train, gate, sign, publish, swap. No keys needed.",
+  summary:
+    "Show the loop: route, observe, train, gate, sign, publish, canary, promote. No keys needed.",
   flags: {
     port: { description: "port of the gateway; 0: a free one (default)", value: "N", short: "p" },
     seed: { description: "of prompts, models and training (default 1)", value: "N" },
@@ -49,7 +48,7 @@ export const demoCommand = defineCommand({
       const seconds = (performance.now() - startedMs) / 1000;
       out.json({ ...report, seconds, seed, gateway: stage.url });
       out.line(`\nAll of it took ${seconds.toFixed(1)} s.`);
-      if (flags["exit"] === true) return report.swap.failed === 0 ? 0 : 1;
+      if (flags["exit"] === true) return report.turns.every(({ failed }) => failed === 0) ? 0 : 1;
       await stayUp(stage, context);
       return 0;
     } finally {
@@ -98,52 +97,36 @@ function introduce(out: Output, { before, shadow, heldOut, after }: Casting): vo
 }
 
 async function playAll(play: Play, casting: Casting) {
-  const { stage, out, seed } = play;
-  const command = async (...args: readonly string[]) => {
-    out.line(`$ routeiq ${args.join(" ").replaceAll(`${stage.folder}/`, "")}`);
-    return await stage.run(...args);
-  };
+  const { stage, out } = play;
   const { status } = await stage.readiness();
   out.line(`1. A gateway at ${stage.url}, without a router yet (readiness: ${status}).`);
   const before = await sceneBefore(play, casting);
   out.line("2. A shadow set: a sample of prompts on every model, judged, off the request path.");
   await sceneShadow(play, casting);
-  out.line("3. Train on it.");
-  await command(
-    ...["train", "--data", stage.path("shadow.jsonl"), "--strategy", "auto"],
-    ...["--seed", String(seed), "--out", stage.path("router")],
-  );
-  out.line("4. Evaluate on held-out prompts: the gate.");
-  const gate = readGate(
-    await command(
-      ...["eval", "--data", stage.path("held-out.jsonl"), "--artifact", stage.path("router")],
-      "--json",
-    ),
-  );
-  for (const line of gateLines(gate)) out.line(line);
-  if (!gate.passed) throw new Error("the gate refuses the router; nothing was published");
-  out.line("5. Sign and publish, while calls go on; the gateway polls, verifies and swaps.");
-  const swap = await sceneSwap(play, casting, async () => {
-    await command("models", "sign", stage.path("router"), "--key", stage.path("keys"));
-    await command(
-      ...["models", "publish", stage.path("router"), stage.repository],
-      ...["--key", stage.path("keys"), "--root", stage.path("keys/1.root.json")],
-    );
-  });
-  tellSwap(out, swap);
-  out.line("6. Fresh prompts, by the router and by each model alone.");
+  out.line("3. The loop's first turn, with a few rows, while users go on asking.");
+  const first = tellTurn(out, await sceneTurn(play, casting, "pilot"));
+  if (first.done !== "kept") out.line("   Nothing was published; the next turn knows more.");
+  out.line("4. Its second turn, with all of them and what users said: a canary, then in force.");
+  const second = tellTurn(out, await sceneTurn(play, casting, "all"));
+  if (second.done === "refused")
+    out.line("   What serves stays: a new one must be certain to be better.");
+  out.line("5. Fresh prompts, by the router and by each model alone.");
   const { dial, singles } = await sceneAfter(play, casting);
   out.line("");
   for (const line of finaleLines({ before, dial, singles }, out.terminal)) out.line(line);
-  return { before, dial, singles, swap, gate };
+  return { before, dial, singles, turns: [first, second] };
 }
 
-function tellSwap(out: Output, swap: SwapReport): void {
+function tellTurn(out: Output, turn: TurnReport): TurnReport {
+  const shares = Object.entries(turn.answered)
+    .map(([artifact, calls]) => `${calls} by ${artifact === "none" ? "no router" : artifact}`)
+    .join(", ");
   out.line(
-    `   ${swap.artifact} serves ${swap.seconds.toFixed(1)} s after publishing began; ` +
-      `${swap.calls} calls meanwhile, ${swap.failed} failed, slowest ${swap.slowestMs.toFixed(0)} ms.`,
+    `   ${turn.seconds.toFixed(1)} s; ${turn.calls} calls meanwhile (${shares}), ` +
+      `${turn.failed} failed, slowest ${turn.slowestMs.toFixed(0)} ms.`,
   );
-  if (swap.firstError) out.note(`first failure: ${swap.firstError}`);
+  if (turn.firstError) out.note(`first failure: ${turn.firstError}`);
+  return turn;
 }
 
 async function stayUp(stage: Stage, { out, signal }: CommandContext): Promise<void> {

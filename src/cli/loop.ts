@@ -80,7 +80,8 @@ export const loopCommand = defineCommand({
   },
 });
 
-const watchEveryMs = 5_000;
+/** Between two looks at the gateways: at first soon, since some verdicts come soon. */
+const watchEveryMs = { first: 250, most: 5_000 } as const;
 const leaderEveryMs = 30_000;
 const firstBackoffMs = 30_000;
 
@@ -147,7 +148,10 @@ async function oneTurn(context: CommandContext, parts: TurnParts): Promise<numbe
       journal,
       rules,
       nowMs: systemClock.now,
-      pause: () => sleep(systemClock, watchEveryMs, signal),
+      pause: (looks) => {
+        const { first, most } = watchEveryMs;
+        return sleep(systemClock, Math.min(most, first * 1.3 ** Math.min(looks, 20)), signal);
+      },
       signal,
     });
     out.line(toLine(done, journal.state.cycle));

@@ -16,6 +16,7 @@ import {
 } from "../learning/evidence.ts";
 import { type Judged, toFullRows, toLoggedRows } from "../learning/judged.ts";
 import { type LoggedChoice, readLoggedChoices } from "../learning/off-policy/logged-calls.ts";
+import { findOverlap } from "../learning/overlap.ts";
 import { measureRobustness, type Robustness } from "../learning/robustness/measure.ts";
 import { toRobustnessJson, toRobustnessLine } from "../learning/robustness/report.ts";
 import { routeTable } from "../learning/route-table.ts";
@@ -27,7 +28,7 @@ import { createSelfTest } from "../routing/self-test.ts";
 import { strategyNames } from "../routing/strategies/registry.ts";
 import type { TrainedRouter } from "../routing/trained-router.ts";
 import { systemClock } from "../std/clock.ts";
-import { type CommandContext, defineCommand } from "./command.ts";
+import { type CommandContext, defineCommand, type Output } from "./command.ts";
 import {
   type Encoding,
   embedderFlag,
@@ -130,8 +131,10 @@ async function trainWith(
   const judged = holdout ?? table;
   const choices = holdout ? await choicesOf(router, holdout) : outOfFoldChoices(table, trained);
   const rival = await readRival(context, identity.name, judged, encoding);
-  const logged = holdout ? undefined : await readLogged(context, embedder, data, trained);
-  const gate = measureEvidence(judged, choices, { seed, rival, judged: logged });
+  const apart = holdout
+    ? apartFrom(table, holdout, context.out)
+    : await readLogged(context, embedder, data, trained);
+  const gate = measureEvidence(judged, choices, { seed, rival, judged: apart });
   const extractor = createFeatureExtractor(embedder);
   const robustness = await measureRobustness(router, data.sample.rows, extractor);
   router.close();
@@ -160,6 +163,27 @@ async function readHoldout(
   const missing = table.labels.filter((label) => !holdout.labels.includes(label));
   if (missing.length > 0) out.note(`the held-out rows know nothing of ${missing.join(", ")}`);
   return holdout;
+}
+
+/**
+ * Held-out rows that ask nothing that was learnt from; the others judge nothing, and are told.
+ * @throws GatewayError invalid_request where too few are left
+ */
+function apartFrom(table: Table, holdout: Table, out: Output): Judged {
+  const overlap = findOverlap(table, holdout);
+  const told = overlap
+    ? `${overlap.rows.size} of ${holdout.n} rows of --holdout ask what rows that teach ask as well (${overlap.ids.join(", ")} …)`
+    : "";
+  const judged = toFullRows(holdout, overlap?.rows);
+  if (!judged && overlap) {
+    throw new GatewayError(
+      "invalid_request",
+      `${told}: too few are left to judge by. Give rows that are not among the others.`,
+    );
+  }
+  if (!judged) throw new GatewayError("invalid_request", "--holdout has no rows to judge by.");
+  if (overlap) out.note(`${told}; they judge nothing`);
+  return judged;
 }
 
 /** Where few rows have every model's outcome: the calls of the event log that chance decided. */

@@ -44,7 +44,8 @@ export async function* readSource(
   }
 }
 
-function holdsSegments(source: string): boolean {
+/** Else it is a log itself. @throws GatewayError invalid_request */
+export function holdsSegments(source: string): boolean {
   if (/^postgres(ql)?:/i.test(source)) {
     throw new GatewayError(
       "invalid_request",

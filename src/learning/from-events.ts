@@ -8,7 +8,7 @@ import { userOf } from "../routing/user.ts";
 import type { Labels } from "./data/labels.ts";
 import { nearDuplicateKeys } from "./data/near-duplicate.ts";
 import { toEventLabel } from "./event-label.ts";
-import { withSigns } from "./signs.ts";
+import { type SignedEvent, withSigns } from "./signs.ts";
 import type { TableBuilder } from "./table.ts";
 
 /** Inverse propensities stop here: beyond it one call would outvote a day (doubly robust practice). */
@@ -81,12 +81,15 @@ export interface LearnableCount {
 export async function countLearnable(events: AsyncIterable<CallEvent>): Promise<LearnableCount> {
   let calls = 0;
   let labelled = 0;
-  for await (const { event, signs } of withSigns(events)) {
+  for await (const signed of withSigns(events)) {
     calls++;
-    if (isOneModels(event) && toEventLabel(event.receipt, signs) !== undefined) labelled++;
+    if (isLearnable(signed)) labelled++;
   }
   return { calls, labelled };
 }
+
+export const isLearnable = ({ event, signs }: SignedEvent): boolean =>
+  isOneModels(event) && toEventLabel(event.receipt, signs) !== undefined;
 
 function toMeasures({ usage, costMicroUsd, timings }: Receipt) {
   return {

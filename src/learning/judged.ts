@@ -25,17 +25,23 @@ export interface Judged {
 /** Fewer complete rows than this judge nothing, where the table has others. */
 const leastFullRows = 50;
 
-/** The rows that every model answered; undefined where there are too few. */
-export function toFullRows(table: Table): Judged | undefined {
+/**
+ * The rows that every model answered; undefined where there are too few.
+ * @param except rows that must not judge: what is asked there was learnt from
+ */
+export function toFullRows(
+  table: Table,
+  except: ReadonlySet<number> = new Set(),
+): Judged | undefined {
   const { n, labels, quality, group } = table;
   const m = labels.length;
   const kept: number[] = [];
   for (let row = 0; row < n; row++) {
-    let complete = true;
+    let complete = !except.has(row);
     for (let j = 0; j < m && complete; j++) complete = !Number.isNaN(quality[row * m + j]);
     if (complete) kept.push(row);
   }
-  if (kept.length < Math.min(n, leastFullRows)) return undefined;
+  if (kept.length < Math.min(Math.max(1, n - except.size), leastFullRows)) return undefined;
   const costOf = toCosts(table);
   const rows = Int32Array.from(kept);
   const cells = <T>(of: (at: number) => T) =>

@@ -1,9 +1,8 @@
 /**
- * The demo's scenes, in order: traffic without a router, a shadow set, training, the gate, signing
- * and publishing, the swap under load, and the same traffic with the router.
+ * The demo's scenes but for the loop's turns (turns.ts): traffic without a router, a shadow set, and
+ * fresh traffic with the router.
  */
 import { writeFileSync } from "node:fs";
-import { sleep, systemClock } from "../../std/clock.ts";
 import { createRandom } from "../../std/random.ts";
 import type { Output } from "../command.ts";
 import type { Prompt } from "./prompts.ts";
@@ -39,10 +38,10 @@ export function cast(bank: readonly Prompt[]): Casting {
   const cut = (from: number, to: number) =>
     bank.slice(Math.round(from * bank.length), Math.round(to * bank.length));
   return {
-    before: cut(0, 0.3),
-    shadow: cut(0.3, 0.6),
-    heldOut: cut(0.6, 0.75),
-    after: cut(0.75, 1),
+    before: cut(0, 0.2),
+    shadow: cut(0.2, 0.63),
+    heldOut: cut(0.63, 0.82),
+    after: cut(0.82, 1),
   };
 }
 
@@ -99,86 +98,21 @@ async function askEveryModel(
   return perModel;
 }
 
+/** What the first turn of the loop has to learn from, of what the second has. */
+const pilotShare = 0.3;
+export const rowFiles = { pilot: "pilot.jsonl", all: "shadow.jsonl", heldOut: "held-out.jsonl" };
+
 /** Scene 2: a sample answered by all models and judged, apart from the traffic. */
 export async function sceneShadow(play: Play, { shadow, heldOut }: Casting): Promise<void> {
   const random = createRandom(play.seed + 2);
   const { path } = play.stage;
   writeFileSync(path("models.json"), toPriceFile());
-  const rows = async (file: string, label: string, prompts: readonly Prompt[]) => {
-    const results = await askEveryModel(play, label, prompts);
-    writeFileSync(path(file), `${toShadowRows(results, random).join("\n")}\n`);
-  };
-  await rows("shadow.jsonl", "shadow set", shadow);
-  await rows("held-out.jsonl", "held-out set", heldOut);
-}
-
-export interface SwapReport {
-  readonly artifact: string;
-  readonly calls: number;
-  readonly failed: number;
-  /** From `publish` to the first answer under the new router. */
-  readonly seconds: number;
-  /** Slowest call of all, before, at and after the swap. */
-  readonly slowestMs: number;
-  /** What a failed call said, if any failed. */
-  readonly firstError?: string;
-}
-
-const swapTimeoutMs = 30_000;
-/** Few, so that publishing has a processor to itself on a machine with two. */
-const swapConcurrency = 4;
-
-/** Scene 5: publish while calls go on, and watch the gateway take the router by itself. */
-export async function sceneSwap(
-  play: Play,
-  { before }: Casting,
-  publish: () => Promise<void>,
-): Promise<SwapReport> {
-  const { signal, target } = play;
-  const ended = new AbortController();
-  const calls: CallResult[] = [];
-  const loop = async () => {
-    while (!ended.signal.aborted) {
-      await sendTraffic(before, target, {
-        model: "auto",
-        concurrency: swapConcurrency,
-        signal,
-        enough: ended.signal,
-        onResult: (result) => calls.push(result),
-      });
-    }
-  };
-  const load = loop();
-  // Its failure is met below, at `await load`; until then it must not count as unhandled.
-  load.catch(() => ended.abort());
-  try {
-    const startedMs = performance.now();
-    await publish();
-    const seen = () => calls.find(({ artifact }) => artifact !== "" && artifact !== "none");
-    while (!seen() && !ended.signal.aborted) {
-      if (performance.now() - startedMs > swapTimeoutMs) {
-        const { text } = await play.stage.readiness();
-        throw new Error(`the gateway took no router in ${swapTimeoutMs / 1000} s: ${text}`);
-      }
-      await sleep(systemClock, 25, signal);
-    }
-    const seconds = (performance.now() - startedMs) / 1000;
-    await sleep(systemClock, 500, signal);
-    ended.abort();
-    await load;
-    const failed = calls.filter(({ status }) => status !== 200);
-    const firstError = failed[0]?.error;
-    return {
-      artifact: seen()?.artifact ?? "none",
-      calls: calls.length,
-      failed: failed.length,
-      seconds,
-      slowestMs: Math.max(...calls.map(({ latencyMs }) => latencyMs)),
-      ...(firstError === undefined ? {} : { firstError }),
-    };
-  } finally {
-    ended.abort();
-  }
+  const write = (file: string, rows: readonly string[]) =>
+    writeFileSync(path(file), `${rows.join("\n")}\n`);
+  const taught = toShadowRows(await askEveryModel(play, "shadow set", shadow), random);
+  write(rowFiles.pilot, taught.slice(0, Math.ceil(pilotShare * taught.length)));
+  write(rowFiles.all, taught);
+  write(rowFiles.heldOut, toShadowRows(await askEveryModel(play, "held-out set", heldOut), random));
 }
 
 export interface DialResult extends Summary {
@@ -187,7 +121,7 @@ export interface DialResult extends Summary {
 
 export const dialSettings = [0, 0.25, 0.5, 0.75, 0.9, 1] as const;
 
-/** Scene 6: fresh prompts, by the router at several settings of the dial, and by each model alone. */
+/** Scene 5: fresh prompts, by the router at several settings of the dial, and by each model alone. */
 export async function sceneAfter(play: Play, { after }: Casting) {
   const dial: DialResult[] = [];
   for (const tradeoff of dialSettings) {

@@ -45,6 +45,7 @@ export interface Readiness {
 /** The simulated models run so many times faster than they say; the demo should not take long. */
 const demoSpeed = 30;
 const startTimeoutMs = 20_000;
+export const canaryShare = 0.3;
 
 export async function createStage(options: StageOptions): Promise<Stage> {
   const { seed, bank, outbound, env, signal } = options;
@@ -105,6 +106,8 @@ function toConfig(providers: SimulatedProviders, repository: string, keys: strin
         hot_reload: true,
         reload_interval: 1,
         fallback_strategy: "simple-shuffle",
+        // As in earnest, with fewer calls to each step.
+        rollout: { canary: { share: canaryShare, min_calls: 60 }, health: { max_calls: 150 } },
       },
     },
     routeiq_settings: {

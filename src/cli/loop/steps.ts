@@ -6,10 +6,13 @@ import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { readArtifactFolder } from "../../learning/artifacts/folder.ts";
 import { judgeGate } from "../../learning/artifacts/gate.ts";
 import { readHead } from "../../learning/artifacts/repository.ts";
-import { readSource } from "../../learning/event-source.ts";
+import { holdsSegments, readSource } from "../../learning/event-source.ts";
 import { countLearnable } from "../../learning/from-events.ts";
 import type { LoopSteps, Observed, ReleaseId, Standing } from "../../learning/loop/cycle.ts";
+import { createCursorFile, observeLog } from "../../learning/loop/observe.ts";
+import { sleep, systemClock } from "../../std/clock.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
+import { type EventReader, openEvents } from "../../storage/sqlite/read-events.ts";
 import { askGateway } from "../ask-gateway.ts";
 import type { CommandContext } from "../command.ts";
 import { withStoreAccess } from "../learning-inputs.ts";
@@ -35,7 +38,7 @@ export function createSteps(
   store: ObjectStore,
   context: CommandContext,
 ): LoopSteps {
-  const { events, repository, keys, gateways, judge } = settings;
+  const { repository, keys, gateways, judge } = settings;
   const keyed = ["--key", ...keys];
 
   async function publishNow(args: readonly string[]): Promise<JsonObject> {
@@ -50,7 +53,7 @@ export function createSteps(
   }
 
   return {
-    observe: () => observe(events, context),
+    observe: () => observe(settings, context),
     ...(judge ? { label: () => label(settings, judge, context) } : {}),
     async train(cycle) {
       const folder = join(settings.folder, `cycle-${cycle}`);
@@ -101,21 +104,47 @@ function toRelease(answer: JsonObject): ReleaseId {
 }
 
 async function observe(
-  sources: readonly string[],
+  { events, folder }: LoopSettings,
   { env, out, signal }: CommandContext,
 ): Promise<Observed> {
+  const cursors = createCursorFile(join(folder, "observed.json"));
+  const pause = () => sleep(systemClock, 0);
   let calls = 0;
   let labelled = 0;
   await withStoreAccess(env, async (store) => {
-    for (const source of sources) {
+    for (const source of events) {
       const onProblem = (message: string) => out.note(message);
       signal.throwIfAborted();
-      const counted = await countLearnable(readSource(source, { store, onProblem }));
+      const counted = holdsSegments(source)
+        ? await countLearnable(untilStopped(readSource(source, { store, onProblem }), signal))
+        : await withLog(source, (log) => observeLog(log, { cursors, source, signal, pause }));
       calls += counted.calls;
       labelled += counted.labelled;
     }
   });
   return { calls, labelled };
+}
+
+async function withLog<T>(source: string, use: (log: EventReader) => Promise<T>): Promise<T> {
+  const log = openEvents(source);
+  try {
+    return await use(log);
+  } finally {
+    log.close();
+  }
+}
+
+/** Between two looks at the signal. */
+const pageCalls = 500;
+
+async function* untilStopped<T>(all: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
+  let count = 0;
+  for await (const one of all) {
+    yield one;
+    if (++count % pageCalls !== 0) continue;
+    await sleep(systemClock, 0);
+    signal.throwIfAborted();
+  }
 }
 
 async function label(

@@ -65,8 +65,8 @@ export interface TurnOptions {
   readonly journal: Journal;
   readonly rules: LoopRules;
   readonly nowMs: () => number;
-  /** Waits between two looks at the gateways. @throws the signal's reason */
-  readonly pause: () => Promise<void>;
+  /** Waits between two looks at the gateways, of which there were so many. @throws the signal's reason */
+  readonly pause: (looks: number) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -93,7 +93,8 @@ async function observeAndLabel({ steps, journal, rules }: TurnOptions): Promise<
   const label = rules.dryRun ? undefined : steps.label;
   if (label) await journal.tell("labelled", await label());
   const { calls, labelled } = label ? await steps.observe() : before;
-  const fresh = labelled - state.learntFrom;
+  // Fewer than were learnt from: it is another log, all of which is new.
+  const fresh = labelled < state.learntFrom ? labelled : labelled - state.learntFrom;
   if (fresh < rules.minNew && !(rules.hasData && state.cycle === 0)) {
     const why = `${fresh} new labelled calls, of ${calls} in all; training waits for ${rules.minNew}`;
     await journal.tell("waiting", { calls, labelled, why });
@@ -156,7 +157,7 @@ async function watch(options: TurnOptions): Promise<Turn> {
   };
   if (!steps.watch) return conclude("kept", { why: "no gateway is named to be watched" });
   let told = "";
-  for (;;) {
+  for (let looks = 1; ; looks++) {
     options.signal.throwIfAborted();
     const standing = await steps.watch(release);
     if (standing.detail !== told) await journal.tell("watching", { detail: standing.detail });
@@ -169,7 +170,7 @@ async function watch(options: TurnOptions): Promise<Turn> {
     if (nowMs() - (state.publishedMs ?? 0) > rules.watchMs) {
       return conclude("given up", { why: `no verdict in time: ${standing.detail}` });
     }
-    await options.pause();
+    await options.pause(looks);
   }
 }
 
