@@ -107,7 +107,7 @@ async function readHeld(set: string, trainRows: number): Promise<Held> {
   };
   const train = await read("train", trainRows);
   const { files } = await trainRouter(train, {
-    strategy: "llmrouter-linear",
+    strategy: "llmrouter-ensemble",
     seed: 1,
     embedder,
     kernels: createKernels,
