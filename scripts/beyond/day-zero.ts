@@ -1,9 +1,10 @@
 /** Day 0: the catalog's prior on a set, with and without what it may know of that set and its models. */
 
 import { toStats } from "../../src/learning/curve.ts";
-import { evaluate } from "../../src/learning/evaluate.ts";
+import { type Evaluation, evaluate } from "../../src/learning/evaluate.ts";
 import type { Table } from "../../src/learning/table.ts";
 import { createTablePrior } from "../../src/learning/table-prior.ts";
+import { defaultTradeoff } from "../../src/routing/dial.ts";
 import { createCapabilities, toKey } from "../../src/routing/prior/capability.ts";
 import { fitNeed, pointOf } from "./fit-need.ts";
 
@@ -20,6 +21,18 @@ export interface DayZero {
   /** Best quality of the held-out prior's curve. */
   readonly most: number;
   readonly apgr?: number;
+  /** At the dial's default, held out; cost as a share of the random mix's. */
+  readonly half: { readonly quality: number; readonly cost: number };
+  readonly mix: { readonly quality: number };
+}
+
+function atDefault(curve: Evaluation["curve"], mixCost: number): DayZero["half"] {
+  const far = (name: string) => Math.abs(Number(name.replace("tradeoff=", "")) - defaultTradeoff);
+  const [nearest] = curve
+    .filter(({ name }) => name.startsWith("tradeoff="))
+    .sort((a, b) => far(a.name) - far(b.name));
+  if (!nearest) throw new Error("the prior has no dial");
+  return { quality: nearest.quality, cost: nearest.cost / mixCost };
 }
 
 /** @param others train splits of the sets that the need may be learnt from */
@@ -54,6 +67,8 @@ export async function measureDayZero(
     cheapest: baselines.cheapest,
     best: baselines.bestSingle,
     most: evaluation.router.maxQuality,
+    half: atDefault(evaluation.curve, mix.cost),
+    mix,
     ...(pair ? { apgr: pair.intervals.apgr.value } : {}),
   };
 }

@@ -49,6 +49,7 @@ ${table(
     "cheapest",
     "best single",
     "prior's best, held out",
+    "default dial, held out: quality at cost over the mix's (the mix's quality)",
   ],
   found.map(([set, one]) => [
     set,
@@ -59,6 +60,7 @@ ${table(
     fix(one.cheapest.quality),
     fix(one.best.quality),
     fix(one.most),
+    `${fix(one.half.quality)} at ${one.half.cost.toFixed(2)} × (${fix(one.mix.quality)})`,
   ]),
 )}${found
   .flatMap(([set, { apgr }]) =>

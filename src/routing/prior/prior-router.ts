@@ -181,21 +181,42 @@ function toDial({ gains, level, costs, costRefUsd, uncertainty }: Believed): Dia
   return [0, ...rest].map(measure);
 }
 
-/** The least and the largest λ at which two models are worth the same to a query of usual need. */
+/**
+ * The λ at which a query of usual need first gives up the ablest model, and last takes the cheapest:
+ * the slopes at the two ends of the hull of (cost, gain), for the needs at the ends of the usual ones.
+ */
 function toLambdas(gains: Float32Array, costOf: (j: number) => number, costRefUsd: number) {
-  let low = Number.POSITIVE_INFINITY;
-  let high = 0;
-  for (let j = 0; j < gains.length; j++) {
-    for (let k = 0; k < gains.length; k++) {
-      const gain = (gains[j] as number) - (gains[k] as number);
-      const cost = (costOf(j) - costOf(k)) / costRefUsd;
-      if (!(gain > 0 && cost > 0)) continue;
-      low = Math.min(low, gain / cost);
-      high = Math.max(high, gain / cost);
-    }
-  }
+  const slopes = toHullSlopes(
+    [...gains].map((gain, j) => ({ gain, cost: costOf(j) / costRefUsd })),
+  );
+  const [first, last] = [slopes[0], slopes.at(-1)];
   // No ability costs more than less of it: any λ gives the same.
-  if (high === 0) return [1e-3, 1] as const;
-  const [first, last] = [usualNeeds[0] as number, usualNeeds.at(-1) as number];
-  return [Math.max(1e-6, low * first), Math.min(1e6, high * last)] as const;
+  if (first === undefined || last === undefined) return [1e-3, 1] as const;
+  const [least, most] = [usualNeeds[0] as number, usualNeeds.at(-1) as number];
+  return [Math.max(1e-6, last * least), Math.min(1e6, first * most)] as const;
+}
+
+interface Worth {
+  readonly cost: number;
+  readonly gain: number;
+}
+
+/** Gain per cost from each model of the upper hull to the next dearer one: falling. */
+function toHullSlopes(models: readonly Worth[]): number[] {
+  const sorted = models.toSorted((a, b) => a.cost - b.cost || b.gain - a.gain);
+  const hull: Worth[] = [];
+  for (const one of sorted) {
+    const top = hull.at(-1);
+    if (top && one.gain <= top.gain) continue;
+    while (hull.length > 1 && slope(hull.at(-1), one) >= slope(hull.at(-2), hull.at(-1))) {
+      hull.pop();
+    }
+    hull.push(one);
+  }
+  return hull.slice(1).map((one, at) => slope(hull[at], one));
+}
+
+function slope(from: Worth | undefined, to: Worth | undefined): number {
+  if (!from || !to) return 0;
+  return (to.gain - from.gain) / Math.max(1e-12, to.cost - from.cost);
 }
