@@ -48,6 +48,7 @@ const yaml = (strategy: string) => `
 router_settings: {routing_strategy: ${strategy}}
 model_list:
   - {model_name: g, litellm_params: {model: openai/m, api_key: k, api_base: "http://127.0.0.1:${upstream.port}/v1"}}
+  - {model_name: h, litellm_params: {model: mistral/m, api_key: k, api_base: "http://127.0.0.1:${upstream.port}/v1"}}
 `;
 const learning = await startTestGateway({
   yaml: yaml("llmrouter-knn"),
@@ -117,6 +118,60 @@ describe.each([false, true])("stream %p", (stream) => {
   test("nothing is looked at where nothing was asked for, or nothing learns", async () => {
     expect(await formOf(learning, { stream }, { content: "Hello." })).toBeUndefined();
     expect(await formOf(plain, { stream, tools }, call("news", "{}"))).toBeUndefined();
+  });
+});
+
+/** Streams of callers who speak another dialect than the provider. */
+const parametersOnly = { name: "weather", description: "w", input_schema: parameters };
+const others = [
+  [
+    "Anthropic",
+    "/v1/messages",
+    {
+      model: "g",
+      max_tokens: 100,
+      stream: true,
+      messages: [{ role: "user", content: "q" }],
+      tools: [parametersOnly],
+    },
+  ],
+  [
+    "Responses",
+    "/v1/responses",
+    {
+      model: "h",
+      stream: true,
+      store: false,
+      input: "q",
+      tools: [{ type: "function", name: "weather", parameters, strict: false }],
+    },
+  ],
+  [
+    "Gemini",
+    "/v1beta/models/g:streamGenerateContent?alt=sse",
+    {
+      contents: [{ role: "user", parts: [{ text: "q" }] }],
+      tools: [{ functionDeclarations: [{ name: "weather", description: "w", parameters }] }],
+    },
+  ],
+] as const;
+describe.each(others)("a stream to a caller of %s", (_dialect, path, body) => {
+  test.each([
+    ['{"city":"Oslo"}', true],
+    ['{"town":"Oslo"}', false],
+  ] as const)("a call with %s", async (text, valid) => {
+    message = { role: "assistant", ...call("weather", text) };
+    const response = await fetch(`${learning.gateway.url}${path}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    const said = await response.text();
+    expect([response.status, said.includes("weather")]).toEqual([200, true]);
+    const id = response.headers.get("x-routeiq-call-id");
+    const receipt = await fetch(`${learning.gateway.url}/v1/routing/decisions/${id}`);
+    const { form } = (await receipt.json()) as CallEvent["receipt"];
+    expect(form).toEqual({ of: "tool_call", valid });
   });
 });
 

@@ -1,15 +1,15 @@
 /**
  * Whether an answer has the form that its request asked for, so that learning hears of it. Looked at
  * only where a router learns from the event log, and only for calls with tools or a response format:
- * all others pay one look at a field. Streams are read in OpenAI's chat dialect.
+ * all others pay one look at some fields. A stream is read as its caller reads it, in every dialect.
  */
 import type { Call } from "../domain/call.ts";
-import type { ChatChoice } from "../domain/chat.ts";
+import type { ChatChoice, ChatChunk } from "../domain/chat.ts";
 import type { Receipt } from "../domain/decision.ts";
-import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import type { WholeReply } from "../providers/client.ts";
 import { isChat } from "../providers/provider.ts";
 import { checkAnswer } from "../routing/policies/verify-form.ts";
+import { parseSse } from "../std/sse.ts";
 import type { Feed } from "./feed.ts";
 import { contextOf } from "./reply.ts";
 import type { Run } from "./run.ts";
@@ -19,9 +19,16 @@ type Form = Receipt["form"];
 /** A longer answer is not looked at. */
 const answerLimit = 256 * 1024;
 
+/** Fields of the dialects that ask for JSON: chat, Anthropic's two, the Responses API, Gemini's. */
 export function asksForForm({ operation, body }: Call): boolean {
+  if (!isChat(operation)) return false;
   return (
-    isChat(operation) && (body["tools"] !== undefined || body["response_format"] !== undefined)
+    body["tools"] !== undefined ||
+    body["response_format"] !== undefined ||
+    body["output_config"] !== undefined ||
+    body["output_format"] !== undefined ||
+    body["text"] !== undefined ||
+    body["generationConfig"] !== undefined
   );
 }
 
@@ -44,7 +51,8 @@ function toForm({ call, callerDialect, services }: Run, read: () => ChatChoice |
 
 /** A feed whose bytes are kept as well, until its answer can be looked at. */
 export interface FormFeed extends Feed {
-  form(run: Run): Form;
+  /** Once the stream has ended: what it holds is there, so that it takes no turn of the event loop. */
+  form(run: Run): Promise<Form>;
 }
 
 export function keepForForm(feed: Feed): FormFeed {
@@ -63,23 +71,28 @@ export function keepForForm(feed: Feed): FormFeed {
       return bytes instanceof Promise ? bytes.then(keep) : keep(bytes);
     },
     close: () => feed.close(),
-    form(run) {
+    async form(run) {
       if (size > answerLimit) return undefined;
-      return toForm(run, () => gather(Buffer.concat(kept).toString("utf8")));
+      try {
+        const choice = await gather(Buffer.concat(kept), run);
+        return toForm(run, () => choice);
+      } catch (thrown) {
+        run.services.onInternalFailure(thrown); // the caller has it, whatever we think of it
+        return undefined;
+      }
     },
   };
 }
 
-/** The first choice of a stream of chat chunks, put together. */
-function gather(text: string): ChatChoice | undefined {
+/** The first choice of a stream as its caller reads it, put together. */
+async function gather(bytes: Uint8Array, { call, callerDialect, deployment }: Run) {
   let content = "";
   const calls: { name: string; arguments: string }[] = [];
-  for (const line of text.split("\n")) {
-    if (!line.startsWith("data: {")) continue;
-    const delta = deltaOf(line.slice(6));
-    if (typeof delta?.["content"] === "string") content += delta["content"];
-    const parts = delta?.["tool_calls"];
-    if (Array.isArray(parts)) for (const part of parts) addCall(calls, part);
+  const frames = parseSse(toChunks(bytes));
+  for await (const { choices } of callerDialect.decodeStream(frames, contextOf(call, deployment))) {
+    const delta = choices.find(({ index }) => index === 0)?.delta;
+    if (typeof delta?.content === "string") content += delta.content;
+    for (const part of delta?.tool_calls ?? []) addCall(calls, part);
   }
   const tool_calls = calls.map((called, at) => ({
     id: String(at),
@@ -93,23 +106,17 @@ function gather(text: string): ChatChoice | undefined {
   } as ChatChoice;
 }
 
-function deltaOf(text: string): JsonObject | undefined {
-  const chunk: Json = JSON.parse(text);
-  const choices = isObject(chunk) ? chunk["choices"] : undefined;
-  const first = Array.isArray(choices) ? choices[0] : undefined;
-  if (!isObject(first) || (first["index"] ?? 0) !== 0) return undefined;
-  const delta = first["delta"];
-  return isObject(delta) ? delta : undefined;
+async function* toChunks(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes;
 }
 
-function addCall(calls: { name: string; arguments: string }[], part: Json): void {
-  if (!isObject(part)) return;
-  const at = typeof part["index"] === "number" ? part["index"] : calls.length;
+type CallPart = NonNullable<ChatChunk["choices"][number]["delta"]["tool_calls"]>[number];
+
+function addCall(calls: { name: string; arguments: string }[], part: CallPart): void {
+  const { index: at } = part;
   if (at < 0 || at > calls.length) return; // no stream skips a call
   calls[at] ??= { name: "", arguments: "" };
-  const call = calls[at] as { name: string; arguments: string };
-  const fn = part["function"];
-  if (!isObject(fn)) return;
-  if (typeof fn["name"] === "string") call.name += fn["name"];
-  if (typeof fn["arguments"] === "string") call.arguments += fn["arguments"];
+  const call = calls[at];
+  call.name += part.function?.name ?? "";
+  call.arguments += part.function?.arguments ?? "";
 }

@@ -54,7 +54,8 @@ export async function takeStream(
   const fed = toFeed(upstream, run, (next) => {
     current = next;
   });
-  const watched = services.checksForm && isFormStream(run.call) ? keepForForm(fed) : undefined;
+  const watched =
+    services.checksForm && !upstream.opaque && asksForForm(run.call) ? keepForForm(fed) : undefined;
   const feed = watched ?? fed;
   let held: Uint8Array[];
   try {
@@ -69,18 +70,22 @@ export async function takeStream(
   const stream = createReplyStream(held, feed, teller, abort, (end) => {
     record.usage = feed.facts.usage ?? estimate(current, feed.facts.tokens);
     record.finishReason = feed.facts.finishReason;
-    if (watched && end.outcome === "success") record.form = watched.form(run);
     if (!current.over) settle(current, end);
     const gone = end.error?.code === "caller_gone";
-    finish(record, gone ? { outcome: "cancelled" } : end, services);
+    if (!watched || end.outcome !== "success") {
+      finish(record, gone ? { outcome: "cancelled" } : end, services);
+      return;
+    }
+    watched.form(run).then((form) => {
+      record.form = form;
+      finish(record, end, services);
+    }, services.onInternalFailure);
   });
   const { opaque } = upstream;
   if (!opaque) return { record, body: stream };
   record.usage = opaque.usage; // known before the end, so that its price is among the headers
   return { record, body: stream, contentType: opaque.contentType };
 }
-
-const isFormStream = (call: Call) => call.dialect === "openai-chat" && asksForForm(call);
 
 /** The end of an attempt whose answer was a stream. */
 function settle(run: Run, { outcome, error }: StreamEnd): void {
