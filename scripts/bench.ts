@@ -87,6 +87,37 @@ the ratios will be alike.
 
 ${toTable(all)}
 
+## Where the time goes
+
+Shares of a call with routing, events and spans off, and about what they come to where the pass-through
+costs 70 µs (\`perf\`, frame pointers and the runtime's JIT dump; 32 connections, on a machine with other
+work on it, so that the shares are surer than the times):
+
+| what                                                                               | share | µs  |
+| ---------------------------------------------------------------------------------- | ----- | --- |
+| the kernel: two sends, two receives, one wait for many calls                        | 28 %  | 28  |
+| the kernel: other processes woken by those sends take the processor in between      | 14 %  | 14  |
+| JavaScript, compiled                                                                | 20 %  | 20  |
+| what it calls of the runtime: JSON of request and reply, strings, buffers, sets      | 24 %  | 24  |
+| the runtime alone: event loop, collector on the serving thread                      | 10 %  | 10  |
+| the runtime's other threads: compiler, collector's helpers, memory given back       | 4 %   | 5   |
+
+- A Bun program that joins two sockets and reads nothing of what passes costs 0.35 of the pass-through
+  (\`Bun.listen\`, \`Bun.connect\`, 27 µs): that is the floor, and the kernel's part of it is the same here.
+- Above the floor there is no large item left. A call is parsed, checked, resolved, timed, counted,
+  answered with twenty headers and packed as a receipt; each of these is 0.2 to 2 µs when it runs in a
+  loop, and three to five times that between two system calls, with cold caches. It is why 1.2 × is
+  missed, and why what was taken away lately (copies of bodies, spreads, a schema walked per reply,
+  header fields of four pieces: −15 %) gained more than it promised.
+- Events and spans cost some 10 µs on the serving thread and 45 µs in the background thread: features of
+  a query that no router looked at 10, decoding the batch 5, the event as JSON 6, SQLite 10 with its
+  writes, three spans 12. An event is a row that SQL can ask (\`calls\`), which is what the JSON is for.
+- A decision over 512 prototypes, caches cold: query and features 12 µs, the vector 8, output tokens,
+  cost, latency and novelty 4, the nearest rows 9, utilities and the rest 4. An MLP has 2 in place of
+  the 9. The words' table is 4 MB, so that a text's words miss the cache.
+- Streams: an event of many streams waits for its turn, so that a call beside a thousand of them waits
+  for one turn of sixteen (or a sixteenth of what waits), half a millisecond, and not for all.
+
 ## Method
 - The gateway is the compiled binary with its usual settings, started by the benchmark. Upstream and
   callers are C programs of one thread each (\`test/bench/native\`), in processes of their own, on loopback.
