@@ -54,6 +54,8 @@ export interface SkillService {
   ready(places: PythonPlaces | null): Promise<void>;
   /** @throws RpcError skill_failed, skill_timeout, skill_output, skill_ended */
   run(run: SkillRun): Promise<SkillResult>;
+  /** Ends the run in Python that is under way, or what starts for it. */
+  stop(params: null): Promise<void>;
 }
 
 const wasmPage = 65_536;
@@ -89,6 +91,9 @@ export function createSkillThread({
       if (run.runtime === "wasm") return runWasm(run);
       if (run.runtime === "python") return (await loadPython()).run(run);
       return runScript(await compile(), run, { outbound, clock });
+    },
+    async stop() {
+      (await python)?.stop();
     },
   };
 }

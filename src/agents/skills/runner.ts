@@ -77,7 +77,15 @@ export function createSkillRunner(options: SkillRunnerOptions): SkillRunner {
     const stop = new AbortController();
     const gone = Promise.withResolvers<never>();
     gone.promise.catch(() => undefined);
-    const onAbort = () => gone.reject(signal?.reason);
+    const onAbort = () => {
+      if (run.runtime !== "python") return gone.reject(signal?.reason);
+      // A thread that ended with its process would leave it dead and unburied.
+      void service.call("stop", null).catch(() => undefined);
+      sleep(clock, graceMs, stop.signal).then(
+        () => gone.reject(signal?.reason),
+        () => undefined, // it has ended
+      );
+    };
     signal?.addEventListener("abort", onAbort, { once: true });
     try {
       signal?.throwIfAborted();

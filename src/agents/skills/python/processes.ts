@@ -21,6 +21,8 @@ export interface PythonProcesses {
   ready(places: PythonPlaces): Promise<void>;
   /** @throws RpcError skill_failed, skill_output, skill_ended */
   run(run: SkillRun): Promise<SkillResult>;
+  /** Kills what runs, or what starts to. Whoever waits for it is told. */
+  stop(): void;
 }
 
 export const pythonLimits = {
@@ -48,6 +50,8 @@ export function createPythonProcesses(parts: {
   let runtime: Promise<PythonRuntime> | undefined;
   let spare: Promise<Interpreter> | undefined;
   let stopIdle: () => void = () => undefined;
+  /** Of the interpreter that starts, or runs. */
+  let kill: () => void = () => undefined;
 
   async function open(places: PythonPlaces): Promise<PythonRuntime> {
     const opened = await openRuntime(places);
@@ -57,7 +61,12 @@ export function createPythonProcesses(parts: {
 
   /** One that is up, or comes up. */
   function next(of: PythonRuntime): Promise<Interpreter> {
-    spare ??= start(of, parts);
+    spare ??= start(of, {
+      ...parts,
+      onSpawn: (killIt) => {
+        kill = killIt;
+      },
+    });
     spare.catch(() => {
       spare = undefined;
     });
@@ -86,6 +95,7 @@ export function createPythonProcesses(parts: {
       const of = await runtime;
       const one = await next(of);
       spare = undefined;
+      kill = one.kill;
       try {
         if (!one.confined && !run.trusted) throw unconfined();
         return await one.run(run);
@@ -95,6 +105,7 @@ export function createPythonProcesses(parts: {
         letGoWhenIdle();
       }
     },
+    stop: () => kill(),
   };
 }
 
@@ -130,9 +141,15 @@ export async function makeSnapshot(runtime: PythonRuntime, clock: Clock): Promis
   stop();
 }
 
+interface StartParts {
+  readonly outbound: Outbound;
+  readonly clock: Clock;
+  readonly onSpawn: (kill: () => void) => void;
+}
+
 async function start(
   runtime: PythonRuntime,
-  { clock, outbound }: { readonly outbound: Outbound; readonly clock: Clock },
+  { clock, outbound, onSpawn }: StartParts,
 ): Promise<Interpreter> {
   const child = Bun.spawn(command(runtime), {
     cwd: runtime.folder,
@@ -142,6 +159,7 @@ async function start(
     stderr: "ignore",
   });
   const kill = () => child.kill("SIGKILL");
+  onSpawn(kill);
   const send = (message: ToPython) => {
     child.stdin.write(`${JSON.stringify(message)}\n`);
     void child.stdin.flush();
