@@ -5,7 +5,9 @@
 import { afterAll, beforeAll, describe, expect, spyOn, test } from "bun:test";
 import { realpathSync } from "node:fs";
 import { join } from "node:path";
+import { createOpenAI } from "@ai-sdk/openai";
 import Anthropic from "@anthropic-ai/sdk";
+import { generateText, type ToolSet } from "ai";
 import OpenAI from "openai";
 import type { Response, ResponseStreamEvent } from "openai/resources/responses/responses";
 import type { JsonObject } from "../src/domain/json.ts";
@@ -175,6 +177,66 @@ describe("responses", () => {
     expect(third.output.map(({ type }) => type)).toEqual(["message"]);
     const conversation = JSON.stringify(messagesOf(asked[0]));
     expect(conversation.match(/Echo: may I/g)).toHaveLength(1);
+  });
+
+  test("without the gateway's memory: all items are in the input", async () => {
+    script(calling(call("echo", { message: "may I" })), "Thank you.");
+    const tools = [{ ...mcp, require_approval: "always" }] as never;
+    const asking = { model: "m", store: false, tools };
+    const first = await client.responses.create({ ...asking, input: "Ask me" });
+    const id = first.output.find(({ type }) => type === "mcp_approval_request")?.id;
+    const answer = { type: "mcp_approval_response", approval_request_id: id, approve: true };
+    const input = [{ role: "user", content: "Ask me" }, ...first.output, answer] as never;
+    const second = await client.responses.create({ ...asking, input });
+    expect(second.output.map(({ type }) => type)).toEqual(["mcp_call", "message"]);
+    const again = [...(input as unknown[]), ...second.output, { role: "user", content: "So?" }];
+    script("So it is.");
+    const third = await client.responses.create({ ...asking, input: again as never });
+    expect(third.output.map(({ type }) => type)).toEqual(["message"]);
+    expect(JSON.stringify(messagesOf(asked[0])).match(/Echo: may I/g)).toHaveLength(1);
+  });
+
+  test.each([
+    [{ type: "mcp", server_label: "everything", name: "echo" }, "echo"],
+    [{ type: "mcp", server_label: "everything" }, "required"],
+    ["required", "required"],
+  ])("tool_choice %j holds for the first answer alone", async (tool_choice, first) => {
+    script(calling(call("echo", { message: "hi" })), "ok");
+    await client.responses.create({
+      model: "m",
+      input: "x",
+      tools: [mcp as never],
+      tool_choice: tool_choice as never,
+    });
+    const chosen = asked.map(({ body }) => body["tool_choice"]);
+    const named = first === "required" ? first : { type: "function", function: { name: first } };
+    expect(chosen).toEqual([named, undefined]);
+  });
+
+  test("the request's own limit of calls", async () => {
+    script(calling(call("echo", { message: "1" }, "a"), call("echo", { message: "2" }, "b")), "ok");
+    const response = await client.responses.create({
+      ...{ model: "m", input: "x", max_tool_calls: 1 },
+      tools: [mcp as never],
+    });
+    const calls = response.output as unknown as JsonObject[];
+    expect(calls.slice(1, 3).map(({ status }) => status)).toEqual(["completed", "failed"]);
+    expect(asked[1]?.body["tool_choice"]).toBe("none");
+  });
+
+  test("by the AI SDK's own tool for MCP", async () => {
+    script(calling(call("echo", { message: "hi" })), "It said hi.");
+    const openai = createOpenAI({ apiKey: master, baseURL: `${gateway.gateway.url}/v1` });
+    const { serverLabel, serverUrl } = {
+      serverLabel: "own",
+      serverUrl: "litellm_proxy/everything",
+    };
+    const tools = { mcp: openai.tools.mcp({ serverLabel, serverUrl, requireApproval: "never" }) };
+    const model = openai.responses("m");
+    // Its types for tools of providers are not exact.
+    const reply = await generateText({ model, tools: tools as unknown as ToolSet, prompt: "Hi" });
+    expect(reply.text).toBe("It said hi.");
+    expect(reply.staticToolResults.length + reply.dynamicToolResults.length).toBe(1);
   });
 
   test("a call that is not approved is not run, and the model hears why", async () => {

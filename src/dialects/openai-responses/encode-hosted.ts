@@ -52,7 +52,8 @@ export function createHostedItems(stream: ItemStream, body: JsonObject | undefin
       type: "mcp_list_tools",
       server_label: label,
       tools: listed,
-      error: problem ?? null,
+      // Not null: OpenAI leaves it out, and the AI SDK takes no null here.
+      ...(problem === undefined ? {} : { error: problem }),
     });
     const { id, at } = stream.begin("mcp_list_tools", (own) => item(own, []));
     const where = { item_id: id, output_index: at };

@@ -1,6 +1,6 @@
 /** The tools of one turn: each under a name that providers take and no other tool has. */
 import type { ChatTool } from "../../domain/chat.ts";
-import { GatewayError } from "../../domain/errors.ts";
+import { excerpt, GatewayError } from "../../domain/errors.ts";
 import type { HostedSet, HostedTool } from "../../domain/hosted-tool.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 
@@ -57,6 +57,7 @@ export function createToolbox(entries: readonly OpenedEntry[], options: ToolboxO
       { param: "tools" },
     );
   }
+  for (const each of offered) assertFits(each);
   const byName = new Map(offered.map((each) => [each.name, each]));
   return {
     sets: entries.map(({ set }) => set),
@@ -65,6 +66,20 @@ export function createToolbox(entries: readonly OpenedEntry[], options: ToolboxO
     find: (label, tool) =>
       offered.find((each) => each.set.label === label && each.tool.name === tool),
   };
+}
+
+/** Of what one tool says of itself: it stands in every round's prompt. */
+const definitionChars = 65_536;
+
+/** @throws GatewayError invalid_request */
+function assertFits({ tool: { name, description, parameters }, set }: Offered): void {
+  const chars = description.length + JSON.stringify(parameters).length;
+  if (chars <= definitionChars) return;
+  throw new GatewayError(
+    "invalid_request",
+    `The tool '${excerpt(name)}' of '${excerpt(set.label)}' is described in ${chars} characters; the limit is ${definitionChars}. Leave it out of 'allowed_tools'.`,
+    { param: "tools" },
+  );
 }
 
 const nameChars = 64;
