@@ -296,6 +296,17 @@ describe("servers elsewhere", () => {
     expect(JSON.stringify(kept)).not.toContain("secret-token");
   });
 
+  test.each([
+    [{ headers: { host: "elsewhere" } }, "tools[0].headers"],
+    [{ headers: { "x-a": "b\r\nx-injected: 1" } }, "tools[0].headers"],
+    [{ server_url: "ftp://x/y" }, "tools[0].server_url"],
+    [{ server_label: "" }, "tools[0].server_label"],
+  ])("%j is refused", async (more, param) => {
+    script("never");
+    const error = await failure(ask({ tools: [far("fine", more)] }));
+    expect([error.status, error.param, seenHeaders.length]).toEqual([400, param, 0]);
+  });
+
   test("what they say is data, and cannot say that it ends", async () => {
     script(calling("read", {}), "ok");
     await ask({ tools: [far("fine")] });

@@ -156,9 +156,19 @@ function toForeign(entry: JsonObject, label: string, param: string): ForeignServ
   if (sent.length > headerLimit || texts.length < sent.length) {
     throw invalid(`${param}.headers`, `must hold at most ${headerLimit} texts`);
   }
+  const odd = texts.find(([name, value]) => !mayBeSent(name, value));
+  if (odd)
+    throw invalid(`${param}.headers`, `has a field that is not sent on: '${excerpt(odd[0])}'`);
   const token = isText(authorization) ? { authorization: `Bearer ${authorization}` } : {};
   return { label, url, headers: { ...Object.fromEntries(texts), ...token } };
 }
+
+/** What is the connection's own, and the protocol's, is not a caller's to say. */
+const notSent =
+  /^(host|connection|content-.*|transfer-encoding|te|trailer|upgrade|expect|mcp-.*)$/i;
+
+const mayBeSent = (name: string, value: string) =>
+  /^[!#$%&'*+.^_`|~\w-]+$/.test(name) && !notSent.test(name) && /^[\t\x20-\x7e]*$/.test(value);
 
 function invalid(param: string, what: string): GatewayError {
   return new GatewayError("invalid_request", `'${param}' ${what}.`, { param });
