@@ -28,7 +28,7 @@ export function createHostedTurns(sources: () => Promise<readonly HostedSource[]
     takes({ body, dialect, operation }) {
       const { tools } = body;
       const named = dialect === "anthropic" && hasServers(body);
-      if (!named && (!Array.isArray(tools) || !tools.some(isHosted))) return false;
+      if (!named && !hasHosted(tools)) return false;
       return dialects.has(dialect) && (operation === "chat" || operation === "responses");
     },
     async runsHere(call, services) {
@@ -45,6 +45,16 @@ export function createHostedTurns(sources: () => Promise<readonly HostedSource[]
   };
 }
 
+/** A loop and not `some`: it is run for every call that has tools. */
+function hasHosted(tools: Json | undefined): boolean {
+  if (!Array.isArray(tools)) return false;
+  for (let i = 0; i < tools.length; i++) {
+    const tool: Json | undefined = tools[i];
+    if (isObject(tool) && tool["type"] !== "function" && isHosted(tool)) return true;
+  }
+  return false;
+}
+
 /** Anthropic's callers name MCP servers apart from their tools. */
 const hasServers = ({ mcp_servers: servers }: JsonObject) =>
   Array.isArray(servers) && servers.length > 0;
@@ -52,7 +62,7 @@ const hasServers = ({ mcp_servers: servers }: JsonObject) =>
 /** A body without what the gateway would run, for those who only look at it. */
 export function withoutHosted(body: JsonObject): JsonObject {
   const { tools, ...rest } = body;
-  if (!Array.isArray(tools) || !tools.some(isHosted)) return body;
+  if (!Array.isArray(tools) || !hasHosted(tools)) return body;
   const left = tools.filter((tool) => !isHosted(tool));
   return left.length > 0 ? { ...rest, tools: left } : rest;
 }
