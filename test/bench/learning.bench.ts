@@ -1,79 +1,19 @@
-/** Training: each strategy on 10,000 queries of 10 models; a million logged calls in how much memory. */
+/** Training on a million logged calls: in how much memory, and what a decision costs after it. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { selfCommand } from "../../src/cli/run-self.ts";
-import { GatewayError } from "../../src/domain/errors.ts";
 import { createFeatureExtractor } from "../../src/embedding/features.ts";
 import { createStaticEmbedder } from "../../src/embedding/static.ts";
 import { createKernels } from "../../src/kernels/create.ts";
 import { readArtifactFolder } from "../../src/learning/artifacts/folder.ts";
-import { createTableBuilder, type Table } from "../../src/learning/table.ts";
-import { trainRouter } from "../../src/learning/train.ts";
 import { decide } from "../../src/routing/decide.ts";
 import { loadRouter } from "../../src/routing/load-router.ts";
-import { strategyNames } from "../../src/routing/strategies/registry.ts";
 import { createRandom, nextInt } from "../../src/std/random.ts";
-import { makeText, worth, writeEventFolder } from "../support/event-folder.ts";
-import { type BenchContext, type BenchRow, defineBench, median, skipped } from "./bench.ts";
+import { makeText, writeEventFolder } from "../support/event-folder.ts";
+import { type BenchContext, type BenchRow, defineBench, median } from "./bench.ts";
 
-const models = Array.from({ length: 10 }, (_, at) => `model-${at}`);
 const topics = 200;
-
-async function makeTable(rows: number): Promise<Table> {
-  const random = createRandom(1);
-  const { extract } = createFeatureExtractor(createStaticEmbedder());
-  const builder = createTableBuilder();
-  for (let row = 0; row < rows; row++) {
-    const topic = nextInt(random, topics);
-    const text = makeText(random, topic);
-    const outcomes = models.map((model, at) => {
-      const outputTokens = 50 + nextInt(random, 300);
-      const score = random.next() < worth(at, topic) ? 1 : 0;
-      const costUsd = (1 + at) * 1e-6 * outputTokens;
-      return [model, { score, outputTokens, costUsd, latencyMs: 10 * outputTokens }] as const;
-    });
-    builder.add({
-      id: String(row),
-      features: await extract({ text, tools: [] }),
-      outcomes: new Map(outcomes),
-      weight: 1,
-      groupKeys: [],
-    });
-  }
-  return builder.finish(new Map(), "all");
-}
-
-/** Validation and fit together, as `train --strategy NAME` does. */
-export async function timeStrategies(context: BenchContext): Promise<BenchRow[]> {
-  const table = await makeTable(context.size(60, 10_000));
-  const embedder = createStaticEmbedder();
-  const names = context.full ? inProcess : ["llmrouter-knn"];
-  const rows: BenchRow[] = [];
-  for (const strategy of names) {
-    context.note(`train ${strategy}`);
-    const what = `train ${strategy}, ${table.n} × ${models.length}`;
-    const start = process.cpuUsage();
-    try {
-      await trainRouter(table, { strategy, seed: 1, embedder, kernels: createKernels });
-    } catch (error) {
-      // A cascade wants a verifier's verdicts, say.
-      if (!(error instanceof GatewayError)) throw error;
-      rows.push(skipped(what, error.message));
-      continue;
-    }
-    const { user, system } = process.cpuUsage(start);
-    const seconds = (user + system) / 1e6;
-    rows.push({
-      what,
-      measured: `${seconds.toFixed(1)} s`,
-      budget: "≤ 60 s",
-      ...(context.full ? { ok: seconds <= 60 } : {}),
-      detail: "time of the processor; both validations and the fit",
-    });
-  }
-  return rows;
-}
 
 const strategyOfLog = "llmrouter-knn";
 
@@ -144,9 +84,5 @@ async function timeDecisions(
   };
 }
 
-/** A cascade learns from verifications, which these rows have not, and decides by asking models. */
-const inProcess = strategyNames.filter((name) => name !== "llmrouter-automix");
-
-export const learningBench = defineBench("learning", async (context) => {
-  return [...(await timeStrategies(context)), ...(await trainOnLog(context))];
-});
+/** Each strategy on 10,000 queries of 10 models: strategies.bench.ts. */
+export const learningBench = defineBench("learning", trainOnLog);

@@ -8,7 +8,7 @@ import { decide } from "../../src/routing/decide.ts";
 import { loadRouter } from "../../src/routing/load-router.ts";
 import { strategyNames } from "../../src/routing/strategies/registry.ts";
 import { nextInt, type Random } from "../../src/std/random.ts";
-import { type BenchContext, type BenchRow, defineBench, median } from "./bench.ts";
+import { type BenchContext, type BenchRow, defineBench, median, quantile } from "./bench.ts";
 
 /** Words per subject; a query is of one subject, a model good at some of them. */
 const subjects = 12;
@@ -33,46 +33,67 @@ export const strategiesBench = defineBench("strategies", async (context) => {
     const forServing = full ? await makeTable(served, context, extractor) : forTraining;
     const queries = Array.from({ length: size(20, 1_000) }, () => makeQuery(context.random).text);
     for (const strategy of inProcess) {
-      note(strategy);
-      const parts = { strategy, seed: 1, embedder, kernels: createKernels };
-      const from = process.cpuUsage().user;
-      const first = await trainRouter(forTraining, parts);
-      const seconds = (process.cpuUsage().user - from) / 1e6;
-      const { files } = full ? await trainRouter(forServing, parts) : first;
-      const identity = { name: "bench", version: 0, sha256: "" };
-      const router = await loadRouter(files, { identity, embedder, kernels: createKernels });
-      const candidates = router.labels.map((model, label) => ({ model, group: "g", label }));
-      const times: number[] = [];
-      for (const text of [...queries, ...queries]) {
-        const start = Bun.nanoseconds();
-        const scores = await router.score({ text, tools: [] });
-        decide({ router, scores, candidates, inputTokens: 50, dial: { tradeoff: 0.5 } });
-        times.push((Bun.nanoseconds() - start) / 1000);
-      }
-      router.close();
-      const us = median(times.slice(queries.length));
-      rows.push(
-        {
-          what: `${strategy}: a decision, ${served.rows} training queries × ${served.models} models`,
-          measured: `${us.toFixed(0)} µs`,
-          budget: `≤ ${budgets.decisionUs} µs`,
-          ok: us <= budgets.decisionUs,
-          detail: "p50, from the text to the ranked candidates",
-        },
-        {
-          what: `${strategy}: training, ${trained.rows} × ${trained.models}`,
-          measured: `${seconds.toFixed(1)} s`,
-          budget: `≤ ${budgets.trainingS} s`,
-          ok: seconds <= budgets.trainingS,
-          detail: "CPU, features and both cross-validations included",
-        },
-      );
+      const measured = await measure(strategy, { forTraining, forServing, queries, embedder });
+      rows.push(...measured);
+      // A run takes an hour: what is known is told.
+      note(measured.map((row) => `${row.what}: ${row.measured}`).join("; "));
     }
   } finally {
     embedder.close();
   }
   return rows;
 });
+
+interface Measured {
+  readonly forTraining: Table;
+  readonly forServing: Table;
+  readonly queries: readonly string[];
+  readonly embedder: ReturnType<typeof createStaticEmbedder>;
+}
+
+async function measure(
+  strategy: string,
+  { forTraining, forServing, queries, embedder }: Measured,
+): Promise<readonly BenchRow[]> {
+  const parts = { strategy, seed: 1, embedder, kernels: createKernels };
+  const from = process.cpuUsage();
+  const startedMs = performance.now();
+  const first = await trainRouter(forTraining, parts);
+  const wallS = (performance.now() - startedMs) / 1000;
+  const { user, system } = process.cpuUsage(from);
+  const seconds = (user + system) / 1e6;
+  const { files } = forServing === forTraining ? first : await trainRouter(forServing, parts);
+  const identity = { name: "bench", version: 0, sha256: "" };
+  const router = await loadRouter(files, { identity, embedder, kernels: createKernels });
+  const candidates = router.labels.map((model, label) => ({ model, group: "g", label }));
+  const times: number[] = [];
+  for (const text of [...queries, ...queries]) {
+    const start = Bun.nanoseconds();
+    const scores = await router.score({ text, tools: [] });
+    decide({ router, scores, candidates, inputTokens: 50, dial: { tradeoff: 0.5 } });
+    times.push((Bun.nanoseconds() - start) / 1000);
+  }
+  router.close();
+  const warm = times.slice(queries.length);
+  const us = median(warm);
+  const kb = [...files.values()].reduce((sum, bytes) => sum + bytes.length, 0) / 1000;
+  return [
+    {
+      what: `${strategy}: a decision, ${forServing.n} training queries × ${forServing.labels.length} models`,
+      measured: `${us.toFixed(0)} µs`,
+      budget: `≤ ${budgets.decisionUs} µs`,
+      ok: us <= budgets.decisionUs,
+      detail: `p50, from the text to the ranked candidates; p99 ${quantile(warm, 0.99).toFixed(0)} µs; the artifact is ${kb.toFixed(0)} kB`,
+    },
+    {
+      what: `${strategy}: training, ${forTraining.n} × ${forTraining.labels.length}`,
+      measured: `${seconds.toFixed(1)} s`,
+      budget: `≤ ${budgets.trainingS} s`,
+      ok: seconds <= budgets.trainingS,
+      detail: `time of the processor, both cross-validations included; ${wallS.toFixed(1)} s by the clock`,
+    },
+  ];
+}
 
 async function makeTable(
   { rows, models }: { readonly rows: number; readonly models: number },
