@@ -16,6 +16,7 @@ import {
   ListResourcesRequestSchema,
   ListResourceTemplatesRequestSchema,
   ListToolsRequestSchema,
+  McpError,
   ReadResourceRequestSchema,
   ResultSchema,
   SetLevelRequestSchema,
@@ -57,6 +58,13 @@ const object = { type: "object", properties: {} };
 const withPrompt = { type: "object", properties: { prompt: { type: "string" } } };
 const withMessage = { type: "object", properties: { message: { type: "string" } } };
 const schemas: Readonly<Record<string, object>> = {
+  test_param_headers: {
+    type: "object",
+    properties: {
+      region: { type: "string", "x-mcp-header": "Region" },
+      count: { type: "integer", "x-mcp-header": "Count" },
+    },
+  },
   test_sampling: withPrompt,
   test_elicitation: withMessage,
   json_schema_2020_12_tool: {
@@ -64,11 +72,17 @@ const schemas: Readonly<Record<string, object>> = {
     type: "object",
     $defs: {
       address: {
+        $anchor: "addressDef",
         type: "object",
         properties: { street: { type: "string" }, city: { type: "string" } },
       },
     },
     properties: { name: { type: "string" }, address: { $ref: "#/$defs/address" } },
+    allOf: [{ anyOf: [{ required: ["name"] }, { required: ["address"] }] }],
+    if: { required: ["name"] },
+    // biome-ignore lint/suspicious/noThenProperty: a word of JSON Schema
+    then: { properties: { name: { minLength: 1 } } },
+    else: { required: ["address"] },
     additionalProperties: false,
   },
 };
@@ -82,6 +96,7 @@ const toolNames = [
   "test_elicitation_sep1034_defaults",
   "test_elicitation_sep1330_enums",
   "test_reconnection",
+  "test_param_headers",
   "json_schema_2020_12_tool",
 ];
 
@@ -198,6 +213,7 @@ function read(uri: string): object {
     return { uri, mimeType: "application/json", text: JSON.stringify(value) };
   }
   if (uri === "test://static-binary") return { uri, mimeType: "image/png", blob: png };
+  if (uri.includes("nonexistent")) throw new McpError(-32002, "Resource not found", { uri });
   return { uri, mimeType: "text/plain", text: "This is the content of the static text resource." };
 }
 

@@ -20,9 +20,16 @@ import { createPins, type Pins } from "./pins.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { answer } from "./requests.ts";
 import { type Scope, toScope } from "./scope.ts";
-import { capabilitiesOf, createServer, openSession, type SessionParts } from "./session.ts";
+import {
+  allCapabilities,
+  capabilitiesOf,
+  createServer,
+  openSession,
+  type SessionParts,
+} from "./session.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSseTransport } from "./sse-transport.ts";
+import { answerStateless, isStateless } from "./stateless.ts";
 import { createSurface, type Surface } from "./surface.ts";
 import { isServerOpen } from "./token-gate.ts";
 import { createToolSearch, type EmbedTexts } from "./tool-search.ts";
@@ -230,6 +237,16 @@ export function createLive(parts: LiveParts): Live {
   const call: Live["call"] = (seen, params, signal) =>
     answer("tools/call", seen, { id: crypto.randomUUID(), params, signal });
 
+  /** For a request without a session: whom it reaches, and what they offer. */
+  async function reachOf(asked: McpRequest) {
+    const scope = await scopeOf(asked);
+    const seen = view(asked.caller, scope);
+    const [only] = scope.servers;
+    if (!scope.single || !only) return { view: seen, capabilities: allCapabilities };
+    const { capabilities, instructions } = await seen.reach(only).link.open();
+    return { view: seen, capabilities, ...(instructions ? { instructions } : {}) };
+  }
+
   return {
     ...createSurface({ servers, view, call, foreign }),
     pins,
@@ -249,6 +266,8 @@ export function createLive(parts: LiveParts): Live {
         return open?.handle ? await open.handle(request, body) : sessionNotFound();
       }
       if (request.method !== "POST") return needsSession();
+      if (isStateless(request, body))
+        return await answerStateless(request, body, () => reachOf(asked));
       return isInitialize(body) ? await begin(asked) : await answerOne(asked);
     },
     async openSse(asked) {

@@ -38,7 +38,7 @@ export interface Session {
 }
 
 /** What many servers together offer; each is asked when it is needed. */
-const allCapabilities: ServerCapabilities = {
+export const allCapabilities: ServerCapabilities = {
   tools: { listChanged: true },
   resources: { subscribe: true, listChanged: true },
   prompts: { listChanged: true },
