@@ -7,7 +7,7 @@ import {
   StreamableHTTPClientTransport,
   StreamableHTTPError,
 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import type { FetchLike, Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import {
   type ClientCapabilities,
   ResultSchema,
@@ -22,6 +22,7 @@ import { version } from "../../std/version.ts";
 import { openOpenapi } from "../openapi/open-openapi.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";
 import { type InnerTools, toConnection } from "./inner-server.ts";
+import { isStatelessOnly, openStateless } from "./stateless-connection.ts";
 
 export interface ConnectOptions {
   readonly outbound: Outbound;
@@ -67,11 +68,18 @@ export async function connect(server: McpServer, options: ConnectOptions): Promi
   try {
     return await open(server, "http", options);
   } catch (thrown) {
+    if (isStatelessOnly(thrown)) return await openWithoutSession(server, options);
     // A server of before 2025-03-26 knows no POST at this address.
     const older = thrown instanceof StreamableHTTPError && [404, 405].includes(thrown.code ?? 0);
     if (!older || server.transportIsGiven) throw thrown;
     return await open(server, "sse", options);
   }
+}
+
+function openWithoutSession(server: McpServer, options: ConnectOptions): Promise<Connection> {
+  let breach: string | undefined;
+  const fetch = guardedFetch(server, { ...options, onBreach: (why) => (breach ??= why) });
+  return openStateless(server, { ...options, fetch, breach: () => breach });
 }
 
 async function openInner(server: McpServer, options: ConnectOptions): Promise<Connection> {
@@ -102,13 +110,14 @@ async function open(
     options.onRequest(request.method, (request.params ?? {}) as JsonObject, signal);
   client.fallbackNotificationHandler = async ({ method, params }) =>
     options.onNotification(method, (params ?? {}) as JsonObject);
-  client.onclose = options.onClose;
   try {
     await client.connect(transport, { timeout: options.connectTimeoutMs });
   } catch (thrown) {
     await client.close().catch(() => undefined);
     throw thrown;
   }
+  // Not before: an attempt that failed may be followed by one over another transport.
+  client.onclose = options.onClose;
   return {
     capabilities: client.getServerCapabilities() ?? {},
     instructions: client.getInstructions(),
@@ -140,13 +149,17 @@ function createTransport(
 ): Transport {
   if (kind === "stdio") return createProcess(server, options);
   const url = new URL(server.url ?? "");
-  const { trust, headers } = server;
-  const fetch = createGuardedFetch({ ...options, trust, headers, origin: url.origin });
+  const fetch = guardedFetch(server, options);
   const { authProvider } = options;
   const common = { fetch, ...(authProvider ? { authProvider } : {}) };
   if (kind === "sse") return new SSEClientTransport(url, common);
   // Its optional members are not exact; what it is given is.
   return new StreamableHTTPClientTransport(url, common) as Transport;
+}
+
+function guardedFetch(server: McpServer, options: TransportOptions): FetchLike {
+  const { trust, headers, url = "" } = server;
+  return createGuardedFetch({ ...options, trust, headers, origin: new URL(url).origin });
 }
 
 /** No shell, no environment but what is written and the few names of any program's. */

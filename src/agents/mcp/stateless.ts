@@ -8,12 +8,8 @@ import { isObject, type JsonObject } from "../../domain/json.ts";
 import { version } from "../../std/version.ts";
 import { plainMessage } from "./mcp-error.ts";
 import { answer } from "./requests.ts";
+import { capabilitiesKey, serverKey, statelessVersion, versionKey } from "./stateless-words.ts";
 import type { View } from "./view.ts";
-
-export const statelessVersion = "2026-07-28";
-const versionKey = "io.modelcontextprotocol/protocolVersion";
-const capabilitiesKey = "io.modelcontextprotocol/clientCapabilities";
-const serverKey = "io.modelcontextprotocol/serverInfo";
 
 const codes = { headerMismatch: -32020, unsupportedVersion: -32022 } as const;
 
