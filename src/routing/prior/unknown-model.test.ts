@@ -7,14 +7,14 @@ const known = [110, 120, 130].map((ability, label) => ({ label, ability }));
 const price = (usd: number) => ({ inputUsdPerToken: usd / 1e6, outputUsdPerToken: 0 });
 
 test.each([
-  ["between two of known ability", { label: -1, ability: 125 }, known, 0.7, 0.025],
-  ["never above the best that was seen", { label: -1, ability: 150 }, known, 0.8, 1e-6],
-  ["never below the worst", { label: -1, ability: 60 }, known, 0.4, 1e-6],
+  ["between two of known ability", { label: -1, ability: 125 }, known, 0.67, 0.025],
+  ["a little below the best that was seen", { label: -1, ability: 150 }, known, 0.77, 1e-6],
+  ["and below the worst", { label: -1, ability: 60 }, known, 0.37, 1e-6],
   [
     "beside one known model: level with it",
     { label: -1, ability: 140 },
     known.slice(0, 1),
-    0.4,
+    0.37,
     1e-6,
   ],
   [

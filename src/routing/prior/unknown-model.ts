@@ -1,8 +1,8 @@
 /**
  * What to think of a model that a trained router does not know: what the known ones of its ability are
  * worth on this traffic, by a line through (ability, mean quality) whose slope begins at the prior's
- * own; where abilities are not told, of its price. Kept within what the known ones reach: nobody has
- * seen it answer yet.
+ * own; where abilities are not told, of its price. Kept within what the known ones reach, and by ability
+ * a little below: nobody has seen it answer yet, and what is as good and known goes first.
  *
  * Each model of four public sets placed by the others of its set: wrong by .08 to .16 on average
  * (root of the mean square), by the line through prices .12 to .20, by their mean .11 to .17.
@@ -21,6 +21,8 @@ export interface Placed {
 /** Quality per index point before anything is seen, and how many squared points that counts as. */
 const priorSlope = 0.016;
 const priorMass = 100;
+/** A quarter of how far such a placing is off. */
+const caution = 0.03;
 
 /** @param labelQuality mean quality per label on the training data */
 export function placeUnknown(
@@ -32,7 +34,7 @@ export function placeUnknown(
   const byAbility = toPoints(known, ({ ability }) => ability, labelQuality);
   if (unknown.ability !== undefined && byAbility.length > 0) {
     const slope = { at: priorSlope, mass: priorMass };
-    return onLine(unknown.ability, byAbility, slope);
+    return Math.max(0, onLine(unknown.ability, byAbility, slope) - caution);
   }
   const price = toLogPrice(unknown.price);
   const byPrice = toPoints(known, (one) => toLogPrice(one.price), labelQuality);
