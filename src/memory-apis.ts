@@ -19,6 +19,7 @@ import { askModel } from "./resources/assistants/ask-model.ts";
 import { type Assistants, createAssistants } from "./resources/assistants/assistants.ts";
 import { type Batches, createBatches } from "./resources/batches/batches.ts";
 import { createFiles, type Files } from "./resources/files/files.ts";
+import { createFineTuning, type FineTuning } from "./resources/fine-tuning/jobs.ts";
 import { startUpkeep } from "./resources/upkeep.ts";
 import { createUploads, type Uploads } from "./resources/uploads/uploads.ts";
 import { createVectorBackends } from "./resources/vector-stores/backends.ts";
@@ -39,6 +40,7 @@ import type { Telemetry } from "./telemetry/telemetry.ts";
 export interface MemoryApis {
   readonly files: Files;
   readonly uploads: Uploads;
+  readonly fineTuning: FineTuning;
   readonly batches: Batches;
   readonly assistants: Assistants;
   readonly vectorStores: VectorStores;
@@ -144,6 +146,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     apis: {
       files,
       uploads,
+      fineTuning: createFineTuning({ records, files, outbound, services }),
       batches,
       assistants,
       vectorStores,

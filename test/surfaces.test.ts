@@ -209,6 +209,13 @@ const walks: Readonly<Record<string, Walk>> = {
     },
     operation: "upload",
   },
+  "fine-tuning": {
+    async good() {
+      const training_file = await made(upload("{}", "fine-tune"));
+      return { path: "/v1/fine_tuning/jobs", json: { model: "m", training_file } };
+    },
+    operation: "fine_tuning",
+  },
   batches: {
     async good() {
       const input_file_id = await made(upload(batchLine, "batch"));

@@ -36,6 +36,7 @@ interface Parts {
   readonly models: readonly ModelEntry[];
   readonly mcpServers: Config["mcpServers"];
   readonly agents: Config["agents"];
+  readonly finetune: Config["finetune"];
   readonly sections: Sections;
   readonly environment: Readonly<Record<string, string>>;
   /** The process environment with `environment` on top. */
@@ -53,6 +54,7 @@ export function assembleConfig(parts: Parts): Config {
     models: parts.models,
     mcpServers: parts.mcpServers,
     agents: parts.agents,
+    finetune: parts.finetune,
     router: routerSettings(sections, env),
     general: {
       ...(masterKey === undefined ? {} : { masterKey }),

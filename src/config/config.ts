@@ -10,6 +10,7 @@ import type { EventRetention } from "../storage/event-log.ts";
 import type { FileLimits } from "../storage/file-limits.ts";
 import type { ResponseLimits } from "../storage/response-store.ts";
 import type { AgentEntry } from "./agents.ts";
+import type { FinetuneProvider } from "./finetune.ts";
 import type { RolloutSettings } from "./sections/rollout-settings.ts";
 import type { VectorProvider } from "./sections/vector-store-settings.ts";
 import type { SurvivalSettings } from "./survival.ts";
@@ -349,6 +350,8 @@ export interface Config {
   /** `mcp_servers`, in the order of the file. */
   readonly mcpServers: readonly McpServer[];
   readonly agents: readonly AgentEntry[];
+  /** `finetune_settings`. */
+  readonly finetune: readonly FinetuneProvider[];
   readonly router: RouterSettings;
   readonly general: GeneralSettings;
   readonly litellm: LitellmSettings;

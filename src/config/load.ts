@@ -15,6 +15,7 @@ import {
   type ReadText,
   readTextFile,
 } from "./files.ts";
+import { readFinetuneSettings } from "./finetune.ts";
 import { readMcpServers } from "./mcp.ts";
 import { type Merged, mergeFiles, type Sourced } from "./merge.ts";
 import { readPriceFile } from "./price-file.ts";
@@ -115,6 +116,7 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     mcpServers,
     models: found ? written : fromEnvironment,
     agents: await readAgentList(merged.sections.get("agent_list"), resolve),
+    finetune: await readFinetuneSettings(merged.sections.get("finetune_settings"), resolve),
     sections,
     environment,
     env,
@@ -307,7 +309,7 @@ async function decodeSections(merged: Merged, resolve: Resolve): Promise<Section
 /** `x-…` and `.…` keys are a known way to hold YAML anchors. */
 function tellUnknownTop(key: string, spot: Spot, report: Report): void {
   if ((sectionNames as readonly string[]).includes(key) || /^(x-|\.)/.test(key)) return;
-  if (["credential_list", "mcp_servers", "agent_list"].includes(key)) return;
+  if (["credential_list", "mcp_servers", "agent_list", "finetune_settings"].includes(key)) return;
   if (litellmTopLevelKeys.has(key)) {
     const message = `"${key}" is known to LiteLLM, not used by RouteIQ yet`;
     report.warn(spot, message, "It has no effect here. Keep it for LiteLLM, or remove it.");
@@ -319,6 +321,7 @@ function tellUnknownTop(key: string, spot: Spot, report: Report): void {
     "credential_list",
     "mcp_servers",
     "agent_list",
+    "finetune_settings",
     ...sectionNames,
   ]);
   const remedy = near

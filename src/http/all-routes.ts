@@ -6,7 +6,15 @@ import type { SlowRouteParts } from "./slow-routes.ts";
 /** What the rest needs beside what the gateway has at hand. */
 type Memory = Pick<
   SlowRouteParts,
-  "files" | "uploads" | "batches" | "assistants" | "vectorStores" | "mcp" | "agents" | "skills"
+  | "files"
+  | "uploads"
+  | "fineTuning"
+  | "batches"
+  | "assistants"
+  | "vectorStores"
+  | "mcp"
+  | "agents"
+  | "skills"
 >;
 
 export interface AllRouteParts extends Omit<SlowRouteParts, keyof Memory> {

@@ -15,6 +15,7 @@ import type { Services } from "../pipeline/services.ts";
 import type { Assistants } from "../resources/assistants/assistants.ts";
 import type { Batches } from "../resources/batches/batches.ts";
 import type { Files } from "../resources/files/files.ts";
+import type { FineTuning } from "../resources/fine-tuning/jobs.ts";
 import type { Responses } from "../resources/responses/responses.ts";
 import type { Uploads } from "../resources/uploads/uploads.ts";
 import type { VectorStores } from "../resources/vector-stores/vector-stores.ts";
@@ -42,6 +43,7 @@ import { batchRoutes } from "./openai/batches.ts";
 import { decisionRoutes } from "./openai/decisions.ts";
 import { feedbackRoutes } from "./openai/feedback.ts";
 import { fileRoutes } from "./openai/files.ts";
+import { fineTuningRoutes } from "./openai/fine-tuning.ts";
 import { realtimeRoutes } from "./openai/realtime.ts";
 import { realtimeSecretRoutes } from "./openai/realtime-secrets.ts";
 import { storedResponseRoutes } from "./openai/responses.ts";
@@ -61,6 +63,7 @@ export interface SlowRouteParts {
   readonly responses: Responses;
   readonly files: Files;
   readonly uploads: Uploads;
+  readonly fineTuning: FineTuning;
   readonly batches: Batches;
   readonly assistants: Assistants;
   readonly vectorStores: VectorStores;
@@ -109,6 +112,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...storedResponseRoutes(parts.responses),
     ...fileRoutes(parts.files),
     ...uploadRoutes(parts.uploads),
+    ...fineTuningRoutes(parts.fineTuning),
     ...batchRoutes(parts.batches),
     ...assistantRoutes(parts.assistants),
     ...vectorStoreRoutes(parts.vectorStores),

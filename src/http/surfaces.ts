@@ -91,6 +91,15 @@ export const surfaces: readonly Surface[] = [
     money: none,
   },
   {
+    name: "fine-tuning",
+    paths: ["/fine_tuning/*"],
+    ...kept,
+    limits: "body, 60 s per answer, drain",
+    receipt: "`fine_tuning`: begin and changes",
+    operation: "fine_tuning",
+    money: "the provider's bill; not counted",
+  },
+  {
     name: "batches",
     paths: ["/batches", "/batches/*"],
     ...kept,

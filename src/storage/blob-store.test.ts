@@ -54,6 +54,18 @@ test("written in parts, read whole or in part, replaced, removed", async () => {
   expect(await store.open("file-1")).toBeUndefined();
 });
 
+test("what is left before it is read lets go of its file", async () => {
+  const { store } = world();
+  await store.put("a", parts("x"), limit);
+  const open = () => readdirSync("/proc/self/fd").length;
+  const before = process.platform === "linux" ? open() : 0;
+  for (let i = 0; i < 20; i++) {
+    const blob = await store.open("a");
+    await blob?.content[Symbol.asyncIterator]().return?.();
+  }
+  if (process.platform === "linux") expect(open()).toBeLessThan(before + 10);
+});
+
 test("over its limit, or broken off: nothing is left", async () => {
   const { store, left } = world();
   expect(store.put("a", parts("x".repeat(600), "x".repeat(600)), limit)).rejects.toMatchObject({

@@ -216,6 +216,9 @@ const answers: Readonly<Record<string, (body: Fields, sound: Uint8Array) => Resp
     });
     return new Response(stream, { headers: { "content-type": "audio/mpeg" } });
   },
+  "/files": () => Response.json({ id: "file-1", object: "file" }),
+  "/fine_tuning/jobs": (body) =>
+    Response.json({ id: "ftjob-1", object: "fine_tuning.job", status: "queued", ...body }),
   "/models": () => Response.json({ object: "list", data: [] }),
   "/audio/transcriptions": transcribe,
   "/audio/translations": transcribe,

@@ -1,6 +1,7 @@
 /** The whole file as one schema: what editors complete by and `config explain` reads. */
 import { Type } from "@sinclair/typebox";
 import { AgentRow } from "../agents.ts";
+import { FinetuneRow } from "../finetune.ts";
 import { CredentialRow } from "./credential-list.ts";
 import { GeneralSettings } from "./general-settings.ts";
 import { LitellmSettings } from "./litellm-settings.ts";
@@ -35,6 +36,9 @@ export const configSchema = Type.Object(
     ),
     agent_list: Type.Optional(
       Type.Array(AgentRow, { description: "Agents that are served by A2A: docs/a2a.md." }),
+    ),
+    finetune_settings: Type.Optional(
+      Type.Array(FinetuneRow, { description: "Where models are tuned: `/v1/fine_tuning/jobs`." }),
     ),
     include: Type.Optional(
       Type.Array(Type.String(), { description: "Further files, relative to this one." }),

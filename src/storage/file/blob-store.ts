@@ -85,11 +85,32 @@ async function openBlob(path: string, range: ByteRange | undefined): Promise<Ope
       throw error;
     });
     const end = Math.min(size, range?.end ?? size);
-    return { sizeBytes: size, content: read(file, range?.start ?? 0, end, path) };
+    return { sizeBytes: size, content: closing(read(file, range?.start ?? 0, end, path), file) };
   } catch (error) {
     if (hasCode(error, "ENOENT")) return undefined;
     throw failed("read", path, error);
   }
+}
+
+/** A generator that was never begun ends without its `finally`: whoever leaves it lets go of the file. */
+function closing(
+  pieces: AsyncGenerator<Uint8Array>,
+  file: FileHandle,
+): AsyncIterableIterator<Uint8Array> {
+  let hasBegun = false;
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next() {
+      hasBegun = true;
+      return pieces.next();
+    },
+    async return() {
+      if (!hasBegun) await file.close();
+      return pieces.return(undefined);
+    },
+  };
 }
 
 async function* read(file: FileHandle, start: number, end: number, path: string) {

@@ -17,7 +17,7 @@ import {
 } from "../vectors.ts";
 import { type DatabaseKind, type OpenOptions, openDatabase } from "./open-database.ts";
 import { type Scored, VectorMatrix } from "./vector-matrix.ts";
-import { searchWords } from "./vector-words.ts";
+import { createWordCounts, searchWords } from "./vector-words.ts";
 
 export interface VectorTable {
   put(collection: string, document: VectorDocument): CollectionFacts;
@@ -89,6 +89,7 @@ const defaultWeights = { vector: 0.7, words: 0.3 } as const;
 export function openVectorTable(options: OpenOptions): VectorTable {
   const db = openDatabase(kind, options);
   const matrices = new MatrixCache(db);
+  const counts = createWordCounts(db);
   const insertDocument = db.query(
     "INSERT INTO documents (collection, id, dimensions, attributes) VALUES (?, ?, ?, ?)",
   );
@@ -151,6 +152,7 @@ export function openVectorTable(options: OpenOptions): VectorTable {
     put(collection, document) {
       assertFits(collection, document);
       const { gone, added, number } = write.immediate(collection, document);
+      counts.changed();
       const matrix = matrices.peek(collection);
       for (const id of gone) matrix?.remove(id);
       for (const { id, row, scale } of added) matrix?.add(id, number, row, scale);
@@ -190,7 +192,8 @@ export function openVectorTable(options: OpenOptions): VectorTable {
       };
       const near = vector ? matrix.search(vector, most, allowed) : [];
       const { size } = matrix;
-      const worded = text === undefined ? [] : searchWords(db, { text, most, size, isAllowed });
+      const worded =
+        text === undefined ? [] : searchWords(db, { text, most, size, isAllowed, counts });
       const ranked = blend(near, worded, query).slice(0, Math.min(limit, vectorLimits.results));
       return ranked.flatMap(({ passage, score }) => {
         const found = findPassage(db, passage);
