@@ -12,7 +12,7 @@ import type { SkillRuns } from "../skills/skill-runs.ts";
 import { type Agent, type Execute, isOwn } from "./agent.ts";
 import { type CardSite, toCard, toGatewayCard } from "./card.ts";
 import { cardKeysPath, createCardSigner } from "./card-signer.ts";
-import { A2aError } from "./errors.ts";
+import { A2aError, toA2aError } from "./errors.ts";
 import { type AskModel, assertAnswerable, createModelAgent } from "./model-agent.ts";
 import { createPeers } from "./peer.ts";
 import { createPush, type Push } from "./push.ts";
@@ -248,7 +248,7 @@ export function createAgents(parts: AgentsParts): Agents {
       return snapshot(run, request.historyLength);
     },
     async stream(request, asker) {
-      if (!(await canStream(asker.agent))) {
+      if (!(await canStream(asker))) {
         throw new A2aError(
           "unsupportedOperation",
           "This agent does not stream; send the message instead.",
@@ -339,9 +339,16 @@ export function createAgents(parts: AgentsParts): Agents {
     return agent.serves.kind === "skill" ? skill.card(agent) : upstream.card(agent);
   }
 
-  async function canStream(agent: Agent): Promise<boolean> {
+  /** An agent whose card cannot be had has failed this message: that is written down as well. */
+  async function canStream({ agent, caller }: Asker): Promise<boolean> {
     if (isOwn(agent)) return true;
-    const { capabilities } = await upstream.card(agent);
+    const startedAtMs = clock.now();
+    const { capabilities } = await upstream.card(agent).catch((thrown: unknown) => {
+      const error = toA2aError(thrown).kind;
+      const end = { agent, caller, startedAtMs, outcome: "failure", error } as const;
+      recordMessage({ callId: Bun.randomUUIDv7(), ...end }, services());
+      throw thrown;
+    });
     return (
       typeof capabilities === "object" &&
       capabilities !== null &&

@@ -82,7 +82,9 @@ export function createUpstreamAgent(peers: Peers): UpstreamAgent {
         ? peers.stream(target, peer, request)
         : one(peers.call(target, peer, request));
       let ids = work.upstream;
+      let silent = true;
       for await (const result of results) {
+        silent = false;
         const event = readEvent(result, peer);
         const told = "message" in event ? undefined : idsOf(event);
         if (told && ids === undefined) {
@@ -91,6 +93,7 @@ export function createUpstreamAgent(peers: Peers): UpstreamAgent {
         }
         yield mapEvent(event, task, ids);
       }
+      if (silent) throw new A2aError("invalidAgentResponse", "The agent has said nothing at all.");
     },
     get: (held, signal) => ask("get", held, signal),
     cancel: (held, signal) => ask("cancel", held, signal),
