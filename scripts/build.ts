@@ -80,7 +80,7 @@ export async function compile(
 ): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "routeiq-build-"));
   try {
-    await bundle(entrypoints, facts, { to, plugins: [packRuntime, await packLibraries(folder)] });
+    await bundle(entrypoints, facts, { to, plugins: [packFiles, await packLibraries(folder)] });
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
@@ -113,14 +113,17 @@ async function bundle(
   if (!result.success) throw new Error(result.logs.map(String).join("\n"));
 }
 
-/** onnxruntime's 14 MB become 3; whoever reads the file sees by its first bytes that it is packed. */
-const packRuntime: Bun.BunPlugin = {
-  name: "pack onnxruntime",
+/** onnxruntime's 14 MB become 3; whoever reads a file sees by its first bytes that it is packed. */
+const packFiles: Bun.BunPlugin = {
+  name: "pack files",
   setup(build) {
-    build.onLoad({ filter: /ort-wasm[\w-]*\.wasm$/ }, async ({ path }) => ({
-      contents: Bun.zstdCompressSync(await Bun.file(path).bytes(), { level: 9 }),
-      loader: "file",
-    }));
+    build.onLoad(
+      { filter: /(ort-wasm[\w-]*\.wasm|src\/providers\/catalog\.json)$/ },
+      async ({ path }) => ({
+        contents: Bun.zstdCompressSync(await Bun.file(path).bytes(), { level: 9 }),
+        loader: "file",
+      }),
+    );
   },
 };
 
@@ -134,6 +137,7 @@ const packed = [
   "src/providers/signers/aws-sdk.ts",
   "src/providers/signers/aws-chain.ts",
   "src/storage/s3/sdk.ts",
+  "src/storage/segments/parquet-library.ts",
 ] as const;
 
 /** Those modules as compressed files that are unpacked, once, where they are imported. */
@@ -157,10 +161,13 @@ async function packLibraries(folder: string): Promise<Bun.BunPlugin> {
   return {
     name: "pack libraries",
     setup(build) {
-      build.onLoad({ filter: /\/(parsers|aws-sdk|aws-chain|sdk)\.ts$/ }, ({ path }) => {
-        const contents = modules.get(path);
-        return contents === undefined ? undefined : { contents, loader: "js" };
-      });
+      build.onLoad(
+        { filter: /\/(parsers|aws-sdk|aws-chain|sdk|parquet-library)\.ts$/ },
+        ({ path }) => {
+          const contents = modules.get(path);
+          return contents === undefined ? undefined : { contents, loader: "js" };
+        },
+      );
     },
   };
 }

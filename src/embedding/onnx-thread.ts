@@ -4,11 +4,11 @@
  * else may live on this thread.
  */
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import runtimePath from "onnxruntime-web/ort-wasm-simd-threaded.wasm" with { type: "file" };
 import * as ort from "onnxruntime-web/wasm";
 import { GatewayError } from "../domain/errors.ts";
 import { type OnnxModel, readOnnx } from "../kernels/onnx-format.ts";
+import { readPackedFile } from "../std/packed-file.ts";
 import { createEncoder, type Encoder } from "./onnx-encoder.ts";
 import { readEncoderFiles } from "./onnx-files.ts";
 
@@ -56,19 +56,9 @@ interface Held {
   readonly encoder?: Encoder;
 }
 
-/** Zstandard's first bytes. */
-const packed = 0xfd2fb528;
-
-/** onnxruntime as WebAssembly: as npm has it, or packed by `scripts/build.ts` inside the executable. */
-function readRuntime(path: string): ArrayBuffer {
-  const bytes = readFileSync(path);
-  const whole = bytes.readUInt32LE(0) === packed ? Bun.zstdDecompressSync(bytes) : bytes;
-  return new Uint8Array(whole).buffer;
-}
-
 export function createOnnxThread(): OnnxService {
   ort.env.wasm.numThreads = 1;
-  ort.env.wasm.wasmBinary = readRuntime(runtimePath);
+  ort.env.wasm.wasmBinary = readPackedFile(runtimePath).buffer;
   ort.env.logLevel = "error";
   const sessions = new Map<number, Held>();
   let last = 0;

@@ -1,11 +1,11 @@
 /** The shipped catalog: whole, plausible, and found under the names that people write. */
 import { describe, expect, test } from "bun:test";
 import { costMicroUsd } from "../domain/usage.ts";
-import text from "./catalog.json" with { type: "text" };
 import { loadCatalog } from "./catalog.ts";
 import { publishedSizeB } from "./model-sizes.ts";
 import { providers } from "./registry.ts";
 
+const text = await Bun.file(new URL("./catalog.json", import.meta.url)).text();
 const catalog = loadCatalog();
 
 describe("the catalog", () => {

@@ -6,7 +6,8 @@
 import type { JsonObject } from "../domain/json.ts";
 import { type Capability, type ModelFacts, toOperation } from "../domain/model.ts";
 import type { Price } from "../domain/usage.ts";
-import catalogText from "./catalog.json" with { type: "text" };
+import { readPackedFile } from "../std/packed-file.ts";
+import catalogPath from "./catalog.json" with { type: "file" };
 import { priceOfEntry } from "./litellm-prices.ts";
 import { publishedSizeB } from "./model-sizes.ts";
 
@@ -37,7 +38,8 @@ export interface Catalog {
  * keep what they get.
  */
 export function loadCatalog(): Catalog {
-  const text = catalogText as unknown as string; // the compiler looks at the file, not at "text"
+  // The compiler looks at the file, not at "file".
+  const text = new TextDecoder().decode(readPackedFile(catalogPath as unknown as string));
   const find = (key: string): Row | undefined => {
     const at = text.indexOf(`\n${JSON.stringify(key)}:[`);
     if (at < 0) return undefined;

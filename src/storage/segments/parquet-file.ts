@@ -27,7 +27,9 @@ export interface ParquetFile {
 
 /** @throws GatewayError invalid_request where it is no Parquet file, or a codec is unknown */
 export async function openParquet(file: ByteSource): Promise<ParquetFile> {
-  const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import("hyparquet");
+  const { parquetMetadataAsync, parquetReadObjects, parquetSchema } = await import(
+    "./parquet-library.ts"
+  );
   const buffer: AsyncBuffer = {
     byteLength: file.sizeBytes,
     slice: (from, to) => file.slice(from, to),

@@ -24,7 +24,7 @@ async function toParquet<Row>(
   rows: readonly Row[],
   columns: readonly Column<Row>[],
 ): Promise<Uint8Array> {
-  const { ByteWriter, parquetWrite } = await import("hyparquet-writer");
+  const { ByteWriter, parquetWrite } = await import("./parquet-library.ts");
   const writer = new ByteWriter();
   parquetWrite({
     writer,
