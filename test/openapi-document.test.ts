@@ -76,7 +76,7 @@ describe("what it tells", () => {
         const { status } = await fetch(url, { method: method.toUpperCase() });
         // A file of a skill that is not there, asked for by anyone, is not found.
         // A callback without its code; metadata of OAuth, where nobody configured it.
-        const bare = /\/\{path\}$|oauth-protected-resource/.test(path) ? 404 : 200;
+        const bare = /\/\{path\}$|oauth-(protected|authorization)/.test(path) ? 404 : 200;
         const open = path.endsWith("/oauth/callback") ? 400 : bare;
         const expected = security.length > 0 ? 401 : open;
         expect([method, path, status]).toEqual([method, path, expected]);
