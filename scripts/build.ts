@@ -138,6 +138,7 @@ const packed = [
   "src/providers/signers/aws-chain.ts",
   "src/storage/s3/sdk.ts",
   "src/storage/segments/parquet-library.ts",
+  "src/agents/mcp/sdk.ts",
 ] as const;
 
 /** Those modules as compressed files that are unpacked, once, where they are imported. */

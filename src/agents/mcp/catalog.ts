@@ -1,15 +1,16 @@
 /** What a server offers: all pages of its lists, bounded, and kept until it says that they changed. */
+
+import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { Clock } from "../../std/clock.ts";
+import type { Link } from "./link.ts";
+import { unreachable } from "./link-error.ts";
 import {
   PromptSchema,
   ResourceSchema,
   ResourceTemplateSchema,
   type ServerCapabilities,
   ToolSchema,
-} from "@modelcontextprotocol/sdk/types.js";
-import { isObject, type JsonObject } from "../../domain/json.ts";
-import type { Clock } from "../../std/clock.ts";
-import type { Link } from "./link.ts";
-import { unreachable } from "./link-error.ts";
+} from "./sdk.ts";
 
 export const listKinds = {
   tools: { method: "tools/list", capability: "tools", key: "tools", id: "name" },

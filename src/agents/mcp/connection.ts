@@ -1,18 +1,5 @@
 /** One connection to a server: over Streamable HTTP, SSE or the standard input of a process. */
-import type { OAuthClientProvider } from "@modelcontextprotocol/sdk/client/auth.js";
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
-import {
-  StreamableHTTPClientTransport,
-  StreamableHTTPError,
-} from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { FetchLike, Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import {
-  type ClientCapabilities,
-  ResultSchema,
-  type ServerCapabilities,
-} from "@modelcontextprotocol/sdk/types.js";
+
 import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
@@ -22,6 +9,19 @@ import { version } from "../../std/version.ts";
 import { openOpenapi } from "../openapi/open-openapi.ts";
 import { createGuardedFetch } from "./guarded-fetch.ts";
 import { type InnerTools, toConnection } from "./inner-server.ts";
+import {
+  Client,
+  type ClientCapabilities,
+  type FetchLike,
+  type OAuthClientProvider,
+  ResultSchema,
+  type ServerCapabilities,
+  SSEClientTransport,
+  StdioClientTransport,
+  StreamableHTTPClientTransport,
+  StreamableHTTPError,
+  type Transport,
+} from "./sdk.ts";
 import { isStatelessOnly, openStateless } from "./stateless-connection.ts";
 
 export interface ConnectOptions {

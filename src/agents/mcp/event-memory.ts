@@ -1,6 +1,5 @@
 /** What a session's streams sent last, so that a client whose connection broke hears what it missed. */
-import type { EventStore } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
-import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import type { EventStore, JSONRPCMessage } from "./sdk.ts";
 
 export const eventLimits = { count: 1_000, chars: 4 * 1024 * 1024 } as const;
 

@@ -2,9 +2,10 @@
  * The SDK's `fetch` over our guarded way out: addresses are checked, redirects handed back, and what
  * a server sends is bounded in size and in time.
  */
-import type { FetchLike } from "@modelcontextprotocol/sdk/shared/transport.js";
+
 import type { Outbound, Trust } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
+import type { FetchLike } from "./sdk.ts";
 
 export interface GuardedFetchOptions {
   readonly outbound: Outbound;

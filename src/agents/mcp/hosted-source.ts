@@ -4,7 +4,7 @@
  * `server_url: "litellm_proxy"`; one that stands elsewhere by its address, under the strict rule.
  * Source: https://platform.openai.com/docs/guides/tools-remote-mcp
  */
-import { McpError } from "@modelcontextprotocol/sdk/types.js";
+
 import { excerpt, GatewayError } from "../../domain/errors.ts";
 import type {
   HostedAsk,
@@ -18,6 +18,7 @@ import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { Live, Mcp } from "./mcp.ts";
 import { costOf } from "./run-tool.ts";
 import { toScope } from "./scope.ts";
+import { McpError } from "./sdk.ts";
 import type { ForeignServer } from "./surface.ts";
 import { toHostedResult } from "./tool-text.ts";
 

@@ -2,7 +2,7 @@
  * Servers that are no other process: their tools are the gateway's own, as skills, what operators
  * look at, or the operations of an OpenAPI document. To everything else they are servers as any.
  */
-import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
@@ -11,6 +11,7 @@ import type { Clock } from "../../std/clock.ts";
 import { version } from "../../std/version.ts";
 import type { Connection, RequestOptions } from "./connection.ts";
 import { rethrown } from "./mcp-error.ts";
+import { ErrorCode } from "./sdk.ts";
 
 export interface InnerCall {
   /** Without its namespace. */

@@ -1,7 +1,8 @@
 /** Why a server cannot answer, in words for callers: nothing of its address or its credentials. */
-import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
+
 import type { McpServer } from "../../domain/mcp.ts";
 import { plainMessage } from "./mcp-error.ts";
+import { ErrorCode, McpError } from "./sdk.ts";
 
 export function unreachable({ name }: McpServer, why: string): McpError {
   return new McpError(ErrorCode.InternalError, `The MCP server "${name}" cannot answer: ${why}.`);

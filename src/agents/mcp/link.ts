@@ -3,9 +3,6 @@
  * for a while after it failed, longer each time.
  */
 
-import { UnauthorizedError } from "@modelcontextprotocol/sdk/client/auth.js";
-import { StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { ClientCapabilities } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer, McpSettings } from "../../domain/mcp.ts";
@@ -16,6 +13,7 @@ import { type Connection, connect } from "./connection.ts";
 import type { InnerTools } from "./inner-server.ts";
 import { reasonOf, unreachable } from "./link-error.ts";
 import type { OauthFlow } from "./oauth-flow.ts";
+import { type ClientCapabilities, StreamableHTTPError, UnauthorizedError } from "./sdk.ts";
 
 export interface LinkParts {
   readonly outbound: Outbound;

@@ -2,8 +2,7 @@
  * The MCP gateway at work: servers by configuration and by API, sessions, and what is shared between
  * requests without one. Loaded when it is first asked for.
  */
-import { WebStandardStreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/webStandardStreamableHttp.js";
-import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
@@ -20,6 +19,7 @@ import { createPins, type Pins } from "./pins.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { answer } from "./requests.ts";
 import { type Scope, toScope } from "./scope.ts";
+import { ErrorCode, WebStandardStreamableHTTPServerTransport } from "./sdk.ts";
 import {
   allCapabilities,
   capabilitiesOf,

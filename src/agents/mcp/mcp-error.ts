@@ -1,5 +1,5 @@
 /** Errors of the protocol with our own words. */
-import { McpError } from "@modelcontextprotocol/sdk/types.js";
+import { McpError } from "./sdk.ts";
 
 /** The SDK puts "MCP error …:" before a message when it is made, and sends it so. */
 export function rethrown(code: number, message: string, data?: unknown): McpError {

@@ -3,14 +3,16 @@
  * somebody allowed in a browser. A caller's token is never handed on.
  * Source: https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization
  */
-import type {
-  OAuthClientProvider,
-  OAuthDiscoveryState,
-} from "@modelcontextprotocol/sdk/client/auth.js";
-import { ClientCredentialsProvider } from "@modelcontextprotocol/sdk/client/auth-extensions.js";
-import type { OAuthClientMetadata, OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js";
+
 import type { McpOauth, McpServer } from "../../domain/mcp.ts";
 import type { Grants } from "./oauth-grants.ts";
+import {
+  ClientCredentialsProvider,
+  type OAuthClientMetadata,
+  type OAuthClientProvider,
+  type OAuthDiscoveryState,
+  type OAuthTokens,
+} from "./sdk.ts";
 
 export function createClientCredentials(oauth: McpOauth, name: string): OAuthClientProvider {
   const provider = new ClientCredentialsProvider({

@@ -1,9 +1,5 @@
 /** How somebody allows the gateway to use a server in his name: sent to its authorization server, and back. */
 
-import type { OAuthClientProvider } from "@modelcontextprotocol/sdk/client/auth.js";
-import { auth, extractWWWAuthenticateParams } from "@modelcontextprotocol/sdk/client/auth.js";
-import type { FetchLike } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { LATEST_PROTOCOL_VERSION } from "@modelcontextprotocol/sdk/types.js";
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import type { McpOauth, McpServer, McpSettings } from "../../domain/mcp.ts";
@@ -20,6 +16,13 @@ import {
   createCodeProvider,
 } from "./oauth-client.ts";
 import { createGrants, type Grants, pendingMs } from "./oauth-grants.ts";
+import {
+  auth,
+  extractWWWAuthenticateParams,
+  type FetchLike,
+  LATEST_PROTOCOL_VERSION,
+  type OAuthClientProvider,
+} from "./sdk.ts";
 
 export const callbackPath = "/mcp/oauth/callback";
 export const clientMetadataPath = "/mcp/oauth/client-metadata.json";

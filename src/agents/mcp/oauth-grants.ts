@@ -3,15 +3,12 @@
  * tokens, and authorizations that somebody is in the middle of. Sealed at rest, and good only for the
  * address that they were granted for.
  */
-import type { OAuthDiscoveryState } from "@modelcontextprotocol/sdk/client/auth.js";
-import type {
-  OAuthClientInformationMixed,
-  OAuthTokens,
-} from "@modelcontextprotocol/sdk/shared/auth.js";
+
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import { sha256Hex } from "../../security/hashing.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
+import type { OAuthClientInformationMixed, OAuthDiscoveryState, OAuthTokens } from "./sdk.ts";
 
 export interface Grant {
   /** The server's address when it was granted. */

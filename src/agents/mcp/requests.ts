@@ -1,5 +1,5 @@
 /** What a client asks, method by method: which server it concerns, and how names are put right. */
-import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import type { ListKind } from "./catalog.ts";
@@ -9,6 +9,7 @@ import { rethrown } from "./mcp-error.ts";
 import { findResourceOwner, readResourceUri, toSharedUri } from "./resource-names.ts";
 import { runTool, toCallerError } from "./run-tool.ts";
 import { nameIn, ownerOf, pageOf } from "./scope.ts";
+import { ErrorCode } from "./sdk.ts";
 import { callTool as callFoundTool, searchLimits, searchTool, searchTools } from "./tool-search.ts";
 import { taskLimit, type View } from "./view.ts";
 

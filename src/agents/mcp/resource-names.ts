@@ -2,9 +2,10 @@
  * Whose a resource is. URIs stay as servers give them; where two servers have the same one, the later
  * server's is shown as `routeiq://server/…`, which always works.
  */
-import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
+
 import type { McpServer } from "../../domain/mcp.ts";
 import { rethrown } from "./mcp-error.ts";
+import { ErrorCode } from "./sdk.ts";
 import type { View } from "./view.ts";
 
 export interface WantedResource {

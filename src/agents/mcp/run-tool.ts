@@ -1,5 +1,5 @@
 /** One call of a server's tool, whoever asked for it: limits, receipt, charge, and a mark on the result. */
-import { ErrorCode, McpError } from "@modelcontextprotocol/sdk/types.js";
+
 import type { Caller } from "../../domain/call.ts";
 import type { CallOutcome } from "../../domain/decision.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
@@ -9,6 +9,7 @@ import { findMismatch } from "../../std/json-schema.ts";
 import { recordTool } from "../tool-receipt.ts";
 import type { Link, LinkRequest } from "./link.ts";
 import { plainMessage, rethrown } from "./mcp-error.ts";
+import { ErrorCode, McpError } from "./sdk.ts";
 
 export interface ToolRun extends LinkRequest {
   readonly link: Link;

@@ -1,9 +1,9 @@
 /** What one session sees: one server under its own names, or several with namespaces. */
 
-import { ErrorCode } from "@modelcontextprotocol/sdk/types.js";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import { rethrown } from "./mcp-error.ts";
+import { ErrorCode } from "./sdk.ts";
 
 export interface Scope {
   /** In the order of names, so that lists come the same every time. */

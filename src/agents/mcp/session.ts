@@ -1,12 +1,5 @@
 /** One client's session: the SDK's server towards it, and connections of its own to every server. */
-import { Server } from "@modelcontextprotocol/sdk/server/index.js";
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import {
-  type ClientCapabilities,
-  ErrorCode,
-  ResultSchema,
-  type ServerCapabilities,
-} from "@modelcontextprotocol/sdk/types.js";
+
 import type { Caller } from "../../domain/call.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
@@ -17,6 +10,14 @@ import { rethrown } from "./mcp-error.ts";
 import type { Pins } from "./pins.ts";
 import { type Asked, answer, isLoud } from "./requests.ts";
 import type { Scope } from "./scope.ts";
+import {
+  type ClientCapabilities,
+  ErrorCode,
+  ResultSchema,
+  Server,
+  type ServerCapabilities,
+  type Transport,
+} from "./sdk.ts";
 import type { ToolSearch } from "./tool-search.ts";
 import { createReach, createView, type Reach, type View } from "./view.ts";
 

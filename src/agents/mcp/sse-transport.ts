@@ -2,9 +2,9 @@
  * The transport of 2024-11-05 for older clients: one stream that tells where to post, and posts.
  * Source: https://modelcontextprotocol.io/specification/2024-11-05/basic/transports
  */
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { type JSONRPCMessage, JSONRPCMessageSchema } from "@modelcontextprotocol/sdk/types.js";
+
 import type { Clock } from "../../std/clock.ts";
+import { type JSONRPCMessage, JSONRPCMessageSchema, type Transport } from "./sdk.ts";
 
 const pingMs = 15_000;
 

@@ -4,20 +4,23 @@
  * and the request sent again with the answers.
  * Source: https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
  */
-import {
-  auth,
-  extractWWWAuthenticateParams,
-  UnauthorizedError,
-} from "@modelcontextprotocol/sdk/client/auth.js";
-import { StreamableHTTPError } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { FetchLike } from "@modelcontextprotocol/sdk/shared/transport.js";
-import { ErrorCode, McpError, type ServerCapabilities } from "@modelcontextprotocol/sdk/types.js";
+
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import { parseSse } from "../../std/sse.ts";
 import { version } from "../../std/version.ts";
 import type { Connection, ConnectOptions, RequestOptions } from "./connection.ts";
 import { rethrown } from "./mcp-error.ts";
+import {
+  auth,
+  ErrorCode,
+  extractWWWAuthenticateParams,
+  type FetchLike,
+  McpError,
+  type ServerCapabilities,
+  StreamableHTTPError,
+  UnauthorizedError,
+} from "./sdk.ts";
 import { capabilitiesKey, clientKey, statelessVersion, versionKey } from "./stateless-words.ts";
 
 /** How often one request may be answered with a question. */

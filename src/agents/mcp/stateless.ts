@@ -3,11 +3,12 @@
  * and what its client can do, and is answered alone. Older servers are spoken to in their own revision.
  * Source: https://modelcontextprotocol.io/specification/2026-07-28/basic
  */
-import { ErrorCode, McpError, type ServerCapabilities } from "@modelcontextprotocol/sdk/types.js";
+
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import { version } from "../../std/version.ts";
 import { plainMessage } from "./mcp-error.ts";
 import { answer } from "./requests.ts";
+import { ErrorCode, McpError, type ServerCapabilities } from "./sdk.ts";
 import { capabilitiesKey, serverKey, statelessVersion, versionKey } from "./stateless-words.ts";
 import type { View } from "./view.ts";
 

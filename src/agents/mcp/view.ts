@@ -1,5 +1,5 @@
 /** What one caller's requests reach: the servers of a scope, over links of a session's own or shared. */
-import { ErrorCode, type McpError } from "@modelcontextprotocol/sdk/types.js";
+
 import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer, McpSettings } from "../../domain/mcp.ts";
@@ -10,6 +10,7 @@ import { rethrown } from "./mcp-error.ts";
 import type { OauthFlow } from "./oauth-flow.ts";
 import type { Pins } from "./pins.ts";
 import { isAllowed, type Scope } from "./scope.ts";
+import { ErrorCode, type McpError } from "./sdk.ts";
 import { judgeTool } from "./suspicion.ts";
 import { isToolAllowed } from "./token-gate.ts";
 import type { ToolSearch } from "./tool-search.ts";
