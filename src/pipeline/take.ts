@@ -2,9 +2,11 @@
 import type { Dialect } from "../dialects/dialect.ts";
 import type { Call } from "../domain/call.ts";
 import type { ChatRequest } from "../domain/chat.ts";
+import { isObject } from "../domain/json.ts";
 import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd } from "../domain/usage.ts";
 import type { RawReply, StreamReply, UpstreamReply } from "../providers/client.ts";
+import { mergeStream, mergeWhole } from "../providers/merged-reasoning.ts";
 import { asksForForm, formOfWhole, keepForForm } from "./check-form.ts";
 import { createContinuedFeed, mayContinue } from "./continuation.ts";
 import {
@@ -23,7 +25,8 @@ import { createReplyStream, readToCommit, type StreamEnd } from "./stream.ts";
 
 export function takeWhole(upstream: UpstreamReply & { kind: "whole" }, run: Run): Reply {
   const { call, record, services, timers } = run;
-  const body = encodeWhole(upstream, record, run.callerDialect);
+  const shown = mergesReasoning(run) ? mergeWhole(upstream) : upstream;
+  const body = encodeWhole(shown, record, run.callerDialect);
   if (services.checksForm && asksForForm(call)) record.form = formOfWhole(upstream, run);
   timers.stop();
   succeed(run);
@@ -111,13 +114,23 @@ function toFeed(upstream: StreamReply, run: Run, onSwitch: (next: Run) => void):
   const { call, callerDialect: caller, services, deployment } = run;
   if (upstream.opaque) return createOpaqueFeed(upstream, upstream.opaque.usage);
   const { continuation: settings } = services;
-  if (settings && mayContinue(call)) {
+  const merges = mergesReasoning(run);
+  if (settings && !merges && mayContinue(call)) {
     return createContinuedFeed(upstream, run, { options: optionsOf(run), settings, onSwitch });
   }
+  const shown = merges ? mergeStream(upstream) : upstream;
   const options = optionsOf(run);
-  if (upstream.passes) return createPassingFeed(upstream, options);
+  if (shown.passes) return createPassingFeed(shown, options);
   const asked = { caller, request: caller.decodeRequest(call.body), answer: toAnswer(call) };
-  return createTranslatingFeed(upstream, asked, contextOf(call, deployment), options);
+  return createTranslatingFeed(shown, asked, contextOf(call, deployment), options);
+}
+
+/** Other APIs have a place for reasoning, and an answer by schema is nothing but its JSON. */
+function mergesReasoning({ call, deployment }: Run): boolean {
+  if (!deployment.mergesReasoning || call.operation !== "chat") return false;
+  if (call.dialect !== "openai-chat") return false;
+  const format = call.body["response_format"];
+  return !isObject(format) || format["type"] === "text";
 }
 
 function optionsOf(run: Run): FeedOptions {

@@ -151,6 +151,7 @@ function toDeployment(
     ...((params["drop_params"] ?? litellm.dropParams) === true ? { dropParams: true } : {}),
     ...(Object.keys(info).length > 0 ? { info } : {}),
     ...(params["use_in_pass_through"] === true ? { usedInPassThrough: true } : {}),
+    ...(params["merge_reasoning_content_in_choices"] === true ? { mergesReasoning: true } : {}),
     ...(info["simulated"] === true ? { simulated: true } : {}),
     ...(speaksResponses ? { speaksResponses } : {}),
     ...(general.forwardClientHeaders ? { forwardsHeaders: true } : {}),

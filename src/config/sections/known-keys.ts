@@ -15,7 +15,6 @@ export const litellmTopLevelKeys = words(`
 export const litellmParamKeys = words(`
   api_version max_retries max_budget budget_duration
     use_litellm_proxy
-  merge_reasoning_content_in_choices
   vertex_project vertex_location vertex_credentials vertex_ai_project vertex_ai_location
   vertex_ai_credentials
   s3_bucket_name s3_encryption_key_id aws_batch_role_arn

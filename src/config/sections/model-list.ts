@@ -228,6 +228,12 @@ export const LitellmParams = Type.Object(
     modify_params: Type.Optional(
       Type.Boolean({ description: "As in litellm_settings, for this deployment." }),
     ),
+    merge_reasoning_content_in_choices: Type.Optional(
+      Type.Boolean({
+        description:
+          "Chat: what the model thinks stands in the answer's content, as `<think>…</think>`, and not in `reasoning_content`.",
+      }),
+    ),
     headers: texts("Headers sent with every request."),
     extra_headers: texts("Headers sent with every request."),
     extra_body: Type.Optional(
