@@ -27,7 +27,15 @@ function routerOf(rows: number | undefined): TrainedRouter {
   };
 }
 
-const noRows = { n: 0, labels, features: [] } as unknown as Table;
+const noRows = {
+  n: 0,
+  labels,
+  features: [],
+  costUsd: new Float32Array(),
+  quality: new Float32Array(),
+  priceUsdPerMtok: Float32Array.of(1, 2, 3, 2),
+  sizeB: new Float32Array(labels.length).fill(Number.NaN),
+} as unknown as Table;
 
 test.each([
   ["few rows cannot tell them apart", 500, ["cheap", "close", "dear"]],
