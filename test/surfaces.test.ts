@@ -297,7 +297,7 @@ const walks: Readonly<Record<string, Walk>> = {
     over: [{ path: "/config/reload", json: { a: "x".repeat(bodyLimit) } }, 413],
   },
   "A2A cards": { good: { path: "/.well-known/agent-card.json" } },
-  "public skills": { good: { path: "/.well-known/skills/index.json" } },
+  "public skills and MCP servers": { good: { path: "/.well-known/skills/index.json" } },
   "probes and documents": { good: { path: "/_health/live" } },
 };
 

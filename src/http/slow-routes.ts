@@ -31,6 +31,7 @@ import { a2aRegistryRoutes } from "./agents/a2a-registry.ts";
 import { mcpRoutes } from "./agents/mcp.ts";
 import { mcpOauthRoutes, mcpResourceRoutes } from "./agents/mcp-oauth.ts";
 import { createOperatorServer } from "./agents/mcp-operator.ts";
+import { mcpParityRoutes } from "./agents/mcp-parity.ts";
 import { mcpRestRoutes } from "./agents/mcp-rest.ts";
 import { skillRoutes } from "./agents/skills.ts";
 import { notFound, refuse, type SlowRoutes } from "./app.ts";
@@ -116,6 +117,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
     ...batchRoutes(parts.batches),
     ...assistantRoutes(parts.assistants),
     ...vectorStoreRoutes(parts.vectorStores),
+    ...mcpParityRoutes(parts.mcp), // `/mcp/transport` before `/mcp/:server`
     ...mcpRoutes(parts.mcp),
     ...mcpOauthRoutes(parts.mcp),
     ...mcpResourceRoutes(parts.mcp),

@@ -137,7 +137,13 @@ export const surfaces: readonly Surface[] = [
   },
   {
     name: "MCP servers",
-    paths: ["/mcp/server", "/mcp/server/*", "/mcp/pins/*", "/llmrouter/mcp/servers*"],
+    paths: [
+      "/mcp/server",
+      "/mcp/server/*",
+      "/mcp/make_public",
+      "/mcp/pins/*",
+      "/llmrouter/mcp/servers*",
+    ],
     ...kept,
     auth: "admin to change",
     limits: "500 servers, address rule",
@@ -200,8 +206,8 @@ export const surfaces: readonly Surface[] = [
     money: none,
   },
   {
-    name: "public skills",
-    paths: ["/.well-known/skills/*"],
+    name: "public skills and MCP servers",
+    paths: ["/.well-known/skills/*", "/public/mcp_hub"],
     auth: "none: public documents",
     limits: "–",
     receipt: "none",

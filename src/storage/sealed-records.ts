@@ -16,6 +16,7 @@ import { updateRecord } from "./update-record.ts";
 /** What registers credentials by API. A new kind that does belongs here. */
 export const sealedKinds: ReadonlySet<string> = new Set([
   "mcp-server",
+  "mcp-server-trial",
   "mcp-oauth",
   "mcp-oauth-pending",
   "a2a_agent",

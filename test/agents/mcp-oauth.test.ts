@@ -271,6 +271,42 @@ describe("as a client", () => {
     });
   });
 
+  test("is allowed by hand before the server is registered, and only until then", async () => {
+    const post = async (path: string, body: BodyInit) => {
+      const response = await fetch(`${client.gateway.url}${path}`, { method: "POST", body });
+      return { status: response.status, body: (await response.json()) as Record<string, unknown> };
+    };
+    const headers = { "x-trial": "secret-of-later" };
+    const url = `${publicUrl}/mcp/fixture`;
+    const row = { server_name: "later", url, headers, auth_type: "oauth2" };
+    const begun = await post("/v1/mcp/server/oauth/session", JSON.stringify(row));
+    expect([begun.status, begun.body["server_id"]]).toEqual([200, "later"]);
+    expect(JSON.stringify(await rest("GET", "/v1/mcp/server"))).not.toContain("later");
+    const start = `${client.gateway.url}/v1/mcp/server/oauth/later/authorize`;
+    const login = (await fetch(start, { redirect: "manual" })).headers.get("location") ?? "";
+    const answer = new URL(await goThere(login)).searchParams;
+    const token = "/v1/mcp/server/oauth/later/token";
+    expect((await post(token, new URLSearchParams({ code: "x" }))).status).toBe(400);
+    const ended = await post(token, answer);
+    expect(ended).toMatchObject({ status: 200, body: { connected: true, renewable: true } });
+    expect(JSON.stringify(ended.body)).not.toContain("token");
+    expect((await post(token, answer)).status).toBe(400); // good once
+    expect((await post("/v1/mcp/server", JSON.stringify(row))).status).toBe(201);
+    expect((await use("later")).body.result?.content).toBeDefined();
+    expect((await post("/v1/mcp/server/oauth/session", JSON.stringify(row))).status).toBe(400);
+    await rest("DELETE", "/v1/mcp/server/later");
+  });
+
+  test("a server without OAuth is not to be allowed", async () => {
+    const row = { server_name: "plain", url: `${publicUrl}/mcp/fixture` };
+    const path = `${client.gateway.url}/v1/mcp/server/oauth/session`;
+    const response = await fetch(path, { method: "POST", body: JSON.stringify(row) });
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      expect.stringContaining("auth_type"),
+    ]);
+  });
+
   test("keeps what it was granted sealed", async () => {
     const { Database } = await import("bun:sqlite");
     const files = [...new Bun.Glob("**/records.db*").scanSync(client.dataDir)];
@@ -288,7 +324,9 @@ describe("as a client", () => {
     database.close();
     const text = JSON.stringify(rows);
     expect(text).toContain("mcp-oauth");
+    expect(text).toContain("mcp-server-trial");
     expect(text).not.toContain("refresh_token");
+    expect(text).not.toContain("secret-of-later");
   });
 
   test("refreshes a token that ended", async () => {
@@ -322,5 +360,5 @@ describe("as a client", () => {
     expect(gone).toEqual({ forgotten: true } as never);
   });
 
-  test("registers itself once", () => expect(login.registered.length).toBe(2));
+  test("registers itself once for each server", () => expect(login.registered.length).toBe(3));
 });

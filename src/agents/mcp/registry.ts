@@ -22,11 +22,27 @@ export interface Registry {
   /** Whole. Undefined where nobody registered it. @throws as `add` */
   replace(name: string, row: JsonObject): Promise<McpServer | undefined>;
   remove(name: string): Promise<boolean>;
+  /**
+   * One that nobody sees or calls, kept for `trialMs`: to be allowed its use before it is registered.
+   * Undefined where the name is taken. @throws as `add`
+   */
+  addTrial(name: string, row: JsonObject): Promise<McpServer | undefined>;
+  trial(name: string): Promise<McpServer | undefined>;
+  /** Names of those that anybody may know of, whole; names that are no servers are left out. */
+  publish(names: readonly string[]): Promise<void>;
+  published(): Promise<readonly McpServer[]>;
 }
 
 const kind = "mcp-server";
+const trialKind = "mcp-server-trial";
+const publicKind = "mcp-server-public";
+const publicId = "names";
 /** Of all that came by API. */
 const serverLimit = 500;
+/** As long as an authorization may be under way. */
+export const trialMs = 600_000;
+/** At once. */
+const trialLimit = 100;
 
 export interface RegistryParts {
   readonly records: RecordStore;
@@ -66,19 +82,23 @@ export function createRegistry({ records, services }: RegistryParts): Registry {
     return page.records.map(toRegistered);
   }
 
+  async function servers(): Promise<readonly McpServer[]> {
+    const written = fromFile();
+    const names = new Set(written.map(({ name }) => name));
+    const others = (await stored()).filter(({ server }) => !names.has(server.name));
+    return [...written, ...others.map(({ server }) => server)];
+  }
+
+  async function find(name: string): Promise<Registered | undefined> {
+    const written = fromFile().find((server) => server.name === name);
+    if (written) return { server: written, row: undefined };
+    const record = await records.get(kind, name);
+    return record && toRegistered(record);
+  }
+
   return {
-    async servers() {
-      const written = fromFile();
-      const names = new Set(written.map(({ name }) => name));
-      const others = (await stored()).filter(({ server }) => !names.has(server.name));
-      return [...written, ...others.map(({ server }) => server)];
-    },
-    async find(name) {
-      const written = fromFile().find((server) => server.name === name);
-      if (written) return { server: written, row: undefined };
-      const record = await records.get(kind, name);
-      return record && toRegistered(record);
-    },
+    servers,
+    find,
     async add(name, row) {
       const server = read(name, row);
       if ((await records.count({ kind })) >= serverLimit) {
@@ -94,5 +114,32 @@ export function createRegistry({ records, services }: RegistryParts): Registry {
       return changed && server;
     },
     remove: (name) => records.remove(kind, name),
+    async addTrial(name, row) {
+      const server = read(name, row);
+      if (server.oauth?.flow !== "authorization_code") {
+        const message = "Only the use of a server with auth_type: oauth2 is allowed in a browser.";
+        throw new GatewayError("invalid_request", message, { param: "auth_type" });
+      }
+      if (await find(name)) return undefined;
+      if ((await records.count({ kind: trialKind })) >= trialLimit) {
+        const message = `${trialLimit} servers are being tried, which is the limit. Wait until some have ended.`;
+        throw new GatewayError("overloaded", message);
+      }
+      const expiresMs = services().clock.now() + trialMs;
+      await records.put({ kind: trialKind, id: name, expiresMs, value: { row } });
+      return server;
+    },
+    async trial(name) {
+      const record = await records.get(trialKind, name);
+      return record && toRegistered(record).server;
+    },
+    async publish(names) {
+      await records.put({ kind: publicKind, id: publicId, value: { names: [...names] } });
+    },
+    async published() {
+      const names = (await records.get(publicKind, publicId))?.value["names"];
+      if (!Array.isArray(names)) return [];
+      return (await servers()).filter(({ name }) => names.includes(name));
+    },
   };
 }

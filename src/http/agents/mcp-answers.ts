@@ -29,6 +29,14 @@ export async function serverOf(
   return found;
 }
 
+/** The same; an administrator's also among those that are not registered yet. @throws as `serverOf` */
+export async function grantedServerOf(live: Live, request: Request, context: RouteContext) {
+  const id = context.params["id"] ?? "";
+  const { admin } = callerOf(request, context.services);
+  const trial = admin && !(await live.registry.find(id)) && (await live.registry.trial(id));
+  return trial || (await serverOf(live, request, context));
+}
+
 export const noServer = () =>
   new AdminError(
     404,

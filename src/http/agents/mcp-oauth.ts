@@ -4,14 +4,14 @@ import { wellKnownResource } from "../../agents/mcp/token-gate.ts";
 import { GatewayError, toGatewayError } from "../../domain/errors.ts";
 import { toHtml } from "../openapi/page.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
-import { serverOf } from "./mcp-answers.ts";
+import { grantedServerOf } from "./mcp-answers.ts";
 
 const source = "https://modelcontextprotocol.io/specification/2025-11-25/basic/authorization";
 
 export function mcpOauthRoutes(mcp: Mcp): readonly Route[] {
   const authorize = async (request: Request, context: RouteContext) => {
     const live = await mcp.live();
-    const server = await serverOf(live, request, context);
+    const server = await grantedServerOf(live, request, context);
     const caller = callerOf(request, context.services);
     return await live.oauth.begin(server, caller, baseOf(request, context));
   };
@@ -49,7 +49,7 @@ export function mcpOauthRoutes(mcp: Mcp): readonly Route[] {
       summary: "Whether the use of a server has been allowed.",
       handle: async (request, context) => {
         const live = await mcp.live();
-        const server = await serverOf(live, request, context);
+        const server = await grantedServerOf(live, request, context);
         const state = await live.oauth.state(server, callerOf(request, context.services));
         const { connected, scope = null, expiresAtMs, renewable } = state;
         const expires = expiresAtMs === undefined ? null : new Date(expiresAtMs).toISOString();
@@ -63,7 +63,7 @@ export function mcpOauthRoutes(mcp: Mcp): readonly Route[] {
       summary: "Forget what was allowed: tokens and the client that was registered.",
       handle: async (request, context) => {
         const live = await mcp.live();
-        const server = await serverOf(live, request, context);
+        const server = await grantedServerOf(live, request, context);
         const forgotten = await live.oauth.forget(server, callerOf(request, context.services));
         return Response.json({ forgotten });
       },
@@ -153,13 +153,16 @@ const notProtected = () =>
 export const baseOf = (request: Request, { services }: RouteContext): string =>
   services.config.routeiq.mcp.publicUrl ?? new URL(request.url).origin;
 
+/** One that is registered, or that is to be. */
+export const grantable = async (live: Live, name: string) =>
+  (await live.registry.find(name))?.server ?? (await live.registry.trial(name));
+
 /** A browser shows this: words, and nothing that runs. */
 async function finish(live: Live, request: Request): Promise<Response> {
   if (request.method === "HEAD") return new Response(null); // a code is good once
   try {
     const { searchParams } = new URL(request.url);
-    const find = async (name: string) => (await live.registry.find(name))?.server;
-    const server = await live.oauth.finish(searchParams, find);
+    const server = await live.oauth.finish(searchParams, (name) => grantable(live, name));
     live.changed();
     return page(200, "Allowed", `The gateway may now use the MCP server “${server}”.`);
   } catch (thrown) {

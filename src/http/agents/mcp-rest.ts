@@ -262,7 +262,7 @@ const remove =
   };
 
 /** Both shapes are read: LiteLLM's fields, and the predecessor's `name`, `server_id`, `metadata`. */
-async function readServer(request: Request, { services, params }: RouteContext) {
+export async function readServer(request: Request, { services, params }: RouteContext) {
   const body = await readAdminBody(request, services);
   const {
     server_id,
@@ -292,8 +292,8 @@ async function readServer(request: Request, { services, params }: RouteContext) 
   return { name: String(name ?? ""), row };
 }
 
-/** A refusal in the words of these routes. */
-async function registered(run: () => Promise<McpServer | undefined>) {
+/** A refusal in the words of these routes. @throws AdminError */
+export async function registered<T>(run: () => Promise<T>) {
   try {
     return await run();
   } catch (thrown) {
@@ -302,7 +302,7 @@ async function registered(run: () => Promise<McpServer | undefined>) {
   }
 }
 
-function toLitellm(server: McpServer): JsonObject {
+export function toLitellm(server: McpServer): JsonObject {
   return {
     server_id: server.name,
     server_name: server.name,
