@@ -55,6 +55,7 @@ import { healthRoutes } from "./ops/health.ts";
 import { healthCheckRoutes } from "./ops/health-check.ts";
 import { type MetricRouteParts, metricRoutes } from "./ops/metrics.ts";
 import { modelRoutes } from "./ops/models.ts";
+import { connectionRoutes } from "./ops/test-connection.ts";
 import type { Route } from "./route.ts";
 import { pathOf } from "./routes.ts";
 import { consoleRoutes } from "./ui/console.ts";
@@ -94,6 +95,7 @@ export function slowRouteTable(parts: SlowRouteParts): readonly Route[] {
   const table: readonly Route[] = [
     ...healthRoutes({ artifact, reload: reloader.status, drift }),
     ...healthCheckRoutes,
+    ...connectionRoutes,
     ...modelRoutes,
     ...geminiModelRoutes,
     ...countRoutes,

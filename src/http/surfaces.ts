@@ -249,6 +249,8 @@ export const surfaces: readonly Surface[] = [
       "/health/backlog",
       "/health/history",
       "/health/latest",
+      "/health/services",
+      "/health/test_connection",
     ],
     ...kept,
     auth: "admin",

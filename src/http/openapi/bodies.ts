@@ -233,6 +233,19 @@ export const bodies = {
     {},
     { ...open, description: "Nothing in it is needed; it may be left out." },
   ),
+  ConnectionTestRequest: Type.Object(
+    {
+      litellm_params: Type.Object(
+        { model: Type.String({ description: "`provider/model`, or a configured row's name." }) },
+        { ...open, description: "As in model_list, without references." },
+      ),
+      mode: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+      model_info: Type.Optional(
+        Type.Object({ id: Type.Optional(Type.String({ description: "A configured row." })) }, open),
+      ),
+    },
+    { ...open, description: "A row to try." },
+  ),
   EmptyRequest: Type.Object(
     {},
     { ...open, description: "Nothing in it is needed; it may be left out." },
