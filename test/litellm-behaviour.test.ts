@@ -572,3 +572,33 @@ describe("a caller's own key and address", () => {
     expect(it.trusts().at(-1)).toBe("operator");
   });
 });
+
+describe("a stream that is silent says so where that is configured", () => {
+  const general = "general_settings: {sse_keepalive_ping_interval_seconds: 3}\n";
+  const cases: readonly [string, string, string][] = [
+    ["nothing said", rows("m | a"), "ttt"],
+    ["of the row", rows("m | a | keepalive_seconds: 2"), "pptpptppt"],
+    ["of all", `${rows("m | a")}${general}`, "ptptpt"],
+    ["the row's word wins", `${rows("m | a | keepalive_seconds: 300")}${general}`, "ttt"],
+  ];
+  test.each(cases)("%s", async (_, yaml, expected) => {
+    const behaviour: Behaviour = { kind: "answer", tokens: 3, gapMs: 5000 };
+    const { clock, services } = await world(yaml, { a: [behaviour] });
+    let text = "";
+    let over = false;
+    const read = handle(arrivalOf({ ...hello("m"), stream: true }, clock), services)
+      .then(textOf)
+      .then((all) => {
+        text = all;
+        over = true;
+      });
+    for (let i = 0; i < 400 && !over; i++) await clock.advance(250);
+    await read;
+    const events = text.split("\n\n").filter((event) => event !== "");
+    const told = events.map((event) =>
+      event === ": ping" ? "p" : /"content":"t\d /.test(event) ? "t" : "",
+    );
+    expect(told.join("").replace(/p+$/, "")).toBe(expected);
+    expect(text).toEndWith("data: [DONE]\n\n");
+  });
+});

@@ -61,6 +61,7 @@ export function assembleConfig(parts: Parts): Config {
       ...keyHeaderOf(sections.general.litellm_key_header_name),
       ...forcedModelsOf(sections.general),
       ...(sections.general.always_include_stream_usage ? { alwaysIncludeStreamUsage: true } : {}),
+      ...keepaliveOf(sections.general.sse_keepalive_ping_interval_seconds),
       ...(sections.general.forward_client_headers_to_llm_api ? { forwardClientHeaders: true } : {}),
       ...(sections.general.background_health_checks
         ? { healthCheckIntervalMs: sections.general.health_check_interval * 1000 }
@@ -202,6 +203,9 @@ function strategyArgs(
     ...(module === undefined ? {} : { module_path: module }),
   } as RoutingStrategyArgs;
 }
+
+const keepaliveOf = (seconds: number | undefined) =>
+  seconds === undefined ? {} : { keepaliveMs: seconds * 1000 };
 
 function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"] {
   const { routeiq, general } = sections;

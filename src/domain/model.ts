@@ -169,6 +169,8 @@ export interface Deployment {
   /** Parameters that the model cannot take are left out instead of refused: `drop_params`. */
   readonly dropParams?: boolean;
   readonly paramRules?: ParamRules;
+  /** Silence after which a stream of it says `: ping`; missing: never. */
+  readonly keepaliveMs?: number;
   /** Reasoning stands in a chat's content: `merge_reasoning_content_in_choices`. */
   readonly mergesReasoning?: true;
   readonly ownAccess?: OwnAccessRule;

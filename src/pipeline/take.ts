@@ -17,6 +17,7 @@ import {
   type FeedOptions,
 } from "./feed.ts";
 import type { Race } from "./hedging.ts";
+import { keepAwake } from "./keep-awake.ts";
 import { finish } from "./observe.ts";
 import { contextOf, encodeWhole, type Reply, toAnswer } from "./reply.ts";
 import { breakOff, callerGone, endsCall, estimate, type Run, succeed, writeDown } from "./run.ts";
@@ -85,7 +86,12 @@ export async function takeStream(
     }, services.onInternalFailure);
   });
   const { opaque } = upstream;
-  if (!opaque) return { record, body: stream };
+  const { keepaliveMs } = run.deployment;
+  if (!opaque) {
+    const body =
+      keepaliveMs === undefined ? stream : keepAwake(stream, services.clock, keepaliveMs);
+    return { record, body };
+  }
   record.usage = opaque.usage; // known before the end, so that its price is among the headers
   return { record, body: stream, contentType: opaque.contentType };
 }

@@ -140,6 +140,7 @@ function toDeployment(
     ...present("streamTimeoutMs", ms(number(params["stream_timeout"]))),
     ...present("firstTokenMs", ms(number(params["ttft_timeout"]))),
     ...present("streamIdleMs", ms(number(params["stream_idle_timeout"]))),
+    ...present("keepaliveMs", ms(number(params["keepalive_seconds"])) ?? general.keepaliveMs),
     ...present("numRetries", number(params["num_retries"])),
     ...present("cooldownS", number(params["cooldown_time"]) ?? number(info["cooldown_time"])),
     ...present("cooldownRules", cooldownRulesOf(info)),

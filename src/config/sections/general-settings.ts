@@ -143,6 +143,14 @@ export const GeneralSettings = Type.Object(
       default: false,
       description: "Streams of chat tell what was used, whether their callers ask or not.",
     }),
+    sse_keepalive_ping_interval_seconds: Type.Optional(
+      Type.Number({
+        minimum: 1,
+        maximum: 300,
+        description:
+          "Seconds of silence after which a stream that has begun says `: ping`, a comment, so that no proxy cuts it. Unset: never.",
+      }),
+    ),
     completion_model: forced("chat and text completions"),
     embedding_model: forced("embeddings"),
     image_generation_model: forced("images"),

@@ -23,7 +23,7 @@ export const litellmParamKeys = words(`
   azure_password azure_scope watsonx_region_name
   auto_router_config auto_router_config_path auto_router_default_model
   auto_router_embedding_model complexity_router_config complexity_router_default_model
-  keepalive_seconds allow_client_keepalive_override rust guardrails prompt_id prompt_variables
+  allow_client_keepalive_override rust guardrails prompt_id prompt_variables
   litellm_trace_id max_file_size_mb milvus_text_field vector_store_id base_model caching
   caching_groups no_log no-log input_cost_per_second output_cost_per_second
   input_cost_per_pixel output_cost_per_pixel input_cost_per_character output_cost_per_character
@@ -90,7 +90,7 @@ export const litellmGeneralKeys = words(`
   admin_only_routes enforced_params allowed_ips use_x_forwarded_for use_forwarded_for
   enforce_user_param user_header_name user_header_mappings token_rate_limit_type alerting
   alerting_threshold alert_types alerting_args alert_to_webhook_url alert_type_config
-  sse_keepalive_ping_interval_seconds cancel_on_disconnect
+  cancel_on_disconnect
   reject_clientside_metadata_tags 
   use_google_kms use_aws_kms use_azure_key_vault ui_access_mode ui_logo_path ui_theme_config
   missing_session_id proxy_config_reload_interval_seconds role_permissions supported_db_objects

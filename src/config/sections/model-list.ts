@@ -228,6 +228,14 @@ export const LitellmParams = Type.Object(
     modify_params: Type.Optional(
       Type.Boolean({ description: "As in litellm_settings, for this deployment." }),
     ),
+    keepalive_seconds: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 300,
+        description:
+          "Seconds of silence after which a stream that has begun says `: ping`; above general_settings.sse_keepalive_ping_interval_seconds.",
+      }),
+    ),
     merge_reasoning_content_in_choices: Type.Optional(
       Type.Boolean({
         description:

@@ -9,6 +9,7 @@ import { costMicroUsd } from "../../domain/usage.ts";
 import { Cancel } from "../../std/cancel.ts";
 import { createChunkFeed } from "../feed.ts";
 import { begin, CallFailed, fail, runCall } from "../handle.ts";
+import { keepAwake } from "../keep-awake.ts";
 import { CallRecord } from "../record.ts";
 import { type Reply, toAnswer } from "../reply.ts";
 import { callerGone } from "../run.ts";
@@ -22,7 +23,6 @@ import {
   openEntries,
   readEntries,
 } from "./entries.ts";
-import { keepAwake } from "./keep-awake.ts";
 import { Turn } from "./loop.ts";
 import { ownNames, readRequest } from "./read-request.ts";
 import { eachOf, toChatChunks, wholeChat, wholeResponse } from "./shapes.ts";

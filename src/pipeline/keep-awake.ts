@@ -1,14 +1,21 @@
 /** A stream that says something while it waits: proxies on the way cut what is silent for long. */
-import type { Clock } from "../../std/clock.ts";
-import type { ReplyStream } from "../reply.ts";
+import type { Clock } from "../std/clock.ts";
+import type { ReplyStream } from "./reply.ts";
 
 /** Well below the minute after which common proxies give up. */
-const silenceMs = 15_000;
-/** Every reader of server-sent events passes over a comment. */
-const comment = new TextEncoder().encode(": waiting\n\n");
+const usualSilenceMs = 15_000;
+/** LiteLLM's. Every reader of server-sent events passes over a comment. */
+const comment = new TextEncoder().encode(": ping\n\n");
 
-/** Of a stream whose tools may take minutes. */
-export function keepAwake(stream: ReplyStream, clock: Clock): ReplyStream {
+/**
+ * Of a stream whose tools may take minutes, or whose operator wants it so. Costs a timer and a promise
+ * per event that is waited for.
+ */
+export function keepAwake(
+  stream: ReplyStream,
+  clock: Clock,
+  silenceMs: number = usualSilenceMs,
+): ReplyStream {
   let pending: Promise<Uint8Array | undefined> | undefined;
 
   async function next(): Promise<Uint8Array | undefined> {

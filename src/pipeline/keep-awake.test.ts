@@ -1,6 +1,6 @@
 /** A stream that waits is not silent, and loses nothing. */
 import { expect, test } from "bun:test";
-import { createVirtualClock } from "../../../test/support/virtual-clock.ts";
+import { createVirtualClock } from "../../test/support/virtual-clock.ts";
 import { keepAwake } from "./keep-awake.ts";
 
 const text = (bytes: Uint8Array | undefined) => bytes && new TextDecoder().decode(bytes);
@@ -23,7 +23,7 @@ test("comments come while nothing does, and then what was waited for", async () 
   for (let i = 0; i < 2; i++) {
     const next = stream.next();
     await clock.advance(15_000);
-    expect(text(await next)).toBe(": waiting\n\n");
+    expect(text(await next)).toBe(": ping\n\n");
   }
   const next = stream.next();
   late.resolve(new TextEncoder().encode("second"));
