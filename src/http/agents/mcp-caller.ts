@@ -1,9 +1,10 @@
 /** Who speaks to `/mcp`: the holder of a key, of an access token, or nobody where that is allowed. */
 import type { Mcp } from "../../agents/mcp/mcp.ts";
 import { type Resource, TokenChallenge } from "../../agents/mcp/token-gate.ts";
+import { callTool, searchTool } from "../../agents/mcp/tool-search.ts";
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
-import { isObject } from "../../domain/json.ts";
+import { isObject, type JsonObject } from "../../domain/json.ts";
 import { refuse } from "../app.ts";
 import { assertMcpKey, hasAdminKey, mcpCallerOf, nobody, type RouteContext } from "../route.ts";
 import { baseOf } from "./mcp-oauth.ts";
@@ -41,10 +42,21 @@ export function assertToolScope(
 ): void {
   if (caller.mcpTools === undefined || !isObject(body) || body["method"] !== "tools/call") return;
   const params = isObject(body["params"]) ? body["params"] : {};
-  const server = at.context.params["server"];
-  const name = String(params["name"] ?? "");
-  const full = server === undefined ? name : `${server}.${name}`;
-  at.mcp.gate.assertScope(caller, full, resourceOf(at.request, at.context));
+  const name = toolIn(params, at.context.params["server"]);
+  if (name === undefined) return;
+  at.mcp.gate.assertScope(caller, name, resourceOf(at.request, at.context));
+}
+
+/**
+ * With its namespace. Undefined for what search mode has in the place of tools: what these reach is
+ * held to the scope where it is found and called.
+ */
+function toolIn(params: JsonObject, server: string | undefined): string | undefined {
+  const { name = "", arguments: args } = params;
+  if (name === searchTool) return undefined;
+  if (name !== callTool) return server === undefined ? String(name) : `${server}.${String(name)}`;
+  // On a server's own path it may as well be a tool of that server's.
+  return server === undefined && isObject(args) ? String(args["name"] ?? "") : undefined;
 }
 
 function resourceOf(request: Request, context: RouteContext): Resource {
