@@ -46,6 +46,8 @@ export class Run {
   #stored: boolean;
   #deadlineMs: number;
   #stopLease: () => void = () => undefined;
+  /** How it ended stands in its record already, by somebody else's word. */
+  #isLost = false;
 
   constructor(given: Given, held: HeldTask, execute: Execute, parts: RunParts) {
     this.agent = given.agent;
@@ -160,6 +162,7 @@ export class Run {
   }
 
   #endedElsewhere(): void {
+    this.#isLost = true;
     this.#stopLease();
     this.#abort.abort(new A2aError("internal", "The task was ended elsewhere."));
   }
@@ -172,7 +175,7 @@ export class Run {
   async #fail(thrown: unknown, own: boolean): Promise<void> {
     const error = toA2aError(this.#abort.signal.aborted ? this.#abort.signal.reason : thrown);
     if (error.kind === "internal" && !isKnown(error)) this.#parts.onFailure(thrown);
-    const isEnded = isOver(this.task.status.state);
+    const isEnded = isOver(this.task.status.state) || (own && this.#isLost);
     if (isEnded) return this.#end();
     this.failure = error;
     if (own && this.#stored) {
