@@ -425,6 +425,7 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
       createProviderClient({
         outbound: options.outbound,
         findProvider,
+        replyLimitBytes: config.general.replyLimitBytes,
         tokens: createTokenSource({
           outbound: options.outbound,
           clock,

@@ -61,6 +61,7 @@ export function assembleConfig(parts: Parts): Config {
       ...keyHeaderOf(sections.general.litellm_key_header_name),
       ...forcedModelsOf(sections.general),
       ...(sections.general.always_include_stream_usage ? { alwaysIncludeStreamUsage: true } : {}),
+      ...replyLimitOf(sections.general.max_response_size_mb),
       ...keepaliveOf(sections.general.sse_keepalive_ping_interval_seconds),
       ...(sections.general.forward_client_headers_to_llm_api ? { forwardClientHeaders: true } : {}),
       ...(sections.general.background_health_checks
@@ -206,6 +207,9 @@ function strategyArgs(
 
 const keepaliveOf = (seconds: number | undefined) =>
   seconds === undefined ? {} : { keepaliveMs: seconds * 1000 };
+
+const replyLimitOf = (megabytes: number | undefined) =>
+  megabytes === undefined ? {} : { replyLimitBytes: Math.floor(megabytes * 1024 * 1024) };
 
 function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"] {
   const { routeiq, general } = sections;

@@ -316,6 +316,8 @@ export interface GeneralSettings {
   readonly keyHeader?: string;
   /** Streams tell what was used, whether their callers ask or not. */
   readonly alwaysIncludeStreamUsage?: true;
+  /** `max_response_size_mb`: bytes of a provider's whole answer; undefined: the client's own limit. */
+  readonly replyLimitBytes?: number;
   /** Silence after which a stream says `: ping`; undefined: never. */
   readonly keepaliveMs?: number;
   /** `completion_model` and its kin: what answers, whatever the request names. */

@@ -14,12 +14,13 @@ export interface FormTarget {
   readonly provider: Provider;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
+  readonly limitBytes: number | undefined;
 }
 
 export async function sendForm(
   { call, deployment, cancel, connectTimeoutMs }: UpstreamRequest,
   upload: Upload,
-  { outbound, provider, url, headers }: FormTarget,
+  { outbound, provider, url, headers, limitBytes }: FormTarget,
 ): Promise<UpstreamReply> {
   const content = upload.open(deployment.upstreamModel, deployment.body);
   try {
@@ -32,7 +33,7 @@ export async function sendForm(
       trust: "operator",
       connectTimeoutMs,
     });
-    return await readOther(toReply(response), { call, provider, cancel });
+    return await readOther(toReply(response), { call, provider, cancel, limitBytes });
   } catch (thrown) {
     // A form that broke off breaks the connection: the form is what is to be told of.
     throw upload.failure ?? toUpstreamError(thrown, cancel, deployment);

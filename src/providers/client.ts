@@ -68,6 +68,8 @@ export interface ProviderClientOptions {
   readonly findProvider: (name: string) => Provider | undefined;
   /** For deployments that are let in by a token. */
   readonly tokens: TokenSource;
+  /** Bytes of a whole reply, where it is less than `clientLimits.replyBytes`. */
+  readonly replyLimitBytes?: number | undefined;
 }
 
 /** What is the same for every call to a deployment, made once. */
@@ -90,7 +92,7 @@ interface Prepared {
 }
 
 export function createProviderClient(options: ProviderClientOptions): ProviderClient {
-  const { outbound, findProvider, tokens } = options;
+  const { outbound, findProvider, tokens, replyLimitBytes: limitBytes } = options;
   const prepared = new WeakMap<Deployment, Prepared>();
 
   function prepare(deployment: Deployment): Prepared {
@@ -298,7 +300,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
       if (call.upload) {
         const signed = await withToken(ready.headers, deployment, cancel.signal);
         const headers = withTrace(signed, call, trace);
-        return sendForm(request, call.upload, { outbound, provider, url, headers });
+        return sendForm(request, call.upload, { outbound, provider, url, headers, limitBytes });
       }
       const { unchanged } = ready;
       const sides = { caller: callerDialect, provider: dialect, unchanged };
@@ -320,7 +322,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
             tellHeaders?.(reply.headers());
             return reply;
           };
-          return await askOther(request, provider, body, ask);
+          return await askOther(request, { provider, limitBytes }, body, ask);
         }
         const content = dialect.withMedia
           ? await fillMedia(body, dialect, outbound, cancel.signal)
@@ -333,7 +335,7 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
           chatOnly.add(deployment);
           return await client.send(request);
         }
-        const replied = { dialect, passes };
+        const replied = { dialect, passes, limitBytes };
         const fit = ready.fits?.[operation];
         if (!(call.stream && isEventStream(reply, dialect))) {
           const read = readWhole(reply, replied, call, fit?.reply);
@@ -401,10 +403,12 @@ type Ask = (body: string, cancel: Cancel) => Promise<OutboundReply>;
 /** What is no chat has one form that callers and providers share: the body passes, the reply too. */
 async function askOther(
   { call, cancel }: UpstreamRequest,
-  provider: Provider,
+  { provider, limitBytes }: { provider: Provider; limitBytes: number | undefined },
   body: string,
   ask: Ask,
 ): Promise<UpstreamReply> {
-  if (call.operation === "embedding") return sendInBatches(call, body, provider, { ask, cancel });
-  return readOther(await ask(body, cancel), { call, provider, cancel });
+  if (call.operation === "embedding") {
+    return sendInBatches(call, body, provider, { ask, cancel, limitBytes });
+  }
+  return readOther(await ask(body, cancel), { call, provider, cancel, limitBytes });
 }

@@ -19,7 +19,7 @@ export async function sendInBatches(
   call: Call,
   encoded: string,
   provider: Provider,
-  { ask, cancel }: Asking,
+  { ask, cancel, limitBytes }: Asking,
 ): Promise<WholeReply> {
   const { input } = call.body;
   if (!provider.embedsTokens) assertText(input, provider);
@@ -30,7 +30,7 @@ export async function sendInBatches(
   const read = async (body: string, stop: Cancel) => {
     const answer = await ask(each ? JSON.stringify(each(JSON.parse(body))) : body, stop);
     if (!isOk(answer)) throw await toProviderError(answer, provider.dialect);
-    const replied = { dialect: provider.dialect, passes: true };
+    const replied = { dialect: provider.dialect, passes: true, limitBytes };
     const fit = provider.fit?.embedding?.reply;
     const told = fit && answer.headers();
     return readWhole(answer, replied, call, (reply) =>
@@ -56,6 +56,7 @@ export async function sendInBatches(
 interface Asking {
   readonly ask: (body: string, cancel: Cancel) => Promise<OutboundReply>;
   readonly cancel: Cancel;
+  readonly limitBytes: number | undefined;
 }
 
 /** The provider's own name of the model. */

@@ -12,11 +12,11 @@ import type { Cancel } from "../std/cancel.ts";
 import type { SseFrame } from "../std/sse.ts";
 import type { Provider } from "./provider.ts";
 import {
-  clientLimits,
   isEventStream,
   isOk,
   readUpTo,
   readWhole,
+  replyLimit,
   toProviderError,
   toStream,
   type UpstreamReply,
@@ -27,16 +27,17 @@ interface Asked {
   readonly call: Call;
   readonly provider: Provider;
   readonly cancel: Cancel;
+  readonly limitBytes: number | undefined;
 }
 
 /** @throws GatewayError */
 export async function readOther(
   reply: OutboundReply,
-  { call, provider, cancel }: Asked,
+  { call, provider, cancel, limitBytes }: Asked,
 ): Promise<UpstreamReply> {
   const dialect = provider.dialect;
   if (!isOk(reply)) throw await toProviderError(reply, dialect);
-  const replied = { dialect, passes: true };
+  const replied = { dialect, passes: true, limitBytes };
   if (call.stream && isEventStream(reply)) {
     return toStream(reply, { ...replied, dialect: eventsOf(call) }, cancel);
   }
@@ -50,7 +51,7 @@ export async function readOther(
       opaque: { contentType, usage: ofSpeech(call.body) },
     };
   }
-  const bytes = await readUpTo(reply, clientLimits.replyBytes, "refuse");
+  const bytes = await readUpTo(reply, replyLimit(replied), "refuse");
   return { kind: "raw", bytes, contentType, usage: ofSubtitles(new TextDecoder().decode(bytes)) };
 }
 

@@ -14,6 +14,15 @@ export interface Replied {
   readonly dialect: ProviderDialect;
   /** The dialect is the caller's, so the bytes may pass. */
   readonly passes: boolean;
+  /** Of a whole reply, below `clientLimits.replyBytes`. */
+  readonly limitBytes?: number | undefined;
+}
+
+/** What a whole reply may hold. */
+export function replyLimit({ limitBytes }: Pick<Replied, "limitBytes">): number {
+  return limitBytes === undefined
+    ? clientLimits.replyBytes
+    : Math.min(limitBytes, clientLimits.replyBytes);
 }
 
 export interface WholeReply extends Replied {
@@ -85,7 +94,7 @@ export function readWhole(
   call: Call,
   fit?: (body: JsonObject) => JsonObject,
 ): WholeReply | Promise<WholeReply> {
-  const sent = readUpTo(reply, clientLimits.replyBytes, "refuse");
+  const sent = readUpTo(reply, replyLimit(replied), "refuse");
   return sent instanceof Promise
     ? sent.then((bytes) => toWhole(bytes, reply, replied, call, fit))
     : toWhole(sent, reply, replied, call, fit);

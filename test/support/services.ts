@@ -105,6 +105,7 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
       createProviderClient({
         outbound,
         findProvider,
+        replyLimitBytes: config.general.replyLimitBytes,
         tokens: createTokenSource({ outbound, clock, readText: (path) => Bun.file(path).text() }),
       }),
       clock,

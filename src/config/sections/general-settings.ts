@@ -172,6 +172,14 @@ export const GeneralSettings = Type.Object(
         description: "Limit of a request's body in MiB; 413 above it.",
       }),
     ),
+    max_response_size_mb: Type.Optional(
+      Type.Number({
+        exclusiveMinimum: 0,
+        maximum: 1024,
+        description:
+          "Limit of a provider's whole answer in MiB; 502 above it, and no more than that is read. Streams have none. Default, and at the most: 64.",
+      }),
+    ),
   },
   { description: "The gateway as a server." },
 );

@@ -80,7 +80,6 @@ export const litellmGeneralKeys = words(`
   disable_budget_reservation enforce_fallback_model_access enforce_fallback_budget
   user_api_key_cache_ttl user_api_key_cache_max_size enable_redis_auth_cache
   use_redis_transaction_buffer max_parallel_requests global_max_parallel_requests
-  max_response_size_mb
   infer_model_from_keys health_check_details
   use_shared_health_check 
   forward_openai_org_id
