@@ -72,6 +72,26 @@ describe("a document", () => {
     expect(read.operations.map(({ name }) => name)).toEqual(names);
   });
 
+  test("gives schemas that every client can read, and says once where it stands", () => {
+    const properties = { any: true, none: false, list: { type: "array", items: true } };
+    const schema = { type: "object", properties, additionalProperties: false };
+    const odd = readOpenapiDocument({
+      openapi: "3.1.0",
+      paths: {
+        "/odd": {
+          post: { requestBody: { content: { "application/json": { schema } } } },
+          put: { requestBody: { content: { "text/plain": {} } } },
+        },
+      },
+    });
+    const [plain, json] = odd.operations.map((each) => toTool(each, odd));
+    expect(json).toMatchObject({ description: "POST /odd" });
+    expect(JSON.stringify(json)).toContain(
+      '"properties":{"any":{},"none":{"not":{}},"list":{"type":"array","items":{}}},"additionalProperties":false',
+    );
+    expect(plain?.["inputSchema"]).toMatchObject({ properties: { body: { type: "string" } } });
+  });
+
   test("its schemas lead into $defs, a loop as well, and a property may have any name", () => {
     const { inputSchema } = toTool(operation("addPet"), read);
     expect(inputSchema).toMatchObject({

@@ -14,12 +14,14 @@ export const bodyArgument = "body";
 
 export function toTool(operation: Operation, document: OpenapiDocument): JsonObject {
   const { method, path, title, deprecated } = operation;
-  const words = deprecated ? `Deprecated. ${operation.description}` : operation.description;
+  const place = `${method} ${path}`;
+  const said = operation.description === place ? "" : operation.description;
+  const words = deprecated ? `Deprecated. ${said}`.trim() : said;
   const reads = method === "GET" || method === "HEAD" || method === "OPTIONS";
   return {
     name: operation.name,
     ...(title === undefined ? {} : { title: title.slice(0, titleChars) }),
-    description: `${words.slice(0, toolLimits.descriptionChars)}\n\n${method} ${path}`,
+    description: `${words.slice(0, toolLimits.descriptionChars)}\n\n${place}`.trim(),
     inputSchema: toInputSchema(operation, document),
     annotations: {
       readOnlyHint: reads,
@@ -61,7 +63,9 @@ function buildSchema(
   if (body) {
     const about = `The request's body, sent as ${body.mediaType}.`;
     const schema = inFull ? convert(body.schema, walk, 0) : {};
-    properties[bodyArgument] = { description: about, ...(isObject(schema) ? schema : {}) };
+    const untyped = body.mediaType.startsWith("text/") ? { type: "string" } : {};
+    const typed = isObject(schema) && Object.keys(schema).length > 0 ? schema : untyped;
+    properties[bodyArgument] = { description: about, ...typed };
     if (body.required) required.push(bodyArgument);
   }
   return {
@@ -110,18 +114,25 @@ function convert(schema: Json | undefined, walk: Walk, depth: number): Json {
     if (namedSchemas.has(word) && isObject(value)) {
       const inner = Object.entries(value);
       kept[word] = Object.fromEntries(
-        inner.map(([name, of]) => [name, convert(of, walk, depth + 1)]),
+        inner.map(([name, of]) => [name, convert(asObject(of), walk, depth + 1)]),
       );
       continue;
     }
     // An example, or a value to compare with, is data and no schema.
     const isData =
       word === "example" || word === "examples" || word === "enum" || word === "default";
-    kept[word] = isData ? (value ?? null) : convert(value, walk, depth + 1);
+    const of = word === "items" ? asObject(value) : value;
+    kept[word] = isData ? (value ?? null) : convert(of, walk, depth + 1);
   }
   const { type } = kept;
   if (schema["nullable"] === true && typeof type === "string") kept["type"] = [type, "null"];
   return kept;
+}
+
+/** `true` and `false` are schemas since 3.1, but clients there are that take objects alone. */
+function asObject(schema: Json | undefined): Json {
+  if (schema === true) return {};
+  return schema === false ? { not: {} } : (schema ?? {});
 }
 
 function toReference(reference: string, walk: Walk, depth: number): Json {
