@@ -59,6 +59,41 @@ const namesIn = ({ result }: JsonObject) => {
 const call = (path: string, name: string, args: object = {}, how = {}) =>
   ask(path, "tools/call", { name, arguments: args }, how);
 
+/**
+ * What the reference inspector's `--strict` finds fault with, as far as our own schemas could have it.
+ * Source: https://github.com/modelcontextprotocol/inspector (`tools/list --strict`)
+ */
+function faultsIn(schema: unknown, path: string): string[] {
+  if (typeof schema !== "object" || schema === null) return [`${path}: is no object`];
+  const { type, properties = {}, items, anyOf = [], ...rest } = schema as JsonObject;
+  const words = Object.keys(rest).filter((word) => word !== "description" && word !== "default");
+  const isEmpty = type === undefined && items === undefined && words.length === 0;
+  return [
+    ...(Array.isArray(type) ? [`${path}: has several types`] : []),
+    ...(isEmpty && !("anyOf" in schema || "properties" in schema) ? [`${path}: says nothing`] : []),
+    ...Object.entries(properties as JsonObject).flatMap(([name, of]) =>
+      faultsIn(of, `${path}.${name}`),
+    ),
+    ...(items === undefined ? [] : faultsIn(items, `${path}[]`)),
+    ...(anyOf as readonly unknown[]).flatMap((of, at) => faultsIn(of, `${path}|${at}`)),
+  ];
+}
+
+test.each(["/mcp/routeiq", "/mcp?mode=search"])(
+  "tools of %s have schemas that every client can read",
+  async (path) => {
+    const { result } = await ask(path, "tools/list", {}, { at: writing });
+    const { tools } = result as unknown as { tools: Record<string, unknown>[] };
+    expect(tools.length).toBeGreaterThan(1);
+    const schemas = tools.flatMap(({ name, inputSchema, outputSchema }) => [
+      ...faultsIn(inputSchema, `${name}`),
+      ...(outputSchema === undefined ? [] : faultsIn(outputSchema, `${name}, output`)),
+    ]);
+    expect(schemas).toEqual([]);
+    expect(faultsIn({ type: "object", properties: { a: true, b: {} } }, "x").length).toBe(2);
+  },
+);
+
 describe("for operators", () => {
   test("it reads, and does no more unless the configuration says so", async () => {
     const names = namesIn(await ask("/mcp/routeiq", "tools/list"));
