@@ -9,6 +9,7 @@ import { dialects } from "../dialects/registry.ts";
 import { GatewayError } from "../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import { drop, eachMessage, rename } from "./adapt.ts";
+import { mistralModeration, mistralTranscript } from "./mistral-media.ts";
 import { type Adaptation, type AdaptOptions, defineProvider, type Fit } from "./provider.ts";
 
 /** Models that may think: they do so in pieces of content. */
@@ -269,7 +270,13 @@ export const mistral = defineProvider({
     toolChoice,
     effort,
   ],
-  fit: { chat: thinking, completion: fim, embedding: { request: toEmbedding } },
+  fit: {
+    chat: thinking,
+    completion: fim,
+    embedding: { request: toEmbedding },
+    moderation: mistralModeration,
+    audio_transcription: mistralTranscript,
+  },
   source: "https://docs.mistral.ai/api",
 });
 
