@@ -103,10 +103,12 @@ async function playAll(play: Play, casting: Casting) {
   const before = await sceneBefore(play, casting);
   out.line("2. A shadow set: a sample of prompts on every model, judged, off the request path.");
   await sceneShadow(play, casting);
-  out.line("3. The loop's first turn, with a few rows, while users go on asking.");
+  out.line("3. The loop's first turn: rows about half of the topics, while users go on asking.");
   const first = tellTurn(out, await sceneTurn(play, casting, "pilot"));
   if (first.done !== "kept") out.line("   Nothing was published; the next turn knows more.");
-  out.line("4. Its second turn, with all of them and what users said: a canary, then in force.");
+  out.line(
+    "4. Its second turn: all topics and what users said. A share of the users tries it first.",
+  );
   const second = tellTurn(out, await sceneTurn(play, casting, "all"));
   if (second.done === "refused")
     out.line("   What serves stays: a new one must be certain to be better.");

@@ -6,9 +6,10 @@ import { writeFileSync } from "node:fs";
 import { createRandom } from "../../std/random.ts";
 import type { Output } from "../command.ts";
 import type { Prompt } from "./prompts.ts";
-import { labelOf, toPriceFile, toShadowRows } from "./shadow.ts";
+import { labelOf, type ShadowRow, toPriceFile, toShadowRows } from "./shadow.ts";
 import { simulatedModels } from "./simulated-models.ts";
 import type { Stage } from "./stage.ts";
+import type { Topic } from "./topics.ts";
 import {
   type CallResult,
   type Summary,
@@ -38,10 +39,10 @@ export function cast(bank: readonly Prompt[]): Casting {
   const cut = (from: number, to: number) =>
     bank.slice(Math.round(from * bank.length), Math.round(to * bank.length));
   return {
-    before: cut(0, 0.2),
-    shadow: cut(0.2, 0.63),
-    heldOut: cut(0.63, 0.82),
-    after: cut(0.82, 1),
+    before: cut(0, 0.12),
+    shadow: cut(0.12, 0.54),
+    heldOut: cut(0.54, 0.84),
+    after: cut(0.84, 1),
   };
 }
 
@@ -98,8 +99,11 @@ async function askEveryModel(
   return perModel;
 }
 
-/** What the first turn of the loop has to learn from, of what the second has. */
-const pilotShare = 0.3;
+/**
+ * What the first turn of the loop has rows about; the second has all topics. So each turn has something
+ * to learn that the gate can be sure of, whatever users happened to say meanwhile.
+ */
+const pilotTopics: ReadonlySet<Topic> = new Set(["code", "translation", "writing"]);
 export const rowFiles = { pilot: "pilot.jsonl", all: "shadow.jsonl", heldOut: "held-out.jsonl" };
 
 /** Scene 2: a sample answered by all models and judged, apart from the traffic. */
@@ -107,10 +111,13 @@ export async function sceneShadow(play: Play, { shadow, heldOut }: Casting): Pro
   const random = createRandom(play.seed + 2);
   const { path } = play.stage;
   writeFileSync(path("models.json"), toPriceFile());
-  const write = (file: string, rows: readonly string[]) =>
-    writeFileSync(path(file), `${rows.join("\n")}\n`);
+  const write = (file: string, rows: readonly ShadowRow[]) =>
+    writeFileSync(path(file), rows.map(({ line }) => `${line}\n`).join(""));
   const taught = toShadowRows(await askEveryModel(play, "shadow set", shadow), random);
-  write(rowFiles.pilot, taught.slice(0, Math.ceil(pilotShare * taught.length)));
+  write(
+    rowFiles.pilot,
+    taught.filter(({ topic }) => pilotTopics.has(topic)),
+  );
   write(rowFiles.all, taught);
   write(rowFiles.heldOut, toShadowRows(await askEveryModel(play, "held-out set", heldOut), random));
 }

@@ -1,30 +1,38 @@
 /** Full-information rows: each prompt answered by every model, scored by a simulated judge. */
 import { nextNormal, type Random } from "../../std/random.ts";
 import { simulatedVendors } from "./simulated-models.ts";
+import type { Topic } from "./topics.ts";
 import type { CallResult } from "./traffic.ts";
 
 /** How far a judge's score is off, as a standard deviation. */
 const judgeNoise = 0.08;
 
-/** Rows in the form of training data (DESIGN §5), one JSON line each. */
+export interface ShadowRow {
+  readonly topic: Topic;
+  /** Training data (DESIGN §5), one line of JSON. */
+  readonly line: string;
+}
+
 export function toShadowRows(
   results: readonly (readonly CallResult[])[],
   random: Random,
-): readonly string[] {
+): readonly ShadowRow[] {
   const byPrompt = new Map<string, CallResult[]>();
   for (const result of results.flat()) {
     if (result.status !== 200) continue;
     byPrompt.set(result.prompt.id, [...(byPrompt.get(result.prompt.id) ?? []), result]);
   }
-  return [...byPrompt.values()].map((answers) => {
-    const [first] = answers;
-    return JSON.stringify({
-      id: first?.prompt.id,
-      query: first?.prompt.text,
+  return [...byPrompt.values()].flatMap((answers) => {
+    const prompt = answers[0]?.prompt;
+    if (!prompt) return [];
+    const line = JSON.stringify({
+      id: prompt.id,
+      query: prompt.text,
       benchmark: "demo",
-      category: first?.prompt.topic,
+      category: prompt.topic,
       models: Object.fromEntries(answers.map((answer) => [labelOf(answer.model), score(answer)])),
     });
+    return [{ topic: prompt.topic, line }];
   });
 
   function score(answer: CallResult) {

@@ -107,7 +107,12 @@ function toConfig(providers: SimulatedProviders, repository: string, keys: strin
         reload_interval: 1,
         fallback_strategy: "simple-shuffle",
         // As in earnest, with fewer calls to each step.
-        rollout: { canary: { share: canaryShare, min_calls: 60 }, health: { max_calls: 150 } },
+        rollout: {
+          canary: { share: canaryShare, min_calls: 60 },
+          health: { max_calls: 150 },
+          // The first release knows half of the topics and is cheap: a better one may cost more.
+          thresholds: { cost_factor: 4 },
+        },
       },
     },
     routeiq_settings: {
