@@ -10,6 +10,6 @@ const needsBinary = words.length === 0 || words.some((word) => /e2e|bench/.test(
 if (needsBinary) ensureBinary();
 if (words.length === 0 || words.some((word) => word.includes("clients"))) await ensureClients();
 // Each file has a process's memory to itself: in one heap for all, the last files take ten times as long.
-const workers = Math.max(1, Math.min(4, availableParallelism()));
+const workers = Math.min(2, availableParallelism());
 // Bun gives a test 5 s; a slow, shared machine may need more.
 runOrExit([bun, "test", `--parallel=${workers}`, "--timeout", "60000", ...words]);
