@@ -5,7 +5,7 @@
  */
 import { existsSync } from "node:fs";
 import { setPriority } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { commonModels, measureBetween } from "./beyond/between-sets.ts";
 import { measureCascade } from "./beyond/cascade.ts";
@@ -15,6 +15,7 @@ import { fitNeed } from "./beyond/fit-need.ts";
 import { measureLatencyHull } from "./beyond/latency.ts";
 import { measureNewcomer } from "./results/measure.ts";
 import { createReader, type SetRows, sets } from "./results/results.ts";
+import { routingDataOrExit } from "./routing-data.ts";
 import { root, run, tool } from "./run.ts";
 
 const { values } = parseArgs({
@@ -27,14 +28,7 @@ const { values } = parseArgs({
 });
 
 setPriority(10);
-const data = join(
-  resolve(root, values.data ?? process.env["ROUTEIQ_TEST_DATA"] ?? "../shared/data"),
-  "routing",
-);
-if (!existsSync(data)) {
-  console.error(`beyond: ${data} is not there; say --data FOLDER, or set ROUTEIQ_TEST_DATA`);
-  process.exit(2);
-}
+const data = routingDataOrExit("beyond", values.data);
 
 /** Sets whose licences let something be learnt from them that ships. */
 const licensed = sets.filter((set) => set !== "bfcl-tools");

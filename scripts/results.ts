@@ -8,7 +8,7 @@
  */
 import { existsSync } from "node:fs";
 import { setPriority } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { strategyNames } from "../src/routing/strategies/registry.ts";
 import { toDocument } from "./results/document.ts";
@@ -19,6 +19,7 @@ import {
   measureTransfer,
 } from "./results/measure.ts";
 import { createReader, type Results, sets } from "./results/results.ts";
+import { routingDataOrExit } from "./routing-data.ts";
 import { root, run, tool } from "./run.ts";
 
 const { values } = parseArgs({
@@ -33,14 +34,7 @@ const { values } = parseArgs({
 });
 
 setPriority(10);
-const data = join(
-  resolve(root, values.data ?? process.env["ROUTEIQ_TEST_DATA"] ?? "../shared/data"),
-  "routing",
-);
-if (!existsSync(data)) {
-  console.error(`results: ${data} is not there; say --data FOLDER, or set ROUTEIQ_TEST_DATA`);
-  process.exit(2);
-}
+const data = routingDataOrExit("results", values.data);
 
 const cached = values.cache && existsSync(values.cache);
 const results: Results = cached ? await Bun.file(values.cache as string).json() : {};
