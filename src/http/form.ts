@@ -35,10 +35,14 @@ function readBoundary(contentType: string): string {
     const boundary = boundaryOf(contentType);
     if (boundary !== undefined) return boundary;
   } catch (cause) {
-    if (!(cause instanceof FormInvalid)) throw cause;
-    throw new GatewayError("invalid_request", `The form cannot be read: ${cause.message}.`, {
-      cause,
-    });
+    throw toFormError(cause);
   }
   throw new GatewayError("unsupported_media_type", "A form must be multipart/form-data.");
+}
+
+/** What a caller is told of a form that cannot be read; any other failure as it is. */
+export function toFormError(cause: unknown): unknown {
+  if (!(cause instanceof FormInvalid)) return cause;
+  const message = `The form cannot be read: ${cause.message}.`;
+  return new GatewayError("invalid_request", message, { cause });
 }

@@ -6,7 +6,7 @@ import type { UploadedFile } from "../../agents/skills/skill-store.ts";
 import { type Skills, skillLimits } from "../../agents/skills/skills.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { FormInvalid, filenameOf, parseForm } from "../../std/multipart.ts";
-import { openForm } from "../form.ts";
+import { openForm, toFormError } from "../form.ts";
 import { readJsonObject } from "../json-body.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
 
@@ -189,9 +189,7 @@ async function readFiles(request: Request, { services }: RouteContext) {
       }
     }
   } catch (cause) {
-    if (!(cause instanceof FormInvalid)) throw cause;
-    const message = `The form cannot be read: ${cause.message}.`;
-    throw new GatewayError("invalid_request", message, { cause });
+    throw toFormError(cause);
   }
   close();
   return { files, name };

@@ -1,10 +1,8 @@
-/** `/v1/files`: uploads as they come, never held whole. */
-import { GatewayError } from "../../domain/errors.ts";
 import { type Files, readExpiry, readPurpose } from "../../resources/files/files.ts";
-import { FormInvalid, parseForm } from "../../std/multipart.ts";
+import { parseForm } from "../../std/multipart.ts";
 import type { ByteRange } from "../../storage/blob-store.ts";
 import { FileContent, readUntilFile } from "../file-form.ts";
-import { openForm } from "../form.ts";
+import { openForm, toFormError } from "../form.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
 
 const base = {
@@ -87,9 +85,7 @@ async function upload(request: Request, { services }: RouteContext, files: Files
       signal: request.signal,
     });
   } catch (cause) {
-    if (!(cause instanceof FormInvalid)) throw cause;
-    const message = `The form cannot be read: ${cause.message}.`;
-    throw new GatewayError("invalid_request", message, { cause });
+    throw toFormError(cause);
   } finally {
     await events.return(undefined);
   }

@@ -1,9 +1,7 @@
-/** `/v1/uploads`: large files in parts. */
-import { GatewayError } from "../../domain/errors.ts";
 import { type Uploads, uploadLimits } from "../../resources/uploads/uploads.ts";
-import { FormInvalid, parseForm } from "../../std/multipart.ts";
+import { parseForm } from "../../std/multipart.ts";
 import { FileContent, readUntilFile } from "../file-form.ts";
-import { openForm } from "../form.ts";
+import { openForm, toFormError } from "../form.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";
 import { storedRoutes } from "../stored-routes.ts";
 
@@ -57,9 +55,7 @@ async function addPart(request: Request, { services, params }: RouteContext, upl
     const content = new FileContent(events, fields).pieces();
     return await uploads.addPart(params["id"] ?? "", { caller, content, signal: request.signal });
   } catch (cause) {
-    if (!(cause instanceof FormInvalid)) throw cause;
-    const message = `The form cannot be read: ${cause.message}.`;
-    throw new GatewayError("invalid_request", message, { cause });
+    throw toFormError(cause);
   } finally {
     await events.return(undefined);
   }
