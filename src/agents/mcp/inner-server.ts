@@ -9,39 +9,10 @@ import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import type { Clock } from "../../std/clock.ts";
 import { version } from "../../std/version.ts";
-import type { Connection, RequestOptions } from "./connection.ts";
+import type { Connection, RequestOptions } from "./connection-contract.ts";
+import type { InnerServer, InnerTools } from "./inner-tools.ts";
 import { rethrown } from "./mcp-error.ts";
 import { ErrorCode } from "./sdk.ts";
-
-export interface InnerCall {
-  /** Without its namespace. */
-  readonly tool: string;
-  readonly args: JsonObject;
-  readonly caller: Caller;
-  readonly signal: AbortSignal;
-}
-
-export interface InnerTools {
-  readonly instructions?: string;
-  /** Definitions as `tools/list` has them; asked for whenever somebody lists or calls. */
-  tools(caller: Caller): Promise<readonly JsonObject[]>;
-  /**
-   * The result of `tools/call`: `{content, structuredContent?, isError?}`.
-   * @throws GatewayError, whose words the caller is told as the tool's own error
-   */
-  call(call: InnerCall): Promise<JsonObject>;
-}
-
-/** One that is there without a row of the configuration. */
-export interface InnerServer extends InnerTools {
-  /** Its namespace and path: `/mcp/{name}`. A row of the operator's with this name comes first. */
-  readonly name: string;
-  readonly description: string;
-  /** Whether it may be seen at all; default: by everybody. */
-  isFor?(caller: Caller): boolean;
-  /** Whether `/mcp` has it among the others, or only its own path. Default: yes. */
-  readonly apart?: boolean;
-}
 
 export function toInnerRow({ name, description, apart = false }: InnerServer): McpServer {
   return {

@@ -1,6 +1,6 @@
 /** The MCP gateway as the rest of the program holds it: nothing is loaded until somebody asks. */
 
-import type { InnerServer } from "./inner-server.ts";
+import type { InnerServer } from "./inner-tools.ts";
 import type { Live, LiveParts } from "./live.ts";
 import { createTokenGate, type TokenGate } from "./token-gate.ts";
 

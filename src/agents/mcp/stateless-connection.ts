@@ -9,7 +9,7 @@ import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import { parseSse } from "../../std/sse.ts";
 import { version } from "../../std/version.ts";
-import type { Connection, ConnectOptions, RequestOptions } from "./connection.ts";
+import type { Connection, ConnectOptions, RequestOptions } from "./connection-contract.ts";
 import { rethrown } from "./mcp-error.ts";
 import {
   auth,

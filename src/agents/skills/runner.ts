@@ -4,7 +4,8 @@ import { type Background, createBackground, type WorkerLike } from "../../std/ba
 import { type Clock, sleep } from "../../std/clock.ts";
 import { RpcError } from "../../std/rpc.ts";
 import type { PythonPlaces } from "./python/places.ts";
-import type { SkillResult, SkillRun, SkillService } from "./run-thread.ts";
+import type { SkillService } from "./run-thread.ts";
+import type { SkillResult, SkillRun } from "./skill-run.ts";
 
 export interface SkillRunner {
   /**

@@ -8,10 +8,10 @@ import { excerpt, GatewayError, toGatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { Clock } from "../../std/clock.ts";
 import { findMismatch } from "../../std/json-schema.ts";
-import type { SkillResult, SkillRun } from "./run-thread.ts";
 import type { SkillRunner } from "./runner.ts";
 import { readSkillFile, type SkillProgram, skillFileName } from "./skill-file.ts";
 import { type SkillFolder, versionOf } from "./skill-folder.ts";
+import type { SkillResult, SkillRun } from "./skill-run.ts";
 import { filesOf, latestVersion, type SkillStore, type UploadedFile } from "./skill-store.ts";
 
 export interface SkillSettings {
