@@ -1,3 +1,4 @@
+/** `/v1/files`: uploads as they come, never held whole. */
 import { type Files, readExpiry, readPurpose } from "../../resources/files/files.ts";
 import { parseForm } from "../../std/multipart.ts";
 import type { ByteRange } from "../../storage/blob-store.ts";

@@ -1,3 +1,4 @@
+/** `/v1/uploads`: large files in parts. */
 import { type Uploads, uploadLimits } from "../../resources/uploads/uploads.ts";
 import { parseForm } from "../../std/multipart.ts";
 import { FileContent, readUntilFile } from "../file-form.ts";
