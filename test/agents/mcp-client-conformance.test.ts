@@ -63,13 +63,12 @@ async function play({ url, scenario, context }: Scenario): Promise<string> {
   const made = await rest("POST", "/v1/mcp/server", row);
   if (made.status !== 201) throw new Error(`not registered: ${JSON.stringify(made.body)}`);
   const codeFlow = isOauth && !scenario.includes("client-credentials");
-  if (codeFlow) await allow(name);
   for (let tries = 0; ; tries++) {
     try {
       return await useTools(name);
     } catch (thrown) {
-      // More is asked for than was allowed: somebody allows it, once.
-      if (!codeFlow || tries > 0) throw thrown;
+      // Nothing is allowed yet, or more is asked for than was: somebody allows it.
+      if (!codeFlow || tries > 1) throw thrown;
       await allow(name);
     }
   }
@@ -106,7 +105,13 @@ async function useTools(name: string): Promise<string> {
   try {
     const { tools } = await client.listTools();
     for (const tool of tools) {
-      const args = tool.name === "add_numbers" ? { a: 5, b: 3 } : {};
+      const echoed = { schema: tools.find((other) => other.name !== tool.name)?.inputSchema };
+      const args =
+        tool.name === "json_schema_echo"
+          ? echoed
+          : tool.name === "add_numbers"
+            ? { a: 5, b: 3 }
+            : {};
       await client.callTool({ name: tool.name, arguments: args });
     }
     return `called ${tools.map((tool) => tool.name).join(", ")}`;

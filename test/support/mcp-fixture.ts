@@ -24,81 +24,15 @@ import {
   UnsubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import { createEventMemory } from "../../src/agents/mcp/event-memory.ts";
-
-const png =
-  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mP8z8DwHwAFBQIAX8jx0gAAAABJRU5ErkJggg==";
-const wav = "UklGRiQAAABXQVZFZm10IBAAAAABAAEAQB8AAEAfAAABAAgAZGF0YQAAAAA=";
-const image = { type: "image", data: png, mimeType: "image/png" };
-const embedded = (uri: string) => ({
-  type: "resource",
-  resource: { uri, mimeType: "text/plain", text: "This is an embedded resource content." },
-});
-const text = (value: string) => ({ type: "text", text: value });
-
-const plain: Readonly<Record<string, readonly object[]>> = {
-  test_simple_text: [text("This is a simple text response for testing.")],
-  test_image_content: [image],
-  test_audio_content: [{ type: "audio", data: wav, mimeType: "audio/wav" }],
-  test_embedded_resource: [embedded("test://embedded-resource")],
-  test_multiple_content_types: [
-    text("Multiple content types test:"),
-    image,
-    {
-      type: "resource",
-      resource: {
-        uri: "test://mixed-content-resource",
-        mimeType: "application/json",
-        text: '{"test":"data","value":123}',
-      },
-    },
-  ],
-};
-
-const object = { type: "object", properties: {} };
-const withPrompt = { type: "object", properties: { prompt: { type: "string" } } };
-const withMessage = { type: "object", properties: { message: { type: "string" } } };
-const schemas: Readonly<Record<string, object>> = {
-  test_param_headers: {
-    type: "object",
-    properties: {
-      region: { type: "string", "x-mcp-header": "Region" },
-      count: { type: "integer", "x-mcp-header": "Count" },
-    },
-  },
-  test_sampling: withPrompt,
-  test_elicitation: withMessage,
-  json_schema_2020_12_tool: {
-    $schema: "https://json-schema.org/draft/2020-12/schema",
-    type: "object",
-    $defs: {
-      address: {
-        $anchor: "addressDef",
-        type: "object",
-        properties: { street: { type: "string" }, city: { type: "string" } },
-      },
-    },
-    properties: { name: { type: "string" }, address: { $ref: "#/$defs/address" } },
-    allOf: [{ anyOf: [{ required: ["name"] }, { required: ["address"] }] }],
-    if: { required: ["name"] },
-    // biome-ignore lint/suspicious/noThenProperty: a word of JSON Schema
-    then: { properties: { name: { minLength: 1 } } },
-    else: { required: ["address"] },
-    additionalProperties: false,
-  },
-};
-const toolNames = [
-  ...Object.keys(plain),
-  "test_tool_with_logging",
-  "test_error_handling",
-  "test_tool_with_progress",
-  "test_sampling",
-  "test_elicitation",
-  "test_elicitation_sep1034_defaults",
-  "test_elicitation_sep1330_enums",
-  "test_reconnection",
-  "test_param_headers",
-  "json_schema_2020_12_tool",
-];
+import {
+  completionOf,
+  fixtureLists,
+  plainTool,
+  promptMessages,
+  readResource,
+  text,
+} from "./mcp-fixture-content.ts";
+import type { ModernFixture } from "./mcp-modern-fixture.ts";
 
 const choice = (value: string, title: string) => ({ const: value, title });
 const elicitations: Readonly<Record<string, object>> = {
@@ -142,11 +76,6 @@ async function callTool(
     extra.sendNotification({ method, params } as never);
   const ask = (method: string, params: object) =>
     extra.sendRequest({ method, params } as never, ResultSchema);
-  if (plain[name]) return { content: plain[name] };
-  if (name === "test_error_handling") {
-    const content = [text("This tool intentionally returns an error for testing")];
-    return { content, isError: true };
-  }
   if (name === "test_tool_with_logging") {
     for (const data of [
       "Tool execution started",
@@ -187,34 +116,7 @@ async function callTool(
     extra.closeSSEStream?.();
     return { content: [text("Reconnection test completed successfully")] };
   }
-  return { content: [text(`called ${name}`)] };
-}
-
-const prompts: Readonly<Record<string, (args: Readonly<Record<string, string>>) => object[]>> = {
-  test_simple_prompt: () => [text("This is a simple prompt for testing.")],
-  test_prompt_with_arguments: ({ arg1, arg2 }) => [
-    text(`Prompt with arguments: arg1='${arg1}', arg2='${arg2}'`),
-  ],
-  test_prompt_with_embedded_resource: ({ resourceUri = "" }) => [
-    embedded(resourceUri),
-    text("Please process the embedded resource above."),
-  ],
-  test_prompt_with_image: () => [image, text("Please analyze the image above.")],
-};
-const promptArguments: Readonly<Record<string, readonly string[]>> = {
-  test_prompt_with_arguments: ["arg1", "arg2"],
-  test_prompt_with_embedded_resource: ["resourceUri"],
-};
-
-function read(uri: string): object {
-  const id = /^test:\/\/template\/([^/]+)\/data$/.exec(uri)?.[1];
-  if (id) {
-    const value = { id, templateTest: true, data: `Data for ID: ${id}` };
-    return { uri, mimeType: "application/json", text: JSON.stringify(value) };
-  }
-  if (uri === "test://static-binary") return { uri, mimeType: "image/png", blob: png };
-  if (uri.includes("nonexistent")) throw new McpError(-32002, "Resource not found", { uri });
-  return { uri, mimeType: "text/plain", text: "This is the content of the static text resource." };
+  return plainTool(name) ?? { content: [text(`called ${name}`)] };
 }
 
 function createFixture(): Server {
@@ -226,46 +128,30 @@ function createFixture(): Server {
     completions: {},
   };
   const server = new Server({ name: "conformance-fixture", version: "1.0.0" }, { capabilities });
-  server.setRequestHandler(ListToolsRequestSchema, () => ({
-    tools: toolNames.map((name) => ({
-      name,
-      description: `The suite's ${name}`,
-      inputSchema: (schemas[name] ?? object) as { type: "object" },
-    })),
-  }));
+  const { tools, prompts, resources, resourceTemplates } = fixtureLists();
+  server.setRequestHandler(ListToolsRequestSchema, () => ({ tools }));
   server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
     return (await callTool(params.name, params.arguments ?? {}, extra as Extra)) as never;
   });
-  server.setRequestHandler(ListPromptsRequestSchema, () => ({
-    prompts: Object.keys(prompts).map((name) => ({
-      name,
-      description: `The suite's ${name}`,
-      arguments: (promptArguments[name] ?? []).map((arg) => ({ name: arg, required: true })),
-    })),
-  }));
+  server.setRequestHandler(ListPromptsRequestSchema, () => ({ prompts }));
   server.setRequestHandler(GetPromptRequestSchema, ({ params }) => ({
-    messages: (prompts[params.name]?.(params.arguments ?? {}) ?? []).map((content) => ({
-      role: "user",
-      content,
-    })) as never,
+    messages: promptMessages(params.name, params.arguments),
   }));
-  server.setRequestHandler(ListResourcesRequestSchema, () => ({
-    resources: ["test://static-text", "test://static-binary", "test://watched-resource"].map(
-      (uri) => ({ uri, name: uri.slice(7), description: "The suite's", mimeType: "text/plain" }),
-    ),
-  }));
-  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({
-    resourceTemplates: [{ uriTemplate: "test://template/{id}/data", name: "template" }],
-  }));
-  server.setRequestHandler(ReadResourceRequestSchema, ({ params }) => ({
-    contents: [read(params.uri)] as never,
-  }));
+  server.setRequestHandler(ListResourcesRequestSchema, () => ({ resources }));
+  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => ({ resourceTemplates }));
+  server.setRequestHandler(ReadResourceRequestSchema, ({ params: { uri } }) => {
+    try {
+      return { contents: [readResource(uri)] as never };
+    } catch {
+      throw new McpError(-32002, "Resource not found", { uri });
+    }
+  });
   server.setRequestHandler(SubscribeRequestSchema, () => ({}));
   server.setRequestHandler(UnsubscribeRequestSchema, () => ({}));
   server.setRequestHandler(SetLevelRequestSchema, () => ({}));
-  server.setRequestHandler(CompleteRequestSchema, ({ params }) => ({
-    completion: { values: [`${params.argument.value}aris`], total: 1, hasMore: false },
-  }));
+  server.setRequestHandler(CompleteRequestSchema, ({ params }) =>
+    completionOf(params.argument.value),
+  );
   return server;
 }
 
@@ -274,8 +160,18 @@ export interface HttpFixture {
   close(): Promise<void>;
 }
 
+export interface FixtureOptions {
+  /** Default: the suite's. */
+  readonly create?: () => Server;
+  /** What answers messages of 2026-07-28; missing: the server knows only what came before. */
+  readonly modern?: ModernFixture;
+}
+
 /** Over Streamable HTTP on a free port, with sessions and resumption. */
-export function startMcpFixture(create: () => Server = createFixture): HttpFixture {
+export function startMcpFixture({
+  create = createFixture,
+  modern,
+}: FixtureOptions = {}): HttpFixture {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
   const eventStore = (): EventStore => createEventMemory();
   const server = Bun.serve({
@@ -283,10 +179,15 @@ export function startMcpFixture(create: () => Server = createFixture): HttpFixtu
     port: 0,
     idleTimeout: 0,
     async fetch(request) {
-      const known = sessions.get(request.headers.get("mcp-session-id") ?? "");
-      if (known) return await known.handleRequest(request);
       const host = request.headers.get("host") ?? "";
       if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host)) return new Response("", { status: 403 });
+      const body: unknown =
+        modern && request.method === "POST" ? await request.clone().json() : undefined;
+      const answered = modern?.handle(request, body);
+      if (answered) return answered;
+      const known = sessions.get(request.headers.get("mcp-session-id") ?? "");
+      if (known) return await known.handleRequest(request);
+      if (request.headers.has("mcp-session-id")) return new Response("", { status: 404 });
       const transport = new WebStandardStreamableHTTPServerTransport({
         sessionIdGenerator: () => crypto.randomUUID(),
         eventStore: eventStore(),
@@ -301,6 +202,7 @@ export function startMcpFixture(create: () => Server = createFixture): HttpFixtu
   return {
     url: `http://127.0.0.1:${server.port}/mcp`,
     async close() {
+      modern?.close();
       for (const transport of sessions.values()) await transport.close();
       await server.stop(true);
     },
