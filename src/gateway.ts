@@ -1,9 +1,10 @@
 /** Configuration in, running gateway out: the only file that wires parts together. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { isLoopback } from "./config/check.ts";
-import type { Config, Finding } from "./config/config.ts";
+import type { Config } from "./config/config.ts";
+import type { Finding } from "./config/finding.ts";
 import type { Loaded } from "./config/load.ts";
+import { isLoopback } from "./config/open-bind.ts";
 import {
   type ConfigReloader,
   createConfigReloader,
@@ -14,12 +15,13 @@ import {
 import { callerDialects, dialects } from "./dialects/registry.ts";
 import { GatewayError } from "./domain/errors.ts";
 import type { Deployment } from "./domain/model.ts";
-import { createApp, type SlowRoutes } from "./http/app.ts";
+import { createApp } from "./http/app.ts";
 import { callRoutes } from "./http/call-routes.ts";
 import { createCors } from "./http/cors.ts";
 import { internalFailure } from "./http/errors.ts";
 import { createHeadWriter } from "./http/headers.ts";
 import { createRealtime, type SocketData } from "./http/openai/realtime.ts";
+import type { SlowRoutes } from "./http/route.ts";
 import { createPlainRoutes } from "./http/routes.ts";
 import { type HttpServer, startServer } from "./http/server.ts";
 import { toS3Settings } from "./learning/artifacts/open-repository.ts";
@@ -33,13 +35,13 @@ import { type Activity, createActivity } from "./pipeline/activity.ts";
 import { createAuthenticator } from "./pipeline/authenticate.ts";
 import { embedText } from "./pipeline/embed-text.ts";
 import { createHealthWatch } from "./pipeline/health-watch.ts";
-import { createHostedTurns, type HostedTurns } from "./pipeline/hosted/hosted.ts";
+import { createHostedTurns } from "./pipeline/hosted/hosted.ts";
 import { createCallMetrics } from "./pipeline/metrics.ts";
-import { createPolicyRunner, type PolicyRunner } from "./pipeline/policies/answer.ts";
+import { createPolicyRunner } from "./pipeline/policies/answer.ts";
 import { createReceiptRing } from "./pipeline/receipts.ts";
 import { createRetryBudget } from "./pipeline/retry-budget.ts";
 import { createCallRules } from "./pipeline/rules.ts";
-import type { Connections, Services } from "./pipeline/services.ts";
+import type { Connections, HostedTurns, PolicyRunner, Services } from "./pipeline/services.ts";
 import { createSpend } from "./pipeline/spend.ts";
 import { createSurvival } from "./pipeline/survival.ts";
 import { loadCatalog } from "./providers/catalog.ts";
@@ -57,8 +59,9 @@ import { toExperiments } from "./routing/experiments.ts";
 import { toInForce } from "./routing/in-force.ts";
 import { findPolicy } from "./routing/policies/registry.ts";
 import { createPool } from "./routing/pool.ts";
+import type { RouterOptions } from "./routing/ranking.ts";
 import { createResolveTable } from "./routing/resolve.ts";
-import { createRouter, type RouterOptions } from "./routing/router.ts";
+import { createRouter } from "./routing/router.ts";
 import { createSessions } from "./routing/sessions.ts";
 import {
   type ArtifactStatus,

@@ -1,4 +1,7 @@
-/** The import rows of docs/ARCHITECTURE.md, held: a file imports only from its folder and lower rows. */
+/**
+ * The import rows of docs/ARCHITECTURE.md, held: a file imports only from its folder and lower rows,
+ * and no two files need one another, be it for a type alone.
+ */
 import { describe, expect, test } from "bun:test";
 import { dirname, join, normalize, relative } from "node:path";
 import { Glob } from "bun";
@@ -53,6 +56,13 @@ for await (const path of new Glob("**/*.ts").scan({ cwd: src })) {
   sources.push({ path, text, imports: [...new Set([...named, ...scanned])] });
 }
 
+/** What a source imports of `src`, by path below it; models/, wasm/ and package.json lie beside it. */
+const targetsOf = ({ path, imports }: Source): string[] =>
+  imports
+    .filter((target) => target.startsWith("."))
+    .map((target) => relative(src, normalize(join(src, dirname(path), target))))
+    .filter((target) => !target.startsWith(".."));
+
 const topOf = (path: string) => path.split("/")[0] ?? path;
 const code = (text: string) => text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/\/\/.*$/gm, "");
 
@@ -61,13 +71,61 @@ describe("imports point down", () => {
     const from = topOf(path);
     const row = rows[from];
     expect(row, `src/${from} has no row in test/architecture.test.ts`).toBeDefined();
-    const upward = source.imports
-      .filter((target) => target.startsWith("."))
-      .map((target) => relative(src, normalize(join(src, dirname(path), target))))
-      .filter((target) => !target.startsWith("..")) // models/, wasm/, package.json: data beside src
-      .filter((target) => topOf(target) !== from && (rows[topOf(target)] ?? 99) >= (row ?? 0));
+    const upward = targetsOf(source).filter(
+      (target) => topOf(target) !== from && (rows[topOf(target)] ?? 99) >= (row ?? 0),
+    );
     expect(upward).toEqual([]);
   });
+});
+
+/**
+ * Files that need one another, types and late imports counted. What two files share belongs into a
+ * third beneath both: an interface where one only has to be told of the other.
+ */
+test("no circle of imports", () => {
+  const graph = new Map(sources.map((source) => [source.path, targetsOf(source)]));
+  expect(findCircles(graph)).toEqual([]);
+});
+
+/** The strongly connected groups of more than one file (or a file that imports itself), by Tarjan. */
+function findCircles(graph: ReadonlyMap<string, readonly string[]>): string[][] {
+  const order = new Map<string, number>();
+  const path: string[] = [];
+  const circles: string[][] = [];
+
+  function visit(file: string): number {
+    order.set(file, order.size);
+    let low = order.get(file) ?? 0;
+    path.push(file);
+    for (const target of graph.get(file) ?? []) {
+      if (!graph.has(target)) continue;
+      const seen = path.includes(target) ? (order.get(target) ?? 0) : low;
+      low = Math.min(low, order.has(target) ? seen : visit(target));
+    }
+    if (low !== order.get(file)) return low;
+    const group = path.splice(path.indexOf(file));
+    if (group.length > 1 || graph.get(file)?.includes(file)) circles.push(group.sort());
+    return low;
+  }
+
+  for (const file of graph.keys()) if (!order.has(file)) visit(file);
+  return circles;
+}
+
+test.each([
+  ["a line", { a: ["b"], b: ["c"], c: [] }, []],
+  ["two ways to one file", { a: ["b", "c"], b: ["d"], c: ["d"], d: [] }, []],
+  ["itself", { a: ["a"] }, [["a"]]],
+  [
+    "two and three",
+    { a: ["b"], b: ["a", "c"], c: ["d"], d: ["e"], e: ["c"] },
+    [
+      ["c", "d", "e"],
+      ["a", "b"],
+    ],
+  ],
+] as const)("circles are found: %s", (_name, imports, expected) => {
+  expect(findCircles(new Map(Object.entries(imports)))).toEqual(expected.map((each) => [...each]));
 });
 
 describe("what stays in one place", () => {
@@ -92,7 +150,6 @@ describe("what stays in one place", () => {
     const found = sources.filter((s) => /"instance"/.test(code(s.text)));
     expect(found.map((s) => s.path).sort()).toEqual([
       "providers/signers/google.ts",
-      "security/destination.ts",
       "security/ssrf.ts",
     ]);
   });

@@ -4,7 +4,7 @@ import { copyFileSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import { checkConfig } from "../src/config/check.ts";
+import { checkConfig } from "../src/config/check/check.ts";
 import { loadConfig } from "../src/config/load.ts";
 import { identifyRemote } from "../src/embedding/remote.ts";
 import { createKernels } from "../src/kernels/create.ts";

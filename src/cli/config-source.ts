@@ -1,7 +1,7 @@
 /** Where a command's configuration is read from: this machine's files, a bucket on S3 or Google's. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { checkConfig } from "../config/check.ts";
+import { checkConfig } from "../config/check/check.ts";
 import { readTextFile } from "../config/files.ts";
 import { type Loaded, loadConfig } from "../config/load.ts";
 import {
@@ -14,7 +14,8 @@ import {
 import { GatewayError } from "../domain/errors.ts";
 import { toS3Settings } from "../learning/artifacts/open-repository.ts";
 import { secretStores } from "../providers/secret-stores/registry.ts";
-import { createTokenSource, readIdentityToken } from "../providers/signers/tokens.ts";
+import { readIdentityToken } from "../providers/signers/identity-token.ts";
+import { createTokenSource } from "../providers/signers/tokens.ts";
 import { knownNames } from "../routing/known-names.ts";
 import { createOutbound, type Outbound } from "../security/outbound.ts";
 import { systemClock } from "../std/clock.ts";

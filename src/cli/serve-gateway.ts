@@ -1,7 +1,7 @@
 /** What `serve` does once the process is as it should be: load, check, start, wait, drain. */
-import { refuseOpenBind } from "../config/check.ts";
 import type { Config } from "../config/config.ts";
 import type { Loaded } from "../config/load.ts";
+import { refuseOpenBind } from "../config/open-bind.ts";
 import type { ReloadStatus } from "../config/reload.ts";
 import { showFinding } from "../config/report.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";

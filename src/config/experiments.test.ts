@@ -1,7 +1,7 @@
 /** Experiments as they are written, by us and by the predecessor, and what of them is refused. */
 import { describe, expect, test } from "bun:test";
 import { knownNames } from "../routing/known-names.ts";
-import { checkConfig } from "./check.ts";
+import { checkConfig } from "./check/check.ts";
 import { loadConfig } from "./load.ts";
 
 async function load(

@@ -1,7 +1,8 @@
 /** Configurations, good and bad, and exactly what is said of them. */
 import { describe, expect, test } from "bun:test";
-import { checkConfig, type KnownNames } from "./check.ts";
-import type { Finding } from "./config.ts";
+import { checkConfig } from "./check/check.ts";
+import type { KnownNames } from "./check/rule.ts";
+import type { Finding } from "./finding.ts";
 import { loadConfig } from "./load.ts";
 
 const known: KnownNames = {

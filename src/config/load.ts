@@ -5,7 +5,7 @@ import { isObject, type Json, type JsonObject } from "../domain/json.ts";
 import { findNearest } from "../std/nearest.ts";
 import { readAgentList } from "./agents.ts";
 import { assembleConfig, type Sections } from "./assemble.ts";
-import type { Config, Finding, ModelEntry } from "./config.ts";
+import type { Config, ModelEntry } from "./config.ts";
 import { type DecodeOptions, decodeSection } from "./decode.ts";
 import { providersOfEnvironment, reportEnvironment } from "./environment.ts";
 import {
@@ -15,6 +15,7 @@ import {
   type ReadText,
   readTextFile,
 } from "./files.ts";
+import type { Finding } from "./finding.ts";
 import { readFinetuneSettings } from "./finetune.ts";
 import { readMcpServers } from "./mcp.ts";
 import { type Merged, mergeFiles, type Sourced } from "./merge.ts";

@@ -2,7 +2,8 @@
 import { expect, test } from "bun:test";
 import { GatewayError } from "../domain/errors.ts";
 import { systemClock } from "../std/clock.ts";
-import type { Config, Finding } from "./config.ts";
+import type { Config } from "./config.ts";
+import type { Finding } from "./finding.ts";
 import { loadConfig } from "./load.ts";
 import { createConfigReloader } from "./reload.ts";
 

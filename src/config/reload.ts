@@ -1,7 +1,8 @@
 /** Takes a changed configuration into service whole, or keeps the last good one. */
 import { toGatewayError } from "../domain/errors.ts";
 import type { Clock } from "../std/clock.ts";
-import type { Config, Finding } from "./config.ts";
+import type { Config } from "./config.ts";
+import type { Finding } from "./finding.ts";
 import type { Loaded } from "./load.ts";
 import type { RemoteStatus } from "./remote.ts";
 

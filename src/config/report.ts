@@ -1,5 +1,5 @@
 /** Collects what is to be told about a configuration. */
-import type { Finding } from "./config.ts";
+import type { Finding } from "./finding.ts";
 import { type Spot, showPath } from "./yaml.ts";
 
 export interface Report {

@@ -13,7 +13,7 @@ import {
   parseDocument,
 } from "yaml";
 import type { Json } from "../domain/json.ts";
-import type { Finding } from "./config.ts";
+import type { Finding } from "./finding.ts";
 
 export type Path = readonly (string | number)[];
 

@@ -1,6 +1,6 @@
 /** The routes beside the hot ones, of a running gateway: the first ones at once, the rest when asked for. */
-import type { SlowRoutes } from "./app.ts";
 import { createFirstRoutes } from "./first-routes.ts";
+import type { SlowRoutes } from "./route.ts";
 import type { SlowRouteParts } from "./slow-routes.ts";
 
 /** What the rest needs beside what the gateway has at hand. */

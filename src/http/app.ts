@@ -12,12 +12,8 @@ import { createIdempotentExchange } from "./idempotency.ts";
 import { createAzureForm } from "./openai/azure-form.ts";
 import { isUpgrade, type Realtime, realtimePaths } from "./openai/realtime.ts";
 import { answerPassThrough } from "./pass-through.ts";
+import type { SlowRoutes } from "./route.ts";
 import { createRouteTable, type FoundRoute, pathOf } from "./routes.ts";
-
-/** The part of an Elysia application that is used: anything with a fetch. */
-export interface SlowRoutes {
-  readonly fetch: (request: Request) => Response | Promise<Response>;
-}
 
 export interface AppParts {
   /** The set in force; a call keeps the one it began with. */

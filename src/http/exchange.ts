@@ -7,6 +7,7 @@ import type { Arrival } from "../pipeline/read-call.ts";
 import { noForm } from "../pipeline/read-form.ts";
 import { isWhole, type Reply } from "../pipeline/reply.ts";
 import type { Services } from "../pipeline/services.ts";
+import type { CallRoute, Exchange } from "./call-route.ts";
 import { toErrorResponse } from "./errors.ts";
 import { openForm } from "./form.ts";
 import { isJsonArray, toJsonArray, withQueryKey } from "./gemini/wire.ts";
@@ -15,25 +16,6 @@ import { moreHeaders, wantsMore } from "./more-headers.ts";
 import { readBytes } from "./read-body.ts";
 import { toReadable } from "./reply-body.ts";
 import { assertFromHere } from "./route.ts";
-
-/** A route that carries a call: what it is for, and which dialect its caller speaks. */
-export interface CallRoute {
-  readonly operation: Arrival["operation"];
-  readonly dialect: Arrival["dialect"];
-  /** Its body is a form, or may be one; otherwise it is JSON. */
-  readonly form?: "always" | "sometimes";
-  /** Where the path says whether to stream. */
-  readonly stream?: boolean;
-  /** What carries it, where that is more than the pipeline. @throws CallFailed */
-  readonly handle?: (arrival: Arrival, services: Services) => Promise<Reply>;
-}
-
-export type Exchange = (
-  request: Request,
-  route: CallRoute,
-  services: Services,
-  pathModel?: string,
-) => Promise<Response>;
 
 export function createExchange(): Exchange {
   const templates = createHeaderTemplates();

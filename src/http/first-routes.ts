@@ -3,10 +3,10 @@
  * so that a gateway answers them before the APIs with memory and the agents are loaded.
  */
 import type { Services } from "../pipeline/services.ts";
-import type { SlowRoutes } from "./app.ts";
 import { mountRoutes } from "./mount-routes.ts";
 import { type HealthParts, healthRoutes } from "./ops/health.ts";
 import { type MetricRouteParts, metricRoutes } from "./ops/metrics.ts";
+import type { SlowRoutes } from "./route.ts";
 
 export interface FirstRouteParts extends MetricRouteParts {
   readonly services: () => Services;

@@ -2,12 +2,12 @@
 import { Elysia } from "elysia";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Services } from "../pipeline/services.ts";
-import { refuse, type SlowRoutes } from "./app.ts";
+import { refuse } from "./app.ts";
 import { readRequestId } from "./exchange.ts";
 import { withQueryKey } from "./gemini/wire.ts";
 import { basicHeaders } from "./headers.ts";
 import { assertNotDraining, observeSurface, type SurfaceRequest } from "./observe-surface.ts";
-import { AdminError, assertLetIn, type Route } from "./route.ts";
+import { AdminError, assertLetIn, type Route, type SlowRoutes } from "./route.ts";
 import { pathOf } from "./routes.ts";
 import { findSurface, type Surface } from "./surfaces.ts";
 

@@ -161,3 +161,8 @@ export function assertFromHere(request: Request, { config }: Services): void {
     "Without a master key this gateway answers this machine alone, by its own name. Set LITELLM_MASTER_KEY to open it.",
   );
 }
+
+/** The part of an Elysia application that is used: anything with a fetch. */
+export interface SlowRoutes {
+  readonly fetch: (request: Request) => Response | Promise<Response>;
+}

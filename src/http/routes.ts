@@ -1,5 +1,6 @@
 /** The hot routes: found by a map, run on the raw request, past every framework. */
-import { type CallRoute, mayOmitModel } from "./exchange.ts";
+import type { CallRoute } from "./call-route.ts";
+import { mayOmitModel } from "./exchange.ts";
 import type { BodyName } from "./openapi/bodies.ts";
 
 export interface RouteGroup {

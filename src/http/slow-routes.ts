@@ -5,7 +5,7 @@
 import type { Agents } from "../agents/a2a/agents.ts";
 import type { Mcp } from "../agents/mcp/mcp.ts";
 import type { SkillParts } from "../agents/skills/skill-parts.ts";
-import type { KnownNames } from "../config/check.ts";
+import type { KnownNames } from "../config/check/rule.ts";
 import type { ConfigReloader, SyncStatus } from "../config/reload.ts";
 import { GatewayError } from "../domain/errors.ts";
 import type { DriftAlarm } from "../learning/drift.ts";
@@ -34,7 +34,7 @@ import { createOperatorServer } from "./agents/mcp-operator.ts";
 import { mcpParityRoutes } from "./agents/mcp-parity.ts";
 import { mcpRestRoutes } from "./agents/mcp-rest.ts";
 import { skillRoutes } from "./agents/skills.ts";
-import { notFound, refuse, type SlowRoutes } from "./app.ts";
+import { notFound, refuse } from "./app.ts";
 import { callRoutes } from "./call-routes.ts";
 import { countRoutes } from "./count-tokens.ts";
 import { geminiModelRoutes } from "./gemini/models.ts";
@@ -56,7 +56,7 @@ import { healthCheckRoutes } from "./ops/health-check.ts";
 import { type MetricRouteParts, metricRoutes } from "./ops/metrics.ts";
 import { modelRoutes } from "./ops/models.ts";
 import { connectionRoutes } from "./ops/test-connection.ts";
-import type { Route } from "./route.ts";
+import type { Route, SlowRoutes } from "./route.ts";
 import { pathOf } from "./routes.ts";
 import { consoleRoutes } from "./ui/console.ts";
 

@@ -5,21 +5,18 @@
 import type { Call } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
 import type { Pool } from "../routing/pool.ts";
-import type { Ranking } from "../routing/router.ts";
+import type { Ranking } from "../routing/ranking.ts";
 import { Cancel } from "../std/cancel.ts";
 import type { Clock } from "../std/clock.ts";
 import type { Abortable } from "./activity.ts";
 import type { CallRecord } from "./record.ts";
 import { select, toRankRequest } from "./select.ts";
-import type { Services } from "./services.ts";
+import type { Admission, Services } from "./services.ts";
 import { createWaitingRoom, overloaded } from "./waiting-room.ts";
 
-export interface Admission {
-  /** As `select` does, after a wait where that is needed. @throws GatewayError overloaded, too */
-  rank(call: Call, record: CallRecord, services: Services): Ranking | Promise<Ranking>;
+export interface AdmissionControl extends Admission {
   /** A call ended, whichever way. */
   left(call: Abortable): void;
-  readonly waiting: number;
   /** Calls sent away since the start. */
   readonly shed: number;
   /** Takes limits into force. */
@@ -47,7 +44,7 @@ const gatewayKey = "";
 export function createAdmission(
   initial: AdmissionSettings,
   { pool, clock }: { readonly pool: Pool; readonly clock: Clock },
-): Admission {
+): AdmissionControl {
   let settings = initial;
   const room = createWaitingRoom(settings.maxQueued, clock);
   /** Calls that run, where their number is limited. */

@@ -6,12 +6,13 @@
 import type { Call } from "../domain/call.ts";
 import { type GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { Deployment } from "../domain/model.ts";
-import type { Ranking } from "../routing/router.ts";
+import type { Ranking } from "../routing/ranking.ts";
 import { Cancel } from "../std/cancel.ts";
 import { sleep } from "../std/clock.ts";
 import { fallbacksFor, toFallbackCall } from "./fallbacks.ts";
-import { type Hedging, Race, runHedged } from "./hedging.ts";
+import type { Hedging } from "./hedging.ts";
 import { mayGoOn, pickOther } from "./pick-other.ts";
+import { Race, runHedged } from "./race.ts";
 import type { CallRecord } from "./record.ts";
 import type { Reply } from "./reply.ts";
 import { leadsOn, mayAskAgain, policyFor, retriesFor, waitMs } from "./retry.ts";

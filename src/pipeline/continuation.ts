@@ -11,7 +11,8 @@ import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd } from "../domain/usage.ts";
 import type { StreamReply } from "../providers/client.ts";
 import { type Prefill, prefillOf } from "../providers/prefill.ts";
-import type { Ranking } from "../routing/router.ts";
+import type { Ranking } from "../routing/ranking.ts";
+import type { ContinuationSettings } from "./continued-text.ts";
 import { type ContinuedText, createContinuedText } from "./continued-text.ts";
 import { fallbacksFor } from "./fallbacks.ts";
 import { createChunkFeed, type Feed, type FeedOptions, readFrames } from "./feed.ts";
@@ -19,13 +20,6 @@ import { mayGoOn, pickOther } from "./pick-other.ts";
 import { contextOf, toAnswer } from "./reply.ts";
 import { breakOff, endsCall, estimate, giveUp, Run } from "./run.ts";
 import { select } from "./select.ts";
-
-export interface ContinuationSettings {
-  /** How often one stream may go on. */
-  readonly maxTimes: number;
-  /** A longer beginning is not sent along. */
-  readonly maxTextChars: number;
-}
 
 /** Fields whose answers are more than plain text, or cannot be begun in the middle. */
 const unfit: readonly string[] = [

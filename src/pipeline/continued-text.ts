@@ -3,6 +3,13 @@
  * new. Some providers repeat the beginning that they were given; that is taken away again.
  */
 
+export interface ContinuationSettings {
+  /** How often one stream may go on. */
+  readonly maxTimes: number;
+  /** A longer beginning is not sent along. */
+  readonly maxTextChars: number;
+}
+
 export interface ContinuedText {
   /** What the caller has been told. */
   readonly said: string;

@@ -2,23 +2,13 @@
  * What deployments last answered when asked for their health: by hand (`GET /health`) or in rounds
  * (`background_health_checks`). Kept in memory, the last ones only.
  */
-import { type ProbeResult, probeAll } from "./probe.ts";
+import type { HealthRecord, HealthRecords } from "./health-records.ts";
+import { probeAll } from "./probe.ts";
 import type { Services } from "./services.ts";
 
-export interface HealthRecord extends ProbeResult {
-  /** Milliseconds since the epoch. */
-  readonly atMs: number;
-  readonly by: "background" | "request";
-}
-
-export interface HealthWatch {
+export interface HealthWatch extends HealthRecords {
   /** Starts, stops or retimes the rounds as the configuration in force says. */
   follow(services: Services): void;
-  record(results: readonly ProbeResult[], by: HealthRecord["by"]): void;
-  /** The last answer of each deployment that is served now. */
-  latest(): readonly HealthRecord[];
-  /** Newest first. */
-  history(): readonly HealthRecord[];
   close(): void;
 }
 

@@ -1,7 +1,8 @@
 /** Which deployment may be asked next, and whether any may. */
 import type { Call } from "../domain/call.ts";
 import type { Deployment } from "../domain/model.ts";
-import type { Option, Ranking } from "../routing/router.ts";
+import type { Option } from "../routing/learned-view.ts";
+import type { Ranking } from "../routing/ranking.ts";
 import type { CallRecord } from "./record.ts";
 import type { Services } from "./services.ts";
 

@@ -9,15 +9,9 @@ import type { Deployment, Operation } from "../domain/model.ts";
 import { headersFor } from "../providers/provider.ts";
 import { findProvider } from "../providers/registry.ts";
 import { Cancel } from "../std/cancel.ts";
+import type { ProbeResult } from "./health-records.ts";
 import { openAt } from "./realtime/session.ts";
 import type { Services } from "./services.ts";
-
-export interface ProbeResult {
-  readonly deployment: Deployment;
-  readonly durationMs: number;
-  /** Undefined where it is well. */
-  readonly error?: GatewayError;
-}
 
 const atOnce = 8;
 const defaultTimeoutS = 60;

@@ -1,7 +1,7 @@
 /** Receipts of calls that ended a moment ago and whose features are awaited, until the event log has them. */
 import type { Receipt } from "../domain/decision.ts";
 import { type Clock, sleep } from "../std/clock.ts";
-import type { Services } from "./services.ts";
+import type { EventLog } from "../storage/event-log.ts";
 
 export interface ReceiptRing {
   add(receipt: Receipt): void;
@@ -45,7 +45,7 @@ export function createReceiptRing(limit: number = receiptLimit): ReceiptRing {
  */
 export async function findReceipt(
   callId: string,
-  { events, receipts }: Pick<Services, "events" | "receipts">,
+  { events, receipts }: { readonly events: EventLog; readonly receipts: ReceiptRing },
 ): Promise<Receipt | undefined> {
   return receipts.find(callId) ?? (await events.findReceipt(callId));
 }

@@ -11,7 +11,7 @@ import type { GatewayError } from "../domain/errors.ts";
 import type { CallTrace } from "../domain/event.ts";
 import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd, type Usage } from "../domain/usage.ts";
-import type { Ranking, RankRequest } from "../routing/router.ts";
+import type { Ranking, RankRequest } from "../routing/ranking.ts";
 import type { Cancel } from "../std/cancel.ts";
 import type { Abortable } from "./activity.ts";
 

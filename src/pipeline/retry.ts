@@ -6,7 +6,7 @@ import type { Config } from "../config/config.ts";
 import type { Call, RetryPolicy } from "../domain/call.ts";
 import type { ErrorCode, GatewayError } from "../domain/errors.ts";
 import type { Deployment } from "../domain/model.ts";
-import type { Ranking } from "../routing/router.ts";
+import type { Ranking } from "../routing/ranking.ts";
 import type { Random } from "../std/random.ts";
 
 /** LiteLLM's `retry_policy`: retries by class of failure. */

@@ -13,8 +13,8 @@ import { balancers, findBalancer } from "../routing/balancers/registry.ts";
 import { reasonAgainst, toNeeds } from "../routing/candidates.ts";
 import type { Pool } from "../routing/pool.ts";
 import { estimateInputTokens } from "../routing/query-text.ts";
+import { noDeployment } from "../routing/ranking.ts";
 import type { Resolution } from "../routing/resolve.ts";
-import { noDeployment } from "../routing/router.ts";
 
 export interface CallRules {
   readonly tags?: { readonly matchAny: boolean };

@@ -7,7 +7,7 @@ import type { Deployment } from "../domain/model.ts";
 import { costMicroUsd, type Usage } from "../domain/usage.ts";
 import type { UpstreamRequest } from "../providers/client.ts";
 import type { Ticket } from "../routing/pool.ts";
-import type { Ranking } from "../routing/router.ts";
+import type { Ranking } from "../routing/ranking.ts";
 import { Cancel } from "../std/cancel.ts";
 import type { CallRecord } from "./record.ts";
 import type { Services } from "./services.ts";

@@ -7,6 +7,7 @@ import type { FeatureExtractor } from "../embedding/embedder.ts";
 import type { ProviderClient } from "../providers/client.ts";
 import type { PassThroughTable } from "../providers/pass-through.ts";
 import type { Pool } from "../routing/pool.ts";
+import type { Ranking } from "../routing/ranking.ts";
 import type { ResolveTable } from "../routing/resolve.ts";
 import type { Router } from "../routing/router.ts";
 import type { WebSocketOutbound } from "../security/web-socket/open.ts";
@@ -17,15 +18,14 @@ import type { EventLog } from "../storage/event-log.ts";
 import type { IdempotencyStore } from "../storage/idempotency-store.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Activity } from "./activity.ts";
-import type { Admission } from "./admission.ts";
 import type { Authenticator } from "./authenticate.ts";
-import type { ContinuationSettings } from "./continuation.ts";
-import type { HealthWatch } from "./health-watch.ts";
+import type { ContinuationSettings } from "./continued-text.ts";
+import type { HealthRecords } from "./health-records.ts";
 import type { Hedging } from "./hedging.ts";
-import type { HostedTurns } from "./hosted/hosted.ts";
 import type { CallMetrics } from "./metrics.ts";
-import type { PolicyRunner } from "./policies/answer.ts";
 import type { ReceiptRing } from "./receipts.ts";
+import type { CallRecord } from "./record.ts";
+import type { Reply } from "./reply.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { CallRules } from "./rules.ts";
 import type { Spend } from "./spend.ts";
@@ -75,7 +75,7 @@ export interface Services {
   readonly checksForm?: boolean;
   readonly activity: Activity;
   /** Of a running gateway alone. */
-  readonly healthWatch?: HealthWatch;
+  readonly healthWatch?: HealthRecords;
   /** Of the runtime's server; none in tests without one. */
   readonly connections?: Connections;
   readonly receipts: ReceiptRing;
@@ -87,4 +87,27 @@ export interface Services {
   readonly features?: Pick<FeatureExtractor, "extract">;
   /** A failure of ours that no caller is told about in full: it goes to the operator's log. */
   readonly onInternalFailure: (cause: unknown) => void;
+}
+
+// The contracts that are given the set again: they stand beside it, and beneath the files that keep them.
+
+/** Calls that may have to wait for their turn. */
+export interface Admission {
+  /** As `select` does, after a wait where that is needed. @throws GatewayError overloaded, too */
+  rank(call: Call, record: CallRecord, services: Services): Ranking | Promise<Ranking>;
+  readonly waiting: number;
+}
+
+export interface PolicyRunner {
+  /** From a ranking to a reply, by way of the policy where it applies. @throws GatewayError as `attempt` */
+  answer(call: Call, ranking: Ranking, record: CallRecord, services: Services): Promise<Reply>;
+}
+
+export interface HostedTurns {
+  /** Whether a call asks for such tools: its model is asked with them alone, in rounds. */
+  takes(call: Call): boolean;
+  /** Of a call that asks for them: whether no provider would run them. @throws GatewayError */
+  runsHere(call: Call, services: Services): Promise<boolean>;
+  /** @throws CallFailed */
+  answer(call: Call, services: Services): Promise<Reply>;
 }

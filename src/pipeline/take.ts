@@ -16,9 +16,9 @@ import {
   type Feed,
   type FeedOptions,
 } from "./feed.ts";
-import type { Race } from "./hedging.ts";
 import { keepAwake } from "./keep-awake.ts";
 import { finish } from "./observe.ts";
+import type { Race } from "./race.ts";
 import { contextOf, encodeWhole, type Reply, toAnswer } from "./reply.ts";
 import { breakOff, callerGone, endsCall, estimate, type Run, succeed, writeDown } from "./run.ts";
 import type { Services } from "./services.ts";

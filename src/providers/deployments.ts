@@ -1,5 +1,6 @@
 /** `model_list` as deployments: provider found, key and base URL in place, facts on top of each other. */
-import type { Config, Finding, ModelEntry } from "../config/config.ts";
+import type { Config, ModelEntry } from "../config/config.ts";
+import type { Finding } from "../config/finding.ts";
 import { litellmParamKeys } from "../config/sections/known-keys.ts";
 import { LitellmParams } from "../config/sections/model-list.ts";
 import { isObject, type Json, type JsonObject } from "../domain/json.ts";

@@ -1,5 +1,5 @@
 /** What this binary serves by name, for configuration to be held against. */
-import type { KnownNames } from "../config/check.ts";
+import type { KnownNames } from "../config/check/rule.ts";
 import { balancerNames } from "./balancers/registry.ts";
 import { costAwareName } from "./cost-aware.ts";
 import { customName, findModuleProblem } from "./custom/plan.ts";

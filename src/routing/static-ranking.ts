@@ -12,7 +12,7 @@ import {
   type RankRequest,
   type RankState,
   type RouterOptions,
-} from "./router.ts";
+} from "./ranking.ts";
 import type { Session } from "./sessions.ts";
 import type { RouterSlot } from "./slot.ts";
 

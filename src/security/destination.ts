@@ -1,13 +1,7 @@
 /** Where requests of one kind go: everything about them that is the same for each, made once. */
 import { GatewayError } from "../domain/errors.ts";
 import { version } from "../std/version.ts";
-import { normalHost } from "./ssrf.ts";
-
-/** `operator`: the address stands in the configuration, so loopback and private ranges are meant.
- * `strict`: it came by request or out of a remote document. Metadata addresses are refused to both.
- * `instance`: Google's metadata service and nothing else, for the token of the machine's own account;
- * no part of such an address comes from a request, nor from a document. */
-export type Trust = "operator" | "strict" | "instance";
+import { normalHost, type Trust } from "./ssrf.ts";
 
 export interface Destination {
   readonly url: string;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { GatewayError } from "../domain/errors.ts";
 import { Cancel } from "../std/cancel.ts";
 import { systemClock } from "../std/clock.ts";
-import { type Trust, toDestination } from "./destination.ts";
+import { toDestination } from "./destination.ts";
 import {
   createOutbound,
   type Outbound,
@@ -14,6 +14,7 @@ import {
   type OutboundRequest,
 } from "./outbound.ts";
 import type { Resolve } from "./resolve.ts";
+import type { Trust } from "./ssrf.ts";
 
 const tlsFolder = join(import.meta.dir, "../../test/fixtures/tls");
 const cert = await Bun.file(join(tlsFolder, "cert.pem")).text();

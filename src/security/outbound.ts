@@ -6,7 +6,7 @@ import { assert } from "../std/assert.ts";
 import type { Cancel } from "../std/cancel.ts";
 import { type Clock, systemClock } from "../std/clock.ts";
 import { Turns } from "../std/turns.ts";
-import { type Destination, defaultHeaders, splitUrl, type Trust } from "./destination.ts";
+import { type Destination, defaultHeaders, splitUrl } from "./destination.ts";
 import type { Connection } from "./http1/connection.ts";
 import { Exchange } from "./http1/exchange.ts";
 import { defaultPoolLimits, type PoolLimits } from "./http1/pool.ts";
@@ -14,11 +14,12 @@ import { createProbe, type Probe } from "./probe.ts";
 import type { OutboundReply } from "./reply.ts";
 import { createCachedResolve, type Resolve, systemResolve } from "./resolve.ts";
 import { type CheckedAddress, createRoutes, type Route, type Routes } from "./routes.ts";
-import { parseAllowRules } from "./ssrf.ts";
+import { parseAllowRules, type Trust } from "./ssrf.ts";
 import { codeOf, isConnectFailure, tooSlow, toUpstreamError } from "./upstream-error.ts";
 
-export type { Destination, Trust } from "./destination.ts";
+export type { Destination } from "./destination.ts";
 export type { OutboundReply } from "./reply.ts";
+export type { Trust } from "./ssrf.ts";
 
 export interface OutboundRequest {
   readonly url: string;

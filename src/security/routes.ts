@@ -2,11 +2,11 @@
 import { GatewayError } from "../domain/errors.ts";
 import type { Clock } from "../std/clock.ts";
 import { parseAddress } from "./address.ts";
-import type { Trust } from "./destination.ts";
 import type { Exchange } from "./http1/exchange.ts";
 import { Pool, type PoolLimits } from "./http1/pool.ts";
 import type { Probe } from "./probe.ts";
 import type { Resolve } from "./resolve.ts";
+import type { Trust } from "./ssrf.ts";
 import { type AllowRules, checkAddress, checkUrl, type Target } from "./ssrf.ts";
 import { tooSlow, unreachable } from "./upstream-error.ts";
 import { createWatch, type Watch } from "./watch.ts";

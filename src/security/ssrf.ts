@@ -12,7 +12,12 @@ import {
   parseRange,
   type Range,
 } from "./address.ts";
-import type { Trust } from "./destination.ts";
+
+/** `operator`: the address stands in the configuration, so loopback and private ranges are meant.
+ * `strict`: it came by request or out of a remote document. Metadata addresses are refused to both.
+ * `instance`: Google's metadata service and nothing else, for the token of the machine's own account;
+ * no part of such an address comes from a request, nor from a document. */
+export type Trust = "operator" | "strict" | "instance";
 
 export interface AllowRules {
   /** Ranges opened to strict trust. */

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { checkConfig } from "../../src/config/check.ts";
+import { checkConfig } from "../../src/config/check/check.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { type Gateway, startGateway } from "../../src/gateway.ts";
 import { createAllRoutes } from "../../src/http/all-routes.ts";

@@ -2,8 +2,9 @@
 import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { mkdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { refuseOpenBind } from "../../config/check.ts";
-import type { Config, Finding } from "../../config/config.ts";
+import type { Config } from "../../config/config.ts";
+import type { Finding } from "../../config/finding.ts";
+import { refuseOpenBind } from "../../config/open-bind.ts";
 import { showFinding } from "../../config/report.ts";
 import { createKernels } from "../../kernels/create.ts";
 import { toDeployments } from "../../providers/deployments.ts";

@@ -1,6 +1,6 @@
 /** `POST /config/reload` and `POST /llmrouter/reload`: whole or not at all, and told exactly. */
-import type { KnownNames } from "../../config/check.ts";
-import type { Finding } from "../../config/config.ts";
+import type { KnownNames } from "../../config/check/rule.ts";
+import type { Finding } from "../../config/finding.ts";
 import type { ConfigReloader, SyncStatus } from "../../config/reload.ts";
 import { excerpt } from "../../domain/errors.ts";
 import type { ArtifactStatus } from "../../routing/slot.ts";

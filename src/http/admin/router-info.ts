@@ -1,5 +1,5 @@
 /** `GET /router/info`: the predecessor's shape, and what the router in force is. */
-import type { KnownNames } from "../../config/check.ts";
+import type { KnownNames } from "../../config/check/rule.ts";
 import type { ConfigReloader } from "../../config/reload.ts";
 import type { DriftAlarm } from "../../learning/drift.ts";
 import type { RolloutControl } from "../../learning/rollout/control.ts";

@@ -2,7 +2,8 @@
 import type { HangUp, RequestHeaders } from "../../domain/call.ts";
 import type { Arrival, ReceivedBody } from "../../pipeline/read-call.ts";
 import type { Services } from "../../pipeline/services.ts";
-import { type CallRoute, readRequestId } from "../exchange.ts";
+import type { CallRoute } from "../call-route.ts";
+import { readRequestId } from "../exchange.ts";
 import { assertMediaType } from "../read-body.ts";
 import type { Head } from "./head.ts";
 

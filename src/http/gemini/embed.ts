@@ -11,7 +11,7 @@ import type { Arrival, ReceivedBody } from "../../pipeline/read-call.ts";
 import { isWhole, type Reply } from "../../pipeline/reply.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { JsonParseFailed, parseJson, parseJsonText } from "../../std/json.ts";
-import type { CallRoute } from "../exchange.ts";
+import type { CallRoute } from "../call-route.ts";
 
 type Form = "embedContent" | "batchEmbedContents" | "predict";
 

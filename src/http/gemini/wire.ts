@@ -5,7 +5,7 @@
 import { readKey } from "../../pipeline/authenticate.ts";
 import type { ReplyStream } from "../../pipeline/reply.ts";
 import { createSseParser } from "../../std/sse.ts";
-import type { CallRoute } from "../exchange.ts";
+import type { CallRoute } from "../call-route.ts";
 
 /** The request's headers, with the key of `?key=` where they have none. */
 export function withQueryKey(request: Request): Headers {

@@ -9,10 +9,10 @@ import { isObject } from "../../domain/json.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { PassThroughMatch } from "../../providers/pass-through.ts";
 import { parseJson } from "../../std/json.ts";
-import type { SlowRoutes } from "../app.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Exchange } from "../call-route.ts";
 import { answerPassThrough } from "../pass-through.ts";
 import { readBytes } from "../read-body.ts";
+import type { SlowRoutes } from "../route.ts";
 import { type FoundRoute, pathOf } from "../routes.ts";
 
 export interface AzureFormParts {

@@ -1,5 +1,5 @@
 /** OpenAI's operations beside chat and embeddings, and rerank, at every path that clients use. */
-import type { CallRoute } from "../exchange.ts";
+import type { CallRoute } from "../call-route.ts";
 import { type CallDocs, events, inPath, json, type RouteGroup } from "../routes.ts";
 
 interface Family extends Omit<CallDocs, "templates"> {

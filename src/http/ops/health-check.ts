@@ -1,8 +1,8 @@
 /** LiteLLM's `GET /health`: every deployment is asked, over the network, and costs what that costs. */
 import { excerpt, GatewayError } from "../../domain/errors.ts";
 import type { Deployment } from "../../domain/model.ts";
-import type { HealthRecord } from "../../pipeline/health-watch.ts";
-import { type ProbeResult, probeAll } from "../../pipeline/probe.ts";
+import type { HealthRecord, ProbeResult } from "../../pipeline/health-records.ts";
+import { probeAll } from "../../pipeline/probe.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Route } from "../route.ts";
 

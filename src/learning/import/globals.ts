@@ -12,27 +12,17 @@ import {
   toDtype,
   toScalar,
 } from "./numpy.ts";
-import type { Budget, PickleOptions } from "./pickle.ts";
-import type { Reader } from "./reader.ts";
+import type { Budget, Globals } from "./pickle-options.ts";
 import { loadFromBytes, rebuildTensor } from "./torch-storage.ts";
 import {
   Dtype,
   Instance,
-  importLimits,
   Named,
   NumericArray,
   refuseImport,
   Tensor,
   type Value,
 } from "./values.ts";
-
-export interface Globals {
-  /** @throws GatewayError artifact_refused with the name, where it is not in the list */
-  find(module: string, name: string): Named;
-  call(named: Named, args: readonly Value[], budget: Budget): Value;
-  /** Gives an object its state; joblib's arrays lie in the file behind theirs. */
-  build(target: Value, state: Value, reader: Reader, options: PickleOptions): Value;
-}
 
 export const globals: Globals = {
   find(module, name) {
@@ -183,10 +173,3 @@ export const readable =
   "KNeighborsClassifier, SVC, LinearSVC, LogisticRegression, MLPClassifier, MLPRegressor, alone or " +
   "in a Pipeline behind StandardScaler, MinMaxScaler, MaxAbsScaler, RobustScaler, Normalizer, PCA " +
   "or TruncatedSVD";
-
-/** Where a budget allows one more pickle inside the pickle. */
-export function enter(budget: Budget): void {
-  if (--budget.nested < 0) {
-    refuseImport(`pickles lie ${importLimits.nested} deep inside each other`);
-  }
-}

@@ -4,19 +4,12 @@
  * Source: joblib/numpy_pickle.py (NumpyArrayWrapper.read_array, since 0.10)
  */
 import { constants, gunzipSync, inflateSync } from "node:zlib";
-import { enter } from "./globals.ts";
 import { unpackLz4 } from "./lz4.ts";
 import { countOf, toShape } from "./numpy.ts";
-import { type PickleOptions, readPickle } from "./pickle.ts";
+import { readPickle } from "./pickle.ts";
+import { enter, type PickleOptions } from "./pickle-options.ts";
 import type { Reader } from "./reader.ts";
-import {
-  Dtype,
-  type Instance,
-  importLimits,
-  NumericArray,
-  refuseImport,
-  type Value,
-} from "./values.ts";
+import { Dtype, type Instance, importLimits, NumericArray, refuseImport } from "./values.ts";
 
 /** The array behind its wrapper; the reader stands at its first byte, and is left behind its last. */
 export function readJoblibArray(
@@ -81,5 +74,3 @@ const zlib = [
 function isZlib([first = 0, second = 0]: Uint8Array): boolean {
   return (first & 0x8f) === 0x08 && ((first << 8) | second) % 31 === 0;
 }
-
-export type { Value };

@@ -4,28 +4,10 @@
  * way the name was made; one that is not there ends the import, with its name in the error.
  * Source: https://docs.python.org/3/library/pickle.html and pickletools.py (protocols 0 to 5)
  */
-import type { Globals } from "./globals.ts";
+import type { PickleOptions } from "./pickle-options.ts";
 import { decodeEscapes, toInteger } from "./pickle-text.ts";
 import type { Reader } from "./reader.ts";
 import { Instance, importLimits, Named, refuseImport, type Value } from "./values.ts";
-
-export interface PickleOptions {
-  readonly globals: Globals;
-  /** What a persistent id stands for; without it there may be none. */
-  readonly persistent?: (id: Value) => Value;
-  /** Operations left for this file, over all pickles inside it. */
-  readonly budget: Budget;
-}
-
-export interface Budget {
-  operations: number;
-  nested: number;
-}
-
-export const newBudget = (): Budget => ({
-  operations: importLimits.operations,
-  nested: importLimits.nested,
-});
 
 /** One pickle from where the reader stands; the reader is left behind its end. */
 export function readPickle(reader: Reader, options: PickleOptions): Value {

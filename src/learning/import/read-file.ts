@@ -1,7 +1,8 @@
 /** A file of another program, read as data: what kind it is shows in its first bytes. */
 import { globals } from "./globals.ts";
 import { unpack } from "./joblib.ts";
-import { newBudget, readPickle } from "./pickle.ts";
+import { readPickle } from "./pickle.ts";
+import { newBudget } from "./pickle-options.ts";
 import { Reader } from "./reader.ts";
 import { isLegacyTorch, readLegacyTorch, readTorchZip } from "./torch-storage.ts";
 import { importLimits, refuseImport, type Value } from "./values.ts";

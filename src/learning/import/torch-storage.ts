@@ -3,9 +3,9 @@
  * pickles before it, which is also what `pickle.dump` makes of a tensor.
  * Source: torch/serialization.py (_legacy_load, _load), torch/_utils.py (_rebuild_tensor_v2)
  */
-import { enter, type Globals } from "./globals.ts";
 import { countOf, toShape } from "./numpy.ts";
-import { type Budget, readPickle } from "./pickle.ts";
+import { readPickle } from "./pickle.ts";
+import { type Budget, enter, type Globals } from "./pickle-options.ts";
 import { Reader } from "./reader.ts";
 import { Dtype, Named, refuseImport, Storage, Tensor, type Value } from "./values.ts";
 import { openZip } from "./zip.ts";

@@ -5,7 +5,7 @@ import type { HostedAsk, HostedClaim, HostedSource } from "../../domain/hosted-t
 import type { Json, JsonObject } from "../../domain/json.ts";
 import type { Deployment } from "../../domain/model.ts";
 import type { Services } from "../services.ts";
-import { isHosted } from "./hosted.ts";
+import { isHosted } from "./hosted-types.ts";
 import { serverEntries } from "./messages-api.ts";
 import type { OpenedEntry } from "./toolbox.ts";
 

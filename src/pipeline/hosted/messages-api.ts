@@ -7,7 +7,7 @@ import type { Dialect } from "../../dialects/dialect.ts";
 import type { ChatMessage, ChatRequest } from "../../domain/chat.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { asData } from "./as-data.ts";
-import { isHosted } from "./hosted.ts";
+import { isHosted } from "./hosted-types.ts";
 import { sourceOf, type Toolbox } from "./toolbox.ts";
 
 /** The servers of a request, as entries of `tools` name them elsewhere. */

@@ -7,20 +7,12 @@ import type { Call } from "../../domain/call.ts";
 import type { ChatMessage, ChatRequest, ChatTool } from "../../domain/chat.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
-import { isHosted } from "./hosted.ts";
+import { isHosted } from "./hosted-types.ts";
 import { readMessages, toMessagesBody } from "./messages-api.ts";
+import type { ApprovedCall } from "./restore-items.ts";
 import { restoreItems } from "./restore-items.ts";
 import { restoreMessages } from "./restore-messages.ts";
-import { type Offered, type Toolbox, toFunction } from "./toolbox.ts";
-
-/** A call that the caller approved of: it runs before the model is asked. */
-export interface ApprovedCall {
-  readonly offered: Offered;
-  readonly args: string;
-  /** Of the message that waits for its result. */
-  readonly callId: string;
-  readonly approvalId: string;
-}
+import { type Toolbox, toFunction } from "./toolbox.ts";
 
 export interface HostedRequest {
   /** As a chat: all tools are functions. */

@@ -5,8 +5,16 @@
 import { excerpt, GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { asData } from "./as-data.ts";
-import type { ApprovedCall } from "./read-request.ts";
-import { sourceOf, type Toolbox } from "./toolbox.ts";
+import { type Offered, sourceOf, type Toolbox } from "./toolbox.ts";
+
+/** A call that the caller approved of: it runs before the model is asked. */
+export interface ApprovedCall {
+  readonly offered: Offered;
+  readonly args: string;
+  /** Of the message that waits for its result. */
+  readonly callId: string;
+  readonly approvalId: string;
+}
 
 export interface RestoredItems {
   readonly input: Json | undefined;

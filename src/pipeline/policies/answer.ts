@@ -21,20 +21,15 @@ import {
 } from "../../routing/policies/policy.ts";
 import { numberOf } from "../../routing/policies/settings.ts";
 import { toRoutingQuery } from "../../routing/query-text.ts";
-import type { Option, Ranking } from "../../routing/router.ts";
+import type { Ranking } from "../../routing/ranking.ts";
 import { attempt } from "../attempt.ts";
 import type { CallRecord } from "../record.ts";
 import type { Reply } from "../reply.ts";
 import { endsCall } from "../run.ts";
-import type { Services } from "../services.ts";
+import type { PolicyRunner, Services } from "../services.ts";
 import { Asker, type AskLimits } from "./ask.ts";
 import { describeModels } from "./describe-models.ts";
 import { giveHeld, giveText } from "./give.ts";
-
-export interface PolicyRunner {
-  /** From a ranking to a reply, by way of the policy where it applies. @throws GatewayError as `attempt` */
-  answer(call: Call, ranking: Ranking, record: CallRecord, services: Services): Promise<Reply>;
-}
 
 export interface PolicyRunnerOptions {
   readonly policy: Policy;
@@ -279,5 +274,3 @@ function toDecision(
     decisionUs: services.clock.monotonicUs() - call.startedUs,
   };
 }
-
-export type { Option };

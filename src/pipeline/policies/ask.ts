@@ -9,6 +9,7 @@ import type { StrategyCall } from "../../domain/decision.ts";
 import { GatewayError, toGatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { Balancer } from "../../routing/balancers/balancer.ts";
+import type { Option } from "../../routing/learned-view.ts";
 import {
   type AskRequest,
   type PolicyCandidate,
@@ -17,7 +18,7 @@ import {
   type Said,
   type Target,
 } from "../../routing/policies/policy.ts";
-import type { Option, Ranking } from "../../routing/router.ts";
+import type { Ranking } from "../../routing/ranking.ts";
 import { Cancel } from "../../std/cancel.ts";
 import { decodeUtf8 } from "../../std/json.ts";
 import { attempt } from "../attempt.ts";

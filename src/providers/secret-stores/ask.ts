@@ -2,7 +2,7 @@
 import { GatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Outbound } from "../../security/outbound.ts";
-import { readAnswer } from "../signers/tokens.ts";
+import { readAnswer } from "../signers/token-request.ts";
 
 const limitMs = 10_000;
 

@@ -6,7 +6,7 @@ import { pickFrom, type ReadSecret, type SecretSettings } from "../../config/sec
 import { GatewayError } from "../../domain/errors.ts";
 import type { AwsGrant } from "../../domain/model.ts";
 import { createAwsSigner, domainOf } from "../signers/aws.ts";
-import type { TokenSourceOptions } from "../signers/tokens.ts";
+import type { TokenSourceOptions } from "../signers/token-request.ts";
 import { askStore } from "./ask.ts";
 
 const store = "AWS Secrets Manager";

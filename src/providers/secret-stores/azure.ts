@@ -4,7 +4,8 @@
  * Source: https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret
  */
 import type { ReadSecret, SecretSettings } from "../../config/secret-store.ts";
-import { createTokenSource, type TokenSourceOptions } from "../signers/tokens.ts";
+import type { TokenSourceOptions } from "../signers/token-request.ts";
+import { createTokenSource } from "../signers/tokens.ts";
 import { askStore, need } from "./ask.ts";
 
 const store = "Azure Key Vault";

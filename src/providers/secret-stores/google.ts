@@ -5,7 +5,8 @@
 import type { ReadSecret, SecretSettings } from "../../config/secret-store.ts";
 import { isObject } from "../../domain/json.ts";
 import { instanceHost } from "../../security/ssrf.ts";
-import { createTokenSource, type TokenSourceOptions } from "../signers/tokens.ts";
+import type { TokenSourceOptions } from "../signers/token-request.ts";
+import { createTokenSource } from "../signers/tokens.ts";
 import { askStore, need } from "./ask.ts";
 
 const store = "Google Secret Manager";

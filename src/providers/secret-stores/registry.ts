@@ -1,6 +1,6 @@
 /** The secret stores that configuration may be read from, by LiteLLM's names. */
 import type { ReadSecret, SecretSettings, SecretSystem } from "../../config/secret-store.ts";
-import type { TokenSourceOptions } from "../signers/tokens.ts";
+import type { TokenSourceOptions } from "../signers/token-request.ts";
 import { openAwsSecrets } from "./aws.ts";
 import { openAzureSecrets } from "./azure.ts";
 import { openGoogleSecrets } from "./google.ts";

@@ -7,7 +7,7 @@
 import type { ReadSecret, SecretSettings } from "../../config/secret-store.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject } from "../../domain/json.ts";
-import type { TokenSourceOptions } from "../signers/tokens.ts";
+import type { TokenSourceOptions } from "../signers/token-request.ts";
 import { askStore, need } from "./ask.ts";
 
 const store = "HashiCorp Vault";

@@ -12,7 +12,8 @@ import { headerLine } from "../../security/destination.ts";
 import { isOidcReference } from "../../security/oidc.ts";
 import type { Outbound, OutboundReply, SendRequest } from "../../security/outbound.ts";
 import { createTransport } from "../../storage/s3/transport.ts";
-import { readAnswer, readIdentityToken, type TokenSourceOptions, unless } from "./tokens.ts";
+import { readIdentityToken } from "./identity-token.ts";
+import { readAnswer, type TokenSourceOptions, unless } from "./token-request.ts";
 
 export interface Signable {
   readonly url: string;

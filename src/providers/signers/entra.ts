@@ -4,12 +4,8 @@
  * Source: https://learn.microsoft.com/entra/identity-platform/v2-oauth2-client-creds-grant-flow
  */
 import type { TokenGrant } from "../../domain/model.ts";
-import {
-  askForToken,
-  type FreshToken,
-  readIdentityToken,
-  type TokenSourceOptions,
-} from "./tokens.ts";
+import { readIdentityToken } from "./identity-token.ts";
+import { askForToken, type FreshToken, type TokenSourceOptions } from "./token-request.ts";
 
 export async function fetchEntraToken(
   { tokenUrl, clientId, clientSecret, identity, scope }: TokenGrant & { readonly kind: "entra" },

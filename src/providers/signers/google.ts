@@ -15,7 +15,7 @@ import {
   readToken,
   refused,
   type TokenSourceOptions,
-} from "./tokens.ts";
+} from "./token-request.ts";
 
 const scope = "https://www.googleapis.com/auth/cloud-platform";
 const defaultTokenUrl = "https://oauth2.googleapis.com/token";

@@ -4,7 +4,8 @@ import { generateKeyPairSync } from "node:crypto";
 import { createVirtualClock } from "../../../test/support/virtual-clock.ts";
 import type { TokenGrant } from "../../domain/model.ts";
 import type { OutboundRequest } from "../../security/outbound.ts";
-import { createTokenSource, readIdentityToken } from "./tokens.ts";
+import { readIdentityToken } from "./identity-token.ts";
+import { createTokenSource } from "./tokens.ts";
 
 const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
 const account = {

@@ -9,7 +9,7 @@ import type { JsonObject } from "../../domain/json.ts";
 import type { Deployment } from "../../domain/model.ts";
 import { countTokens, type TokenCount } from "../../pipeline/count-tokens.ts";
 import { fail, open, run } from "../../pipeline/handle.ts";
-import { withoutHosted } from "../../pipeline/hosted/hosted.ts";
+import { withoutHosted } from "../../pipeline/hosted/hosted-types.ts";
 import { narrow } from "../../pipeline/narrow.ts";
 import type { Arrival } from "../../pipeline/read-call.ts";
 import type { Reply, ReplyStream } from "../../pipeline/reply.ts";

@@ -1,8 +1,7 @@
 /** A socket to a server, for one exchange at a time; between two of them it rests in its pool. */
 import type { Socket } from "bun";
 import { ConnectionFailed } from "./connection-failed.ts";
-import type { Exchange } from "./exchange.ts";
-import type { Pool } from "./pool.ts";
+import type { Carrier, Exchange } from "./exchange.ts";
 
 /** A body up to here is joined to its head, so that both leave in one write. */
 const joinedBytes = 64 * 1024;
@@ -12,7 +11,17 @@ const restMs = 1_000;
 /** … and one that it has closed says so within a round trip. */
 const showsMs = 1_000;
 
-export class Connection {
+/** What a connection asks of the pool that it rests in. */
+export interface RestingPlace {
+  nowMs(): number;
+  /** Sends a request once more that a resting connection lost. */
+  reopen(exchange: Exchange): void;
+  release(connection: Connection, keepAliveS: number): void;
+  /** The connection is gone. */
+  left(): void;
+}
+
+export class Connection implements Carrier {
   exchange: Exchange | undefined;
   /** Exchanges that it has carried. */
   served = 0;
@@ -24,14 +33,14 @@ export class Connection {
   idleLimitMs = 0;
   /** When it was taken from its rest. */
   takenAtMs = 0;
-  readonly #pool: Pool;
+  readonly #pool: RestingPlace;
   #socket: Socket<Connection> | undefined;
   /** What the kernel has not taken yet of a request. */
   #unsent: Uint8Array | undefined;
   /** One for the connection's life: no closure per exchange. */
   readonly #onCancel: (reason: Error) => void;
 
-  constructor(pool: Pool) {
+  constructor(pool: RestingPlace) {
     this.#pool = pool;
     this.#onCancel = (reason) => this.exchange?.fail(reason);
   }

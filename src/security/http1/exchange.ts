@@ -15,7 +15,6 @@ import {
 } from "../reply.ts";
 import { toUpstreamError } from "../upstream-error.ts";
 import { ChunkedDecoder } from "./chunked.ts";
-import type { Connection } from "./connection.ts";
 import { ConnectionFailed } from "./connection-failed.ts";
 import {
   type Framing,
@@ -36,6 +35,18 @@ const empty: Uint8Array = new Uint8Array(0);
 
 type Refuse = (thrown: unknown) => void;
 
+/** What an exchange asks of the connection that carries it. */
+export interface Carrier {
+  exchange: Exchange | undefined;
+  /** All is said: it may carry another for so long, in seconds. */
+  release(keepAliveS: number): void;
+  /** All is said, and it carries no other. */
+  retire(): void;
+  destroy(): void;
+  pause(): void;
+  resume(): void;
+}
+
 export class Exchange implements OutboundReply, Waiting {
   readonly to: Destination;
   /** Header lines of this request alone. */
@@ -46,7 +57,7 @@ export class Exchange implements OutboundReply, Waiting {
   /** Where a stream's pieces wait for their turn; without it they are handed on at once. */
   readonly #turns: Turns | undefined;
   #queued = false;
-  connection: Connection | undefined;
+  connection: Carrier | undefined;
   /** It has been sent a second time, on a connection of its own. */
   retried = false;
   /** The promise was kept or broken. */
@@ -358,7 +369,7 @@ export class Exchange implements OutboundReply, Waiting {
     this.#reject?.(own ? this.#failure : toUpstreamError(this.#failure, this.to.host));
   }
 
-  #letGo(): Connection | undefined {
+  #letGo(): Carrier | undefined {
     const { connection } = this;
     this.connection = undefined;
     if (connection) connection.exchange = undefined;

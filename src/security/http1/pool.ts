@@ -5,7 +5,7 @@
 import type { SocketHandler } from "bun";
 import type { Cancel } from "../../std/cancel.ts";
 import type { Clock } from "../../std/clock.ts";
-import { Connection } from "./connection.ts";
+import { Connection, type RestingPlace } from "./connection.ts";
 import { ConnectionFailed } from "./connection-failed.ts";
 import type { Exchange } from "./exchange.ts";
 
@@ -49,7 +49,7 @@ interface Waiting {
 /** How often resting connections are looked over. */
 const sweepMs = 1000;
 
-export class Pool {
+export class Pool implements RestingPlace {
   readonly reopen: (exchange: Exchange) => void;
   readonly #options: PoolOptions;
   readonly #clock: Clock;

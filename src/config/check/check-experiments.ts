@@ -1,8 +1,8 @@
 /** Rules of `routeiq_settings.experiments`: what cannot be shared out as written is refused. */
-import { rankNearest } from "../std/nearest.ts";
-import type { Check } from "./check.ts";
-import type { ExperimentConfig, VariantConfig } from "./config.ts";
-import type { Path } from "./yaml.ts";
+import { rankNearest } from "../../std/nearest.ts";
+import type { ExperimentConfig, VariantConfig } from "../config.ts";
+import type { Path } from "../yaml.ts";
+import type { Check } from "./rule.ts";
 
 /** As the hash's remainder is exact up to here. */
 const mostWeight = 1_000_000;

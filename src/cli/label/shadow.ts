@@ -1,27 +1,28 @@
 /** `routeiq label --shadow`: a stratified sample of queries on every model, graded, as rows to learn from. */
 import { appendFile } from "node:fs/promises";
-import { GatewayError } from "../domain/errors.ts";
-import { isObject } from "../domain/json.ts";
-import { createFeatureExtractor } from "../embedding/features.ts";
-import { createStaticEmbedder } from "../embedding/static.ts";
-import { createKernels } from "../kernels/create.ts";
-import { openLocalFile, readLines } from "../learning/data/input-file.ts";
-import { isOwnTraffic } from "../learning/event-label.ts";
-import { labelWindow } from "../learning/label/choose-calls.ts";
+import { GatewayError } from "../../domain/errors.ts";
+import { isObject } from "../../domain/json.ts";
+import { createFeatureExtractor } from "../../embedding/features.ts";
+import { createStaticEmbedder } from "../../embedding/static.ts";
+import { createKernels } from "../../kernels/create.ts";
+import { openLocalFile, readLines } from "../../learning/data/input-file.ts";
+import { isOwnTraffic } from "../../learning/event-label.ts";
+import { labelWindow } from "../../learning/label/choose-calls.ts";
 import {
   orderQueries,
   type ShadowParts,
   type ShadowQuery,
   shadowCostUsd,
   shadowQuery,
-} from "../learning/label/shadow-set.ts";
-import { type WorkReport, workThrough } from "../learning/label/work.ts";
-import { toQuery } from "../routing/query-text.ts";
-import { takePidLock } from "../storage/file/pid-lock.ts";
-import type { CommandContext } from "./command.ts";
-import { type LabelTools, tellPlan, tellWork, withinBudget } from "./label.ts";
-import { eventsOf, listFlag, seedFlag, textFlag } from "./learning-inputs.ts";
-import { UsageError } from "./parse.ts";
+} from "../../learning/label/shadow-set.ts";
+import { type WorkReport, workThrough } from "../../learning/label/work.ts";
+import { toQuery } from "../../routing/query-text.ts";
+import { takePidLock } from "../../storage/file/pid-lock.ts";
+import type { CommandContext } from "../command.ts";
+import { eventsOf, listFlag, seedFlag, textFlag } from "../learning-inputs.ts";
+import { UsageError } from "../parse.ts";
+import type { LabelTools } from "./label-tools.ts";
+import { tellPlan, tellWork, withinBudget } from "./tell-work.ts";
 
 export async function runShadow(context: CommandContext, tools: LabelTools): Promise<number> {
   const { flags, out, signal } = context;
