@@ -386,7 +386,11 @@ function createServices(config: Config, shared: Shared, options: GatewayOptions)
     random,
     pool,
     getDialect: (name) => callerDialects[name],
-    authenticator: createAuthenticator(config.general.masterKey, config.general.keyHeader),
+    authenticator: createAuthenticator(
+      config.general.masterKey,
+      config.general.keyHeader,
+      config.routeiq.keys,
+    ),
     table: createResolveTable({
       deployments,
       off,

@@ -9,12 +9,12 @@ import { createMcp, type Mcp } from "./agents/mcp/mcp.ts";
 import { createSkillSource } from "./agents/skills/hosted-source.ts";
 import { createSkillParts, type SkillParts } from "./agents/skills/skill-parts.ts";
 import { createSkillServer } from "./agents/skills/skill-server.ts";
-import { recordTool } from "./agents/tool-receipt.ts";
 import type { Config } from "./config/config.ts";
 import type { HostedSource } from "./domain/hosted-tool.ts";
 import type { S3Settings } from "./learning/artifacts/open-repository.ts";
 import type { Observation } from "./observation.ts";
 import type { Services } from "./pipeline/services.ts";
+import { recordTool } from "./pipeline/tool-receipt.ts";
 import { askModel } from "./resources/assistants/ask-model.ts";
 import { type Assistants, createAssistants } from "./resources/assistants/assistants.ts";
 import { type Batches, createBatches } from "./resources/batches/batches.ts";
@@ -131,9 +131,9 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     },
   });
   const hosted = [
-    createMcpSource(mcp),
+    createMcpSource(mcp, services),
     createSkillSource(skills.runs),
-    createSearchSource({ stores: vectorStores, clock, onSearch }),
+    createSearchSource({ stores: vectorStores, clock, onSearch, services }),
   ];
   const agents = createAgents({
     ...{ records, outbound, services, ask: askModel },

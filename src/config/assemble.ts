@@ -17,6 +17,7 @@ import type { Environment } from "./files.ts";
 import { toMcpSettings } from "./mcp.ts";
 import type { GeneralSettings } from "./sections/general-settings.ts";
 import { toHostedToolSettings } from "./sections/hosted-tools.ts";
+import { toGatewayKeys } from "./sections/key-settings.ts";
 import type { LitellmSettings } from "./sections/litellm-settings.ts";
 import type { RouteiqSettings } from "./sections/routeiq-settings.ts";
 import type { RouterSettings as RouterSection } from "./sections/router-settings.ts";
@@ -281,6 +282,7 @@ function routeiqSettings(sections: Sections, env: Environment): Config["routeiq"
     },
     mcp: toMcpSettings(routeiq.mcp, env),
     hostedTools: toHostedToolSettings(routeiq.hosted_tools),
+    keys: toGatewayKeys(routeiq.keys),
     embedding: toEmbedding(routeiq.embedding),
     outbound: outboundSettings(outbound, env),
     ...survivalSettings(sections, env),

@@ -2,6 +2,7 @@
 import type { Static } from "@sinclair/typebox";
 import type { FallbackList, RetryPolicy } from "../domain/call.ts";
 import type { ExplorationMode } from "../domain/decision.ts";
+import type { GatewayKey } from "../domain/grants.ts";
 import type { HostedToolSettings } from "../domain/hosted-tool.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { McpServer, McpSettings } from "../domain/mcp.ts";
@@ -252,6 +253,8 @@ export interface RouteiqSettings extends SurvivalSettings {
   readonly embedding: EmbeddingSettings;
   readonly mcp: McpSettings;
   readonly hostedTools: HostedToolSettings;
+  /** Callers' keys of the file, by name. */
+  readonly keys: Readonly<Record<string, GatewayKey>>;
   /** Address ranges (CIDR) and hosts opened by name for addresses that come by request. */
   readonly outbound: {
     readonly allowCidrs: readonly string[];

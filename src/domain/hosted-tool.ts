@@ -85,6 +85,12 @@ export interface HostedSource {
   readonly type: string;
   claim(entry: JsonObject, caller: Caller): Promise<HostedClaim>;
   /**
+   * Of an entry whoever runs it: what the caller's key closes is refused before anybody is asked.
+   * Missing: `open` sees to it.
+   * @throws GatewayError permission_denied
+   */
+  assertGranted?(entry: JsonObject, asked: Omit<HostedAsk, "signal">): void;
+  /**
    * @param param where the entry stands in the request, for errors: `tools[0]`
    * @throws GatewayError invalid_request, not_found, address_refused, upstream_failed
    */

@@ -1,7 +1,8 @@
 /** What a request beside the hot routes leaves behind: a count, and a receipt where its surface says so. */
-import { recordTool } from "../agents/tool-receipt.ts";
+
 import { drainingError } from "../pipeline/activity.ts";
 import type { Services } from "../pipeline/services.ts";
+import { recordTool } from "../pipeline/tool-receipt.ts";
 import { callerOf, type Route } from "./route.ts";
 import type { Surface } from "./surfaces.ts";
 

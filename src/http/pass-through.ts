@@ -43,6 +43,7 @@ function toArrival(request: Request, services: Services): PassArrival {
     id,
     requestId: readRequestId(headers) ?? id,
     method,
+    path: new URL(request.url).pathname,
     headers,
     signal: request.signal,
     atMs: services.clock.now(),

@@ -2,6 +2,7 @@
 import { timingSafeEqual } from "node:crypto";
 import type { Caller, RequestHeaders } from "../domain/call.ts";
 import { GatewayError } from "../domain/errors.ts";
+import type { GatewayKey } from "../domain/grants.ts";
 import { sha256 } from "../security/hashing.ts";
 
 export interface Authenticator {
@@ -12,26 +13,49 @@ export interface Authenticator {
 const anonymous: Caller = { id: "anonymous", tenant: "default", admin: true };
 const master: Caller = { id: "master", tenant: "default", admin: true };
 
+/** `keys`: those of the configuration, by their names. */
+export type ConfiguredKeys = Readonly<Record<string, GatewayKey>>;
+
+/** Of a caller's id: what comes after it is the name of a key of the configuration. */
+export const keyIdPrefix = "key:";
+
 /**
- * With a master key, that key alone is let in. Without one every caller is admin: `serve` refuses
- * to listen beyond loopback then.
+ * With a master key, that key and those of the configuration are let in. Without one every caller is
+ * admin: `serve` refuses to listen beyond loopback then, and a configuration may have no other keys.
  */
 export function createAuthenticator(
   masterKey: string | undefined,
   ownHeader?: string,
+  keys: ConfiguredKeys = {},
 ): Authenticator {
   if (masterKey === undefined) return { authenticate: () => anonymous };
   // Digests have one length, so the comparison takes the same time whatever is sent.
   const expected = sha256(masterKey);
+  const others = toCallers(keys);
   return {
     authenticate(headers) {
       const key = readKey(headers, ownHeader);
       if (key === undefined) throw missingKey();
-      if (timingSafeEqual(sha256(key), expected)) return master;
+      const digest = sha256(key);
+      if (timingSafeEqual(digest, expected)) return master;
+      const caller = others.get(textOf(digest));
+      if (caller) return caller;
       throw invalidKey(key);
     },
   };
 }
+
+/** By digest: what is looked up says nothing of the keys that are close to it. */
+function toCallers(keys: ConfiguredKeys): ReadonlyMap<string, Caller> {
+  const all = new Map<string, Caller>();
+  for (const [name, { apiKey, tenant }] of Object.entries(keys)) {
+    const caller = { id: `${keyIdPrefix}${name}`, tenant, admin: false };
+    if (apiKey !== "") all.set(textOf(sha256(apiKey)), caller);
+  }
+  return all;
+}
+
+const textOf = (digest: Uint8Array) => Buffer.from(digest).toString("latin1");
 
 const keyHeaders = [
   "x-litellm-api-key",

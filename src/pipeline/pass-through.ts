@@ -5,12 +5,14 @@
  */
 import type { Call } from "../domain/call.ts";
 import { GatewayError, toGatewayError } from "../domain/errors.ts";
+import { isRouteGranted } from "../domain/grants.ts";
 import type { Deployment } from "../domain/model.ts";
 import { joinUrl, type PassThroughMatch } from "../providers/pass-through.ts";
 import { createUsageTap, type UsageTap } from "../providers/usage-tap.ts";
 import { Cancel } from "../std/cancel.ts";
 import { createDeadline } from "../std/deadline.ts";
 import { drainingError } from "./activity.ts";
+import { denyClosed, grantsOf } from "./grants.ts";
 import { begin, CallFailed, fail } from "./handle.ts";
 import { finish } from "./observe.ts";
 import { forwardedHeaders, returnedHeaders } from "./pass-headers.ts";
@@ -25,6 +27,8 @@ export interface PassArrival
   /** All of them: they are sent on. */
   readonly headers: Headers;
   readonly method: string;
+  /** As it was asked for. */
+  readonly path: string;
   /** With its "?", or empty. */
   readonly search: string;
   /** Undefined where the request has no body. @throws GatewayError body_too_large */
@@ -52,6 +56,11 @@ export async function passThrough(
     const caller = target.needsKey
       ? authenticator.authenticate(arrival.headers)
       : { id: "anonymous", tenant: "default", admin: false };
+    const grants = grantsOf(caller, services);
+    if (grants && !isRouteGranted(grants, arrival.path)) {
+      const closed = { what: "route", name: arrival.path, requestId: arrival.requestId } as const;
+      throw denyClosed(closed, caller, services);
+    }
     const url = joinUrl(target.baseUrl, rest, withoutKey(arrival.search));
     const body = await arrival.body();
     record = begin(new CallRecord(toCall(arrival, caller, target.deployment, rest)), services);

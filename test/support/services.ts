@@ -82,7 +82,11 @@ export function createTestServices(config: Config, options: TestOptions): TestSe
     failures,
     pool,
     metrics,
-    authenticator: createAuthenticator(config.general.masterKey, config.general.keyHeader),
+    authenticator: createAuthenticator(
+      config.general.masterKey,
+      config.general.keyHeader,
+      config.routeiq.keys,
+    ),
     table: createResolveTable({
       deployments,
       off,

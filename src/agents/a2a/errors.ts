@@ -62,6 +62,10 @@ export const a2aErrors = {
   },
   // The codes below mean other things between A2A's peers; here the HTTP status tells them apart.
   agentNotFound: { code: -32002, status: 404, word: "NOT_FOUND", reason: "AGENT_NOT_FOUND" },
+  permissionDenied: {
+    ...{ code: -32600, status: 403, word: "PERMISSION_DENIED" },
+    reason: "PERMISSION_DENIED",
+  },
   rateLimited: { code: -32003, status: 429, word: "RESOURCE_EXHAUSTED", reason: "RATE_LIMITED" },
 } as const satisfies Record<string, ErrorKind>;
 
@@ -105,11 +109,13 @@ export function toA2aError(thrown: unknown): A2aError {
   const json = error.code === "invalid_json" || error.code === "invalid_utf8";
   const kind = json
     ? "parse"
-    : error.status === 429
-      ? "rateLimited"
-      : bad
-        ? "invalidParams"
-        : "internal";
+    : error.code === "permission_denied"
+      ? "permissionDenied"
+      : error.status === 429
+        ? "rateLimited"
+        : bad
+          ? "invalidParams"
+          : "internal";
   return new A2aError(kind, error.message, { error: error.code }, { cause: thrown });
 }
 

@@ -2,7 +2,7 @@
 import type { Caller } from "../../domain/call.ts";
 import type { CallOutcome } from "../../domain/decision.ts";
 import type { Services } from "../../pipeline/services.ts";
-import { recordTool } from "../tool-receipt.ts";
+import { recordTool } from "../../pipeline/tool-receipt.ts";
 import type { Agent } from "./agent.ts";
 
 export interface MessageEnd {

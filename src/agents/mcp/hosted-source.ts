@@ -6,6 +6,7 @@
  */
 
 import { excerpt, GatewayError } from "../../domain/errors.ts";
+import { isForeignGranted } from "../../domain/grants.ts";
 import type {
   HostedAsk,
   HostedClaim,
@@ -15,6 +16,8 @@ import type {
   HostedTool,
 } from "../../domain/hosted-tool.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
+import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
+import type { Services } from "../../pipeline/services.ts";
 import type { Live, Mcp } from "./mcp.ts";
 import { costOf } from "./run-tool.ts";
 import { toScope } from "./scope.ts";
@@ -25,9 +28,19 @@ import { toHostedResult } from "./tool-text.ts";
 /** The gateway itself: all its servers, or the one whose name stands after it. */
 const ownUrl = /^(?:litellm_proxy|routeiq)(?:\/mcp)?(?:\/([A-Za-z0-9_-]{1,64}))?\/?$/;
 
-export function createMcpSource(mcp: Mcp): HostedSource {
+export function createMcpSource(mcp: Mcp, services: () => Services): HostedSource {
   return {
     type: "mcp",
+    assertGranted(entry, { caller, requestId, param }) {
+      const grants = grantsOf(caller, services());
+      if (!grants || claim(entry) === "own") return; // its own are looked at where they are opened
+      const { server_url: url, connector_id: connector, tunnel_id: tunnel } = entry;
+      const name = [connector, tunnel, url]
+        .filter(isText)
+        .find((each) => !isForeignGranted(grants, each));
+      if (name === undefined) return;
+      throw denyClosed({ what: "MCP server", name, param, requestId }, caller, services());
+    },
     claim: async (entry) => claim(entry),
     async open(entry, asked) {
       const label = labelOf(entry, asked.param);
@@ -76,6 +89,8 @@ async function openOwn(entry: JsonObject, label: string, opening: Opening): Prom
   const { caller, signal, param } = asked;
   const wanted = wantedBy(entry, label);
   const scope = toScope(await live.servers(caller), undefined, wanted);
+  const denied = await live.closed(caller, wanted, param);
+  if (denied) throw denied;
   if (!scope || scope.servers.length === 0) throw noServer(entry, wanted, param);
   const listed = await live.tools({ caller, wanted, signal });
   // One server that is away does not hide the others.

@@ -5,8 +5,10 @@
 
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
+import { type Grants, isServerGranted, isToolGranted } from "../../domain/grants.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
+import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
@@ -19,7 +21,7 @@ import { createOauthFlow, type OauthFlow } from "./oauth-flow.ts";
 import { createPins, type Pins } from "./pins.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import { answer } from "./requests.ts";
-import { type Scope, toScope } from "./scope.ts";
+import { isCalled, type Scope, toScope } from "./scope.ts";
 import { ErrorCode, WebStandardStreamableHTTPServerTransport } from "./sdk.ts";
 import {
   allCapabilities,
@@ -66,6 +68,15 @@ export interface Live extends Surface {
   receive(sessionId: string, asked: McpRequest): Response;
   /** Those that a caller may reach: configured, registered, and the gateway's own. */
   servers(caller: Caller): Promise<readonly McpServer[]>;
+  /**
+   * The refusal, where his key closes one of what he names (servers, groups, `server.tool`); it is
+   * written down with this.
+   */
+  closed(
+    caller: Caller,
+    names: readonly string[],
+    param?: string,
+  ): Promise<GatewayError | undefined>;
   /** For requests without a session: over connections that are shared, to which nothing is told. */
   view(caller: Caller, scope: Scope): View;
   /** A server that a request names itself: a link of its own, until it is closed. */
@@ -169,24 +180,45 @@ export function createLive(parts: LiveParts): Live {
     return { view: seen, close: () => reach.link.close() };
   }
 
-  async function servers(caller: Caller): Promise<readonly McpServer[]> {
-    const all = await registry.servers();
-    const { mcpTools } = caller;
-    const rows = mcpTools ? all.filter(({ name }) => isServerOpen(mcpTools, name)) : all;
-    const taken = new Set(all.map(({ name }) => name));
+  async function everyServer(caller: Caller): Promise<readonly McpServer[]> {
+    const rows = await registry.servers();
+    const taken = new Set(rows.map(({ name }) => name));
     const own = [...inner.values()].filter(
-      (server) =>
-        !taken.has(server.name) &&
-        (server.isFor?.(caller) ?? true) &&
-        (!mcpTools || isServerOpen(mcpTools, server.name)),
+      (server) => !taken.has(server.name) && (server.isFor?.(caller) ?? true),
     );
     return [...rows, ...own.map(toInnerRow)];
+  }
+
+  async function servers(caller: Caller): Promise<readonly McpServer[]> {
+    const { mcpTools } = caller;
+    const grants = grantsOf(caller, services());
+    const all = await everyServer(caller);
+    if (!mcpTools && !grants) return all;
+    return all.filter(
+      (server) =>
+        (!mcpTools || isServerOpen(mcpTools, server.name)) &&
+        (!grants || isServerGranted(grants, server)),
+    );
+  }
+
+  async function closed(caller: Caller, names: readonly string[], param?: string) {
+    const grants = grantsOf(caller, services());
+    if (!grants) return undefined;
+    const all = await everyServer(caller);
+    for (const name of names) {
+      const what = closedKind(name, all, grants);
+      const told = param === undefined ? {} : { param };
+      if (what) return denyClosed({ what, name, ...told }, caller, services());
+    }
+    return undefined;
   }
 
   async function scopeOf({ request, caller, path }: McpRequest): Promise<Scope> {
     const scope = toScope(await servers(caller), path, namesIn(request));
     const mode = modeIn(request);
     if (scope) return mode === undefined ? scope : { ...scope, mode };
+    const denied = await closed(caller, path === undefined ? namesIn(request) : [path]);
+    if (denied) throw denied;
     const what = path === undefined ? "x-mcp-servers names none" : `'${path.slice(0, 80)}' is none`;
     throw new GatewayError(
       "not_found",
@@ -255,6 +287,7 @@ export function createLive(parts: LiveParts): Live {
     sessions,
     oauth,
     servers,
+    closed,
     view,
     foreign,
     shared,
@@ -314,6 +347,20 @@ export function createLive(parts: LiveParts): Live {
       await Promise.all([...links.values()].map(({ reach }) => reach.link.close()));
     },
   };
+}
+
+/** Of a server, a group, or `server.tool`. */
+function closedKind(name: string, all: readonly McpServer[], grants: Grants) {
+  const called = all.filter((server) => isCalled(server, name));
+  if (called.length > 0) {
+    const open = called.some((server) => isServerGranted(grants, server));
+    return open ? undefined : ("MCP server" as const);
+  }
+  const dot = name.indexOf(".");
+  const server = all.find((each) => each.name === name.slice(0, Math.max(0, dot)));
+  if (!server) return undefined;
+  if (!isServerGranted(grants, server)) return "MCP server" as const;
+  return isToolGranted(grants, server, name.slice(dot + 1)) ? undefined : ("MCP tool" as const);
 }
 
 const refuse = () => Promise.reject(rethrown(ErrorCode.MethodNotFound, "Method not found"));

@@ -1,7 +1,14 @@
 /** What a client asks, method by method: which server it concerns, and how names are put right. */
 
+import {
+  type GrantedServer,
+  isListed,
+  isServerGranted,
+  isToolGranted,
+} from "../../domain/grants.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
+import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
 import type { ListKind } from "./catalog.ts";
 import { listKinds } from "./catalog.ts";
 import { reasonOf } from "./link-error.ts";
@@ -9,7 +16,7 @@ import { rethrown } from "./mcp-error.ts";
 import { findResourceOwner, readResourceUri, toSharedUri } from "./resource-names.ts";
 import { runTool, toCallerError } from "./run-tool.ts";
 import { nameIn, ownerOf, pageOf } from "./scope.ts";
-import { ErrorCode } from "./sdk.ts";
+import { ErrorCode, type McpError } from "./sdk.ts";
 import { callTool as callFoundTool, searchLimits, searchTool, searchTools } from "./tool-search.ts";
 import { taskLimit, type View } from "./view.ts";
 
@@ -50,7 +57,7 @@ const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
 
 /** One server that is away does not hide the others; the list says who is missing. */
 async function list(kind: ListKind, view: View, { params, signal }: Asked): Promise<JsonObject> {
-  const { servers } = view.scope;
+  const servers = view.scope.servers.filter((server) => isOpen(view, server));
   const lists = await Promise.allSettled(
     servers.map((server) => listOf(kind, view, server, signal)),
   );
@@ -163,12 +170,52 @@ function callTool(view: View, asked: Asked): Promise<JsonObject> {
 }
 
 async function callNamed(view: View, asked: Asked): Promise<JsonObject> {
-  const [server, tool] = ownerOf(view.scope, asked.params["name"], "tool");
+  const [server, tool] = ownerIn(view, asked.params["name"], "tool");
   try {
     return await callToolOf(view, server, tool, asked);
   } catch (thrown) {
     throw (await view.grantError(server)) ?? thrown;
   }
+}
+
+/** As `ownerOf`; what the caller's key closes is refused by that name. @throws McpError */
+function ownerIn(view: View, name: unknown, what: "tool" | "prompt"): [McpServer, string] {
+  const services = view.services();
+  const grants = grantsOf(view.caller, services);
+  const isNamed = typeof name === "string" && (view.scope.single || name.includes("."));
+  if (!grants || !isNamed) return ownerOf(view.scope, name, what);
+  const [only] = view.scope.servers;
+  const [server, bare] =
+    view.scope.single && only ? [only, name] : splitName(view.scope.servers, name);
+  const granted =
+    what === "tool" ? isToolGranted(grants, server, bare) : isServerGranted(grants, server);
+  if (server.foreign || granted) return ownerOf(view.scope, name, what);
+  throw isServerGranted(grants, server)
+    ? denied(view, "MCP tool", `${server.name}.${bare}`)
+    : denied(view, "MCP server", server.name);
+}
+
+function denied(view: View, what: "MCP tool" | "MCP server" | "skill", name: string): McpError {
+  const { requestId, caller } = view;
+  const of = requestId === undefined ? {} : { requestId };
+  const { message, code } = denyClosed({ what, name, ...of }, caller, view.services());
+  return rethrown(ErrorCode.InvalidRequest, message, { code });
+}
+
+/** A session may be older than what its caller's key opens now. */
+function isOpen(view: View, server: McpServer): boolean {
+  const grants = server.foreign ? undefined : grantsOf(view.caller, view.services());
+  return !grants || isServerGranted(grants, server);
+}
+
+/** One that is not in the scope is known by its name alone. */
+function splitName(
+  servers: readonly McpServer[],
+  name: string,
+): [GrantedServer & { readonly foreign?: boolean }, string] {
+  const dot = name.indexOf(".");
+  const space = name.slice(0, Math.max(0, dot));
+  return [servers.find((each) => each.name === space) ?? { name: space }, name.slice(dot + 1)];
 }
 
 async function callToolOf(
@@ -194,6 +241,9 @@ async function callToolOf(
   return result;
 }
 
+/** Its tools are skills, which keys list by themselves. */
+const skillServer = "skills";
+
 /** What is not listed is not called: tools that are not allowed, and those that are held back. */
 export async function assertCallable(
   view: View,
@@ -211,6 +261,9 @@ export async function assertCallable(
   } catch (thrown) {
     throw toCallerError(thrown, server);
   }
+  const isSkill = server.transport === "inner" && server.name === skillServer;
+  const grants = isSkill ? grantsOf(view.caller, view.services()) : undefined;
+  if (grants && !isListed(grants.skills, tool)) throw denied(view, "skill", tool);
   const name = nameIn(view.scope, server, tool).slice(0, 100);
   throw rethrown(
     ErrorCode.InvalidParams,
@@ -238,6 +291,7 @@ async function passOn(
   method: string,
   asked: Asked,
 ): Promise<JsonObject> {
+  if (!isOpen(view, server)) throw denied(view, "MCP server", server.name);
   const { link, pending } = view.reach(server);
   try {
     return await during(pending, asked.id, () => link.request(method, asked.params, asked));
@@ -247,7 +301,7 @@ async function passOn(
 }
 
 function getPrompt(view: View, asked: Asked): Promise<JsonObject> {
-  const [server, name] = ownerOf(view.scope, asked.params["name"], "prompt");
+  const [server, name] = ownerIn(view, asked.params["name"], "prompt");
   return passOn(view, server, "prompts/get", { ...asked, params: { ...asked.params, name } });
 }
 
@@ -263,7 +317,7 @@ async function complete(view: View, asked: Asked): Promise<JsonObject> {
   if (!isObject(ref))
     throw rethrown(ErrorCode.InvalidParams, "'ref' must name a prompt or a resource.");
   if (ref["type"] === "ref/prompt") {
-    const [server, name] = ownerOf(view.scope, ref["name"], "prompt");
+    const [server, name] = ownerIn(view, ref["name"], "prompt");
     const params = { ...asked.params, ref: { ...ref, name } };
     return await passOn(view, server, "completion/complete", { ...asked, params });
   }

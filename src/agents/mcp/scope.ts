@@ -21,18 +21,20 @@ export function toScope(
   wanted: readonly string[],
 ): Scope | undefined {
   const servers = [...all].sort((a, b) => (a.name < b.name ? -1 : 1));
-  const has = (server: McpServer, name: string) =>
-    server.name === name || server.accessGroups.includes(name);
   if (path !== undefined) {
     const one = servers.find(({ name }) => name === path);
     if (one) return { servers: [one], single: true };
-    const group = servers.filter((server) => has(server, path));
+    const group = servers.filter((server) => isCalled(server, path));
     return group.length > 0 ? { servers: group, single: false } : undefined;
   }
   if (wanted.length === 0) return { servers: servers.filter(({ apart }) => !apart), single: false };
-  const some = servers.filter((server) => wanted.some((name) => has(server, name)));
+  const some = servers.filter((server) => wanted.some((name) => isCalled(server, name)));
   return some.length > 0 ? { servers: some, single: false } : undefined;
 }
+
+/** By its own name, or one of its groups. */
+export const isCalled = (server: McpServer, name: string): boolean =>
+  server.name === name || server.accessGroups.includes(name);
 
 export function nameIn(scope: Scope, server: McpServer, name: string): string {
   return scope.single ? name : `${server.name}.${name}`;

@@ -13,6 +13,7 @@ import {
   type IssuerParts,
   type TokenIssuer,
 } from "../../security/token-issuer.ts";
+import { matchesPattern } from "../../std/pattern.ts";
 
 /** What a caller must be told to get in: a status, and the challenge of RFC 6750 and RFC 9728. */
 export class TokenChallenge extends GatewayError {
@@ -188,21 +189,8 @@ function toCaller(claims: JsonObject, row: McpIssuer): Caller {
 const callerChars = 256;
 
 /** `server.tool` against patterns, in which `*` stands for anything. */
-export function isToolAllowed(patterns: readonly string[], tool: string): boolean {
-  return patterns.some((pattern) => {
-    const [head = "", ...rest] = pattern.split("*");
-    if (rest.length === 0) return pattern === tool;
-    if (!tool.startsWith(head)) return false;
-    let at = head.length;
-    for (const [index, part] of rest.entries()) {
-      const isLast = index === rest.length - 1;
-      const found = isLast ? tool.length - part.length : tool.indexOf(part, at);
-      if (found < at || !tool.startsWith(part, found)) return false;
-      at = found + part.length;
-    }
-    return true;
-  });
-}
+export const isToolAllowed = (patterns: readonly string[], tool: string): boolean =>
+  patterns.some((pattern) => matchesPattern(pattern, tool));
 
 /** Whether some tool of a server may be among them. */
 export const isServerOpen = (patterns: readonly string[], server: string): boolean =>

@@ -1,8 +1,10 @@
 /** What one caller's requests reach: the servers of a scope, over links of a session's own or shared. */
 
 import type { Caller } from "../../domain/call.ts";
+import { isToolGranted } from "../../domain/grants.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer, McpSettings } from "../../domain/mcp.ts";
+import { grantsOf } from "../../pipeline/grants.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { Catalog } from "./catalog.ts";
 import type { Link } from "./link.ts";
@@ -64,7 +66,8 @@ export function createView(options: ViewOptions): View {
     grantError: (server) => grantErrorOf(server, options),
     level: undefined,
     tasks: new Map(),
-    tools: async (server, signal) => openTo(view.caller, server, await judge(server, signal)),
+    tools: async (server, signal) =>
+      openTo(view.caller, server, await judge(server, signal), options.services()),
   };
   return view;
 
@@ -111,14 +114,22 @@ function lit(
   });
 }
 
-/** Those that its access token opens. */
+/** Those that its access token, or its key, opens. */
 function openTo(
-  { mcpTools }: Caller,
-  { name: server }: McpServer,
+  caller: Caller,
+  server: McpServer,
   tools: readonly JsonObject[],
+  services: Services,
 ): readonly JsonObject[] {
-  if (mcpTools === undefined) return tools;
-  return tools.filter(({ name }) => isToolAllowed(mcpTools, `${server}.${String(name)}`));
+  const { mcpTools } = caller;
+  // A server that a request named itself was let in, whole, when it was opened.
+  const grants = server.foreign ? undefined : grantsOf(caller, services);
+  if (mcpTools === undefined && grants === undefined) return tools;
+  return tools.filter(({ name }) => {
+    const tool = String(name);
+    if (mcpTools && !isToolAllowed(mcpTools, `${server.name}.${tool}`)) return false;
+    return !grants || isToolGranted(grants, server, tool);
+  });
 }
 
 export function createReach(link: Link, services: Services): Reach {

@@ -1,16 +1,17 @@
 /** The skills of a gateway, put together: the operator's folder, the registered ones, their runner. */
 import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
 import type { Services } from "../../pipeline/services.ts";
+import { recordTool } from "../../pipeline/tool-receipt.ts";
 import type { WorkerLike } from "../../std/background.ts";
 import { build } from "../../std/build.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
-import { recordTool } from "../tool-receipt.ts";
 import type { PythonPlaces } from "./python/places.ts";
 import { createSkillRunner } from "./runner.ts";
 import { createSkillFolder, type SkillFolder } from "./skill-folder.ts";
 import { createSkillRuns, type SkillRuns } from "./skill-runs.ts";
-import { createSkillStore } from "./skill-store.ts";
+import { createSkillStore, type SkillGate } from "./skill-store.ts";
 import { createSkills, type Skills } from "./skills.ts";
 
 export interface SkillParts {
@@ -48,9 +49,13 @@ export function createSkillParts(options: SkillPartsOptions): SkillParts {
     maxWaiting,
     python: () => toPythonPlaces(dataDir, settings().pythonRuntime),
   });
-  const store = createSkillStore(records);
+  const gate: SkillGate = {
+    listed: (caller) => grantsOf(caller, services())?.skills,
+    deny: (name, caller) => denyClosed({ what: "skill", name }, caller, services()),
+  };
+  const store = createSkillStore(records, gate);
   const runs = createSkillRuns({
-    ...{ store, folder, runner, clock, settings },
+    ...{ store, gate, folder, runner, clock, settings },
     onRun: ({ skill, startedMs, ...end }) =>
       recordTool(
         {
@@ -66,7 +71,7 @@ export function createSkillParts(options: SkillPartsOptions): SkillParts {
   return {
     folder,
     runs,
-    skills: createSkills({ records, store, runs }),
+    skills: createSkills({ records, store, runs, gate }),
     close: runner.close,
   };
 }

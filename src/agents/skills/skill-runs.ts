@@ -5,6 +5,7 @@
 import type { Caller } from "../../domain/call.ts";
 import type { CallOutcome } from "../../domain/decision.ts";
 import { excerpt, GatewayError, toGatewayError } from "../../domain/errors.ts";
+import { isListed } from "../../domain/grants.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { Clock } from "../../std/clock.ts";
 import { findMismatch } from "../../std/json-schema.ts";
@@ -12,7 +13,13 @@ import type { SkillRunner } from "./runner.ts";
 import { readSkillFile, type SkillProgram, skillFileName } from "./skill-file.ts";
 import { type SkillFolder, versionOf } from "./skill-folder.ts";
 import type { SkillResult, SkillRun } from "./skill-run.ts";
-import { filesOf, latestVersion, type SkillStore, type UploadedFile } from "./skill-store.ts";
+import {
+  filesOf,
+  latestVersion,
+  type SkillGate,
+  type SkillStore,
+  type UploadedFile,
+} from "./skill-store.ts";
 
 export interface SkillSettings {
   readonly timeoutMs: number;
@@ -68,7 +75,7 @@ export interface SkillRuns {
   /**
    * Within the limits of the operator and of the skill, whichever is narrower. Leaves a receipt
    * (`skill_run`) however it ends.
-   * @throws GatewayError invalid_request where the input does not fit; not_found; skill_failed;
+   * @throws GatewayError permission_denied; invalid_request where the input does not fit; not_found; skill_failed;
    * skill_runtime_missing; overloaded. The signal's reason where it was ended by it.
    */
   run(request: SkillRunRequest): Promise<SkillRunReport>;
@@ -76,6 +83,7 @@ export interface SkillRuns {
 
 export interface SkillRunsParts {
   readonly store: SkillStore;
+  readonly gate: SkillGate;
   readonly folder: SkillFolder;
   readonly runner: SkillRunner;
   readonly clock: Clock;
@@ -112,7 +120,7 @@ interface Runnable {
 }
 
 export function createSkillRuns(parts: SkillRunsParts): SkillRuns {
-  const { store, folder, runner, clock, settings, onRun } = parts;
+  const { store, gate, folder, runner, clock, settings, onRun } = parts;
 
   async function operators(): Promise<readonly SkillTool[]> {
     return (await folder.list()).flatMap(({ name, description, program }) =>
@@ -122,13 +130,22 @@ export function createSkillRuns(parts: SkillRunsParts): SkillRuns {
     );
   }
 
-  async function find(skill: string, caller: Caller) {
-    return (await store.findNamed(skill, caller)) ?? (await store.find(skill, caller));
+  /** Whose skill it is does not matter where the caller's key names it by its id. */
+  async function find(skill: string, asking: Caller) {
+    const caller = gate.listed(asking)?.includes(skill) ? publisher : asking;
+    return (await store.findNamed(skill, asking)) ?? (await store.find(skill, caller));
+  }
+
+  function assertOpen(skill: string, caller: Caller): void {
+    if (!isListed(gate.listed(caller), skill)) throw gate.deny(skill, caller);
   }
 
   async function toolOf(skill: string, caller: Caller): Promise<SkillTool | undefined> {
     const named = (await operators()).find(({ name }) => name === skill);
-    if (named) return named;
+    if (named) {
+      assertOpen(skill, caller);
+      return named;
+    }
     try {
       const { value } = await find(skill, caller);
       const { description, input_schema: inputSchema } = value;
@@ -144,6 +161,7 @@ export function createSkillRuns(parts: SkillRunsParts): SkillRuns {
   async function runnable(skill: string, version: string, caller: Caller): Promise<Runnable> {
     const own = (await folder.list()).find(({ name }) => name === skill);
     if (own) {
+      assertOpen(skill, caller);
       const bytes = own.program && (await folder.read(skill, own.program.entry));
       if (!own.program || !bytes) throw noProgram(skill);
       const files = () => readAll(folder, skill, own.files);
@@ -183,8 +201,9 @@ export function createSkillRuns(parts: SkillRunsParts): SkillRuns {
 
   return {
     async tools(caller) {
-      const theirs = await operators();
-      const taken = new Set(theirs.map(({ name }) => name));
+      const all = await operators();
+      const theirs = all.filter(({ name }) => isListed(gate.listed(caller), name));
+      const taken = new Set(all.map(({ name }) => name));
       const own: SkillTool[] = [];
       for (const { id, value } of await store.own(caller, toolLimit)) {
         const { name, description, input_schema: inputSchema } = value;

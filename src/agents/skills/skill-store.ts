@@ -1,6 +1,7 @@
 /** Skills that callers registered, in the record store: a record each, and one for every version. */
 import type { Caller } from "../../domain/call.ts";
 import { excerpt, GatewayError } from "../../domain/errors.ts";
+import { isListed } from "../../domain/grants.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import type { SkillFacts } from "./skill-file.ts";
@@ -14,6 +15,15 @@ export const skillKind = "skill";
 export const versionKind = "skill-version";
 export const latestVersion = "latest";
 
+/** Which skills a caller's key opens. */
+export interface SkillGate {
+  /** Names and ids; undefined: all. */
+  listed(caller: Caller): readonly string[] | undefined;
+  /** The refusal; it is written down with this. */
+  deny(skill: string, caller: Caller): GatewayError;
+}
+
+/** @throws GatewayError permission_denied from what names a skill that the caller's key closes */
 export interface SkillStore {
   /** @throws GatewayError not_found, also for other callers' */
   find(id: string, caller: Caller): Promise<StoredRecord>;
@@ -25,19 +35,27 @@ export interface SkillStore {
   findVersion(skill: StoredRecord, version: string): Promise<StoredRecord>;
 }
 
-export function createSkillStore(records: RecordStore): SkillStore {
+export function createSkillStore(records: RecordStore, gate: SkillGate): SkillStore {
+  const isOpen = ({ id, tag }: StoredRecord, caller: Caller) =>
+    isListed(gate.listed(caller), id, tag);
   return {
     async find(id, caller) {
       const record = await records.get(skillKind, id);
-      if (record && (caller.admin || record.owner === caller.id)) return record;
+      const theirs = record && (caller.admin || record.owner === caller.id) ? record : undefined;
+      if (theirs ? !isOpen(theirs, caller) : !isListed(gate.listed(caller), id)) {
+        throw gate.deny(id, caller);
+      }
+      if (theirs) return theirs;
       throw noSkill(id);
     },
     async findNamed(name, caller) {
       const query = { kind: skillKind, owner: caller.id, tag: name, limit: 1 };
-      return (await records.list(query)).records[0];
+      const [record] = (await records.list(query)).records;
+      return record && isOpen(record, caller) ? record : undefined;
     },
     async own(caller, limit) {
-      return (await records.list({ kind: skillKind, owner: caller.id, limit })).records;
+      const { records: own } = await records.list({ kind: skillKind, owner: caller.id, limit });
+      return own.filter((record) => isOpen(record, caller));
     },
     async findVersion(skill, version) {
       const id = version === latestVersion ? String(skill.value["latest"]) : version;

@@ -5,12 +5,14 @@
  */
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
+import { isListed } from "../../domain/grants.ts";
 import type { Json, JsonObject } from "../../domain/json.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import { isSafePath, readSkillFile, type SkillFacts, skillFileName } from "./skill-file.ts";
 import type { SkillRuns } from "./skill-runs.ts";
 import {
   latestVersion,
+  type SkillGate,
   type SkillStore,
   skillKind,
   toSummary,
@@ -38,6 +40,7 @@ export interface Skills {
 
 export interface SkillsOptions {
   readonly records: RecordStore;
+  readonly gate: SkillGate;
   readonly store: SkillStore;
   readonly runs: SkillRuns;
 }
@@ -49,7 +52,7 @@ export const skillLimits = {
   page: { preset: 20, most: 100 },
 } as const;
 
-export function createSkills({ records, store, runs }: SkillsOptions): Skills {
+export function createSkills({ records, store, runs, gate }: SkillsOptions): Skills {
   const { find, findVersion } = store;
 
   async function addVersion(skill: string, owner: string, files: readonly UploadedFile[]) {
@@ -66,6 +69,8 @@ export function createSkills({ records, store, runs }: SkillsOptions): Skills {
 
   return {
     async create(files, name, caller) {
+      // A new id is in no list, and a listed name stands for the skill that the operator knows.
+      if (!isListed(gate.listed(caller), "(new)")) throw gate.deny("(new)", caller);
       const id = `skill_${crypto.randomUUID().replaceAll("-", "")}`;
       const { version, facts } = await addVersion(id, caller.id, files);
       const display = name ?? facts.name;
@@ -85,7 +90,10 @@ export function createSkills({ records, store, runs }: SkillsOptions): Skills {
     get: async (id, caller) => toSkill(await find(id, caller)),
     async list(query, caller) {
       const owner = caller.admin ? {} : { owner: caller.id };
-      return toPage(await records.list({ kind: skillKind, ...owner, ...readPage(query) }), toSkill);
+      const page = await records.list({ kind: skillKind, ...owner, ...readPage(query) });
+      const isOpen = ({ id, tag }: StoredRecord) => isListed(gate.listed(caller), id, tag);
+      // Of a key that opens some alone a page may have fewer; where the next begins stays the same.
+      return { ...toPage(page, toSkill), data: page.records.filter(isOpen).map(toSkill) };
     },
     async remove(id, caller) {
       await find(id, caller);

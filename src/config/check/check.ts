@@ -3,6 +3,7 @@ import type { Loaded } from "../load.ts";
 import { createReport } from "../report.ts";
 import { checkAddresses } from "./check-addresses.ts";
 import { checkExperiments } from "./check-experiments.ts";
+import { checkKeys } from "./check-keys.ts";
 import { checkAliases, checkAutoModels, checkFallbacks } from "./check-names.ts";
 import { checkShadow, checkStrategy } from "./check-strategy.ts";
 import type { Check, CheckOptions } from "./rule.ts";
@@ -24,6 +25,7 @@ export function checkConfig(loaded: Loaded, options: CheckOptions): Loaded {
   checkEmbedding(check);
   checkAddresses(check);
   checkMasterKey(check);
+  checkKeys(check);
   const refused = report.findings.some(({ level }) => level === "error");
   return { ...loaded, config: refused ? undefined : config, findings: report.findings };
 }

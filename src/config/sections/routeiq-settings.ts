@@ -8,6 +8,7 @@ import { AgentSettings } from "./agent-settings.ts";
 import { ExperimentSettings } from "./experiment-settings.ts";
 
 import { HostedToolSection } from "./hosted-tools.ts";
+import { KeyRow } from "./key-settings.ts";
 import { McpSection } from "./mcp-settings.ts";
 
 import {
@@ -331,6 +332,12 @@ export const RouteiqSettings = Type.Object(
     ),
     mcp: McpSection,
     hosted_tools: HostedToolSection,
+    keys: Type.Record(Type.String(), KeyRow, {
+      default: {},
+      description:
+        "Callers' keys by name, beside the master key, and what they open: docs/keys.md. Names have letters, digits, `_`, `-` and `.`.",
+      expected: "a map of names",
+    }),
     concurrency: ConcurrencySettings,
     continuation: ContinuationSettings,
     hedging: HedgingSettings,

@@ -2,9 +2,13 @@
 import type { Agent } from "../../agents/a2a/agent.ts";
 import type { Agents } from "../../agents/a2a/agents.ts";
 import { GatewayError } from "../../domain/errors.ts";
+import { isListed } from "../../domain/grants.ts";
 import type { JsonObject } from "../../domain/json.ts";
+import { grantsOf } from "../../pipeline/grants.ts";
+import type { Services } from "../../pipeline/services.ts";
 import { readJsonObject } from "../json-body.ts";
-import { AdminError, type Route } from "../route.ts";
+import { AdminError, callerOf, type Route } from "../route.ts";
+import { assertAgentGranted } from "./a2a.ts";
 
 export function a2aRegistryRoutes({ registry }: Agents): readonly Route[] {
   const add = async (body: JsonObject): Promise<Agent> => {
@@ -25,23 +29,25 @@ export function a2aRegistryRoutes({ registry }: Agents): readonly Route[] {
       message: "The agent is no longer served.",
     });
   };
+  /** Those that the caller's key opens. */
+  const open = async (request: Request, services: Services): Promise<readonly Agent[]> => {
+    const list = grantsOf(callerOf(request, services), services)?.agents;
+    return (await registry.list()).filter(({ name, id }) => isListed(list, name, id));
+  };
   const routes: readonly [
     Route["method"],
     string,
     Route["who"],
     string,
-    (
-      request: Request,
-      id: string,
-      services: Parameters<Route["handle"]>[1]["services"],
-    ) => Promise<Response>,
+    (request: Request, id: string, services: Services) => Promise<Response>,
   ][] = [
     [
       "GET",
       "/a2a/agents",
       "caller-or-admin",
       "The A2A agents, in short.",
-      async () => Response.json({ agents: (await registry.list()).map(inShort) }),
+      async (request, _id, services) =>
+        Response.json({ agents: (await open(request, services)).map(inShort) }),
     ],
     [
       "POST",
@@ -78,7 +84,7 @@ export function a2aRegistryRoutes({ registry }: Agents): readonly Route[] {
       "/v1/agents",
       "caller-or-admin",
       "The A2A agents, in LiteLLM's form.",
-      async () => Response.json((await registry.list()).map(inFull)),
+      async (request, _id, services) => Response.json((await open(request, services)).map(inFull)),
     ],
     [
       "POST",
@@ -93,9 +99,10 @@ export function a2aRegistryRoutes({ registry }: Agents): readonly Route[] {
       "/v1/agents/:id",
       "caller-or-admin",
       "An agent, by id or name.",
-      async (_request, id) => {
+      async (request, id, services) => {
         const agent = await registry.find(id);
         if (!agent) throw missing(id);
+        assertAgentGranted(agent, callerOf(request, services), services);
         return Response.json(inFull(agent));
       },
     ],

@@ -7,7 +7,10 @@ import { cardKeysPath } from "../../agents/a2a/card-signer.ts";
 import { A2aError, toA2aError, toRestError, toRpcError } from "../../agents/a2a/errors.ts";
 import { answerRest } from "../../agents/a2a/rest.ts";
 import { answerRpc, idOf, type RpcId, readRpc, versionOf } from "../../agents/a2a/rpc.ts";
+import type { Caller } from "../../domain/call.ts";
+import { isListed } from "../../domain/grants.ts";
 import type { Json, JsonObject } from "../../domain/json.ts";
+import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { JsonParseFailed, parseJson } from "../../std/json.ts";
 import { encodeSse } from "../../std/sse.ts";
@@ -98,11 +101,16 @@ async function handleRpc(
   } catch (thrown) {
     const error = seen(thrown, services);
     // A2A's own errors are answers; only what stands before an agent has a status of HTTP's.
-    const status =
-      error.kind === "agentNotFound" || error.kind === "rateLimited" ? error.row.status : 200;
+    const status = standsBefore.has(error.kind) ? error.row.status : 200;
     return json({ jsonrpc: "2.0", id, error: toRpcError(error) }, status, retryAfter(error));
   }
 }
+
+const standsBefore: ReadonlySet<string> = new Set([
+  "agentNotFound",
+  "rateLimited",
+  "permissionDenied",
+]);
 
 async function handleRest(
   request: Request,
@@ -209,7 +217,19 @@ function toAsker(
 ): Asker {
   const { headers } = request;
   const extensions = headers.get("a2a-extensions") ?? headers.get("x-a2a-extensions") ?? undefined;
-  return { agent, caller: callerOf(request, services), version, extensions };
+  const caller = callerOf(request, services);
+  assertAgentGranted(agent, caller, services);
+  return { agent, caller, version, extensions };
+}
+
+/** @throws GatewayError permission_denied, which is written down */
+export function assertAgentGranted(
+  { name, id }: Pick<Agent, "name" | "id">,
+  caller: Caller,
+  services: Services,
+): void {
+  if (isListed(grantsOf(caller, services)?.agents, name, id)) return;
+  throw denyClosed({ what: "agent", name }, caller, services);
 }
 
 function siteOf(request: Request, { config }: Services, form: CardSite["form"]): CardSite {

@@ -23,10 +23,17 @@ export async function serverOf(
   request: Request,
   { params, services }: RouteContext,
 ): Promise<McpServer> {
-  const servers = await live.servers(callerOf(request, services));
-  const found = servers.find(({ name }) => name === params["id"]);
-  if (!found) throw noServer();
-  return found;
+  const caller = callerOf(request, services);
+  const { id = "" } = params;
+  const found = (await live.servers(caller)).find(({ name }) => name === id);
+  if (found) return found;
+  throw (await closedTo(live, caller, id)) ?? noServer();
+}
+
+/** In these routes' words. */
+async function closedTo(live: Live, caller: Caller, name: string) {
+  const denied = await live.closed(caller, [name]);
+  return denied && new AdminError(denied.status, denied.code, denied.message);
 }
 
 /** The same; an administrator's also among those that are not registered yet. @throws as `serverOf` */
@@ -58,7 +65,10 @@ export async function callByName(live: Live, { body, caller, signal }: NamedCall
   const bare = tools.filter((each) => each.bare === wanted);
   const found =
     tools.find(({ tool }) => tool["name"] === wanted) ?? (bare.length === 1 ? bare[0] : undefined);
-  if (!found) throw new AdminError(404, "tool_not_found", "There is no tool of this name.");
+  if (!found) {
+    const unknown = new AdminError(404, "tool_not_found", "There is no tool of this name.");
+    throw (await closedTo(live, caller, wanted)) ?? unknown;
+  }
   const args = isObject(body["arguments"]) ? body["arguments"] : {};
   try {
     const { server, bare: tool } = found;

@@ -19,9 +19,9 @@ export interface Entry {
 /** Of one request. */
 const entryLimit = 32;
 
-/** @throws GatewayError invalid_request */
+/** @throws GatewayError invalid_request; permission_denied for what the caller's key closes */
 export function readEntries(
-  { body, dialect }: Call,
+  { body, dialect, caller, requestId }: Call,
   sources: readonly HostedSource[],
 ): readonly Entry[] {
   const tools = Array.isArray(body["tools"]) ? body["tools"] : [];
@@ -34,6 +34,9 @@ export function readEntries(
     ...tools.flatMap((entry, i) => find(entry, `tools[${i}]`)),
     ...servers.flatMap((entry, i) => find(entry, `mcp_servers[${i}]`)),
   ];
+  for (const { source, entry, param } of entries) {
+    source.assertGranted?.(entry, { caller, requestId, param });
+  }
   if (entries.length <= entryLimit) return entries;
   const message = `'tools' names ${entries.length} servers, skills and searches; the limit is ${entryLimit}.`;
   throw new GatewayError("invalid_request", message, { param: "tools" });

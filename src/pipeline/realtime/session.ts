@@ -20,6 +20,7 @@ import { isWhole, type Reply } from "../reply.ts";
 import type { Services } from "../services.ts";
 import { admitEvent } from "./caller-events.ts";
 import { createRealtimeMeter, type RealtimeMeter } from "./meter.ts";
+import { assertSessionTools } from "./session-tools.ts";
 
 export interface RealtimeArrival
   extends Pick<Arrival, "id" | "requestId" | "headers" | "signal" | "atMs" | "atUs"> {
@@ -247,6 +248,7 @@ class Line {
     const deployment = this.#deployment;
     if (!connection || !deployment) return true;
     if (typeof message !== "string") return connection.send({ text: false, bytes: message });
+    assertSessionTools(message, this.#call.caller, this.#services);
     const model = {
       requested: this.#call.requestedModel,
       deployment,

@@ -11,8 +11,10 @@ import type {
   HostedTool,
 } from "../../domain/hosted-tool.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { Services } from "../../pipeline/services.ts";
 import type { Clock } from "../../std/clock.ts";
 import { invalid } from "../fields.ts";
+import { assertStoreGranted } from "./granted.ts";
 import { readQuery, storeLimits } from "./read-body.ts";
 import type { FoundPassage, VectorStores } from "./vector-stores.ts";
 
@@ -42,9 +44,15 @@ const storeLimit = 10;
 /** OpenAI's own, where the request does not say. */
 const usualResults = 20;
 
-export function createSearchSource({ stores, ...told }: SearchSourceParts): HostedSource {
+export function createSearchSource(parts: SearchSourceParts): HostedSource {
+  const { stores, services, ...told } = parts;
   return {
     type: "file_search",
+    assertGranted({ vector_store_ids: sent }, { caller, param }) {
+      for (const id of Array.isArray(sent) ? sent.slice(0, storeLimit).map(String) : []) {
+        assertStoreGranted(id, caller, services(), `${param}.vector_store_ids`);
+      }
+    },
     async claim(entry, caller) {
       const { vector_store_ids: sent } = entry;
       const ids = Array.isArray(sent) ? sent.slice(0, storeLimit).map(String) : [];
@@ -80,6 +88,7 @@ interface SearchWatch {
 
 export interface SearchSourceParts extends SearchWatch {
   readonly stores: Pick<VectorStores, "get" | "find">;
+  readonly services: () => Services;
 }
 
 export interface SearchToolParts extends SearchWatch {

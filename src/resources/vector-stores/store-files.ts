@@ -28,8 +28,11 @@ export interface StoreBatches {
 export const storePages: PageLimits = { preset: 20, most: 100 };
 const newId = (prefix: string) => `${prefix}_${crypto.randomUUID().replaceAll("-", "")}`;
 
-/** One of the caller's that has not expired. */
-export type GetStore = (id: string, caller: Caller) => Promise<StoredRecord>;
+/** One that has not expired: that the caller may see, or change. */
+export interface GetStore {
+  readonly see: (id: string, caller: Caller) => Promise<StoredRecord>;
+  readonly change: (id: string, caller: Caller) => Promise<StoredRecord>;
+}
 /** Records of files on their way in. */
 export type AddFiles = (
   store: StoredRecord,
@@ -47,8 +50,13 @@ export function createStoreFiles(
   const { records, backends } = parts;
   const { file: kind } = kinds;
 
-  async function findFile(store: string, file: string, caller: Caller) {
-    const vectors = backends.of(await getStore(store, caller));
+  async function findFile(
+    store: string,
+    file: string,
+    caller: Caller,
+    way: keyof GetStore = "see",
+  ) {
+    const vectors = backends.of(await getStore[way](store, caller));
     const record = await records.get(kind, fileRecordId(store, file));
     if (record) return { record, vectors };
     throw noSuch("vector-store-file", file);
@@ -57,13 +65,13 @@ export function createStoreFiles(
   return {
     async add(store, body, caller) {
       const id = optionalText(body, "file_id", 128) ?? "";
-      const [record] = await add(await getStore(store, caller), [id], body, caller);
+      const [record] = await add(await getStore.change(store, caller), [id], body, caller);
       if (!record) throw new GatewayError("storage_failed", "The file could not be recorded.");
       return toFile(record);
     },
     get: async (store, file, caller) => toFile((await findFile(store, file, caller)).record),
     async change(store, file, body, caller) {
-      const { record: held, vectors } = await findFile(store, file, caller);
+      const { record: held, vectors } = await findFile(store, file, caller, "change");
       const attributes = readAttributes(body) ?? {};
       const changed = await records.update(kind, held.id, ({ value }) => ({
         value: { ...value, attributes },
@@ -72,13 +80,13 @@ export function createStoreFiles(
       return toFile(changed ?? held);
     },
     async remove(store, file, caller) {
-      const { record: held, vectors } = await findFile(store, file, caller);
+      const { record: held, vectors } = await findFile(store, file, caller, "change");
       await records.remove(kind, held.id);
       await vectors.remove(store, file);
       return { id: file, object: "vector_store.file.deleted", deleted: true };
     },
     async list(store, query, caller) {
-      await getStore(store, caller);
+      await getStore.see(store, caller);
       return listFiles(records, store, query, () => true);
     },
     async content(store, file, caller) {
@@ -128,7 +136,7 @@ export function createStoreBatches(
   const { batch: kind } = kinds;
 
   async function findBatch(store: string, id: string, caller: Caller): Promise<StoredRecord> {
-    await getStore(store, caller);
+    await getStore.change(store, caller);
     const record = await getOwn(records, kind, id, caller);
     if (record.parent === store) return record;
     throw noSuch("vector-store-file-batch", id);
@@ -148,7 +156,7 @@ export function createStoreBatches(
 
   return {
     async add(store, body, caller) {
-      const held = await getStore(store, caller);
+      const held = await getStore.change(store, caller);
       const ids = readFileIds(body);
       if (ids.length === 0) {
         const message = "'file_ids' must name the files to add.";

@@ -10,6 +10,7 @@ import type { VectorHit } from "../../storage/vectors.ts";
 import { optionalText } from "../fields.ts";
 import { getOwn, readPageQuery, toListReply } from "../listing.ts";
 import { embedTexts } from "./embed.ts";
+import { assertStoreGranted, getGranted, listGranted } from "./granted.ts";
 import { createIngest, type IngestParts } from "./ingest.ts";
 import { expiryOf, fileRecordId, kinds, toStore } from "./objects.ts";
 import {
@@ -59,8 +60,19 @@ export function createVectorStores(parts: IngestParts): VectorStores {
   const nowMs = () => services().clock.now();
   const show = (record: StoredRecord) => toStore(record, records, nowMs());
 
-  async function getOpen(id: string, caller: Caller): Promise<StoredRecord> {
-    const record = await getOwn(records, kind, id, caller);
+  const see = (id: string, caller: Caller) => getGranted(records, id, caller, services());
+
+  /** To change it: his own alone. */
+  async function getChangeable(id: string, caller: Caller): Promise<StoredRecord> {
+    assertStoreGranted(id, caller, services());
+    return getOwn(records, kind, id, caller);
+  }
+
+  const getOpen = (id: string, caller: Caller) => unlessExpired(see(id, caller), id);
+  const getOwnOpen = (id: string, caller: Caller) => unlessExpired(getChangeable(id, caller), id);
+
+  async function unlessExpired(found: Promise<StoredRecord>, id: string): Promise<StoredRecord> {
+    const record = await found;
     const expiresAt = expiryOf(record);
     if (expiresAt === undefined || expiresAt * 1000 > nowMs()) return record;
     throw new GatewayError("invalid_request", `The vector store '${excerpt(id)}' has expired.`);
@@ -127,8 +139,11 @@ export function createVectorStores(parts: IngestParts): VectorStores {
     caller: Caller,
   ): Promise<readonly FoundPassage[]> {
     const best = new Map<string, VectorHit>();
+    /** Who sees a store sees what its owner's files are called. */
+    const owners = new Set([caller.id]);
     for (const id of ids) {
       const store = await getOpen(id, caller);
+      owners.add(store.owner);
       const signal = AbortSignal.timeout(searchMs);
       const { embedding_model: named } = store.value;
       const model = typeof named === "string" ? named : undefined;
@@ -153,7 +168,7 @@ export function createVectorStores(parts: IngestParts): VectorStores {
     const ranked = [...best.values()].sort((a, b) => b.score - a.score).slice(0, limit);
     const names = new Map<string, string>();
     for (const { document } of ranked) {
-      if (!names.has(document)) names.set(document, await nameOf(document, caller));
+      if (!names.has(document)) names.set(document, await nameOf(document, caller, owners));
     }
     return ranked.map((hit) => ({ ...hit, filename: names.get(hit.document) ?? "" }));
   }
@@ -171,14 +186,20 @@ export function createVectorStores(parts: IngestParts): VectorStores {
   }
 
   /** A file may be deleted and still lie in a store. */
-  async function nameOf(file: string, caller: Caller): Promise<string> {
+  async function nameOf(
+    file: string,
+    caller: Caller,
+    owners: ReadonlySet<string>,
+  ): Promise<string> {
     const record = await records.get("file", file);
-    const seen = record && (caller.admin || record.owner === caller.id);
+    const seen = record && (caller.admin || owners.has(record.owner));
     return seen ? String(record.value["filename"] ?? "") : "";
   }
 
   return {
     async create(body, caller) {
+      // A new id is in no list: only a key that names no stores, or all, can use what it makes.
+      assertStoreGranted("(new)", caller, services());
       const ids = readFileIds(body);
       const value = readStore(body);
       readChunks(body);
@@ -197,9 +218,9 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       if (ids.length > 0) await addFiles(record, ids, body, caller);
       return show(record);
     },
-    get: async (id, caller) => show(await getOwn(records, kind, id, caller)),
+    get: async (id, caller) => show(await see(id, caller)),
     async change(id, body, caller) {
-      const held = await getOwn(records, kind, id, caller);
+      const held = await getChangeable(id, caller);
       const next = readStore(body);
       const changed = await records.update(kind, id, ({ value }) => ({
         value: { ...value, ...next },
@@ -207,7 +228,7 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       return show(changed ?? held);
     },
     async remove(id, caller) {
-      const store = await getOwn(records, kind, id, caller);
+      const store = await getChangeable(id, caller);
       await records.removeAll(kinds.file, id);
       await records.removeAll(kinds.batch, id);
       await backends.of(store).drop(id);
@@ -215,8 +236,7 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       return { id, object: "vector_store.deleted", deleted: true };
     },
     async list(query, caller) {
-      const owner = caller.admin ? {} : { owner: caller.id };
-      const page = await records.list({ kind, ...owner, ...readPageQuery(query, storePages) });
+      const page = await listGranted(records, readPageQuery(query, storePages), caller, services());
       const shown = new Map<string, JsonObject>();
       for (const record of page.records) shown.set(record.id, await show(record));
       return toListReply(page, ({ id }) => shown.get(id) ?? {});
@@ -239,8 +259,8 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       };
     },
     find,
-    files: createStoreFiles(parts, getOpen, addFiles),
-    batches: createStoreBatches(parts, getOpen, addFiles),
+    files: createStoreFiles(parts, { see: getOpen, change: getOwnOpen }, addFiles),
+    batches: createStoreBatches(parts, { see: getOpen, change: getOwnOpen }, addFiles),
     start: ingest.start,
     close: ingest.close,
   };

@@ -4,7 +4,7 @@
  */
 import type { Caller } from "../domain/call.ts";
 import type { CallOutcome, Receipt } from "../domain/decision.ts";
-import type { Services } from "../pipeline/services.ts";
+import type { Services } from "./services.ts";
 
 export interface ToolEnd {
   /** Ours, a UUIDv7; the receipt's key. */
