@@ -17,6 +17,8 @@ import {
   measureLatency,
   measureNewcomer,
   measureTransfer,
+  type PreparedSet,
+  prepareSet,
 } from "./results/measure.ts";
 import { createReader, type Results, sets } from "./results/results.ts";
 import { routingDataOrExit } from "./routing-data.ts";
@@ -42,8 +44,13 @@ const names = values.strategy ?? ["auto", ...strategyNames];
 const read = createReader(data);
 
 for (const set of values["document-only"] ? [] : (values.set ?? sets)) {
+  let shared: Promise<PreparedSet> | undefined;
   for (const strategy of names) {
-    await once(`${set}/${strategy}`, async () => measureEntry(await read(set), strategy));
+    await once(`${set}/${strategy}`, async () => {
+      const rows = await read(set);
+      shared ??= prepareSet(rows);
+      return measureEntry(rows, strategy, await shared);
+    });
   }
   if (values.strategy && !values.strategy.includes("auto")) continue;
   await once(`${set}/transfer`, async () => measureTransfer(await read(set)));

@@ -4,6 +4,7 @@ import { createKernels } from "../../src/kernels/create.ts";
 import { pointOf } from "../../src/learning/baselines.ts";
 import { meanHeight, type Point, toHull } from "../../src/learning/curve.ts";
 import { evaluate } from "../../src/learning/evaluate.ts";
+import { type Prepared, prepareTraining } from "../../src/learning/prepare.ts";
 import type { Table } from "../../src/learning/table.ts";
 import { type Trained, trainRouter } from "../../src/learning/train.ts";
 import { decide } from "../../src/routing/decide.ts";
@@ -17,24 +18,43 @@ const seed = 1;
 const rounds = 200;
 const identity = { name: "router", version: 0, sha256: "" };
 
+const parts = { seed, embedder, kernels: createKernels };
 const train = (table: Table, strategy: string): Promise<Trained> =>
-  trainRouter(table, { strategy, seed, embedder, kernels: createKernels });
+  trainRouter(table, { strategy, ...parts });
 const load = ({ files }: Trained): Promise<TrainedRouter> =>
   loadRouter(files, { identity, embedder, kernels: createKernels });
+
+/** A set's features and costs, made once for all strategies, and the CPU seconds that it took. */
+export interface PreparedSet {
+  readonly prepared: Prepared;
+  readonly cpuSeconds: number;
+}
+
+export async function prepareSet({ train: rows }: SetRows): Promise<PreparedSet> {
+  const before = process.cpuUsage();
+  const prepared = await prepareTraining(rows, parts);
+  return { prepared, cpuSeconds: secondsSince(before) };
+}
+
+function secondsSince(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
+}
 
 export async function measureEntry(
   { train: rows, test }: SetRows,
   strategy: string,
+  { prepared, cpuSeconds: preparation }: PreparedSet,
 ): Promise<Entry | Refused> {
   const before = process.cpuUsage();
   let trained: Trained;
   try {
-    trained = await train(rows, strategy);
+    trained = await trainRouter(rows, { strategy, ...parts, prepared });
   } catch (error) {
     if (error instanceof GatewayError) return { kind: "refused", why: error.message };
     throw error;
   }
-  const { user, system } = process.cpuUsage(before);
+  const cpuSeconds = preparation + secondsSince(before);
   const router = await load(trained);
   const { evaluation: e } = await evaluate(router, test, { seed, bootstrap: rounds });
   router.close();
@@ -55,7 +75,7 @@ export async function measureEntry(
     calibrationError: e.calibrationError,
     control: e.control.aiq - baselines.zeroRouter.aiq,
     ...(pair ? { pair: pair.intervals } : {}),
-    cpuSeconds: (user + system) / 1e6,
+    cpuSeconds,
     bytes: [...trained.files.values()].reduce((sum, { length }) => sum + length, 0),
     baselines: {
       rows: e.rows,

@@ -1,42 +1,31 @@
 /** From a table of observed queries to a router's files: features, strategy, dial, self-test. */
 import { Value } from "@sinclair/typebox/value";
 import { GatewayError } from "../domain/errors.ts";
-import type { Embedder } from "../embedding/embedder.ts";
 import { featureSchema } from "../embedding/features.ts";
-import { shapeNames } from "../embedding/shape.ts";
-import type { Kernels } from "../kernels/kernels.ts";
-import { featurizerDefaults, fitFeaturizer } from "../routing/featurizer.ts";
-import { loadFeaturizer } from "../routing/load-featurizer.ts";
-import { loadOutlook } from "../routing/outlook.ts";
 import { type RouterFile, routerFormat, routerPaths } from "../routing/router-format.ts";
-import { encodeSafetensors, f32, type Tensors } from "../routing/safetensors.ts";
+import { encodeSafetensors, f32 } from "../routing/safetensors.ts";
 import { meanQuality } from "../routing/strategies/examples.ts";
 import { findStrategy, strategyNames } from "../routing/strategies/registry.ts";
-import type { Examples, Strategy } from "../routing/strategies/strategy.ts";
+import type { Strategy } from "../routing/strategies/strategy.ts";
 import { rankNearest } from "../std/nearest.ts";
 import { createRandom } from "../std/random.ts";
 import { autoStrategies, type Contender, explainChoice, pickCandidate } from "./choose-strategy.ts";
-import { toJudged } from "./complete-rows.ts";
 import type { Point } from "./curve.ts";
 import { fitDial } from "./dial.ts";
 import { withFactor } from "./fit-blend.ts";
-import { fitNovelty, fitOutlook } from "./fit-outlook.ts";
 import { fitFloors, toFloorFiles } from "./floors.ts";
-import { imputeQuality } from "./impute.ts";
-import type { Outcomes } from "./outcomes.ts";
+import { type Prepared, type PrepareOptions, prepareTraining } from "./prepare.ts";
 import { drawToPrior } from "./prior-means.ts";
 import type { Table } from "./table.ts";
 import { toPriorModels } from "./table-prior.ts";
 import { gainOverSingles, temper, toSingles, type Validation, validate } from "./validate.ts";
 
-export interface TrainOptions {
+export interface TrainOptions extends PrepareOptions {
   /** A strategy's name, or "auto". */
   readonly strategy: string;
   readonly options?: Readonly<Record<string, unknown>>;
-  readonly seed: number;
-  readonly embedder: Embedder;
-  readonly kernels: (bytes: number) => Kernels;
-  readonly progress?: (label: string, share: number) => void;
+  /** What `prepareTraining` made of the same table and options, where several strategies are trained. */
+  readonly prepared?: Prepared;
 }
 
 export interface Trained {
@@ -66,23 +55,10 @@ export interface Tried {
 export async function trainRouter(table: Table, options: TrainOptions): Promise<Trained> {
   const wanted = options.strategy === "auto" ? autoStrategies : [options.strategy];
   const members = wanted.map(getStrategy);
-  checkTable(table);
   const progress = options.progress ?? (() => undefined);
-  const { tensors: featureTensors, examples, kept, shapeAt } = await featurize(table, options);
-  const { d } = examples;
-  const outlookTensors = fitOutlook(table, { x: examples.x, d, shapeAt });
-  const novelty = fitNovelty(examples, kept, {
-    random: createRandom(options.seed + 101),
-    kernels: options.kernels,
-  });
-  const outlook = { ...outlookTensors, ...novelty.tensors };
-  const costs = predictCosts(table, examples, outlook, options.kernels);
-  const outcomes: Outcomes = { ...table, m: table.labels.length };
-  const singles = toSingles(outcomes);
-  const judged = toJudged(outcomes, { quality: examples.quality, costs });
-  const judgedCosts = judged.take(costs);
+  const prepared = options.prepared ?? (await prepareTraining(table, options));
+  const { examples, costs, costRef, outcomes, singles, judged, judgedCosts } = prepared;
   const judgedSingles = toSingles(judged.outcomes);
-  const costRef = Math.max(...singles.map(({ cost }) => (Number.isFinite(cost) ? cost : 0)), 1e-12);
 
   const candidates: Candidate[] = [];
   for (const strategy of members) {
@@ -144,7 +120,7 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
     labels: [...table.labels],
     learned: fitted.json,
     shrink: validation.blend ? 1 : validation.shrink,
-    novelty: { near: novelty.near, far: novelty.far },
+    novelty: prepared.novelty,
     cost_ref_usd: costRef,
     ...toLatencyRef(table),
     ...(floors ? { floors: floors.file } : {}),
@@ -159,8 +135,8 @@ export async function trainRouter(table: Table, options: TrainOptions): Promise<
   };
   const m = table.labels.length;
   const weights = encodeSafetensors({
-    ...featureTensors,
-    ...outlook,
+    ...prepared.featureTensors,
+    ...prepared.outlook,
     ...fitted.tensors,
     ...(floors ? { "router.floors": floors.tensor } : {}),
     ...(validation.blend
@@ -254,73 +230,4 @@ function readOptions(
     : [...Value.Errors(strategy.options, filled)].map((e) => `${e.path}: ${e.message}`)[0];
   if (first) throw new GatewayError("strategy_refused", `${strategy.name}: ${first}`);
   return filled as Record<string, unknown>;
-}
-
-const leastRows = 20;
-
-function checkTable(table: Table): void {
-  if (table.n < leastRows) {
-    throw new GatewayError(
-      "invalid_request",
-      `${table.n} rows are too few to learn from: give at least ${leastRows}`,
-    );
-  }
-  if (table.labels.length < 2) {
-    throw new GatewayError(
-      "invalid_request",
-      `the data has outcomes of ${table.labels.length} model: routing needs at least 2`,
-    );
-  }
-}
-
-async function featurize(table: Table, { seed, kernels, progress, embedder }: TrainOptions) {
-  const tensors = fitFeaturizer(table.features, featurizerDefaults, {
-    random: createRandom(seed),
-    kernels,
-    progress: (share) => progress?.("features", share),
-  });
-  const featurizer = await loadFeaturizer(tensors, embedder.dimensions, kernels);
-  const { n, labels } = table;
-  const d = featurizer.dimensions;
-  const x = new Float32Array(n * d);
-  const kept = new Float32Array(n);
-  table.features.forEach((raw, row) => {
-    kept[row] = featurizer.apply(raw, x.subarray(row * d, (row + 1) * d));
-  });
-  const examples: Examples = {
-    models: labels,
-    x,
-    n,
-    d,
-    quality: imputeQuality(table),
-    weight: table.weight,
-    group: table.group,
-    sizeB: table.sizeB,
-    priceUsdPerMtok: table.priceUsdPerMtok,
-    meanCostUsd: Float32Array.from(toSingles({ ...table, m: labels.length }), ({ cost }) => cost),
-    ...(table.users && { user: table.users }),
-    ...(table.verification ? { verification: table.verification } : {}),
-  };
-  return { tensors, examples, kept, shapeAt: d - shapeNames.length };
-}
-
-/** n×m: the cost that serving will predict for each training row; the model's mean where unknown. */
-function predictCosts(
-  table: Table,
-  { x, d }: Examples,
-  tensors: Tensors,
-  kernels: (bytes: number) => Kernels,
-): Float32Array {
-  const { n, labels } = table;
-  const m = labels.length;
-  const predict = loadOutlook(tensors, { d, m }, { near: 1, far: 0 }, kernels);
-  const costs = new Float32Array(n * m);
-  for (let row = 0; row < n; row++) {
-    const { costUsd } = predict(x.subarray(row * d, (row + 1) * d), 1);
-    for (let j = 0; j < m; j++) {
-      const cost = costUsd[j] as number;
-      costs[row * m + j] = Number.isFinite(cost) ? cost : 0;
-    }
-  }
-  return costs;
 }

@@ -5,6 +5,7 @@ import { createStaticEmbedder } from "../../src/embedding/static.ts";
 import { createKernels } from "../../src/kernels/create.ts";
 import { evaluate } from "../../src/learning/evaluate.ts";
 import { measureEvidence, outOfFoldChoices } from "../../src/learning/evidence.ts";
+import { prepareTraining } from "../../src/learning/prepare.ts";
 import { readTable, type Table } from "../../src/learning/table.ts";
 import { type Trained, trainRouter } from "../../src/learning/train.ts";
 import { decide } from "../../src/routing/decide.ts";
@@ -58,6 +59,17 @@ test("the same data and seed give the same bytes, another seed does not", async 
     [...trained.files].map(([path, bytes]) => `${path} ${Bun.hash(bytes)}`);
   expect(digest(two)).toEqual(digest(one));
   expect(digest(three)).not.toEqual(digest(one));
+});
+
+test("what was prepared once serves several strategies, bit for bit", async () => {
+  const table = await tableOf(120, 3);
+  const parts = { seed: 1, embedder, kernels: createKernels };
+  const prepared = await prepareTraining(table, parts);
+  for (const strategy of ["llmrouter-knn", "llmrouter-cluster"]) {
+    const shared = await trainRouter(table, { ...parts, strategy, prepared });
+    const alone = await trainRouter(table, { ...parts, strategy });
+    expect(shared.files).toEqual(alone.files);
+  }
 });
 
 test.each([
