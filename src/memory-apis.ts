@@ -111,6 +111,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     services,
     searchTool: (ids, entry) =>
       createSearchTool({ ids, entry, stores: vectorStores, clock, onSearch }),
+    hosted: () => hosted,
   });
   const skills = createSkillParts({
     records,
@@ -130,7 +131,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
       return texts.map((_, i) => values.subarray(i * dimensions, (i + 1) * dimensions));
     },
   });
-  const hosted = [
+  const hosted: readonly HostedSource[] = [
     createMcpSource(mcp, services),
     createSkillSource(skills.runs),
     createSearchSource({ stores: vectorStores, clock, onSearch, services }),

@@ -1,7 +1,7 @@
 /** `/v1/assistants`, `/v1/threads` and what hangs on them; runs stream in the API's events. */
 import type { JsonObject } from "../../domain/json.ts";
 import type { Assistants } from "../../resources/assistants/assistants.ts";
-import type { Tell } from "../../resources/assistants/run-loop.ts";
+import type { Tell } from "../../resources/assistants/run-work.ts";
 import type { StartedRun } from "../../resources/assistants/runs.ts";
 import type { Route } from "../route.ts";
 import { type Asked, storedRoutes } from "../stored-routes.ts";

@@ -58,6 +58,7 @@ export async function* runCalls(
 
 async function runOne(call: CallToRun, over: boolean, options: RunOptions): Promise<RanCall> {
   const { settings, caller, requestId, signal } = options;
+  signal.throwIfAborted(); // whoever reads may have been slow
   if (over) return { call, result: refused(limitReached(settings)) };
   const args = parseArguments(call.args);
   if (!args) return { call, result: refused("The arguments are no JSON object.") };

@@ -3,6 +3,7 @@ import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import { runOwnCall } from "../../pipeline/own-call.ts";
+import { costOf } from "../../pipeline/record.ts";
 import { isWhole, type ReplyStream } from "../../pipeline/reply.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { createSseParser } from "../../std/sse.ts";
@@ -20,6 +21,8 @@ export interface ModelAnswer {
   readonly finishReason: string;
   readonly promptTokens: number;
   readonly completionTokens: number;
+  /** Whole micro-USD; undefined: nobody knows its price. */
+  readonly costMicroUsd?: number;
 }
 
 export interface ModelQuestion {
@@ -39,7 +42,7 @@ export async function askModel(question: ModelQuestion): Promise<ModelAnswer> {
   const { services, signal, caller } = question;
   const asked = { ...question.body, stream: true, stream_options: { include_usage: true } };
   const call = { operation: "chat", dialect: "openai-chat", caller, body: asked, signal } as const;
-  const { body } = await runOwnCall(call, services);
+  const { body, record } = await runOwnCall(call, services);
   if (isWhole(body)) throw new GatewayError("internal", "A stream was answered by a whole reply.");
   const answer = new AnswerReader(question.onText);
   const parser = createSseParser();
@@ -50,7 +53,9 @@ export async function askModel(question: ModelQuestion): Promise<ModelAnswer> {
       body.cancel("gone");
       throw new GatewayError("upstream_failed", "The model's answer is longer than any may be.");
     }
-    if (!piece) return answer.whole();
+    if (piece) continue;
+    const cost = costOf(record);
+    return { ...answer.whole(), ...(cost === undefined ? {} : { costMicroUsd: cost }) };
   }
 }
 

@@ -11,7 +11,7 @@ import { getOwn, type PageLimits, readPageQuery, toListReply } from "../listing.
 import { readMetadata } from "../metadata.ts";
 import { kinds, newId, toAssistant, toMessage, toThread } from "./objects.ts";
 import { readAssistant, readMessage, readMessages, readThread } from "./read-body.ts";
-import type { RunWork } from "./run-loop.ts";
+import type { RunWork } from "./run-work.ts";
 import { createRuns, type Runs } from "./runs.ts";
 
 /** @throws GatewayError invalid_request, not_found, storage_failed from every method */

@@ -1,11 +1,13 @@
 /** What a run's model is told: instructions, the thread so far, and what the run itself has said. */
 import type { Caller } from "../../domain/call.ts";
+import type { ChatTool } from "../../domain/chat.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import type { Files } from "../files/files.ts";
 import { searchFunction, searchToolName } from "../vector-stores/hosted-source.ts";
 import { kinds } from "./objects.ts";
+import { runToolTypes } from "./run-tools.ts";
 
 export interface ContextSources {
   readonly records: RecordStore;
@@ -17,17 +19,18 @@ const messageLimit = 1_000;
 /** Of a picture that a message holds by its file. */
 const imageLimitBytes = 20 * 1024 * 1024;
 
-/** The body of the chat call. */
+/** The body of the chat call. `more`: tools that were opened for the run. */
 export async function toChatBody(
   record: StoredRecord,
   caller: Caller,
   sources: ContextSources,
+  more: readonly ChatTool[],
 ): Promise<JsonObject> {
   const settings = objectAt(record.value, "settings");
   const instructions = String(settings["instructions"] ?? "");
   const messages = await readThread(record, settings, caller, sources);
   const transcript = record.value["transcript"];
-  const tools = toChatTools(settings["tools"]);
+  const tools = [...toChatTools(settings["tools"]), ...(more as readonly JsonObject[])];
   const format = settings["response_format"];
   const fields: Record<string, Json | undefined> = {
     model: settings["model"],
@@ -117,6 +120,7 @@ function mediaTypeOf(bytes: Buffer): string {
 function toChatTools(tools: Json | undefined): JsonObject[] {
   return (Array.isArray(tools) ? tools : [])
     .filter(isObject)
+    .filter(({ type }) => !runToolTypes.has(type))
     .map((tool) =>
       tool["type"] === "file_search"
         ? { type: "function", function: searchFunction }
@@ -137,6 +141,8 @@ export function searchOptions({ settings }: StoredRecord["value"]): JsonObject {
 
 function toChatChoice(choice: Json | undefined): Json | undefined {
   if (!isObject(choice)) return choice;
+  // Chat can only say that one of the tools is needed.
+  if (runToolTypes.has(choice["type"])) return "required";
   if (choice["type"] !== "file_search") return choice;
   return { type: "function", function: { name: searchToolName } };
 }

@@ -72,12 +72,26 @@ function readTools(body: JsonObject): Json | undefined {
       throw invalid(`${at}.function.name`, "is missing");
     }
     if (type === "file_search") continue;
+    if (type === "mcp" || type === "skill") {
+      assertKeepable(tool, at);
+      continue;
+    }
     if (type === "code_interpreter") {
       throw invalid(`${at}.type`, "cannot be 'code_interpreter' here: give the model a function");
     }
-    throw invalid(`${at}.type`, "must be 'function' or 'file_search'");
+    throw invalid(`${at}.type`, "must be 'function', 'file_search', 'mcp' or 'skill'");
   }
   return tools as Json | undefined;
+}
+
+/** What is kept is shown again to whoever may see the assistant: no credentials stand in it. */
+function assertKeepable(tool: JsonObject, at: string): void {
+  const secret = ["authorization", "headers"].find((name) => tool[name] !== undefined);
+  if (secret === undefined) return;
+  throw invalid(
+    `${at}.${secret}`,
+    "cannot be kept with an assistant: register the server with the gateway (docs/mcp.md)",
+  );
 }
 
 export function readThread(body: JsonObject): JsonObject {

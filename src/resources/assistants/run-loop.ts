@@ -5,37 +5,23 @@
  */
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError, toGatewayError } from "../../domain/errors.ts";
-import type { HostedResult, HostedTool } from "../../domain/hosted-tool.ts";
+import type { HostedResult } from "../../domain/hosted-tool.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { CallFailed } from "../../pipeline/handle.ts";
 import { asData } from "../../pipeline/hosted/as-data.ts";
-import type { Services } from "../../pipeline/services.ts";
-import type { NewRecord, RecordStore, StoredRecord } from "../../storage/record-store.ts";
-import type { Files } from "../files/files.ts";
+import type { StoredRecord } from "../../storage/record-store.ts";
 import { askModel, type ModelAnswer, type ToolCall } from "./ask-model.ts";
 import { isFileSearch, objectAt, searchOptions, toChatBody } from "./context.ts";
+import { MessageInProgress } from "./message-in-progress.ts";
+import { isRunOver, kinds, newId, type RunStatus, seconds, toRun, toStep } from "./objects.ts";
 import {
-  isRunOver,
-  kinds,
-  newId,
-  type RunStatus,
-  seconds,
-  toMessage,
-  toRun,
-  toStep,
-} from "./objects.ts";
-import { textPart } from "./read-body.ts";
-
-export interface RunWork {
-  readonly records: RecordStore;
-  readonly files: Files;
-  readonly services: () => Services;
-  /** A search of the stores that a run may look into, with the options of its `file_search`. */
-  readonly searchTool: (storeIds: readonly string[], options: JsonObject) => HostedTool;
-}
-
-/** Tells of everything that happens, in the API's events. */
-export type Tell = (event: string, data: JsonObject) => void;
+  assertMoney,
+  openRunTools,
+  type RunTools,
+  runToolTypes,
+  tookTooLong,
+} from "./run-tools.ts";
+import type { RunWork, Tell } from "./run-work.ts";
 
 export interface RunDrive {
   readonly caller: Caller;
@@ -59,15 +45,20 @@ function readArguments(args: string): JsonObject {
 
 /** Never throws: what goes wrong is the run's `last_error`. */
 export async function driveRun(id: string, work: RunWork, drive: RunDrive): Promise<void> {
-  const loop = new RunLoop(id, work, drive);
+  const limit = new AbortController();
+  const signal = AbortSignal.any([drive.signal, limit.signal]);
+  const loop = new RunLoop(id, work, { ...drive, signal }, limit);
   try {
     await loop.go();
-  } catch (thrown) {
+  } catch (cause) {
+    const thrown: unknown = limit.signal.aborted ? limit.signal.reason : cause;
     if (!(thrown instanceof CallFailed || thrown instanceof GatewayError)) {
       work.services().onInternalFailure(thrown);
     }
     const error = thrown instanceof CallFailed ? thrown.error : toGatewayError(thrown);
     await loop.fail(error).catch(work.services().onInternalFailure);
+  } finally {
+    loop.close();
   }
 }
 
@@ -75,8 +66,15 @@ class RunLoop {
   readonly #id: string;
   readonly #work: RunWork;
   readonly #drive: RunDrive;
+  /** Of this drive; opened with its first round. */
+  #tools: RunTools | undefined;
+  #spentMicroUsd = 0;
+  /** Ends a drive that has such tools, after their time. */
+  readonly #limit: AbortController;
+  #stopTimer: () => void = () => undefined;
 
-  constructor(id: string, work: RunWork, drive: RunDrive) {
+  constructor(id: string, work: RunWork, drive: RunDrive, limit: AbortController) {
+    this.#limit = limit;
     this.#id = id;
     this.#work = work;
     this.#drive = drive;
@@ -100,7 +98,10 @@ class RunLoop {
   /** True where the run has ended, or waits for its caller. */
   async #round(record: StoredRecord): Promise<boolean> {
     const { caller, signal } = this.#drive;
-    const body = await toChatBody(record, caller, this.#work);
+    const { functions } = await this.#open(record);
+    const { hostedTools } = this.#work.services().config.routeiq;
+    assertMoney(this.#spentMicroUsd, hostedTools);
+    const body = await toChatBody(record, caller, this.#work, functions);
     const message = new MessageInProgress(record, this.#work, this.#drive.tell, this.#nowS);
     let answer: ModelAnswer;
     try {
@@ -111,6 +112,7 @@ class RunLoop {
       await message.end("run_failed");
       throw thrown;
     }
+    this.#spentMicroUsd += answer.costMicroUsd ?? 0;
     const usage = usageOf(answer);
     await this.#count(answer);
     if (answer.toolCalls.length > 0) {
@@ -128,7 +130,28 @@ class RunLoop {
     return true;
   }
 
-  /** Searches are the gateway's to make; functions are the caller's. */
+  async #open({ id, value }: StoredRecord): Promise<RunTools> {
+    if (this.#tools) return this.#tools;
+    const told = objectAt(value, "settings")["tools"];
+    const tools = Array.isArray(told) ? told.filter(isObject) : [];
+    const { caller, signal } = this.#drive;
+    const { config, clock } = this.#work.services();
+    const { hostedTools: settings } = config.routeiq;
+    if (tools.some(({ type }) => runToolTypes.has(type))) {
+      const end = () => this.#limit.abort(tookTooLong(settings));
+      this.#stopTimer = clock.after(settings.maxMs, end);
+    }
+    const sources = this.#work.hosted().filter(({ type }) => runToolTypes.has(type));
+    this.#tools = await openRunTools(tools, { sources, settings, caller, signal, runId: id });
+    return this.#tools;
+  }
+
+  close(): void {
+    this.#stopTimer();
+    this.#tools?.close();
+  }
+
+  /** Searches, MCP servers' tools and skills are the gateway's to run; functions are the caller's. */
   async #useTools(record: StoredRecord, answer: ModelAnswer, usage: JsonObject): Promise<boolean> {
     const said = {
       role: "assistant",
@@ -139,8 +162,10 @@ class RunLoop {
         function: { name, arguments: args },
       })),
     };
+    const tools = await this.#open(record);
     const searches = answer.toolCalls.filter(({ name }) => isFileSearch(name));
-    const asked = answer.toolCalls.filter(({ name }) => !isFileSearch(name));
+    const others = answer.toolCalls.filter(({ name }) => !isFileSearch(name));
+    const asked = others.filter(({ name }) => !tools.has(name));
     const outputs: JsonObject[] = [];
     const shown: JsonObject[] = [];
     for (const call of searches) {
@@ -151,6 +176,17 @@ class RunLoop {
         return { file_id: fileId, file_name: filename, score };
       });
       shown.push({ id: call.id, type: "file_search", file_search: { results } });
+    }
+    const ran = await tools.run(others.filter(({ name }) => tools.has(name)));
+    for (const { call, content, result } of ran) {
+      this.#spentMicroUsd += result.costMicroUsd ?? 0;
+      outputs.push({ role: "tool", tool_call_id: call.id, content });
+      const { id, name, args } = call;
+      shown.push({
+        id,
+        type: "function",
+        function: { name, arguments: args, output: result.text },
+      });
     }
     for (const { id, name, args } of asked) {
       shown.push({ id, type: "function", function: { name, arguments: args, output: null } });
@@ -264,102 +300,6 @@ class RunLoop {
     if (record) this.#drive.tell(`thread.run.${String(record.value["status"])}`, toRun(record));
     return record;
   }
-}
-
-/** The message that an answer becomes, and the step that made it; neither is there before a word is. */
-class MessageInProgress {
-  readonly #work: RunWork;
-  readonly #tell: Tell;
-  readonly #nowS: () => number;
-  readonly #message: NewRecord;
-  readonly #step: NewRecord;
-  #text = "";
-  begun = false;
-
-  constructor(run: StoredRecord, work: RunWork, tell: Tell, nowS: () => number) {
-    this.#work = work;
-    this.#tell = tell;
-    this.#nowS = nowS;
-    const messageId = newId("msg");
-    const assistant_id = run.value["assistant_id"] ?? null;
-    this.#message = {
-      kind: kinds.message,
-      id: messageId,
-      owner: run.owner,
-      parent: run.parent,
-      tag: run.id,
-      value: {
-        status: "in_progress",
-        role: "assistant",
-        content: [],
-        assistant_id,
-        run_id: run.id,
-      },
-    };
-    this.#step = {
-      kind: kinds.step,
-      id: newId("step"),
-      owner: run.owner,
-      parent: run.id,
-      value: {
-        type: "message_creation",
-        status: "in_progress",
-        assistant_id,
-        thread_id: run.parent,
-        step_details: { type: "message_creation", message_creation: { message_id: messageId } },
-      },
-    };
-  }
-
-  add(piece: string): void {
-    if (!this.begun) {
-      this.begun = true;
-      const createdMs = this.#work.services().clock.now();
-      const step = toStep(asStored(this.#step, createdMs));
-      const message = toMessage(asStored(this.#message, createdMs));
-      this.#tell("thread.run.step.created", step);
-      this.#tell("thread.run.step.in_progress", step);
-      this.#tell("thread.message.created", message);
-      this.#tell("thread.message.in_progress", message);
-    }
-    this.#text += piece;
-    this.#tell("thread.message.delta", {
-      id: this.#message.id,
-      object: "thread.message.delta",
-      delta: { content: [{ index: 0, type: "text", text: { value: piece } }] },
-    });
-  }
-
-  /** Written once it is whole; what was said before a failure is kept, and marked so. */
-  async end(incomplete?: "max_tokens" | "run_failed", usage?: JsonObject): Promise<void> {
-    if (!this.begun) return;
-    const { records } = this.#work;
-    const status = incomplete ? "incomplete" : "completed";
-    const ended_at = this.#nowS();
-    const details = incomplete ? { incomplete_details: { reason: incomplete } } : {};
-    const content = [textPart(this.#text)];
-    const message = await records.put({
-      ...this.#message,
-      value: { ...this.#message.value, status, content, ended_at, ...details },
-    });
-    const failed = incomplete === "run_failed";
-    const step = await records.put({
-      ...this.#step,
-      value: {
-        ...this.#step.value,
-        status: failed ? "failed" : "completed",
-        ended_at,
-        ...(usage ? { usage } : {}),
-      },
-    });
-    this.#tell(`thread.message.${status}`, toMessage(message));
-    this.#tell(`thread.run.step.${failed ? "failed" : "completed"}`, toStep(step));
-  }
-}
-
-function asStored(record: NewRecord, createdMs: number): StoredRecord {
-  const { owner = "", parent = "", tag = "" } = record;
-  return { ...record, owner, parent, tag, createdMs, updatedMs: createdMs, version: 1 };
 }
 
 const usageOf = ({ promptTokens, completionTokens }: ModelAnswer) =>

@@ -18,7 +18,8 @@ import {
   readToolOutputs,
   type ToolOutput,
 } from "./read-body.ts";
-import { driveRun, type RunWork, type Tell } from "./run-loop.ts";
+import { driveRun } from "./run-loop.ts";
+import type { RunWork, Tell } from "./run-work.ts";
 
 export interface Runs {
   create(thread: string, body: JsonObject, caller: Caller, tell?: Tell): Promise<StartedRun>;
