@@ -122,6 +122,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
   });
   const documents = observation.library.service("documents");
   const mcp = createMcp({
+    sealer,
     records,
     outbound,
     services,

@@ -97,7 +97,7 @@ test("is spoken to in its revision, and what it asks goes to the client", async 
   await client.connect(
     new StreamableHTTPClientTransport(new URL(`${gateway.gateway.url}/mcp/modern`)) as never,
   );
-  expect(client.getServerCapabilities()).toEqual({ tools: {} });
+  expect(client.getServerCapabilities()).toEqual({ tools: { listChanged: true } });
   const told: number[] = [];
   const onprogress = ({ progress }: { progress: number }) => void told.push(progress);
   const params = { name: "greet", arguments: { region: "süd" } };

@@ -195,33 +195,36 @@ export const modernTools: Readonly<Record<string, Tool>> = {
   slow_compute(call, world) {
     const seconds = Number(call.args["seconds"] ?? 0);
     if (!hasTasks(call) || seconds === 0) return text(`computed ${String(call.args["label"])}`);
-    return begin(world, { seconds, done: () => text("computed") });
+    return begin(call, world, { seconds, done: () => text("computed") });
   },
   failing_job(call, world) {
     needs(call, { extensions: { [tasksExtension]: {} } });
-    return begin(world, { seconds: 0.2, done: () => ({ ...text("it failed"), isError: true }) });
+    return begin(call, world, {
+      seconds: 0.2,
+      done: () => ({ ...text("it failed"), isError: true }),
+    });
   },
-  protocol_error_job: (_, world) =>
-    begin(world, {
+  protocol_error_job: (call, world) =>
+    begin(call, world, {
       seconds: 0.2,
       done: () => {
         throw new ModernError(-32603, "it broke");
       },
     }),
-  confirm_delete: ({ args }, world) =>
-    begin(world, {
-      asked: { confirm: elicit(`Delete ${String(args["filename"])}?`, "confirm", "boolean") },
+  confirm_delete: (call, world) =>
+    begin(call, world, {
+      asked: { confirm: elicit(`Delete ${String(call.args["filename"])}?`, "confirm", "boolean") },
       done: () => text("deleted"),
     }),
-  multi_input: (_, world) =>
-    begin(world, {
+  multi_input: (call, world) =>
+    begin(call, world, {
       asked: { first: elicit("First?", "name"), second: elicit("Second?", "name") },
       done: () => text("both"),
     }),
   test_tool_with_task(call, world) {
     needs(call, { extensions: { [tasksExtension]: {} } });
     return asking(call, name, "before the task", (given) =>
-      begin(world, { seconds: 0.2, done: () => text(JSON.stringify(given["user_name"])) }),
+      begin(call, world, { seconds: 0.2, done: () => text(JSON.stringify(given["user_name"])) }),
     );
   },
 };
@@ -235,7 +238,10 @@ interface Beginning {
   readonly done: () => JsonObject;
 }
 
-function begin(world: ModernWorld, { seconds = 0, asked = {}, done }: Beginning): JsonObject {
+/** For a client who knows no tasks it is as if nothing had to be waited for. */
+function begin(call: ModernCall, world: ModernWorld, beginning: Beginning): JsonObject {
+  const { seconds = 0, asked = {}, done } = beginning;
+  if (!hasTasks(call)) return text("at once");
   const entries = Object.entries(asked) as [string, JsonObject][];
   const task: Task = {
     taskId: crypto.randomUUID(),

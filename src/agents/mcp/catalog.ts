@@ -30,8 +30,10 @@ export type ListKind = keyof typeof listKinds;
 
 /** Of one list of one server. A list that goes on for ever ends here, with an error. */
 export const listLimits = { pages: 100, items: 10_000 } as const;
-/** How long a list of a server that does not tell of changes is believed. */
-const freshMs = 60_000;
+/** How long a list is believed of which its server does not say for how long. */
+export const usualTtlMs = 60_000;
+/** Every call looks a tool up in its list: that a server finds one stale at once is believed so far. */
+const leastTtlMs = 1_000;
 
 interface Held {
   readonly items: Promise<readonly JsonObject[]>;
@@ -42,6 +44,8 @@ export class Catalog {
   readonly #link: Link;
   readonly #clock: Clock;
   readonly #held = new Map<ListKind, Held>();
+  /** As the server said of its last answer. */
+  readonly #ttls = new Map<ListKind, number>();
 
   constructor(link: Link, clock: Clock) {
     this.#link = link;
@@ -56,8 +60,23 @@ export class Catalog {
     items.catch(() => this.forget(kind)); // whoever waits is told
     // Our own tools differ from one moment to the next, and cost nothing to list.
     if (this.#link.server.transport === "inner") return items;
-    this.#held.set(kind, { items, untilMs: this.#clock.now() + freshMs });
+    this.#held.set(kind, { items, untilMs: this.#clock.now() + usualTtlMs });
+    void items.then(
+      () => this.#shorten(kind, items),
+      () => undefined, // forgotten above
+    );
     return items;
+  }
+
+  /** How long a caller may keep it, at most. */
+  ttlMs(kind: ListKind): number {
+    return Math.min(this.#ttls.get(kind) ?? usualTtlMs, usualTtlMs);
+  }
+
+  #shorten(kind: ListKind, items: Held["items"]): void {
+    const ttlMs = Math.max(this.ttlMs(kind), leastTtlMs);
+    if (this.#held.get(kind)?.items !== items) return;
+    this.#held.set(kind, { items, untilMs: this.#clock.now() + ttlMs });
   }
 
   forget(kind?: ListKind): void {
@@ -74,6 +93,7 @@ export class Catalog {
     for (let cursor: string | undefined, page = 0; ; page++) {
       const params: JsonObject = cursor === undefined ? {} : { cursor };
       const reply = await this.#link.request(method, params, { signal });
+      this.#remember(kind, reply["ttlMs"], page);
       const listed = reply[key];
       if (!Array.isArray(listed)) throw this.#broken(`its answer to ${method} has no list`);
       for (const item of listed) {
@@ -91,6 +111,12 @@ export class Catalog {
       }
       cursor = next;
     }
+  }
+
+  /** The shortest of its pages. */
+  #remember(kind: ListKind, told: unknown, page: number): void {
+    const ttlMs = typeof told === "number" && told >= 0 ? Math.floor(told) : usualTtlMs;
+    this.#ttls.set(kind, page === 0 ? ttlMs : Math.min(ttlMs, this.ttlMs(kind)));
   }
 
   #broken(why: string) {

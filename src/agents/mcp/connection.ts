@@ -1,6 +1,7 @@
 /** One connection to a server: over Streamable HTTP, SSE or the standard input of a process. */
 
 import type { Caller } from "../../domain/call.ts";
+import { GatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import { version } from "../../std/version.ts";
@@ -17,13 +18,21 @@ import {
   StreamableHTTPClientTransport,
   StreamableHTTPError,
   type Transport,
+  UnauthorizedError,
 } from "./sdk.ts";
+import { watchSilence } from "./silence.ts";
+import { createHttpCarrier, openProcessCarrier } from "./stateless-carriers.ts";
 import { isStatelessOnly, openStateless } from "./stateless-connection.ts";
 
 /** @throws what the transport throws; McpError where the handshake fails */
 export async function connect(server: McpServer, options: ConnectOptions): Promise<Connection> {
   if (server.transport === "inner") return openInner(server, options);
+  if (server.transport === "stdio") return await connectProcess(server, options);
   if (server.transport !== "http") return open(server, server.transport, options);
+  if (options.prefer === "stateless") {
+    const found = await probe(server, options);
+    if (found) return found;
+  }
   try {
     return await open(server, "http", options);
   } catch (thrown) {
@@ -38,7 +47,39 @@ export async function connect(server: McpServer, options: ConnectOptions): Promi
 function openWithoutSession(server: McpServer, options: ConnectOptions): Promise<Connection> {
   let breach: string | undefined;
   const fetch = guardedFetch(server, { ...options, onBreach: (why) => (breach ??= why) });
-  return openStateless(server, { ...options, fetch, breach: () => breach });
+  const carrier = createHttpCarrier(server, { ...options, fetch });
+  return openStateless(server, { ...options, carrier, breach: () => breach });
+}
+
+/** How long a server that may be older is given to say that it knows of no discovery. */
+const probeMs = 3_000;
+
+/** Undefined where the server is of a revision before 2026-07-28. @throws UnauthorizedError */
+async function probe(server: McpServer, options: ConnectOptions): Promise<Connection | undefined> {
+  const connectTimeoutMs = Math.min(probeMs, options.connectTimeoutMs);
+  try {
+    return await openWithoutSession(server, { ...options, connectTimeoutMs });
+  } catch (thrown) {
+    if (thrown instanceof UnauthorizedError || thrown instanceof GatewayError) throw thrown;
+    return undefined; // whatever it said, the older handshake says what is wrong
+  }
+}
+
+/** One that refuses the handshake for its revision is started again, and spoken to in that. */
+async function connectProcess(server: McpServer, options: ConnectOptions): Promise<Connection> {
+  try {
+    return await open(server, "stdio", options);
+  } catch (thrown) {
+    if (!isStatelessOnly(thrown)) throw thrown;
+    const transport = createProcess(server, { ...options, onBreach: () => undefined });
+    const carrier = await openProcessCarrier(transport, options.onClose);
+    try {
+      return await openStateless(server, { ...options, carrier, breach: () => undefined });
+    } catch (failed) {
+      await carrier.close();
+      throw failed;
+    }
+  }
 }
 
 async function openInner(server: McpServer, options: ConnectOptions): Promise<Connection> {
@@ -78,21 +119,31 @@ async function open(
   // Not before: an attempt that failed may be followed by one over another transport.
   client.onclose = options.onClose;
   return {
+    era: "session",
     capabilities: client.getServerCapabilities() ?? {},
     instructions: client.getInstructions(),
     serverInfo: client.getServerVersion() ?? { name: server.name, version: "" },
     get breach() {
       return breach;
     },
-    async request(method, params, { signal, timeoutMs, maxMs, onProgress }) {
+    async request(method, params, how) {
+      const { maxMs, onProgress } = how;
       const request = { method, ...(params ? { params } : {}) };
-      return (await client.request(request, ResultSchema, {
-        signal,
-        timeout: timeoutMs,
-        maxTotalTimeout: maxMs,
-        resetTimeoutOnProgress: true,
-        ...(onProgress ? { onprogress: (told) => onProgress({ ...told }) } : {}),
-      })) as JsonObject;
+      const silence = watchSilence(how, options.clock);
+      const onprogress = (told: object) => {
+        silence.heard();
+        onProgress?.({ ...told });
+      };
+      try {
+        return (await client.request(request, ResultSchema, {
+          signal: silence.signal,
+          timeout: maxMs,
+          maxTotalTimeout: maxMs,
+          ...(onProgress ? { onprogress } : {}),
+        })) as JsonObject;
+      } finally {
+        silence.stop();
+      }
     },
     notify: (method, params) => client.notification({ method, ...(params ? { params } : {}) }),
     close: () => closeKindly(client, transport),

@@ -48,6 +48,7 @@ export function toConnection(
   { caller, clock }: InnerAccess,
 ): Connection {
   return {
+    era: "session",
     capabilities: { tools: {} },
     instructions: inner.instructions,
     serverInfo: { name, version },

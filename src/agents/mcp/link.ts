@@ -10,7 +10,7 @@ import type { Outbound } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { connect } from "./connection.ts";
-import type { Connection } from "./connection-contract.ts";
+import type { Connection, RequestOptions } from "./connection-contract.ts";
 import type { InnerTools } from "./inner-tools.ts";
 import { reasonOf, unreachable } from "./link-error.ts";
 import type { OauthFlow } from "./oauth-flow.ts";
@@ -32,14 +32,18 @@ export interface LinkEars {
   /** Whose link it is; missing: it is shared. */
   readonly caller?: Caller;
   readonly capabilities: ClientCapabilities;
+  /** Default: `session`. */
+  readonly prefer?: Connection["era"];
+  /** Whether somebody is told of changes as they come. Default: no. */
+  readonly hears?: boolean;
   readonly onRequest: (method: string, params: JsonObject, signal: AbortSignal) => Promise<object>;
   readonly onNotification: (method: string, params: JsonObject) => void;
 }
 
-export interface LinkRequest {
-  readonly signal: AbortSignal;
-  readonly onProgress?: (progress: JsonObject) => void;
-}
+export type LinkRequest = Pick<
+  RequestOptions,
+  "signal" | "onProgress" | "onNotification" | "envelope"
+>;
 
 /** Of connecting: a server that starts by `npx` may have to fetch itself first. */
 const connectMs = { http: 10_000, stdio: 60_000 } as const;
@@ -50,6 +54,8 @@ export class Link {
   readonly #parts: LinkParts;
   readonly #ears: LinkEars;
   #connection: Promise<Connection> | undefined;
+  /** Questions to the client that are under way. */
+  #asking = 0;
   #failures = 0;
   #notBeforeMs = 0;
   /** How many grants there were when it failed. */
@@ -108,7 +114,8 @@ export class Link {
     const { maxCallMs } = this.#parts.settings();
     try {
       const limits = { timeoutMs: this.server.timeoutMs, maxMs: maxCallMs };
-      return await connection.request(method, params, { ...how, ...limits });
+      const isAsking = () => this.#asking > 0;
+      return await connection.request(method, params, { ...how, ...limits, isAsking });
     } catch (thrown) {
       if (connection.breach) throw unreachable(this.server, connection.breach);
       throw thrown;
@@ -148,6 +155,9 @@ export class Link {
     try {
       const connection = await connect(server, {
         ...this.#ears,
+        prefer: this.#ears.prefer ?? "session",
+        hears: this.#ears.hears ?? false,
+        onRequest: (method, params, signal) => this.#askClient(method, params, signal),
         inner: this.#parts.inner,
         authProvider: oauth.provider(server, this.#ears.caller),
         outbound,
@@ -176,6 +186,15 @@ export class Link {
         error: this.problem,
       });
       throw unreachable(server, this.problem);
+    }
+  }
+
+  async #askClient(method: string, params: JsonObject, signal: AbortSignal): Promise<object> {
+    this.#asking++;
+    try {
+      return await this.#ears.onRequest(method, params, signal);
+    } finally {
+      this.#asking--;
     }
   }
 

@@ -11,8 +11,12 @@ import type { McpServer } from "../../domain/mcp.ts";
 import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Outbound } from "../../security/outbound.ts";
+import type { Sealer } from "../../security/sealing.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
+import { createBorrowedLinks } from "./borrowed-links.ts";
+import { createChanges } from "./changes.ts";
 import { createEventMemory } from "./event-memory.ts";
+import { createHandles } from "./handles.ts";
 import { toInnerRow } from "./inner-server.ts";
 import type { InnerServer } from "./inner-tools.ts";
 import { Link } from "./link.ts";
@@ -20,6 +24,14 @@ import { rethrown } from "./mcp-error.ts";
 import { createOauthFlow, type OauthFlow } from "./oauth-flow.ts";
 import { createPins, type Pins } from "./pins.ts";
 import { createRegistry, type Registry } from "./registry.ts";
+import {
+  isInitialize,
+  modeIn,
+  namesIn,
+  needsSession,
+  paramsOf,
+  sessionNotFound,
+} from "./request-words.ts";
 import { answer } from "./requests.ts";
 import { isCalled, type Scope, toScope } from "./scope.ts";
 import { ErrorCode, WebStandardStreamableHTTPServerTransport } from "./sdk.ts";
@@ -32,8 +44,10 @@ import {
 } from "./session.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSseTransport } from "./sse-transport.ts";
-import { answerStateless, isStateless } from "./stateless.ts";
+import { answerStateless, type Reached } from "./stateless.ts";
+import { isStateless } from "./stateless-envelope.ts";
 import { createSurface, type Surface } from "./surface.ts";
+import { createSuspendedCalls } from "./suspended-calls.ts";
 import { isServerOpen } from "./token-gate.ts";
 import { createToolSearch, type EmbedTexts } from "./tool-search.ts";
 import { createReach, createView, type Reach, type View } from "./view.ts";
@@ -44,6 +58,8 @@ export interface LiveParts {
   readonly outbound: Outbound;
   /** For finding tools by what they are for. Default: by words alone. */
   readonly embed?: EmbedTexts;
+  /** For what callers are given to come back with. */
+  readonly sealer: Sealer;
   /** The gateway's own servers, by name; more may come. */
   readonly inner: ReadonlyMap<string, InnerServer>;
 }
@@ -114,6 +130,15 @@ export function createLive(parts: LiveParts): Live {
     inner: (name) => inner.get(name),
     approvals: () => approvals,
   };
+  const changes = createChanges();
+  const stateless = {
+    clock,
+    changes,
+    handles: createHandles(parts.sealer, clock),
+    calls: createSuspendedCalls(clock),
+    links: createBorrowedLinks(session, clock),
+    offered: allCapabilities,
+  };
   const links = new Map<string, { readonly server: string; readonly reach: Reach }>();
   const gauge = telemetry.gauge("routeiq.mcp.sessions", "Sessions that are open.");
   telemetry.onCollect(() => gauge.set(sessions.all().length));
@@ -133,8 +158,10 @@ export function createLive(parts: LiveParts): Live {
       new Link(server, session, {
         ...deaf,
         ...(owner ? { caller: owner } : {}),
-        onNotification(method) {
+        prefer: "stateless",
+        onNotification(method, params) {
           if (method.endsWith("list_changed")) reach.catalog.forget();
+          changes.tell(server.name, method, params);
         },
       }),
       services(),
@@ -270,14 +297,12 @@ export function createLive(parts: LiveParts): Live {
   const call: Live["call"] = (seen, params, signal) =>
     answer("tools/call", seen, { id: crypto.randomUUID(), params, signal });
 
-  /** For a request without a session: whom it reaches, and what they offer. */
-  async function reachOf(asked: McpRequest) {
+  async function reachOf(asked: McpRequest): Promise<Reached> {
     const scope = await scopeOf(asked);
     const seen = view(asked.caller, scope);
     const [only] = scope.servers;
-    if (!scope.single || !only) return { view: seen, capabilities: allCapabilities };
-    const { capabilities, instructions } = await seen.reach(only).link.open();
-    return { view: seen, capabilities, ...(instructions ? { instructions } : {}) };
+    if (!scope.single || !only) return { view: seen };
+    return { view: seen, connection: await seen.reach(only).link.open() };
   }
 
   return {
@@ -301,7 +326,7 @@ export function createLive(parts: LiveParts): Live {
       }
       if (request.method !== "POST") return needsSession();
       if (isStateless(request, body))
-        return await answerStateless(request, body, () => reachOf(asked));
+        return await answerStateless(request, body, () => reachOf(asked), stateless);
       return isInitialize(body) ? await begin(asked) : await answerOne(asked);
     },
     async openSse(asked) {
@@ -339,10 +364,13 @@ export function createLive(parts: LiveParts): Live {
     changed() {
       approvals++;
       for (const { reach } of links.values()) reach.catalog.forget();
+      changes.tellAll("notifications/tools/list_changed");
       void closeUnused();
       for (const { session: open } of sessions.all()) open.changed();
     },
     async close() {
+      stateless.calls.close();
+      await stateless.links.close();
       await sessions.close();
       await Promise.all([...links.values()].map(({ reach }) => reach.link.close()));
     },
@@ -370,30 +398,3 @@ const linkLimit = 1_000;
 
 /** How soon a client whose stream broke should come back. */
 const retryMs = 1_000;
-
-/** Names of servers and groups, as LiteLLM's clients send them. */
-function namesIn({ headers }: Request): string[] {
-  const text = headers.get("x-mcp-servers") ?? "";
-  return text
-    .split(",")
-    .map((name) => name.trim())
-    .filter((name) => name !== "");
-}
-
-/** `?mode=search` or `x-mcp-mode: search`; `all` where the configuration would search. */
-function modeIn({ url, headers }: Request): Scope["mode"] {
-  const mode = new URL(url).searchParams.get("mode") ?? headers.get("x-mcp-mode");
-  return mode === "search" || mode === "all" ? mode : undefined;
-}
-
-const paramsOf = (body: unknown) => (isObject(body) ? body["params"] : undefined);
-const isInitialize = (body: unknown) => isObject(body) && body["method"] === "initialize";
-
-function jsonRpcError(status: number, code: number, message: string): Response {
-  return Response.json({ jsonrpc: "2.0", error: { code, message }, id: null }, { status });
-}
-
-const sessionNotFound = () =>
-  jsonRpcError(404, -32001, "Session not found: it has ended, or never was. Initialize a new one.");
-const needsSession = () =>
-  jsonRpcError(400, -32000, "Bad Request: Mcp-Session-Id is missing; it comes with `initialize`.");

@@ -8,25 +8,18 @@ import {
 } from "../../domain/grants.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
-import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
+import { grantsOf } from "../../pipeline/grants.ts";
 import type { ListKind } from "./catalog.ts";
-import { listKinds } from "./catalog.ts";
+import { listKinds, usualTtlMs } from "./catalog.ts";
 import { reasonOf } from "./link-error.ts";
 import { rethrown } from "./mcp-error.ts";
+import { type Asked, denied, isOpen, over, passOn, taskModeOf } from "./pass-on.ts";
 import { findResourceOwner, readResourceUri, toSharedUri } from "./resource-names.ts";
 import { runTool, toCallerError } from "./run-tool.ts";
 import { nameIn, ownerOf, pageOf } from "./scope.ts";
-import { ErrorCode, type McpError } from "./sdk.ts";
+import { ErrorCode } from "./sdk.ts";
 import { callTool as callFoundTool, searchLimits, searchTool, searchTools } from "./tool-search.ts";
 import { taskLimit, type View } from "./view.ts";
-
-export interface Asked {
-  readonly id: string | number;
-  readonly params: JsonObject;
-  readonly signal: AbortSignal;
-  /** Where the caller wants to hear of progress. */
-  readonly onProgress?: (progress: JsonObject) => void;
-}
 
 type Method = (view: View, asked: Asked) => Promise<JsonObject>;
 
@@ -56,7 +49,8 @@ const methods: ReadonlyMap<string, Method> = new Map<string, Method>([
 ]);
 
 /** One server that is away does not hide the others; the list says who is missing. */
-async function list(kind: ListKind, view: View, { params, signal }: Asked): Promise<JsonObject> {
+async function list(kind: ListKind, view: View, asked: Asked): Promise<JsonObject> {
+  const { params, signal, envelope } = asked;
   const servers = view.scope.servers.filter((server) => isOpen(view, server));
   const lists = await Promise.allSettled(
     servers.map((server) => listOf(kind, view, server, signal)),
@@ -84,9 +78,14 @@ async function list(kind: ListKind, view: View, { params, signal }: Asked): Prom
   return {
     [listKinds[kind].key]: page.items,
     ...(page.nextCursor === undefined ? {} : { nextCursor: page.nextCursor }),
+    ...(envelope ? { ttlMs: lifetimeOf(kind, view) } : {}),
     ...(away.length === 0 ? {} : { _meta: { "routeiq/unreachable": away } }),
   };
 }
+
+/** Of the one that is good for the shortest time. */
+const lifetimeOf = (kind: ListKind, { scope, reach }: View) =>
+  Math.min(...scope.servers.map((server) => reach(server).catalog.ttlMs(kind)), usualTtlMs);
 
 function listOf(kind: ListKind, view: View, server: McpServer, signal: AbortSignal) {
   return kind === "tools"
@@ -195,19 +194,6 @@ function ownerIn(view: View, name: unknown, what: "tool" | "prompt"): [McpServer
     : denied(view, "MCP server", server.name);
 }
 
-function denied(view: View, what: "MCP tool" | "MCP server" | "skill", name: string): McpError {
-  const { requestId, caller } = view;
-  const of = requestId === undefined ? {} : { requestId };
-  const { message, code } = denyClosed({ what, name, ...of }, caller, view.services());
-  return rethrown(ErrorCode.InvalidRequest, message, { code });
-}
-
-/** A session may be older than what its caller's key opens now. */
-function isOpen(view: View, server: McpServer): boolean {
-  const grants = server.foreign ? undefined : grantsOf(view.caller, view.services());
-  return !grants || isServerGranted(grants, server);
-}
-
 /** One that is not in the scope is known by its name alone. */
 function splitName(
   servers: readonly McpServer[],
@@ -225,16 +211,20 @@ async function callToolOf(
   asked: Asked,
 ): Promise<JsonObject> {
   const definition = await assertCallable(view, server, tool, asked.signal);
-  const reach = view.reach(server);
-  const result = await during(reach.pending, asked.id, () =>
+  asked.onOwner?.(server);
+  const asTask = await taskModeOf(view, server, definition, asked);
+  // Whoever comes back for it is answered over the connection that is shared.
+  const from = asTask === "handle" ? { ...view, borrow: undefined } : view;
+  const result = await over(from, server, asked, (link) =>
     runTool({
       ...asked,
-      link: reach.link,
+      link,
       tool,
       definition,
       caller: view.caller,
       requestId: view.requestId,
       services: view.services(),
+      asTask,
     }),
   );
   if (isObject(result["task"])) keepTask(view, String(result["task"]["taskId"]), server);
@@ -269,35 +259,6 @@ export async function assertCallable(
     ErrorCode.InvalidParams,
     `Unknown tool: ${name}. It is not there, not allowed, or its definition changed and waits for approval; tools/list has those that may be called.`,
   );
-}
-
-async function during<T>(
-  pending: (string | number)[],
-  id: string | number,
-  run: () => Promise<T>,
-): Promise<T> {
-  pending.push(id);
-  try {
-    return await run();
-  } finally {
-    pending.splice(pending.lastIndexOf(id), 1);
-  }
-}
-
-/** Passes a request on, and the server's own errors back. */
-async function passOn(
-  view: View,
-  server: McpServer,
-  method: string,
-  asked: Asked,
-): Promise<JsonObject> {
-  if (!isOpen(view, server)) throw denied(view, "MCP server", server.name);
-  const { link, pending } = view.reach(server);
-  try {
-    return await during(pending, asked.id, () => link.request(method, asked.params, asked));
-  } catch (thrown) {
-    throw toCallerError(thrown, server);
-  }
 }
 
 function getPrompt(view: View, asked: Asked): Promise<JsonObject> {

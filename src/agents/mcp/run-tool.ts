@@ -10,6 +10,7 @@ import { findMismatch } from "../../std/json-schema.ts";
 import type { Link, LinkRequest } from "./link.ts";
 import { plainMessage, rethrown } from "./mcp-error.ts";
 import { ErrorCode, McpError } from "./sdk.ts";
+import { callAsTask } from "./session-tasks.ts";
 
 export interface ToolRun extends LinkRequest {
   readonly link: Link;
@@ -23,6 +24,8 @@ export interface ToolRun extends LinkRequest {
   /** Of the request that it is part of. */
   readonly requestId?: string | undefined;
   readonly services: Services;
+  /** As a task of 2025-11-25, because the tool is run in no other way. Default: not. */
+  readonly asTask?: "handle" | "waits" | undefined;
 }
 
 /**
@@ -47,18 +50,25 @@ export async function runTool(run: ToolRun): Promise<JsonObject> {
         startedAtMs,
         outcome,
         ...(error === undefined ? {} : { error }),
-        // Once asked, it is paid for, whatever becomes of it.
-        costMicroUsd: costOf(server, tool),
+        // Once asked, it is paid for, whatever becomes of it; a question back is no answer yet.
+        costMicroUsd: error === inputRequired ? 0 : costOf(server, tool),
       },
       services,
     );
   try {
-    const result = await link.request("tools/call", { ...run.params, name: tool }, run);
+    const params = { ...run.params, name: tool };
+    const result = run.asTask
+      ? await callAsTask(link, params, { ...run, waits: run.asTask === "waits" })
+      : await link.request("tools/call", params, run);
     const { maxResultBytes } = services.config.routeiq.mcp;
     const size = JSON.stringify(result).length;
     if (size > maxResultBytes) {
       end("failure", "result_too_large");
       return tooLarge(server, tool, size, maxResultBytes);
+    }
+    if (result["resultType"] === inputRequired) {
+      end("success", inputRequired);
+      return marked(result, server, { callId, lie: undefined });
     }
     const lie = mismatchOf(result, run.definition);
     if (lie !== undefined) {
@@ -80,6 +90,9 @@ export async function runTool(run: ToolRun): Promise<JsonObject> {
   }
 }
 
+/** A kind of result of 2026-07-28: the server asks its client something first. */
+const inputRequired = "input_required";
+
 const isErrorCode = (result: JsonObject) => (result["isError"] === true ? "tool_error" : undefined);
 
 function codeOf(thrown: unknown): string {
@@ -94,6 +107,7 @@ export function costOf(server: McpServer, tool: string): number {
 /** What the result is not, of what the tool's own definition says that it is. */
 function mismatchOf(result: JsonObject, { outputSchema }: JsonObject): string | undefined {
   if (outputSchema === undefined || result["isError"] === true) return undefined;
+  if (result["task"] !== undefined || result["resultType"] === "task") return undefined;
   const { structuredContent } = result;
   if (structuredContent === undefined) return "it has no structuredContent";
   return findMismatch(structuredContent, outputSchema)?.slice(0, mismatchChars);

@@ -5,10 +5,12 @@ import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import type { Services } from "../../pipeline/services.ts";
 import { version } from "../../std/version.ts";
+import type { Connection } from "./connection-contract.ts";
 import { Link, type LinkParts } from "./link.ts";
 import { rethrown } from "./mcp-error.ts";
+import type { Asked } from "./pass-on.ts";
 import type { Pins } from "./pins.ts";
-import { type Asked, answer, isLoud } from "./requests.ts";
+import { answer, isLoud } from "./requests.ts";
 import type { Scope } from "./scope.ts";
 import {
   type ClientCapabilities,
@@ -46,6 +48,14 @@ export const allCapabilities: ServerCapabilities = {
   logging: {},
   completions: {},
 };
+
+/** What a session's client is told of its one server, or of many. */
+function toSessionCapabilities(mirrored: Connection | undefined): ServerCapabilities {
+  if (!mirrored) return allCapabilities;
+  if (mirrored.era === "session") return mirrored.capabilities;
+  const { extensions: _, ...kept } = mirrored.capabilities as ServerCapabilities & JsonObject;
+  return kept as ServerCapabilities;
+}
 
 /** What servers may ask of a client. */
 const clientMethods: ReadonlySet<string> = new Set([
@@ -89,10 +99,14 @@ export async function openSession(
     const made: Reach = createReach(
       new Link(upstream, parts, {
         caller,
+        hears: true,
         get capabilities() {
           return capabilities();
         },
-        onRequest: (method, params, signal) => askClient(server, made, { method, params, signal }),
+        onRequest: (method, params, signal) => {
+          const maxMs = parts.settings().maxCallMs;
+          return askClient(server, made, { method, params, signal, maxMs });
+        },
         onNotification: (method, params) => tellClient(server, view, made, { method, params }),
       }),
       parts.services(),
@@ -108,7 +122,7 @@ export async function openSession(
   const [only] = scope.servers;
   try {
     const mirrored = scope.single && only ? await reach(only).link.open() : undefined;
-    server = createServer(view, mirrored?.capabilities ?? allCapabilities, mirrored?.instructions);
+    server = createServer(view, toSessionCapabilities(mirrored), mirrored?.instructions);
     server.fallbackNotificationHandler = async ({ method, params }) => {
       if (method !== "notifications/roots/list_changed") return;
       for (const { link } of reaches.values())
@@ -190,15 +204,16 @@ const related = ({ pending }: Reach) => {
 async function askClient(
   server: Server | undefined,
   reach: Reach,
-  { method, params, signal }: Message & { readonly signal: AbortSignal },
+  asked: Message & { readonly signal: AbortSignal; readonly maxMs: number },
 ): Promise<object> {
+  const { method, params, signal, maxMs } = asked;
   if (!server || !clientMethods.has(method)) {
     throw rethrown(ErrorCode.MethodNotFound, "Method not found");
   }
   return await server.request({ method, params: { ...params } } as never, ResultSchema, {
     ...related(reach),
     signal,
-    timeout: reach.link.server.timeoutMs,
+    timeout: maxMs, // a human may answer it
   });
 }
 

@@ -1,66 +1,83 @@
 /**
  * A server of revision 2026-07-28, to which there is no connection: every request says all of itself.
- * What it needs of the client it answers in place of the result (`input_required`); it is asked for,
- * and the request sent again with the answers.
+ * What it needs of its client it answers in place of the result (`input_required`): a caller of the
+ * same revision gets that as it is, any other is asked, and the request sent again with the answers.
  * Source: https://modelcontextprotocol.io/specification/2026-07-28/basic/patterns/mrtr
  */
 
-import { isObject, type JsonObject } from "../../domain/json.ts";
+import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
-import { parseSse } from "../../std/sse.ts";
 import { version } from "../../std/version.ts";
-import type { Connection, ConnectOptions, RequestOptions } from "./connection-contract.ts";
+import type {
+  Connection,
+  ConnectOptions,
+  Envelope,
+  ListenOptions,
+  RequestOptions,
+} from "./connection-contract.ts";
 import { rethrown } from "./mcp-error.ts";
+import { ErrorCode, McpError, type ServerCapabilities, StreamableHTTPError } from "./sdk.ts";
+import { watchSilence } from "./silence.ts";
+import type { Carrier } from "./stateless-carriers.ts";
+import { encoded, type ParamHeader, paramAt, paramHeadersOf } from "./stateless-headers.ts";
+import { createListening, type Listening } from "./stateless-listening.ts";
 import {
-  auth,
-  ErrorCode,
-  extractWWWAuthenticateParams,
-  type FetchLike,
-  McpError,
-  type ServerCapabilities,
-  StreamableHTTPError,
-  UnauthorizedError,
-} from "./sdk.ts";
-import { capabilitiesKey, clientKey, statelessVersion, versionKey } from "./stateless-words.ts";
+  capabilitiesKey,
+  clientKey,
+  logLevelKey,
+  metaOf,
+  namedBy,
+  statelessCodes,
+  statelessVersion,
+  tasksExtension,
+  versionKey,
+} from "./stateless-words.ts";
+import { createTaskRunner, type TaskRunner } from "./task-runner.ts";
 
-/** How often one request may be answered with a question. */
-const roundLimit = 10;
+/** How often one request may be answered with a question, and how many questions at once. */
+const limits = { rounds: 10, questions: 32 } as const;
 
 export interface StatelessOptions extends ConnectOptions {
-  readonly fetch: FetchLike;
+  readonly carrier: Carrier;
   readonly breach: () => string | undefined;
 }
 
 /** Whether a server's refusal of the handshake says that it knows only requests without one. */
 export function isStatelessOnly(thrown: unknown): boolean {
   if (thrown instanceof McpError) {
-    return thrown.code === -32022 || thrown.code === ErrorCode.MethodNotFound;
+    return [statelessCodes.unsupportedVersion, ErrorCode.MethodNotFound].includes(thrown.code);
   }
   if (!(thrown instanceof StreamableHTTPError)) return false;
-  return [400, 404].includes(thrown.code ?? 0) && /-32022|-32601/.test(thrown.message);
+  return [400, 404].includes(thrown.code ?? 0) && /-3202[02]|-32601|-32602/.test(thrown.message);
 }
 
-/** @throws McpError; what its transport throws */
+/** @throws McpError; what its carrier throws */
 export async function openStateless(
   server: McpServer,
   options: StatelessOptions,
 ): Promise<Connection> {
-  const peer = createPeer(server, options);
-  const limits = {
-    signal: AbortSignal.timeout(options.connectTimeoutMs),
-    timeoutMs: options.connectTimeoutMs,
-    maxMs: options.connectTimeoutMs,
-  };
-  const found = await peer.ask("server/discover", {}, limits);
+  const { carrier } = options;
+  const peer = createPeer(options);
+  const found = await peer.once(
+    "server/discover",
+    {},
+    {
+      signal: AbortSignal.timeout(options.connectTimeoutMs),
+      timeoutMs: options.connectTimeoutMs,
+      maxMs: options.connectTimeoutMs,
+    },
+  );
   const versions = found["supportedVersions"];
   if (!Array.isArray(versions) || !versions.includes(statelessVersion)) {
     throw new Error(`it speaks none of this gateway's revisions of the protocol`);
   }
-  const info = isObject(found["_meta"])
-    ? found["_meta"]["io.modelcontextprotocol/serverInfo"]
-    : undefined;
+  const info = metaOf(found)["io.modelcontextprotocol/serverInfo"];
+  const told = isObject(found["capabilities"]) ? found["capabilities"] : {};
+  const listening = createListening(peer.listen, told, options);
+  const tasks = createTaskRunner(peer, options);
   return {
-    capabilities: usable(found["capabilities"]),
+    era: "stateless",
+    capabilities: told as unknown as ServerCapabilities,
     instructions: typeof found["instructions"] === "string" ? found["instructions"] : undefined,
     serverInfo: {
       name: isObject(info) ? String(info["name"]) : server.name,
@@ -69,63 +86,98 @@ export async function openStateless(
     get breach() {
       return options.breach();
     },
-    async request(method, params = {}, how) {
-      // This revision has no ping; what it says of itself is as good.
-      if (method === "ping") return peer.ask("server/discover", {}, how).then(() => ({}));
-      return await peer.ask(method, params, how);
-    },
+    request: (method, params = {}, how) => answer({ peer, listening, tasks, method, params, how }),
     notify: () => Promise.resolve(), // it hears of nothing but requests
-    close: () => Promise.resolve(),
+    listen: peer.listen,
+    async close() {
+      listening.close();
+      await carrier.close();
+    },
   };
 }
 
-/** Without what only a connection could carry. */
-function usable(told: unknown): ServerCapabilities {
-  if (!isObject(told)) return {};
-  const { tools, prompts, resources, completions } = told as ServerCapabilities;
-  return {
-    ...(tools ? { tools: {} } : {}),
-    ...(prompts ? { prompts: {} } : {}),
-    ...(resources ? { resources: {} } : {}),
-    ...(completions ? { completions: {} } : {}),
-  };
+interface Asked {
+  readonly peer: Peer;
+  readonly listening: Listening;
+  readonly tasks: TaskRunner;
+  readonly method: string;
+  readonly params: JsonObject;
+  readonly how: RequestOptions;
 }
 
-interface Peer {
+/** What this revision does in another way than those with sessions; the rest is asked. */
+async function answer({ peer, listening, tasks, method, params, how }: Asked): Promise<JsonObject> {
+  // It has no ping; what it says of itself is as good.
+  if (method === "ping") return peer.once("server/discover", {}, how).then(() => ({}));
+  if (how.envelope) return await peer.once(method, params, how);
+  if (method === "logging/setLevel") {
+    peer.logLevel = String(params["level"]);
+    return {};
+  }
+  if (method === "resources/subscribe") return await listening.subscribe(String(params["uri"]));
+  if (method === "resources/unsubscribe") return await listening.unsubscribe(String(params["uri"]));
+  if (method === "tools/call" || method.startsWith("tasks/"))
+    return await tasks.run(method, params, how);
+  return await peer.ask(method, params, how);
+}
+
+export interface Peer {
+  /** From which level on log lines are wanted; set by `logging/setLevel`. */
+  logLevel: string | undefined;
+  /** One request, one answer, as it comes. @throws McpError */
+  once(method: string, params: JsonObject, how: RequestOptions): Promise<JsonObject>;
+  /** Until there is a result: what is asked meanwhile goes to the client. @throws McpError */
   ask(method: string, params: JsonObject, how: RequestOptions): Promise<JsonObject>;
+  /** The client's answers. @throws McpError */
+  answersTo(requests: unknown, signal: AbortSignal): Promise<JsonObject>;
+  readonly listen: NonNullable<Connection["listen"]>;
 }
 
-function createPeer(server: McpServer, options: StatelessOptions): Peer {
-  /** Tool → argument → the header that it goes into as well. */
-  const headers = new Map<string, ReadonlyMap<string, string>>();
+function createPeer(options: StatelessOptions): Peer {
+  const { carrier, clock } = options;
+  /** Tool → what of its arguments goes into headers as well. */
+  const headers = new Map<string, readonly ParamHeader[]>();
   let nextId = 1;
+  const own = (): Envelope => ({
+    capabilities: options.capabilities as JsonObject,
+    ...(peer.logLevel === undefined ? {} : { logLevel: peer.logLevel }),
+  });
+
+  const peer: Peer = { logLevel: undefined, once, ask, answersTo, listen };
+  return peer;
 
   async function ask(method: string, params: JsonObject, how: RequestOptions): Promise<JsonObject> {
     let sent = params;
-    for (let round = 0; round <= roundLimit; round++) {
+    for (let round = 0; round <= limits.rounds; round++) {
       const result = await once(method, sent, how);
-      if (result["resultType"] !== "input_required") {
-        if (method === "tools/list") rememberHeaders(result["tools"], headers);
-        const { resultType: _, ttlMs: __, cacheScope: ___, ...plain } = result;
-        return plain;
+      const { resultType = "complete" } = result;
+      if (resultType === "complete") return plain(result);
+      if (resultType === "task") return result;
+      if (resultType !== "input_required") {
+        const kind = String(resultType).slice(0, 40);
+        throw rethrown(
+          ErrorCode.InternalError,
+          `It answered with a "${kind}", which nobody asked for.`,
+        );
       }
       const { inputRequests, requestState } = result;
-      const inputResponses = await answers(inputRequests, how.signal);
+      const inputResponses = await answersTo(inputRequests, how.signal);
       sent = { ...params, inputResponses, ...(requestState === undefined ? {} : { requestState }) };
     }
-    throw rethrown(ErrorCode.InternalError, `It asks its client more than ${roundLimit} times.`);
+    throw rethrown(ErrorCode.InternalError, `It asks its client more than ${limits.rounds} times.`);
   }
 
-  async function answers(requests: unknown, signal: AbortSignal): Promise<JsonObject> {
+  async function answersTo(requests: unknown, signal: AbortSignal): Promise<JsonObject> {
+    const asked = Object.entries(isObject(requests) ? requests : {});
+    if (asked.length > limits.questions) {
+      const message = `It asks its client ${asked.length} things at once; the limit is ${limits.questions}.`;
+      throw rethrown(ErrorCode.InternalError, message);
+    }
     const entries = await Promise.all(
-      Object.entries(isObject(requests) ? requests : {}).map(async ([key, request]) => {
+      asked.map(async ([key, request]) => {
         const { method, params } = isObject(request) ? request : {};
-        const given = await options.onRequest(
-          String(method),
-          isObject(params) ? params : {},
-          signal,
-        );
-        return [key, given];
+        const of = isObject(params) ? params : {};
+        return [key, await options.onRequest(String(method), of, signal)];
       }),
     );
     return Object.fromEntries(entries) as JsonObject;
@@ -136,86 +188,136 @@ function createPeer(server: McpServer, options: StatelessOptions): Peer {
     params: JsonObject,
     how: RequestOptions,
   ): Promise<JsonObject> {
-    const id = nextId++;
-    const limit = new AbortController();
-    const late = () => limit.abort(rethrown(ErrorCode.RequestTimeout, "Request timed out"));
-    let stop = options.clock.after(how.timeoutMs, late);
-    const wait = () => {
-      stop();
-      stop = options.clock.after(how.timeoutMs, late);
-    };
-    const signal = AbortSignal.any([how.signal, limit.signal]);
-    const body = JSON.stringify({ jsonrpc: "2.0", id, method, params: enveloped(params, id, how) });
     try {
-      const init = { method: "POST", body, signal };
-      const response = await authorized(server, options, {
-        ...init,
-        headers: headersOf(method, params),
-      });
-      return await readAnswer(response, id, { how, wait });
+      return await send(method, params, how);
     } catch (thrown) {
-      throw limit.signal.aborted ? limit.signal.reason : thrown;
-    } finally {
-      stop();
+      // The tool wants other arguments in headers than it did: its definition is asked for again.
+      const isStale = thrown instanceof McpError && thrown.code === statelessCodes.headerMismatch;
+      if (!isStale || method !== "tools/call") throw thrown;
+      await send("tools/list", {}, how);
+      return await send(method, params, how);
     }
   }
 
-  function enveloped(params: JsonObject, id: number, how: RequestOptions): JsonObject {
-    const meta = isObject(params["_meta"]) ? params["_meta"] : {};
-    return {
-      ...params,
-      _meta: {
-        ...meta,
-        ...(how.onProgress ? { progressToken: id } : {}),
-        [versionKey]: statelessVersion,
-        [capabilitiesKey]: options.capabilities as JsonObject,
-        [clientKey]: { name: "routeiq", version },
-      },
+  async function send(
+    method: string,
+    params: JsonObject,
+    how: RequestOptions,
+  ): Promise<JsonObject> {
+    const id = nextId++;
+    const silence = watchSilence(how, clock);
+    const onMessage = (message: JsonObject) => {
+      silence.heard();
+      tell(message, how);
     };
+    try {
+      const envelope = { ...(how.envelope ?? own()), ...(how.onProgress ? { token: id } : {}) };
+      const message = enveloped({ id, method, params }, envelope);
+      const sent = { id, message, headers: headersOf(method, params), signal: silence.signal };
+      const result = resultIn(await carrier.send({ ...sent, onMessage }), id);
+      return method === "tools/list" ? withoutUnsound(result) : result;
+    } catch (thrown) {
+      throw silence.reason ?? thrown;
+    } finally {
+      silence.stop();
+    }
+  }
+
+  function tell(message: JsonObject, how: RequestOptions): void {
+    const params = isObject(message["params"]) ? message["params"] : {};
+    const { method } = message;
+    if (method === "notifications/progress") how.onProgress?.(params);
+    else if (typeof method === "string")
+      (how.onNotification ?? options.onNotification)(method, params);
   }
 
   function headersOf(method: string, params: JsonObject): Record<string, string> {
-    const name = method === "resources/read" ? params["uri"] : params["name"];
-    const args = isObject(params["arguments"]) ? params["arguments"] : {};
-    const own: Record<string, string> = {};
-    for (const [argument, field] of headers.get(String(name)) ?? []) {
-      const value = args[argument];
-      if (value === undefined || value === null || typeof value === "object") continue;
-      own[`mcp-param-${field.toLowerCase()}`] = encoded(String(value));
+    const field = namedBy.get(method);
+    const name = field === undefined ? undefined : String(params[field]);
+    const fields: Record<string, string> = {};
+    for (const { path, field: header } of headers.get(String(params["name"])) ?? []) {
+      const value = method === "tools/call" ? paramAt(params["arguments"], path) : undefined;
+      if (value !== undefined) fields[`mcp-param-${header.toLowerCase()}`] = encoded(value);
     }
-    const named = ["tools/call", "prompts/get", "resources/read"].includes(method);
     return {
-      ...own,
-      "content-type": "application/json",
-      accept: "application/json, text/event-stream",
+      ...fields,
       "mcp-protocol-version": statelessVersion,
       "mcp-method": method,
-      ...(named ? { "mcp-name": encoded(String(name)) } : {}),
+      ...(name === undefined ? {} : { "mcp-name": encoded(name) }),
     };
   }
 
-  async function readAnswer(
-    response: Response,
-    id: number,
-    { how, wait }: { readonly how: RequestOptions; readonly wait: () => void },
-  ): Promise<JsonObject> {
-    const isStream = response.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
-    if (!isStream) return resultIn(await response.json(), id);
-    for await (const { data } of parseSse(response.body ?? new ReadableStream<Uint8Array>())) {
-      const message: unknown = data === "" ? undefined : JSON.parse(data);
-      if (!isObject(message)) continue;
-      if (message["id"] === id) return resultIn(message, id);
-      const params = isObject(message["params"]) ? message["params"] : {};
-      if (message["method"] === "notifications/progress") {
-        wait();
-        how.onProgress?.(params);
-      } else if (typeof message["method"] === "string")
-        options.onNotification(message["method"], params);
-    }
-    throw new Error("its stream ended without an answer");
+  /** A tool whose marks for headers break the rules is left out, as clients must. */
+  function withoutUnsound(result: JsonObject): JsonObject {
+    if (!Array.isArray(result["tools"])) return result;
+    const tools = (result["tools"] as readonly Json[]).filter((tool) => {
+      if (!isObject(tool)) return true;
+      const fields = paramHeadersOf(tool["inputSchema"]);
+      if (!fields) {
+        options.onStderr(
+          `left out: the tool ${String(tool["name"])} has an x-mcp-header that is none`,
+        );
+        return false;
+      }
+      if (headers.size < toolLimit || headers.has(String(tool["name"])))
+        headers.set(String(tool["name"]), fields);
+      return true;
+    });
+    return { ...result, tools };
   }
 
-  return { ask };
+  function listen(filter: JsonObject, listening: ListenOptions): Promise<JsonObject> {
+    const id = nextId++;
+    const method = "subscriptions/listen";
+    const extensions = filter["taskIds"] === undefined ? {} : { [tasksExtension]: {} };
+    const capabilities = { ...own().capabilities, extensions };
+    const message = enveloped({ id, method, params: { notifications: filter } }, { capabilities });
+    const { promise, resolve, reject } = Promise.withResolvers<JsonObject>();
+    const onMessage = (told: JsonObject) => {
+      const params = isObject(told["params"]) ? told["params"] : {};
+      if (told["method"] === "notifications/subscriptions/acknowledged") {
+        resolve(isObject(params["notifications"]) ? params["notifications"] : {});
+      } else if (typeof told["method"] === "string")
+        listening.onNotification(told["method"], params);
+    };
+    const { signal } = listening;
+    carrier
+      .send({ id, message, headers: headersOf(method, {}), signal, onMessage })
+      .then((answered) => {
+        resultIn(answered, id); // where it is an error, it is told
+        reject(new Error("it ended the stream of changes"));
+      })
+      .catch(reject)
+      .finally(() => signal.aborted || listening.onEnd());
+    return promise;
+  }
+}
+
+/** Without what only this revision says of a result. */
+export function plain(result: JsonObject): JsonObject {
+  const { resultType: _, cacheScope: __, ...rest } = result;
+  return rest;
+}
+
+interface Sent {
+  readonly id: number;
+  readonly method: string;
+  readonly params: JsonObject;
+}
+
+function enveloped(
+  { id, method, params }: Sent,
+  { capabilities, logLevel, token }: Envelope & { readonly token?: number },
+): JsonObject {
+  const _meta: JsonObject = {
+    ...metaOf(params),
+    ...(token === undefined ? {} : { progressToken: token }),
+    ...(logLevel === undefined ? {} : { [logLevelKey]: logLevel }),
+    [versionKey]: statelessVersion,
+    [capabilitiesKey]: capabilities,
+    [clientKey]: { name: "routeiq", version },
+  };
+  return { jsonrpc: "2.0", id, method, params: { ...params, _meta } };
 }
 
 /** @throws McpError, as the server had it */
@@ -232,54 +334,6 @@ function resultIn(message: unknown, id: number): JsonObject {
     throw new Error("what it answered is no answer of the protocol's");
   }
   return result;
-}
-
-/** Once more with a token, where the server asks for one. @throws UnauthorizedError */
-async function authorized(
-  { url = "" }: McpServer,
-  { authProvider, fetch: sendOut }: StatelessOptions,
-  init: RequestInit & { readonly headers: Readonly<Record<string, string>> },
-): Promise<Response> {
-  const send = async () => {
-    const token = (await authProvider?.tokens())?.access_token;
-    const bearer = token === undefined ? {} : { authorization: `Bearer ${token}` };
-    return await sendOut(url, { ...init, headers: { ...init.headers, ...bearer } });
-  };
-  const first = await send();
-  if (!authProvider || (first.status !== 401 && first.status !== 403)) return first;
-  const { resourceMetadataUrl, scope } = extractWWWAuthenticateParams(first);
-  await first.body?.cancel();
-  const done = await auth(authProvider, {
-    serverUrl: url,
-    fetchFn: sendOut,
-    ...(scope === undefined ? {} : { scope }),
-    ...(resourceMetadataUrl === undefined ? {} : { resourceMetadataUrl }),
-  });
-  if (done !== "AUTHORIZED") throw new UnauthorizedError();
-  return await send();
-}
-
-/** What no header can hold is sent as base64. */
-function encoded(value: string): string {
-  const isPlain =
-    /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value) && !/^=\?base64\?/i.test(value);
-  return isPlain ? value : `=?base64?${Buffer.from(value, "utf8").toString("base64")}?=`;
-}
-
-function rememberHeaders(tools: unknown, into: Map<string, ReadonlyMap<string, string>>): void {
-  for (const tool of Array.isArray(tools) ? tools : []) {
-    const schema: unknown = isObject(tool) ? tool["inputSchema"] : undefined;
-    const properties =
-      isObject(schema) && isObject(schema["properties"]) ? schema["properties"] : {};
-    const fields = new Map<string, string>();
-    for (const [argument, property] of Object.entries(properties)) {
-      const field = isObject(property) ? property["x-mcp-header"] : undefined;
-      if (typeof field === "string" && /^[A-Za-z0-9-]{1,64}$/.test(field))
-        fields.set(argument, field);
-    }
-    if (fields.size > 0 && into.size < toolLimit)
-      into.set(String(isObject(tool) ? tool["name"] : ""), fields);
-  }
 }
 
 const toolLimit = 10_000;

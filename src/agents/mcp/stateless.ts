@@ -1,31 +1,55 @@
 /**
  * Callers of revision 2026-07-28, who have no session and no handshake: each request says its version
- * and what its client can do, and is answered alone. Older servers are spoken to in their own revision.
+ * and what its client can do, and is answered alone, whichever revision the server behind speaks.
  * Source: https://modelcontextprotocol.io/specification/2026-07-28/basic
  */
 
-import { isObject, type JsonObject } from "../../domain/json.ts";
+import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
+import type { McpServer } from "../../domain/mcp.ts";
 import { version } from "../../std/version.ts";
-import { plainMessage } from "./mcp-error.ts";
-import { answer } from "./requests.ts";
+import type { BorrowedLinks } from "./borrowed-links.ts";
+import type { Connection, Envelope } from "./connection-contract.ts";
+import { createEventStream, type EventStream } from "./event-stream.ts";
+import { rethrown } from "./mcp-error.ts";
+import { type Asked, passOn } from "./pass-on.ts";
+import { answer, isLoud } from "./requests.ts";
 import { ErrorCode, McpError, type ServerCapabilities } from "./sdk.ts";
-import { capabilitiesKey, serverKey, statelessVersion, versionKey } from "./stateless-words.ts";
+import { onSessionTask } from "./session-tasks.ts";
+import {
+  assertParamHeaders,
+  errorOf,
+  lacks,
+  type Message,
+  messageIn,
+  Refusal,
+  readEnvelope,
+  refused,
+} from "./stateless-envelope.ts";
+import { type ListenParts, listenTo } from "./stateless-listen.ts";
+import {
+  askable,
+  capabilityFor,
+  hasTasks,
+  metaOf,
+  serverKey,
+  statelessVersion,
+  tasksExtension,
+} from "./stateless-words.ts";
+import type { Round, SuspendedCalls, Talk, Turn } from "./suspended-calls.ts";
 import type { View } from "./view.ts";
 
-const codes = { headerMismatch: -32020, unsupportedVersion: -32022 } as const;
+/** Whom a request reaches, and what they offer. */
+export interface Reached {
+  readonly view: View;
+  /** Of the one server that it names; missing: of many. */
+  readonly connection?: Connection;
+}
 
-/** What of the protocol's methods this revision still has; and where its `Mcp-Name` comes from. */
-const methods: Readonly<Record<string, "name" | "uri" | undefined>> = {
-  "server/discover": undefined,
-  "tools/list": undefined,
-  "tools/call": "name",
-  "prompts/list": undefined,
-  "prompts/get": "name",
-  "resources/list": undefined,
-  "resources/templates/list": undefined,
-  "resources/read": "uri",
-  "completion/complete": undefined,
-};
+export interface StatelessParts extends ListenParts {
+  readonly calls: SuspendedCalls;
+  readonly links: BorrowedLinks;
+  readonly offered: ServerCapabilities;
+}
 
 /** How long such an answer is good for; it depends on who asks. */
 const cached: ReadonlySet<string> = new Set([
@@ -38,54 +62,21 @@ const cached: ReadonlySet<string> = new Set([
 ]);
 const listTtlMs = 60_000;
 
-interface Message {
-  readonly id: string | number | undefined;
-  readonly method: string;
-  readonly params: JsonObject;
-}
+/** A call that is silent for so long is answered over a stream, so that nothing between takes it for dead. */
+const streamAfterMs = 10_000;
 
-/** Whether a posted message is of this revision or one after it; older ones begin with `initialize`. */
-export function isStateless(request: Request, body: unknown): boolean {
-  const message = messageIn(body);
-  if (!message) return false;
-  if (typeof metaOf(message.params)[versionKey] === "string") return true;
-  const named = request.headers.get("mcp-protocol-version")?.trim() ?? "";
-  return /^\d{4}-\d\d-\d\d$/.test(named) && named >= statelessVersion;
-}
-
-function messageIn(body: unknown): Message | undefined {
-  if (!isObject(body) || body["jsonrpc"] !== "2.0" || typeof body["method"] !== "string")
-    return undefined;
-  const { id, method } = body;
-  const isId = typeof id === "string" || typeof id === "number";
-  const params = isObject(body["params"]) ? body["params"] : {};
-  return { id: isId ? id : undefined, method, params };
-}
-
-const metaOf = ({ _meta }: JsonObject): JsonObject => (isObject(_meta) ? _meta : {});
-
-/** A failure before anything was done: its status says so as well. */
-class Refusal extends Error {
-  readonly status: number;
-  readonly code: number;
-  readonly data: JsonObject | undefined;
-
-  constructor(code: number, message: string, more: { status?: number; data?: JsonObject } = {}) {
-    super(message);
-    this.code = code;
-    this.status = more.status ?? 400;
-    this.data = more.data;
-  }
+interface Asking {
+  readonly message: Message;
+  readonly envelope: Envelope;
+  readonly reached: Reached;
+  readonly parts: StatelessParts;
 }
 
 export async function answerStateless(
   request: Request,
   body: unknown,
-  open: () => Promise<{
-    readonly view: View;
-    readonly capabilities: ServerCapabilities;
-    readonly instructions?: string;
-  }>,
+  open: () => Promise<Reached>,
+  parts: StatelessParts,
 ): Promise<Response> {
   const message = messageIn(body);
   if (!message)
@@ -96,215 +87,312 @@ export async function answerStateless(
   // What a client only tells is heard and needs no answer: of this revision it can cancel by hanging up.
   if (message.id === undefined) return new Response(null, { status: 202 });
   try {
-    assertEnvelope(request, message);
-    const { view, capabilities, instructions } = await open();
-    await assertParamHeaders(request, message, view);
-    const wants = metaOf(message.params)["progressToken"] !== undefined;
+    const envelope = readEnvelope(request, message);
+    const reached = await open();
+    await assertParamHeaders(request, message, reached.view);
+    const asking = { message, envelope, reached, parts };
+    if (message.method === "subscriptions/listen") return await listen(asking, request.signal);
     const streams = request.headers.get("accept")?.includes("text/event-stream") ?? false;
-    if (wants && streams) return stream(message, view, request.signal);
-    const discovered = {
-      supportedVersions: [statelessVersion],
-      capabilities: withoutListening(capabilities),
-      ...(instructions ? { instructions } : {}),
-    };
-    const result =
-      message.method === "server/discover"
-        ? (discovered as unknown as JsonObject)
-        : await run(message, view, request.signal);
-    return Response.json({
-      jsonrpc: "2.0",
-      id: message.id,
-      result: complete(message.method, result),
-    });
+    return await reply(asking, request.signal, streams);
   } catch (thrown) {
     return refused(message.id, thrown);
   }
 }
 
-/** Changes are not told of between requests: lists say for how long they are good. */
-function withoutListening(capabilities: ServerCapabilities): JsonObject {
-  const { experimental: _, tasks: __, logging: ___, ...kept } = capabilities;
-  const entries = Object.entries(kept).map(([name, value]) => {
-    const { listChanged: _l, subscribe: _s, ...rest } = (value ?? {}) as Record<string, never>;
-    return [name, rest];
-  });
-  return Object.fromEntries(entries) as JsonObject;
+/** @throws Refusal, where tasks are asked for that the caller says he does not know */
+function listen({ message, envelope, reached, parts }: Asking, gone: AbortSignal) {
+  const { notifications } = message.params;
+  const wantsTasks = isObject(notifications) && notifications["taskIds"] !== undefined;
+  if (wantsTasks && !hasTasks(envelope.capabilities))
+    throw lacks({ extensions: { [tasksExtension]: {} } });
+  return listenTo(message, reached.view, gone, parts);
 }
 
-/** @throws Refusal, in the order of the specification */
-function assertEnvelope({ headers }: Request, { method, params }: Message): void {
-  const meta = metaOf(params);
-  const claimed = meta[versionKey];
-  const header = (name: string) => headers.get(name)?.trim();
-  if (typeof claimed !== "string") {
-    throw new Refusal(ErrorCode.InvalidParams, `_meta["${versionKey}"] is missing.`);
+/** As JSON; as a stream from the first word before the answer on, for who reads one. */
+async function reply(asking: Asking, gone: AbortSignal, streams: boolean): Promise<Response> {
+  const { message, parts } = asking;
+  let stream: EventStream | undefined;
+  const left = new AbortController();
+  const spoke = Promise.withResolvers<undefined>();
+  const open = () => {
+    if (!streams || stream) return;
+    stream = createEventStream(parts.clock);
+    stream.gone.addEventListener("abort", () => left.abort(), { once: true });
+    spoke.resolve(undefined);
+  };
+  const say = (method: string, params: JsonObject) => {
+    open();
+    stream?.send({ jsonrpc: "2.0", method, params });
+  };
+  const stop = parts.clock.after(streamAfterMs, open);
+  const round = roundOf(asking, AbortSignal.any([gone, left.signal]), say);
+  const answered = run(asking, round).then((result) => ({
+    jsonrpc: "2.0",
+    id: message.id,
+    result: complete(message.method, result),
+  }));
+  answered.catch(() => undefined); // handled below, in either way
+  try {
+    const first = await Promise.race([answered, spoke.promise]);
+    if (first && !stream) return Response.json(first);
+  } finally {
+    stop();
   }
-  const named = header("mcp-protocol-version");
-  if (named !== claimed) throw mismatch("MCP-Protocol-Version", claimed, named);
-  if (claimed !== statelessVersion) {
-    const message = `Unsupported protocol version ${claimed.slice(0, 40)}.`;
-    const data = { supported: [statelessVersion], requested: claimed };
-    throw new Refusal(codes.unsupportedVersion, message, { data });
-  }
-  if (!isObject(meta[capabilitiesKey])) {
-    throw new Refusal(ErrorCode.InvalidParams, `_meta["${capabilitiesKey}"] is missing.`);
-  }
-  if (header("mcp-method") !== method) throw mismatch("Mcp-Method", method, header("mcp-method"));
-  if (!Object.hasOwn(methods, method)) {
-    throw new Refusal(ErrorCode.MethodNotFound, "Method not found", { status: 404 });
-  }
-  const field = methods[method];
-  if (field === undefined) return;
-  const wanted = String(params[field] ?? "");
-  const given = header("mcp-name");
-  if (given === undefined || decoded(given) !== wanted) throw mismatch("Mcp-Name", wanted, given);
+  void answered
+    .catch((thrown: unknown) => ({ jsonrpc: "2.0", id: message.id, error: errorOf(thrown).error }))
+    .then((last) => {
+      stream?.send(last);
+      stream?.close();
+    });
+  return (stream as EventStream | undefined)?.response ?? Response.json(await answered);
 }
 
-function mismatch(name: string, wanted: string, given: string | undefined): Refusal {
-  const message =
-    given === undefined
-      ? `The header ${name} is missing.`
-      : `The header ${name} does not say what the body says (${wanted.slice(0, 80)}).`;
-  return new Refusal(codes.headerMismatch, message);
+type Say = (method: string, params: JsonObject) => void;
+
+function roundOf({ message, envelope }: Asking, signal: AbortSignal, say: Say): Round {
+  const token = metaOf(message.params)["progressToken"];
+  return {
+    signal,
+    ...(token === undefined
+      ? {}
+      : {
+          onProgress: (told) => say("notifications/progress", { ...told, progressToken: token }),
+        }),
+    onNotification(method, params) {
+      // Of a request's own only log lines are left, and only for who wants them.
+      const isWanted = method === "notifications/message" && envelope.logLevel !== undefined;
+      if (isWanted && isLoud(params["level"], envelope.logLevel)) say(method, params);
+    },
+  };
 }
 
-/** Values that no header can hold come as `=?base64?…?=`. */
-function decoded(value: string): string | undefined {
-  const [, encoded] = /^=\?base64\?([A-Za-z0-9+/]*={0,2})\?=$/i.exec(value) ?? [];
-  if (encoded === undefined) return value;
-  if (encoded.length % 4 !== 0) return undefined;
-  return Buffer.from(encoded, "base64").toString("utf8");
+async function run(asking: Asking, round: Round): Promise<JsonObject> {
+  const { message, envelope, reached } = asking;
+  const { id = 0, method, params } = message;
+  if (method === "server/discover") return discovered(asking);
+  const asked: Asked = { id, params: bare(params), envelope, ...round };
+  if (askable.has(method)) return await converse(asking, round);
+  if (method.startsWith("tasks/")) return await onTask(asking, asked);
+  return await answer(method, reached.view, asked);
 }
 
-/** Arguments that a tool wants in headers as well (`x-mcp-header`) must be the same there. */
-async function assertParamHeaders(
-  request: Request,
-  { method, params }: Message,
-  view: View,
-): Promise<void> {
-  if (method !== "tools/call") return;
-  const args = isObject(params["arguments"]) ? params["arguments"] : {};
-  const schema = await schemaOf(view, String(params["name"] ?? ""), request.signal);
-  const properties = isObject(schema) && isObject(schema["properties"]) ? schema["properties"] : {};
-  for (const [key, property] of Object.entries(properties)) {
-    const name = isObject(property) ? property["x-mcp-header"] : undefined;
-    if (typeof name !== "string" || !/^[\w!#$%&'*+.^`|~-]+$/.test(name)) continue;
-    const value = args[key];
-    const given = request.headers.get(`mcp-param-${name}`)?.trim();
-    if (value === undefined || value === null) {
-      if (given !== undefined) throw mismatch(`Mcp-Param-${name}`, "nothing", given);
-      continue;
-    }
-    const wanted = String(value);
-    if (given === undefined || !isSame(decoded(given), wanted))
-      throw mismatch(`Mcp-Param-${name}`, wanted, given);
-  }
-}
-
-/** Numbers are the same however they are written. */
-const isSame = (given: string | undefined, wanted: string) =>
-  given === wanted ||
-  (given !== undefined && given !== "" && wanted !== "" && Number(given) === Number(wanted));
-
-async function schemaOf(view: View, name: string, signal: AbortSignal) {
-  const { servers, single } = view.scope;
-  for (const server of servers) {
-    const bare = single
-      ? name
-      : name.startsWith(`${server.name}.`)
-        ? name.slice(server.name.length + 1)
-        : undefined;
-    if (bare === undefined) continue;
-    // A server that is away is told of by the call itself.
-    const tools = await view.tools(server, signal).catch(() => []);
-    return tools.find((tool) => tool["name"] === bare)?.["inputSchema"];
-  }
-  return undefined;
-}
-
-async function run(
-  { id, method, params }: Message,
-  view: View,
-  signal: AbortSignal,
-  onProgress?: (told: JsonObject) => void,
-): Promise<JsonObject> {
-  // The envelope is between the caller and us: servers have their own, and hear nothing of it.
-  const { [versionKey]: _, [capabilitiesKey]: __, ...meta } = metaOf(params);
-  const kept = Object.fromEntries(
-    Object.entries(meta).filter(([key]) => !key.startsWith("io.modelcontextprotocol/")),
+/** The envelope is between the caller and us: servers have their own, and hear nothing of it. */
+function bare(params: JsonObject): JsonObject {
+  const { task: _, ...kept } = params; // a word of the revision before
+  const meta = Object.entries(metaOf(params)).filter(
+    ([key]) => !key.startsWith("io.modelcontextprotocol/"),
   );
-  const asked = { id: id ?? 0, params: { ...params, _meta: kept }, signal };
-  return await answer(method, view, onProgress ? { ...asked, onProgress } : asked);
+  return { ...kept, _meta: Object.fromEntries(meta) };
 }
+
+function discovered({ reached, parts }: Asking): JsonObject {
+  const { connection } = reached;
+  const { instructions } = connection ?? {};
+  return {
+    supportedVersions: [statelessVersion],
+    capabilities: capabilitiesOf(connection, parts.offered),
+    ...(instructions ? { instructions: instructions.slice(0, instructionChars) } : {}),
+  };
+}
+
+const instructionChars = 16_384;
+/** What is passed on as it comes, and may therefore be promised. */
+const passed: readonly string[] = [tasksExtension, "io.modelcontextprotocol/ui"];
+
+function capabilitiesOf(connection: Connection | undefined, offered: ServerCapabilities) {
+  if (!connection) return { ...offered, extensions: { [tasksExtension]: {} } } as JsonObject;
+  const { experimental: _, tasks, ...rest } = connection.capabilities;
+  const { extensions: told, ...kept } = rest as unknown as JsonObject;
+  const extensions = Object.fromEntries(
+    passed.flatMap((name) =>
+      isObject(told) && told[name] !== undefined ? [[name, told[name]]] : [],
+    ),
+  );
+  if (tasks?.requests?.tools?.call) extensions[tasksExtension] = {};
+  return Object.keys(extensions).length > 0 ? { ...kept, extensions } : kept;
+}
+
+/** A call that may be answered with a question, or goes on with the answers to one. */
+async function converse(asking: Asking, round: Round): Promise<JsonObject> {
+  const { message, envelope, reached, parts } = asking;
+  const { caller } = reached.view;
+  const { requestState, ...rest } = message.params;
+  const state = requestState === undefined ? undefined : await stateIn(asking, requestState);
+  let owner: McpServer | undefined;
+  const start = (talk: Talk) => {
+    const upstream = state && "upstream" in state ? state.upstream : undefined;
+    const params = bare({ ...rest, ...(upstream ? { requestState: upstream } : {}) });
+    const view = { ...reached.view, borrow: borrowFor(asking, talk) };
+    return answer(message.method, view, {
+      id: message.id ?? 0,
+      params,
+      envelope,
+      signal: talk.signal,
+      onNotification: talk.onNotification,
+      ...(round.onProgress ? { onProgress: talk.onProgress } : {}),
+      onOwner: (server) => {
+        owner = server;
+      },
+    });
+  };
+  try {
+    const turn =
+      state && "call" in state
+        ? await parts.calls.resume(caller.id, state.call, rest["inputResponses"], round)
+        : await parts.calls.begin(caller.id, round, start);
+    if (!turn) throw ended();
+    return await told(asking, turn, owner);
+  } catch (thrown) {
+    return await told(asking, { result: toQuestion(thrown, envelope) }, owner);
+  }
+}
+
+/** @throws Refusal, where it was changed, or is another's */
+async function stateIn({ message, reached, parts }: Asking, text: Json) {
+  const { caller } = reached.view;
+  const state =
+    typeof text === "string" ? await parts.handles.openState(caller, message, text) : undefined;
+  if (state) return state;
+  throw new Refusal(
+    ErrorCode.InvalidParams,
+    "requestState is not as it was given out for this request, or too old: call again without it.",
+  );
+}
+
+const ended = () =>
+  new Refusal(
+    ErrorCode.InvalidParams,
+    "The call that this requestState belongs to waits no longer: it was given up, or another process of the gateway began it. Call again without requestState and inputResponses.",
+  );
+
+/** What the server says or asks, in handles that are the caller's. @throws McpError */
+async function told(
+  { message, envelope, reached, parts }: Asking,
+  turn: Turn,
+  owner: McpServer | undefined,
+): Promise<JsonObject> {
+  const { caller } = reached.view;
+  if ("call" in turn) {
+    assertAskable(turn.asks, envelope);
+    const requestState = await parts.handles.sealState(caller, message, { call: turn.call });
+    return { resultType: "input_required", inputRequests: turn.asks, requestState };
+  }
+  const { result } = turn;
+  if (result["resultType"] === "input_required") {
+    assertAskable(result["inputRequests"], envelope);
+    const { requestState } = result;
+    if (typeof requestState !== "string") return result;
+    const state = { upstream: requestState };
+    return { ...result, requestState: await parts.handles.sealState(caller, message, state) };
+  }
+  if (result["resultType"] !== "task") return result;
+  if (!owner || !hasTasks(envelope.capabilities)) throw unasked("a task");
+  const task = { server: owner.name, id: String(result["taskId"]) };
+  return { ...result, taskId: await parts.handles.sealTask(caller, task) };
+}
+
+const unasked = (what: string) =>
+  rethrown(
+    ErrorCode.InternalError,
+    `The MCP server answered with ${what}, which this client did not declare it can take.`,
+  );
+
+const questionLimit = 32;
+
+/** A server may ask what its client said it can answer, and nothing else. @throws McpError */
+function assertAskable(requests: Json | undefined, { capabilities }: Envelope): void {
+  const asked = Object.values(isObject(requests) ? requests : {});
+  if (asked.length > questionLimit) throw unasked(`${asked.length} questions`);
+  for (const request of asked) {
+    const method = isObject(request) ? String(request["method"]) : "";
+    const needed = capabilityFor(method);
+    if (needed === undefined || capabilities[needed] === undefined)
+      throw unasked(`the question ${method.slice(0, 60)}`);
+  }
+}
+
+/** Leave that must be given in a browser is a question of this revision, where it was an error. @throws */
+function toQuestion(thrown: unknown, { capabilities }: Envelope): JsonObject {
+  if (!(thrown instanceof McpError) || thrown.code !== ErrorCode.UrlElicitationRequired)
+    throw thrown;
+  const { elicitation } = capabilities;
+  if (!isObject(elicitation) || elicitation["url"] === undefined)
+    throw lacks({ elicitation: { url: {} } });
+  const elicitations = isObject(thrown.data) ? thrown.data["elicitations"] : undefined;
+  const asks = (Array.isArray(elicitations) ? elicitations : []).map((params, index) => [
+    `allow_${index + 1}`,
+    { method: "elicitation/create", params },
+  ]);
+  return {
+    resultType: "input_required",
+    inputRequests: Object.fromEntries(asks),
+    requestState: "",
+  };
+}
+
+/** A connection of its own for a server with sessions, where the caller can be asked or hears its log. */
+function borrowFor({ envelope, reached, parts }: Asking, talk: Talk): View["borrow"] {
+  const { view } = reached;
+  const { capabilities, logLevel } = envelope;
+  const { elicitation, sampling, roots } = capabilities;
+  const canAnswer = elicitation !== undefined || sampling !== undefined || roots !== undefined;
+  if (!canAnswer && logLevel === undefined) return undefined;
+  const own: JsonObject = {
+    ...(elicitation === undefined ? {} : { elicitation }),
+    ...(sampling === undefined ? {} : { sampling }),
+    ...(roots === undefined ? {} : { roots }),
+  };
+  return async (server) => {
+    if (server.transport === "inner") return undefined;
+    const { era } = await view.reach(server).link.open();
+    if (era === "stateless") return undefined;
+    return await parts.links.borrow(server, {
+      caller: view.caller,
+      capabilities: own,
+      logLevel,
+      talk,
+    });
+  };
+}
+
+/** A task by the handle that was given out for it. @throws McpError invalid params */
+async function onTask({ message, envelope, reached, parts }: Asking, asked: Asked) {
+  const { view } = reached;
+  const shown = String(asked.params["taskId"] ?? "");
+  const task = await parts.handles.openTask(view.caller, shown);
+  const server = task && view.scope.servers.find(({ name }) => name === task.server);
+  if (!task || !server)
+    throw rethrown(ErrorCode.InvalidParams, "There is no task of this id for you here.");
+  const { link } = view.reach(server);
+  const { era } = await link.open();
+  const result =
+    era === "session"
+      ? await onSessionTask(message.method, link, task.id, asked)
+      : await passOn(view, server, message.method, {
+          ...asked,
+          params: { ...asked.params, taskId: task.id },
+        });
+  assertAskable(result["inputRequests"], envelope);
+  const inner = isObject(result["result"]) ? { result: marked(result["result"], server) } : {};
+  return { ...result, ...inner, ...(result["taskId"] === undefined ? {} : { taskId: shown }) };
+}
+
+const marked = (result: JsonObject, { name }: McpServer): JsonObject => ({
+  ...result,
+  _meta: { ...metaOf(result), "routeiq/server": name, "routeiq/untrusted": true },
+});
 
 function complete(method: string, result: JsonObject): JsonObject {
-  const meta = isObject(result["_meta"]) ? result["_meta"] : {};
-  const lifetime = cached.has(method)
-    ? { ttlMs: method === "resources/read" ? 0 : listTtlMs, cacheScope: "private" }
-    : {};
+  const { ttlMs } = result;
+  const isWhole = typeof ttlMs === "number" && Number.isInteger(ttlMs) && ttlMs >= 0;
+  const usualMs = method === "resources/read" ? 0 : listTtlMs;
+  // Whose key it was asked with decides what is in it, whatever its server says of it.
+  const lifetime = { ttlMs: isWhole ? ttlMs : usualMs, cacheScope: "private" };
   const serverInfo = { name: "routeiq-mcp-gateway", version };
   return {
     resultType: "complete",
-    ...lifetime,
     ...result,
-    _meta: { ...meta, [serverKey]: serverInfo },
+    ...(cached.has(method) && result["resultType"] !== "input_required" ? lifetime : {}),
+    _meta: { ...metaOf(result), [serverKey]: serverInfo },
   };
-}
-
-/** Progress as it comes, and the answer at its end. */
-function stream(message: Message, view: View, gone: AbortSignal): Response {
-  const encoder = new TextEncoder();
-  const token = metaOf(message.params)["progressToken"];
-  const left = new AbortController();
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      const send = (value: object) => {
-        if (left.signal.aborted) return; // nobody listens any more
-        controller.enqueue(encoder.encode(`event: message\ndata: ${JSON.stringify(value)}\n\n`));
-      };
-      const onProgress = (told: JsonObject) =>
-        send({
-          jsonrpc: "2.0",
-          method: "notifications/progress",
-          params: { ...told, progressToken: token },
-        });
-      try {
-        const signal = AbortSignal.any([gone, left.signal]);
-        const result = await run(message, view, signal, onProgress);
-        send({ jsonrpc: "2.0", id: message.id, result: complete(message.method, result) });
-      } catch (thrown) {
-        send({ jsonrpc: "2.0", id: message.id, error: errorOf(thrown).error });
-      }
-      if (!left.signal.aborted) controller.close();
-    },
-    cancel: () => left.abort(),
-  });
-  const headers = {
-    "content-type": "text/event-stream",
-    "cache-control": "no-cache",
-    "x-accel-buffering": "no",
-  };
-  return new Response(body, { headers });
-}
-
-function errorOf(thrown: unknown): { readonly status: number; readonly error: JsonObject } {
-  if (thrown instanceof Refusal) {
-    const { status, code, message, data } = thrown;
-    return { status, error: { code, message, ...(data ? { data } : {}) } };
-  }
-  if (!(thrown instanceof McpError)) throw thrown;
-  // This revision knows no code of its own for a resource that is not there.
-  const code = thrown.code === -32002 ? ErrorCode.InvalidParams : thrown.code;
-  const { data } = thrown as { data?: JsonObject };
-  const error = {
-    code,
-    message: plainMessage(thrown.message),
-    ...(data === undefined ? {} : { data }),
-  };
-  return { status: 200, error };
-}
-
-function refused(id: Message["id"], thrown: unknown): Response {
-  const { status, error } = errorOf(thrown);
-  return Response.json({ jsonrpc: "2.0", id: id ?? null, error }, { status });
 }

@@ -24,11 +24,20 @@ export interface Reach {
   readonly pending: (string | number)[];
 }
 
+/** A connection that one call has to itself, so that what its server asks meanwhile is that call's. */
+export interface Borrowed {
+  readonly link: Link;
+  /** Afterwards; one whose call broke off is not used again. */
+  release(isSound: boolean): void;
+}
+
 export interface View {
   readonly scope: Scope;
   caller: Caller;
   readonly services: () => Services;
   readonly reach: (server: McpServer) => Reach;
+  /** Missing, or undefined: the call goes over the connection of `reach`. @throws McpError */
+  readonly borrow?: ((server: McpServer) => Promise<Borrowed | undefined>) | undefined;
   /** Those that callers may see and call. @throws McpError */
   tools(server: McpServer, signal: AbortSignal): Promise<readonly JsonObject[]>;
   readonly search: ToolSearch;
@@ -44,7 +53,7 @@ export interface View {
 
 export const taskLimit = 1_000;
 
-export interface ViewOptions extends Pick<View, "scope" | "services" | "reach"> {
+export interface ViewOptions extends Pick<View, "scope" | "services" | "reach" | "borrow"> {
   readonly caller: Caller;
   readonly search: ToolSearch;
   readonly pins: Pins;
