@@ -6,7 +6,7 @@
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { type Grants, isServerGranted, isToolGranted } from "../../domain/grants.ts";
-import { isObject, type JsonObject } from "../../domain/json.ts";
+import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
 import type { Services } from "../../pipeline/services.ts";

@@ -21,6 +21,7 @@ import { watchSilence } from "./silence.ts";
 import type { Carrier } from "./stateless-carriers.ts";
 import { encoded, type ParamHeader, paramAt, paramHeadersOf } from "./stateless-headers.ts";
 import { createListening, type Listening } from "./stateless-listening.ts";
+import { type Peer, plain } from "./stateless-peer.ts";
 import {
   capabilitiesKey,
   clientKey,
@@ -119,18 +120,6 @@ async function answer({ peer, listening, tasks, method, params, how }: Asked): P
   if (method === "tools/call" || method.startsWith("tasks/"))
     return await tasks.run(method, params, how);
   return await peer.ask(method, params, how);
-}
-
-export interface Peer {
-  /** From which level on log lines are wanted; set by `logging/setLevel`. */
-  logLevel: string | undefined;
-  /** One request, one answer, as it comes. @throws McpError */
-  once(method: string, params: JsonObject, how: RequestOptions): Promise<JsonObject>;
-  /** Until there is a result: what is asked meanwhile goes to the client. @throws McpError */
-  ask(method: string, params: JsonObject, how: RequestOptions): Promise<JsonObject>;
-  /** The client's answers. @throws McpError */
-  answersTo(requests: unknown, signal: AbortSignal): Promise<JsonObject>;
-  readonly listen: NonNullable<Connection["listen"]>;
 }
 
 function createPeer(options: StatelessOptions): Peer {
@@ -291,12 +280,6 @@ function createPeer(options: StatelessOptions): Peer {
       .finally(() => signal.aborted || listening.onEnd());
     return promise;
   }
-}
-
-/** Without what only this revision says of a result. */
-export function plain(result: JsonObject): JsonObject {
-  const { resultType: _, cacheScope: __, ...rest } = result;
-  return rest;
 }
 
 interface Sent {

@@ -7,7 +7,7 @@ import { sleep } from "../../std/clock.ts";
 import type { ConnectOptions, RequestOptions } from "./connection-contract.ts";
 import { rethrown } from "./mcp-error.ts";
 import { ErrorCode, McpError } from "./sdk.ts";
-import { type Peer, plain } from "./stateless-connection.ts";
+import { type Peer, plain } from "./stateless-peer.ts";
 import { hasTasks, statelessCodes, tasksExtension } from "./stateless-words.ts";
 import { failureOf, isEnded, relatedTo, toSessionTask } from "./task-shapes.ts";
 
