@@ -22,7 +22,14 @@ import { isQuiet, Run } from "./run.ts";
 import { assertRunnable, createSkillAgent } from "./skill-agent.ts";
 import { isOver } from "./state.ts";
 import { statusOf } from "./status.ts";
-import { createTasks, type HeldTask, type ListRequest, taskLimits, withHistory } from "./tasks.ts";
+import {
+  createTasks,
+  type HeldTask,
+  type ListRequest,
+  type TaskPage,
+  taskLimits,
+  withHistory,
+} from "./tasks.ts";
 import { createUpstreamAgent } from "./upstream-agent.ts";
 import type { SendRequest, Task, TaskEvent, Version } from "./wire.ts";
 
@@ -38,7 +45,7 @@ export interface Agents {
   send(request: SendRequest, asker: Asker): Promise<TaskEvent>;
   stream(request: SendRequest, asker: Asker): Promise<AsyncIterable<TaskEvent>>;
   get(id: string, historyLength: number | undefined, asker: Asker): Promise<Task>;
-  list(request: ListRequest, asker: Asker): Promise<JsonObject>;
+  list(request: ListRequest, asker: Asker): Promise<TaskPage>;
   cancel(id: string, asker: Asker): Promise<Task>;
   subscribe(id: string, asker: Asker): Promise<AsyncIterable<TaskEvent>>;
   /** @throws A2aError taskNotFound */

@@ -94,6 +94,10 @@ function shape(facts: Facts, form: CardSite["form"]): JsonObject {
     protocolVersion: "0.3.0",
     url,
     preferredTransport: "JSONRPC",
+    additionalInterfaces: [
+      { url, transport: "JSONRPC" },
+      ...(facts.rest ? [{ url, transport: "HTTP+JSON" }] : []),
+    ],
     supportsAuthenticatedExtendedCard: true,
     security: [{ bearer: [] }],
   };
@@ -102,6 +106,7 @@ function shape(facts: Facts, form: CardSite["form"]): JsonObject {
       { url, protocolBinding: "JSONRPC", protocolVersion: "1.0" },
       ...(facts.rest ? [{ url, protocolBinding: "HTTP+JSON", protocolVersion: "1.0" }] : []),
       { url, protocolBinding: "JSONRPC", protocolVersion: "0.3" },
+      ...(facts.rest ? [{ url, protocolBinding: "HTTP+JSON", protocolVersion: "0.3" }] : []),
     ],
     securityRequirements: [{ schemes: { bearer: { list: [] } } }],
   };

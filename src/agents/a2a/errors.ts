@@ -101,21 +101,22 @@ export function kindOfCode(code: number): A2aErrorName {
   return names.find((name) => a2aErrors[name].code === code) ?? "internal";
 }
 
+const kindsOfStatus: Readonly<Record<number, A2aErrorName>> = {
+  415: "contentTypeNotSupported",
+  429: "rateLimited",
+};
+
 /** Failures of the rest of the gateway in A2A's words; what they are called stands in the details. */
 export function toA2aError(thrown: unknown): A2aError {
   if (thrown instanceof A2aError) return thrown;
   const error = thrown instanceof CallFailed ? thrown.error : toGatewayError(thrown);
-  const bad = error.status === 400 || error.status === 413 || error.status === 415;
+  const bad = error.status === 400 || error.status === 413;
   const json = error.code === "invalid_json" || error.code === "invalid_utf8";
-  const kind = json
+  const kind: A2aErrorName = json
     ? "parse"
     : error.code === "permission_denied"
       ? "permissionDenied"
-      : error.status === 429
-        ? "rateLimited"
-        : bad
-          ? "invalidParams"
-          : "internal";
+      : (kindsOfStatus[error.status] ?? (bad ? "invalidParams" : "internal"));
   return new A2aError(kind, error.message, { error: error.code }, { cause: thrown });
 }
 
@@ -139,4 +140,9 @@ export function toRestError(error: A2aError): JsonObject {
   return {
     error: { code: status, status: word, message: error.message, details: [detailsOf(error)] },
   };
+}
+
+/** The same of revision 0.3, which never settled on one: its reference writes it bare. */
+export function toOlderRestError(error: A2aError): JsonObject {
+  return { code: error.code, message: error.message, data: [detailsOf(error)] };
 }

@@ -15,7 +15,6 @@ import {
   type TaskState,
   type TaskStatus,
   textAt,
-  toJson,
 } from "./wire.ts";
 
 export function toOlderState(state: TaskState): string {
@@ -150,31 +149,26 @@ export function fromOlderResult(result: JsonObject): JsonObject {
 export function fromOlderPush(params: JsonObject): JsonObject {
   const { pushNotificationConfig, ...rest } = params;
   const config = isObject(pushNotificationConfig) ? pushNotificationConfig : {};
-  const { authentication, ...flat } = config;
-  const schemes: Json | undefined = isObject(authentication)
-    ? authentication["schemes"]
-    : undefined;
-  if (!isObject(authentication)) return { ...rest, ...flat };
-  const scheme = Array.isArray(schemes) ? schemes[0] : authentication["scheme"];
-  return {
-    ...rest,
-    ...flat,
-    authentication: present({ scheme, credentials: authentication["credentials"] }),
-  };
+  return { ...rest, ...newerPushConfig(config) };
 }
 
 export function toOlderPush(config: JsonObject): JsonObject {
-  const { taskId, authentication, tenant: _tenant, ...rest } = config;
-  const auth = isObject(authentication)
-    ? {
-        authentication: present({
-          schemes: [authentication["scheme"] ?? "Bearer"],
-          credentials: authentication["credentials"],
-        }),
-      }
-    : {};
-  return { taskId, pushNotificationConfig: { ...rest, ...auth } };
+  return { taskId: config["taskId"] ?? "", pushNotificationConfig: olderPushConfig(config) };
 }
 
-/** 1.0's own writing of an event. */
-export const toNewerEvent = (event: TaskEvent): JsonObject => toJson(event);
+/** Without its task. 0.3 lists schemes, of which one is used. */
+export function newerPushConfig(config: JsonObject): JsonObject {
+  const { authentication, ...flat } = config;
+  if (!isObject(authentication)) return flat;
+  const { schemes } = authentication;
+  const scheme: Json | undefined = Array.isArray(schemes) ? schemes[0] : authentication["scheme"];
+  const credentials = authentication["credentials"];
+  return { ...flat, authentication: present({ scheme, credentials }) };
+}
+
+export function olderPushConfig(config: JsonObject): JsonObject {
+  const { taskId: _task, authentication, tenant: _tenant, ...rest } = config;
+  if (!isObject(authentication)) return rest;
+  const { scheme, credentials } = authentication;
+  return { ...rest, authentication: present({ schemes: [scheme ?? "Bearer"], credentials }) };
+}

@@ -1,7 +1,7 @@
 /** What callers send, read and checked, in either revision. */
-import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
+import type { Json, JsonObject } from "../../domain/json.ts";
 import { A2aError } from "./errors.ts";
-import { fromOlderMessage, fromOlderPush, fromOlderState } from "./older.ts";
+import { fromOlderState } from "./older.ts";
 import { type ListRequest, taskLimits } from "./tasks.ts";
 import {
   isState,
@@ -19,73 +19,57 @@ const partLimit = 1_000;
 
 const invalid = (problem: string) => new A2aError("invalidParams", problem);
 
+/** How a message and what surrounds it are written; each in the words of 1.0 when it is read. */
+export interface SendForm {
+  readonly roles: readonly Json[];
+  readonly toMessage: (given: JsonObject) => JsonObject;
+  /** `returnImmediately`, or its opposite `blocking`. */
+  readonly toConfiguration: (given: JsonObject) => JsonObject;
+}
+
 /** @throws A2aError invalidParams */
-export function readSend(params: JsonObject, version: Version): SendRequest {
+export function readSend(params: JsonObject, form: SendForm): SendRequest {
   const given = objectAt(params, "message");
   if (!given) throw invalid("'message' is missing.");
-  const message = version === "0.3" ? fromOlderMessage(given) : given;
-  assertMessage(given, message, version);
-  const configuration = objectAt(params, "configuration") ?? {};
-  const { blocking } = configuration;
-  const taskId = readId(message, "taskId");
-  const contextId = readId(message, "contextId");
+  const message = form.toMessage(given);
+  assertMessage(given, message, form);
+  const configuration = form.toConfiguration(objectAt(params, "configuration") ?? {});
   return {
     message,
-    ...{ taskId, contextId },
+    ...{ taskId: readId(message, "taskId"), contextId: readId(message, "contextId") },
     acceptedOutputModes: textsOf(configuration["acceptedOutputModes"]),
     historyLength: readLength(configuration["historyLength"]),
     returnImmediately:
-      version === "0.3"
-        ? blocking === false
-        : configuration["returnImmediately"] === true || blocking === false,
-    push: readPushOf(configuration, version),
+      configuration["returnImmediately"] === true || configuration["blocking"] === false,
+    push:
+      objectAt(configuration, "taskPushNotificationConfig") ??
+      objectAt(configuration, "pushNotificationConfig"),
     metadata: objectAt(params, "metadata"),
   };
 }
 
-function readPushOf(configuration: JsonObject, version: Version): JsonObject | undefined {
-  if (version === "0.3") {
-    const older = objectAt(configuration, "pushNotificationConfig");
-    return older && fromOlderPush({ pushNotificationConfig: older });
-  }
-  return (
-    objectAt(configuration, "taskPushNotificationConfig") ??
-    objectAt(configuration, "pushNotificationConfig")
-  );
-}
-
-function assertMessage(given: JsonObject, message: JsonObject, version: Version): void {
+function assertMessage(given: JsonObject, message: JsonObject, { roles }: SendForm): void {
   if (!textAt(message, "messageId")) throw invalid("'message.messageId' is missing.");
   readId(message, "messageId");
-  const role = given["role"];
-  const roles = version === "0.3" ? ["user", "agent"] : ["ROLE_USER", "ROLE_AGENT", 1, 2];
-  if (!roles.some((each) => each === role)) {
-    throw invalid(
-      `'message.role' must be ${version === "0.3" ? "user or agent" : "ROLE_USER or ROLE_AGENT"}.`,
-    );
+  if (!roles.some((each) => each === given["role"])) {
+    const words = roles.filter((each) => typeof each === "string");
+    throw invalid(`'message.role' must be ${words.join(" or ")}.`);
   }
-  const parts = message["parts"];
-  if (!Array.isArray(parts) || parts.length === 0)
+  const written = given["parts"] ?? given["content"];
+  if (!Array.isArray(written) || written.length === 0)
     throw invalid("'message.parts' must have a part at least.");
-  if (parts.length > partLimit) throw invalid(`'message.parts' has more than ${partLimit} parts.`);
-  for (const part of objectsOf(given["parts"])) assertPart(part, version);
-  if (objectsOf(given["parts"]).length !== parts.length) throw invalid("A part must be an object.");
+  if (written.length > partLimit)
+    throw invalid(`'message.parts' has more than ${partLimit} parts.`);
+  const parts = objectsOf(message["parts"]);
+  if (parts.length !== written.length) throw invalid("A part must be an object.");
+  for (const part of parts) assertPart(part);
 }
 
-function assertPart(part: JsonObject, version: Version): void {
-  if (version === "0.3") {
-    const { kind, text, file, data } = part;
-    const fine =
-      (kind === "text" && typeof text === "string") ||
-      (kind === "file" && isObject(file)) ||
-      (kind === "data" && data !== undefined);
-    if (!fine)
-      throw invalid("A part must be of kind text, file or data, and have what its kind says.");
-    return;
+function assertPart(part: JsonObject): void {
+  const { text, raw, url, data } = part;
+  if ([text, raw, url, data].filter((each) => each !== undefined).length !== 1) {
+    throw invalid("A part must have one of text, file (raw or url) and data.");
   }
-  const contents = ["text", "raw", "url", "data"].filter((name) => part[name] !== undefined);
-  if (contents.length !== 1) throw invalid("A part must have one of text, raw, url and data.");
-  const { text, raw, url } = part;
   if ([text, raw, url].some((each) => each !== undefined && typeof each !== "string")) {
     throw invalid("A part's text, raw and url are texts.");
   }

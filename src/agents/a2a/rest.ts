@@ -1,8 +1,9 @@
-/** The HTTP+JSON binding of A2A 1.0: the same operations by paths, with google.rpc's errors. */
+/** The HTTP+JSON binding: the same operations by paths; those of 0.3 begin with `v1/`. */
 import type { JsonObject } from "../../domain/json.ts";
 import type { Asker } from "./agents.ts";
 import { A2aError } from "./errors.ts";
 import { answerRpc, type RpcAnswer, type RpcWorld } from "./rpc.ts";
+import type { Version } from "./wire.ts";
 
 export interface RestRequest {
   readonly method: string;
@@ -39,13 +40,18 @@ const table: readonly (readonly [RegExp, string, string])[] = [
   [/^(extendedAgentCard|card)$/, "GET", "GetExtendedAgentCard"],
 ];
 
+const older = /^v1\//;
+
+/** Where nothing names the revision. */
+export const versionOfPath = (path: string): Version => (older.test(path) ? "0.3" : "1.0");
+
 /** @throws A2aError; `v1/` before the path is taken as well */
 export async function answerRest(
   asked: RestRequest,
   asker: Asker,
   world: RpcWorld,
 ): Promise<RpcAnswer> {
-  const path = asked.path.replace(/^v1\//, "");
+  const path = asked.path.replace(older, "");
   for (const [pattern, methods, method] of table) {
     const found = pattern.exec(path);
     if (!found || !methods.split(" ").includes(asked.method)) continue;

@@ -2,9 +2,9 @@
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { Agents, Asker } from "./agents.ts";
 import { A2aError } from "./errors.ts";
-import { fromOlderPush, toOlderEvent, toOlderPush, toOlderTask } from "./older.ts";
-import { readId, readLength, readList, readSend, requireId } from "./request.ts";
-import { objectsOf, type Task, type TaskEvent, toJson, type Version } from "./wire.ts";
+import { readLength, readList, readSend, requireId } from "./request.ts";
+import type { TaskEvent, Version } from "./wire.ts";
+import type { Writing } from "./writing.ts";
 
 export type RpcId = string | number | null;
 
@@ -70,6 +70,7 @@ export function idOf(body: unknown): RpcId {
 
 export interface RpcWorld {
   readonly agents: Agents;
+  readonly writing: Writing;
   readonly extendedCard: () => Promise<JsonObject>;
 }
 
@@ -79,39 +80,35 @@ export async function answerRpc(
   asker: Asker,
   world: RpcWorld,
 ): Promise<RpcAnswer> {
-  const { agents } = world;
-  const { version } = asker;
-  const isOlder = version === "0.3";
-  const toEvent = (event: TaskEvent): JsonObject => (isOlder ? toOlderEvent(event) : toJson(event));
-  const toTask = (task: Task): JsonObject => (isOlder ? toOlderTask(task) : toJson(task));
+  const { agents, writing } = world;
   const name = Object.hasOwn(names, method) ? names[method] : method;
   switch (name) {
-    case "SendMessage":
-      return { result: toEvent(await agents.send(readSend(params, version), asker)) };
-    case "SendStreamingMessage":
-      return { events: mapped(await agents.stream(readSend(params, version), asker), toEvent) };
+    case "SendMessage": {
+      const request = readSend(params, writing.send);
+      return { result: writing.event(await agents.send(request, asker)) };
+    }
+    case "SendStreamingMessage": {
+      const events = await agents.stream(readSend(params, writing.send), asker);
+      return { events: mapped(events, writing) };
+    }
     case "GetTask": {
-      const length = readLength(params["historyLength"]);
-      return { result: toTask(await agents.get(requireId(params, "id"), length, asker)) };
+      const length = readLength(params["historyLength"] ?? params["history_length"]);
+      return { result: writing.task(await agents.get(requireId(params, "id"), length, asker)) };
     }
     case "ListTasks": {
-      const page = await agents.list(readList(params, version), asker);
-      if (!isOlder) return { result: page };
-      return {
-        result: {
-          ...page,
-          tasks: objectsOf(page["tasks"]).map((task) => toOlderTask(task as unknown as Task)),
-        },
-      };
+      const { tasks, ...page } = await agents.list(readList(params, writing.version), asker);
+      return { result: { ...page, tasks: tasks.map(writing.task) } };
     }
     case "CancelTask":
-      return { result: toTask(await agents.cancel(requireId(params, "id"), asker)) };
-    case "SubscribeToTask":
-      return { events: mapped(await agents.subscribe(requireId(params, "id"), asker), toEvent) };
+      return { result: writing.task(await agents.cancel(requireId(params, "id"), asker)) };
+    case "SubscribeToTask": {
+      const events = await agents.subscribe(requireId(params, "id"), asker);
+      return { events: mapped(events, writing) };
+    }
     case "GetExtendedAgentCard":
       return { result: await world.extendedCard() };
     default:
-      return { result: await answerPush(name ?? method, params, asker, agents) };
+      return { result: await answerPush(name ?? method, params, asker, world) };
   }
 }
 
@@ -119,34 +116,32 @@ async function answerPush(
   name: string,
   params: JsonObject,
   asker: Asker,
-  { push, assertTask, setPush }: Agents,
+  { agents, writing }: RpcWorld,
 ): Promise<Json> {
-  const isOlder = asker.version === "0.3";
-  const shown = (config: JsonObject) => (isOlder ? toOlderPush(config) : config);
-  /** 0.3 calls the task `id` here, and the configuration by its whole name. */
-  const taskId = () =>
-    isOlder ? (readId(params, "id") ?? requireId(params, "taskId")) : requireId(params, "taskId");
-  const configId = () => readId(params, isOlder ? "pushNotificationConfigId" : "id");
+  const { push, assertTask, setPush } = agents;
   switch (name) {
     case "CreateTaskPushNotificationConfig": {
-      const id = isOlder ? requireId(params, "taskId") : requireId(params, "taskId");
-      return shown(await setPush(id, isOlder ? fromOlderPush(params) : params, asker));
+      const config = await setPush(writing.taskId(params), writing.readPush(params), asker);
+      return writing.push(config);
     }
-    case "GetTaskPushNotificationConfig":
-      await assertTask(taskId(), asker);
-      return shown(await push.get(taskId(), configId()));
+    case "GetTaskPushNotificationConfig": {
+      const taskId = writing.taskId(params);
+      await assertTask(taskId, asker);
+      return writing.push(await push.get(taskId, writing.configId(params)));
+    }
     case "ListTaskPushNotificationConfigs": {
-      await assertTask(taskId(), asker);
-      const configs = (await push.list(taskId())).map(shown);
-      return isOlder ? configs : { configs, nextPageToken: "" };
+      const taskId = writing.taskId(params);
+      await assertTask(taskId, asker);
+      return writing.pushes(await push.list(taskId));
     }
     case "DeleteTaskPushNotificationConfig": {
-      await assertTask(taskId(), asker);
-      const id = configId();
+      const taskId = writing.taskId(params);
+      await assertTask(taskId, asker);
+      const id = writing.configId(params);
       if (id === undefined)
         throw new A2aError("invalidParams", "The configuration's id is missing.");
-      await push.remove(taskId(), id);
-      return isOlder ? null : {};
+      await push.remove(taskId, id);
+      return writing.deleted;
     }
     default:
       throw new A2aError("methodNotFound", `There is no method '${name.slice(0, 60)}'.`);
@@ -155,7 +150,7 @@ async function answerPush(
 
 async function* mapped(
   events: AsyncIterable<TaskEvent>,
-  toEvent: (event: TaskEvent) => JsonObject,
+  { event: write }: Writing,
 ): AsyncGenerator<JsonObject> {
-  for await (const event of events) yield toEvent(event);
+  for await (const event of events) yield write(event);
 }

@@ -62,6 +62,15 @@ export interface ListRequest {
   readonly includeArtifacts: boolean;
 }
 
+export interface TaskPage {
+  readonly tasks: readonly Task[];
+  /** Empty on the last page. */
+  readonly nextPageToken: string;
+  readonly pageSize: number;
+  /** Of all pages. */
+  readonly totalSize: number;
+}
+
 export interface TaskLimits {
   readonly ttlMs: number;
   readonly maxTasks: number;
@@ -77,7 +86,7 @@ export interface Tasks {
   save(held: Omit<HeldTask, "updatedMs">): Promise<boolean>;
   /** @throws A2aError taskNotFound, also for other callers' */
   get(id: string, agent: string, caller: Caller): Promise<HeldTask>;
-  list(agent: string, caller: Caller, request: ListRequest): Promise<JsonObject>;
+  list(agent: string, caller: Caller, request: ListRequest): Promise<TaskPage>;
   /** Tasks of one conversation with an agent, oldest first. */
   ofContext(
     agent: string,
@@ -192,7 +201,7 @@ function narrowed(held: HeldTask, { historyLength, includeArtifacts }: ListReque
 }
 
 /** The last status first; the token is the place of the last task that was told. */
-function pageOf(found: HeldTask[], { pageSize, pageToken }: ListRequest): JsonObject {
+function pageOf(found: HeldTask[], { pageSize, pageToken }: ListRequest): TaskPage {
   const keyOf = ({ task }: HeldTask) => `${task.status.timestamp} ${task.id}`;
   const ordered = found.sort((a, b) => (keyOf(a) < keyOf(b) ? 1 : -1));
   const last = pageToken === "" ? "" : Buffer.from(pageToken, "base64url").toString();
@@ -204,7 +213,7 @@ function pageOf(found: HeldTask[], { pageSize, pageToken }: ListRequest): JsonOb
   const end = page.at(-1);
   const more = rest.length > page.length && end;
   return {
-    tasks: page.map(({ task }) => toJson(task)),
+    tasks: page.map(({ task }) => task),
     nextPageToken: more ? Buffer.from(keyOf(end)).toString("base64url") : "",
     pageSize,
     totalSize: found.length,

@@ -103,3 +103,16 @@ export function present(fields: Readonly<Record<string, Json | undefined>>): Jso
 }
 
 export const toJson = (value: object): JsonObject => value as JsonObject;
+
+/** As 1.0 writes it: a list that is empty is left out. */
+export function toWireTask({ artifacts, history, ...task }: Task): JsonObject {
+  return toJson({
+    ...task,
+    ...(artifacts.length > 0 ? { artifacts } : {}),
+    ...(history.length > 0 ? { history } : {}),
+  });
+}
+
+export function toWireEvent(event: TaskEvent): JsonObject {
+  return "task" in event ? { task: toWireTask(event.task) } : toJson(event);
+}

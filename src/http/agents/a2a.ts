@@ -4,14 +4,22 @@ import type { Agent } from "../../agents/a2a/agent.ts";
 import type { Agents, Asker } from "../../agents/a2a/agents.ts";
 import { type CardSite, toExtendedCard } from "../../agents/a2a/card.ts";
 import { cardKeysPath } from "../../agents/a2a/card-signer.ts";
-import { A2aError, toA2aError, toRestError, toRpcError } from "../../agents/a2a/errors.ts";
-import { answerRest } from "../../agents/a2a/rest.ts";
+import {
+  A2aError,
+  toA2aError,
+  toOlderRestError,
+  toRestError,
+  toRpcError,
+} from "../../agents/a2a/errors.ts";
+import { answerRest, versionOfPath } from "../../agents/a2a/rest.ts";
 import { answerRpc, idOf, type RpcId, readRpc, versionOf } from "../../agents/a2a/rpc.ts";
+import { toWriting } from "../../agents/a2a/writing.ts";
 import type { Caller } from "../../domain/call.ts";
 import { isListed } from "../../domain/grants.ts";
 import type { Json, JsonObject } from "../../domain/json.ts";
 import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
 import type { Services } from "../../pipeline/services.ts";
+import { sha256Hex } from "../../security/hashing.ts";
 import { JsonParseFailed, parseJson } from "../../std/json.ts";
 import { encodeSse } from "../../std/sse.ts";
 import { version as productVersion } from "../../std/version.ts";
@@ -87,13 +95,14 @@ async function handleRpc(
     id = idOf(body);
     const asked = readRpc(body);
     const { params } = asked;
-    const version = versionOf(request.headers.get("a2a-version"), asked.method);
+    const version = versionOf(askedVersion(request, new URL(request.url)), asked.method);
     const tenant = typeof params["tenant"] === "string" ? params["tenant"] : "";
     const agent = await findAgent(context.params["agent"] || tenant, agents);
     const asker = toAsker(agent, request, services, version);
     const site = siteOf(request, services, version);
     const extendedCard = () => toExtended(agents, agent, site, services);
-    const answer = await answerRpc(asked, asker, { agents, extendedCard });
+    const writing = toWriting(version, "JSONRPC");
+    const answer = await answerRpc(asked, asker, { agents, writing, extendedCard });
     if ("result" in answer) return json({ jsonrpc: "2.0", id, result: answer.result });
     const wrap = (result: JsonObject): Json => ({ jsonrpc: "2.0", id, result });
     const failed = (error: A2aError): Json => ({ jsonrpc: "2.0", id, error: toRpcError(error) });
@@ -118,34 +127,39 @@ async function handleRest(
   agents: Agents,
 ): Promise<Response> {
   const { services, params } = context;
+  const path = params["*"] ?? "";
+  let version = versionOfPath(path);
   try {
-    const version = versionOf(request.headers.get("a2a-version") ?? "1.0", "");
-    if (version === "0.3") {
-      throw new A2aError(
-        "versionNotSupported",
-        "A2A 0.3 is spoken by JSON-RPC; HTTP+JSON is 1.0's.",
-      );
-    }
+    const url = new URL(request.url);
+    version = versionOf(askedVersion(request, url) || version, "");
     const agent = await findAgent(params["agent"] ?? "", agents);
     const asker = toAsker(agent, request, services, version);
-    const query = Object.fromEntries(new URL(request.url).searchParams);
+    const query = Object.fromEntries(url.searchParams);
     const body = request.method === "POST" ? await readJson(request, services) : {};
     const site = siteOf(request, services, version);
-    const asked = { method: request.method, path: params["*"] ?? "", query, body };
+    const asked = { method: request.method, path, query, body };
     const extendedCard = () => toExtended(agents, agent, site, services);
-    const answer = await answerRest(asked, asker, { agents, extendedCard });
-    if ("result" in answer)
-      return json(answer.result as JsonObject, 200, {}, "application/a2a+json");
+    const writing = toWriting(version, "HTTP+JSON");
+    const answer = await answerRest(asked, asker, { agents, writing, extendedCard });
+    if ("result" in answer) return json(answer.result as JsonObject, 200, {}, mediaTypes[version]);
     return streaming(await begun(answer.events), {
       wrap: (event) => event,
-      failed: toRestError,
+      failed: version === "0.3" ? toOlderRestError : toRestError,
       services,
     });
   } catch (thrown) {
     const error = seen(thrown, services);
-    return json(toRestError(error), error.row.status, retryAfter(error), "application/a2a+json");
+    const body = version === "0.3" ? toOlderRestError(error) : toRestError(error);
+    return json(body, error.row.status, retryAfter(error));
   }
 }
+
+/** Of answers of the HTTP+JSON binding; errors are plain JSON in both. */
+const mediaTypes = { "1.0": "application/a2a+json", "0.3": "application/json" } as const;
+
+/** A header field, or for clients that can set none a parameter of the same name. */
+const askedVersion = (request: Request, url: URL): string =>
+  request.headers.get("a2a-version") ?? url.searchParams.get("A2A-Version") ?? "";
 
 async function handleCard(
   request: Request,
@@ -161,10 +175,13 @@ async function handleCard(
     name === undefined
       ? await agents.gatewayCard(site)
       : await agentCard(name, agents, site, services);
-  return json(await agents.signed(card, site), 200, {
-    "cache-control": "public, max-age=60",
-    vary: "A2A-Version",
-  });
+  const body = await agents.signed(card, site);
+  // Of what is said, not of its signature, which differs each time.
+  const etag = `"${sha256Hex(JSON.stringify(card)).slice(0, 32)}"`;
+  const headers = { "cache-control": "public, max-age=60", vary: "A2A-Version", etag };
+  const known = request.headers.get("if-none-match")?.split(",") ?? [];
+  const isKnown = known.some((each) => each.trim().replace(/^W\//, "") === etag);
+  return isKnown ? new Response(null, { status: 304, headers }) : json(body, 200, headers);
 }
 
 async function agentCard(
