@@ -175,6 +175,7 @@ describe("cards", () => {
       { url, protocolBinding: "JSONRPC", protocolVersion: "1.0" },
       { url, protocolBinding: "HTTP+JSON", protocolVersion: "1.0" },
       { url, protocolBinding: "JSONRPC", protocolVersion: "0.3" },
+      { url, protocolBinding: "HTTP+JSON", protocolVersion: "0.3" },
     ]);
     expect(newer["url"]).toBeUndefined();
     const older = await get("/a2a/writer/.well-known/agent.json", {});
@@ -314,7 +315,7 @@ describe("a model as an agent", () => {
     const { result } = await rpc("writer", "ListTasks", { contextId: context, pageSize: 2 });
     expect(result).toMatchObject({ totalSize: 3, pageSize: 2 });
     expect(result.tasks).toHaveLength(2);
-    expect(result.tasks[0].artifacts).toEqual([]);
+    expect(result.tasks[0]).not.toHaveProperty("artifacts");
     const next = await rpc("writer", "ListTasks", {
       contextId: context,
       pageSize: 2,
@@ -455,34 +456,6 @@ describe("the reference client", () => {
     await expect(
       client.cancelTask({ tenant: "", id: sent.id, metadata: undefined }),
     ).rejects.toThrow();
-  });
-});
-
-/** In place of A2A's TCK, which is a Python program: what the reference agent does, the gateway does. */
-describe("the reference agent directly and through the gateway", () => {
-  const hello = () => says10("Hello");
-  const probes: readonly (readonly [string, string, () => unknown])[] = [
-    ["a message", "SendMessage", hello],
-    ["a message that wants more", "SendMessage", () => says10("ask")],
-    // One without parts is not among them: the specification wants one at least, the reference none.
-    ["no message", "SendMessage", () => ({})],
-    ["a message to no task", "SendMessage", () => says10("x", { taskId: "nowhere" })],
-    ["no task", "GetTask", () => ({ id: "nowhere" })],
-    ["the end of no task", "CancelTask", () => ({ id: "nowhere" })],
-    ["the tasks", "ListTasks", () => ({})],
-    ["no method", "NoSuchMethod", () => ({})],
-  ];
-  test.each(probes)("%s", async (_name, method, params) => {
-    const body = { jsonrpc: "2.0", id: 7, method, params: params() };
-    const headers = { "content-type": "application/json", "a2a-version": "1.0" };
-    const asked = { method: "POST", headers, body: JSON.stringify(body) };
-    const direct = (await (await fetch(upstream.newer, asked)).json()) as Body;
-    const through = await rpc("remote", method, params(), { "a2a-version": "1.0" });
-    const shown = ({ result, error }: Body) =>
-      error ? { failed: true } : { keys: Object.keys(result), state: result.task?.status.state };
-    // Where the reference refuses, more may be allowed; where it answers, nothing may fail.
-    if (direct["error"]) expect(through["error"]?.code ?? direct["error"].code).toBeLessThan(0);
-    else expect(shown(through)).toEqual(shown(direct));
   });
 });
 

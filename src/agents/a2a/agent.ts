@@ -65,6 +65,11 @@ export interface Work {
   readonly signal: AbortSignal;
   /** Told once, as soon as it is known. */
   readonly onUpstream: (ids: UpstreamIds) => void;
+  /**
+   * The message has been answered, though its task goes on: nobody waits for what follows. False
+   * where so many are followed that this one is not.
+   */
+  readonly onAnswered: () => boolean;
 }
 
 export interface UpstreamIds {

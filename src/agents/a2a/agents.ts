@@ -18,9 +18,9 @@ import { createPeers } from "./peer.ts";
 import { createPush, type Push } from "./push.ts";
 import { recordMessage } from "./record.ts";
 import { createRegistry, type Registry } from "./registry.ts";
-import { isQuiet, Run } from "./run.ts";
+import { Run } from "./run.ts";
 import { assertRunnable, createSkillAgent } from "./skill-agent.ts";
-import { isOver } from "./state.ts";
+import { isOver, isQuiet } from "./state.ts";
 import { statusOf } from "./status.ts";
 import {
   createTasks,
@@ -88,7 +88,7 @@ export function createAgents(parts: AgentsParts): Agents {
     return { ttlMs, maxTasks };
   });
   const push = createPush({ records, outbound, clock, random, telemetry });
-  const upstream = createUpstreamAgent(createPeers(outbound, clock));
+  const upstream = createUpstreamAgent(createPeers(outbound, clock), clock);
   const signer = createCardSigner(dataDir, () => settings().cardKey);
   const skill = createSkillAgent(skills, clock);
   const executes: Record<Agent["serves"]["kind"], Execute> = {
@@ -96,7 +96,11 @@ export function createAgents(parts: AgentsParts): Agents {
     skill: skill.execute,
     upstream: upstream.execute,
   };
+  /** Of each task the last message's. */
   const runs = new Map<string, Run>();
+  /** Messages that wait for their answer; these and tasks that are followed after theirs. */
+  const waiting = new Set<Run>();
+  const living = new Set<Run>();
   const made = new Map<string, { minute: number; count: number }>();
   let closed = false;
 
@@ -147,7 +151,7 @@ export function createAgents(parts: AgentsParts): Agents {
         "The task has ended and takes no more messages; begin another, with its contextId.",
       );
     }
-    if (runs.has(taskId) || (isOwn(agent) && !isQuiet(held.task))) {
+    if (isOwn(agent) && (runs.has(taskId) || !isQuiet(held.task.status.state))) {
       throw new A2aError(
         "unsupportedOperation",
         "The task is at work; it takes messages when it asks for input.",
@@ -166,7 +170,7 @@ export function createAgents(parts: AgentsParts): Agents {
     if (agent.serves.kind === "model") assertAnswerable({ request });
     if (agent.serves.kind === "skill") assertRunnable(request);
     const { maxRunning, runMs } = settings();
-    if (runs.size >= maxRunning) {
+    if (waiting.size >= maxRunning) {
       throw new A2aError(
         "rateLimited",
         `There are ${maxRunning} tasks at work; try again in a while.`,
@@ -177,19 +181,26 @@ export function createAgents(parts: AgentsParts): Agents {
     const isNew = request.taskId === undefined;
     if (request.push) await setConfig(id, request.push, asker);
     const startedAtMs = clock.now();
-    const run = new Run(
+    const run: Run = new Run(
       { ...{ agent, caller, request, isNew, extensions, stream } },
       held,
       executes[agent.serves.kind],
       {
         ...{ tasks, clock, runMs },
-        tell: (task, event) => push.tell(task, event),
+        tell(task, event) {
+          const last = runs.get(id);
+          // Of a task that a further message goes on with, that message's own run tells.
+          if (last === undefined || last === run) push.tell(task, event);
+        },
+        mayFollow: () => living.size - waiting.size < maxRunning,
         onFailure: (error) => services().onInternalFailure(error),
       },
     );
     runs.set(id, run);
-    run.done.then(() => {
-      runs.delete(id);
+    waiting.add(run);
+    living.add(run);
+    run.answered.then(() => {
+      waiting.delete(run);
       const failed = run.failure !== undefined || run.task.status.state === "TASK_STATE_FAILED";
       recordMessage(
         {
@@ -201,6 +212,10 @@ export function createAgents(parts: AgentsParts): Agents {
         },
         services(),
       );
+    });
+    run.done.then(() => {
+      living.delete(run);
+      if (runs.get(id) === run) runs.delete(id);
     });
     return run;
   }
@@ -250,7 +265,7 @@ export function createAgents(parts: AgentsParts): Agents {
     push,
     async send(request, asker) {
       const run = await begin(request, asker, false);
-      await (request.returnImmediately ? Promise.race([run.begun, run.done]) : run.done);
+      await (request.returnImmediately ? run.begun : run.answered);
       if (run.failure) throw run.failure;
       return snapshot(run, request.historyLength);
     },
@@ -332,7 +347,7 @@ export function createAgents(parts: AgentsParts): Agents {
     gatewayCard: async (site) => toGatewayCard(await registry.list(), site),
     async close() {
       closed = true;
-      const all = [...runs.values()];
+      const all = [...living];
       for (const run of all) run.stop();
       await Promise.all(all.map(({ done }) => done));
       push.close();
@@ -369,7 +384,7 @@ export function createAgents(parts: AgentsParts): Agents {
     const untilMs = clock.now() + settings().runMs;
     let { task } = held;
     yield { task };
-    while (!isQuiet(task) && clock.now() < untilMs && !closed) {
+    while (!isQuiet(task.status.state) && clock.now() < untilMs && !closed) {
       await sleep(clock, lookMs);
       const { task: next } = await known(task.id, asker);
       if (

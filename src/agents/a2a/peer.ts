@@ -1,15 +1,22 @@
 /**
- * How to speak with an agent that stands elsewhere: where its endpoint is and which revision it
- * speaks, by its card; requests and answers within limits of time and size.
+ * How to speak with an agent that stands elsewhere: where its endpoint is, which revision and which
+ * binding it speaks, by its card; requests and answers within limits of time and size.
  */
-import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
+import type { JsonObject } from "../../domain/json.ts";
 import type { Outbound, Trust } from "../../security/outbound.ts";
 import type { Clock } from "../../std/clock.ts";
 import { parseSse } from "../../std/sse.ts";
 import type { UpstreamTarget } from "./agent.ts";
 import { assertSigned } from "./card-signature.ts";
-import { A2aError, kindOfCode } from "./errors.ts";
-import { objectAt, objectsOf, textAt, type Version } from "./wire.ts";
+import { A2aError } from "./errors.ts";
+import {
+  type Face,
+  type Operation,
+  readAnswer,
+  readObject,
+  toWireRequest,
+} from "./upstream-wire.ts";
+import { objectsOf, textAt } from "./wire.ts";
 
 export const peerLimits = {
   cardBytes: 512 * 1024,
@@ -22,10 +29,8 @@ export const peerLimits = {
   peers: 1_000,
 } as const;
 
-export interface Peer {
-  readonly endpoint: string;
+export interface Peer extends Face {
   readonly trust: Trust;
-  readonly version: Version;
   readonly card: JsonObject;
 }
 
@@ -37,7 +42,8 @@ export interface Peers {
 }
 
 export interface PeerRequest {
-  readonly method: string;
+  readonly operation: Operation;
+  /** In the words of 1.0, as is what comes back. */
   readonly params: JsonObject;
   readonly extensions?: string | undefined;
   readonly signal: AbortSignal;
@@ -87,18 +93,19 @@ export function createPeers(outbound: Outbound, clock: Clock): Peers {
   }
 
   async function post(target: UpstreamTarget, peer: Peer, request: PeerRequest, accept: string) {
-    const { method, params, extensions, signal } = request;
-    const id = Bun.randomUUIDv7();
+    const { operation, params, extensions, signal } = request;
+    const { url, method, body } = toWireRequest(peer, operation, params);
     const response = await outbound.fetch({
-      ...{ url: peer.endpoint, method: "POST", trust: peer.trust, signal },
+      ...{ url, method, trust: peer.trust, signal },
       headers: {
-        ...{ "content-type": "application/json", accept, "a2a-version": peer.version },
+        ...{ accept, "a2a-version": peer.version },
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
         ...(extensions === undefined
           ? {}
           : { "a2a-extensions": extensions, "x-a2a-extensions": extensions }),
         ...(isSameOrigin(peer.endpoint, target.url) ? target.headers : {}),
       },
-      body: JSON.stringify({ jsonrpc: "2.0", id, method, params }),
+      ...(body === undefined ? {} : { body }),
     });
     return response;
   }
@@ -116,18 +123,20 @@ export function createPeers(outbound: Outbound, clock: Clock): Peers {
     },
     async call(target, peer, request) {
       const response = await post(target, peer, request, "application/json");
-      return resultOf(response.status, await readText(response, peerLimits.answerBytes));
+      const text = await readText(response, peerLimits.answerBytes);
+      return readAnswer(peer, request.operation, response.status, text);
     },
     async *stream(target, peer, request) {
       const response = await post(target, peer, request, "text/event-stream");
       const type = response.headers.get("content-type") ?? "";
       if (!type.startsWith("text/event-stream")) {
-        yield resultOf(response.status, await readText(response, peerLimits.answerBytes));
+        const text = await readText(response, peerLimits.answerBytes);
+        yield readAnswer(peer, request.operation, response.status, text);
         return;
       }
       const pieces = limited(response, peerLimits.streamBytes);
       for await (const { data } of parseSse(pieces, peerLimits.eventBytes)) {
-        if (data !== "") yield resultOf(response.status, data);
+        if (data !== "") yield readAnswer(peer, request.operation, response.status, data);
       }
     },
   };
@@ -146,68 +155,53 @@ const hostOf = (url: string) => `${new URL(url).host}${new URL(url).pathname}`;
 
 const isSameOrigin = (a: string, b: string) => new URL(a).origin === new URL(b).origin;
 
-/** JSON-RPC of 1.0 before that of 0.3. @throws A2aError invalidAgentResponse */
+const bindings = ["JSONRPC", "HTTP+JSON"] as const;
+
+/** 1.0 before 0.3, JSON-RPC before HTTP+JSON. @throws A2aError invalidAgentResponse */
 function toPeer(target: UpstreamTarget, card: JsonObject): Peer {
-  const faces = objectsOf(card["supportedInterfaces"]).filter(
-    (face) => face["protocolBinding"] === "JSONRPC",
+  const faces = [...newerFaces(card), ...olderFaces(card)].filter(({ endpoint }) =>
+    URL.canParse(endpoint, target.url),
   );
-  const speaks = (version: string) =>
-    faces.find((face) => String(face["protocolVersion"] ?? "1.0").startsWith(version));
-  const newer = speaks("1.");
-  const older = speaks("0.3");
-  const others = objectsOf(card["additionalInterfaces"]).find(
-    ({ transport }) => transport === "JSONRPC",
+  const wanted = (["1.0", "0.3"] as const).flatMap((version) =>
+    bindings.map((binding) => ({ version, binding })),
   );
-  const transport = textAt(card, "preferredTransport") ?? "JSONRPC";
-  const plain = transport === "JSONRPC" ? textAt(card, "url") : others && textAt(others, "url");
-  const url = (newer ?? older) ? textAt(newer ?? older ?? {}, "url") : plain;
-  if (url === undefined || !URL.canParse(url, target.url)) {
-    throw new A2aError(
-      "invalidAgentResponse",
-      "The agent's card names no JSON-RPC endpoint, the one binding that is spoken upstream.",
-    );
+  for (const { version, binding } of wanted) {
+    const face = faces.find((each) => each.version === version && each.binding === binding);
+    if (!face) continue;
+    const endpoint = new URL(face.endpoint, target.url).href;
+    // What the operator wrote may be private; where a document sends us may not.
+    const trust = isSameOrigin(endpoint, target.url) ? target.trust : "strict";
+    return { ...face, endpoint, trust, card };
   }
-  const endpoint = new URL(url, target.url).href;
-  // What the operator wrote may be private; where a document sends us may not.
-  const trust = isSameOrigin(endpoint, target.url) ? target.trust : "strict";
-  return { endpoint, trust, version: newer ? "1.0" : "0.3", card };
+  throw new A2aError(
+    "invalidAgentResponse",
+    "The agent's card names no endpoint that is spoken here: JSON-RPC or HTTP+JSON, of A2A 1.0 or 0.3. Let its card name one in supportedInterfaces (1.0), or in url and preferredTransport (0.3).",
+  );
 }
 
-function readObject(text: string, what: string): JsonObject {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new A2aError("invalidAgentResponse", `${what} is not JSON.`, {}, { cause });
-  }
-  if (isObject(value)) return value;
-  throw new A2aError("invalidAgentResponse", `${what} is not a JSON object.`);
+const isBinding = (word: unknown): word is Face["binding"] =>
+  bindings.some((each) => each === word);
+
+function newerFaces(card: JsonObject): readonly Face[] {
+  return objectsOf(card["supportedInterfaces"]).flatMap((face) => {
+    const { protocolBinding: binding } = face;
+    const said = String(face["protocolVersion"] ?? "1.0");
+    const version =
+      said.startsWith("1.") || said === "1" ? "1.0" : said.startsWith("0.3") ? "0.3" : undefined;
+    const endpoint = textAt(face, "url");
+    if (!isBinding(binding) || version === undefined || endpoint === undefined) return [];
+    return [{ version, binding, endpoint, tenant: textAt(face, "tenant") }];
+  });
 }
 
-/** JSON-RPC's result. @throws A2aError with the agent's own code and words where it has failed */
-function resultOf(status: number, text: string): JsonObject {
-  const refused = status < 200 || status > 299;
-  if (refused && !text.trimStart().startsWith("{")) {
-    throw new A2aError("internal", `The agent answered with HTTP ${status}.`, {
-      status: String(status),
-    });
-  }
-  const reply = readObject(text, "The agent's answer");
-  const error = objectAt(reply, "error");
-  if (error) {
-    const code = Number(error["code"]);
-    const words = String(error["message"] ?? "The agent failed.").slice(0, 500);
-    if (!Number.isInteger(code) || code > 0) throw new A2aError("internal", words);
-    throw new A2aError(kindOfCode(code), words, {}, { code });
-  }
-  const result: Json | undefined = reply["result"];
-  if (refused || result === undefined) {
-    throw new A2aError(
-      "invalidAgentResponse",
-      `The agent's answer (HTTP ${status}) has no result.`,
-    );
-  }
-  return isObject(result) ? result : { value: result };
+function olderFaces(card: JsonObject): readonly Face[] {
+  const first = { url: card["url"] ?? "", transport: card["preferredTransport"] ?? "JSONRPC" };
+  return [first, ...objectsOf(card["additionalInterfaces"])].flatMap((face) => {
+    const { transport: binding } = face;
+    const endpoint = textAt(face, "url");
+    if (!isBinding(binding) || endpoint === undefined) return [];
+    return [{ version: "0.3" as const, binding, endpoint, tenant: undefined }];
+  });
 }
 
 async function readText(response: Response, limitBytes: number): Promise<string> {

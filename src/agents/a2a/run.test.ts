@@ -77,7 +77,7 @@ async function world({ runMs = 3_600_000 } = {}) {
     { ...before, task, deadlineMs: clock.now() + runMs, updatedMs: clock.now() },
     execute,
     {
-      ...{ tasks, clock, runMs, tell: () => undefined },
+      ...{ tasks, clock, runMs, tell: () => undefined, mayFollow: () => true },
       onFailure: (error) => void failures.push(error),
     },
   );

@@ -9,7 +9,7 @@ import { type Agent, type Execute, isOwn, type UpstreamIds, type Work } from "./
 import { A2aError, toA2aError } from "./errors.ts";
 import { EventQueue } from "./event-queue.ts";
 import { advance, type Progress } from "./progress.ts";
-import { isOver, isWaiting } from "./state.ts";
+import { isOver } from "./state.ts";
 import { statusOf } from "./status.ts";
 import type { HeldTask, Tasks } from "./tasks.ts";
 import type { StatusUpdate, Task, TaskEvent, TaskState } from "./wire.ts";
@@ -20,6 +20,8 @@ export interface RunParts {
   readonly runMs: number;
   /** Told of every event that matters to who waits elsewhere. */
   readonly tell: (task: Task, event: TaskEvent, owner: string) => void;
+  /** Whether a task that goes on after its answer may be followed. */
+  readonly mayFollow: () => boolean;
   /** A failure of ours, not of the agent. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -41,6 +43,8 @@ export class Run {
   readonly #listeners = new Set<EventQueue>();
   readonly #abort = new AbortController();
   readonly #begun = Promise.withResolvers<void>();
+  readonly #answered = Promise.withResolvers<void>();
+  #isAnswered = false;
   #progress: Progress;
   #upstream: UpstreamIds | undefined;
   #stored: boolean;
@@ -67,6 +71,11 @@ export class Run {
   /** Its record is there, or it has ended without one. */
   get begun(): Promise<void> {
     return this.#begun.promise;
+  }
+
+  /** Who sent the message can be answered; what follows is for whoever listens. */
+  get answered(): Promise<void> {
+    return this.#answered.promise;
   }
 
   /** Every event from now on. */
@@ -103,6 +112,11 @@ export class Run {
         signal: this.#abort.signal,
         onUpstream: (ids) => {
           this.#upstream = ids;
+        },
+        onAnswered: () => {
+          this.#isAnswered = true;
+          this.#answered.resolve();
+          return this.#parts.mayFollow();
         },
       };
       for await (const event of execute(work)) {
@@ -174,9 +188,11 @@ export class Run {
   /** Of ours, the task ends with its failure; what an agent elsewhere does goes on without us. */
   async #fail(thrown: unknown, own: boolean): Promise<void> {
     const error = toA2aError(this.#abort.signal.aborted ? this.#abort.signal.reason : thrown);
-    if (error.kind === "internal" && !isKnown(error)) this.#parts.onFailure(thrown);
+    if (error.kind === "internal" && !this.#isAnswered && !isKnown(error))
+      this.#parts.onFailure(thrown);
     const isEnded = isOver(this.task.status.state) || (own && this.#isLost);
-    if (isEnded) return this.#end();
+    // What was only followed stays as it was told last: whoever asks is told by the agent itself.
+    if (isEnded || this.#isAnswered) return this.#end();
     this.failure = error;
     if (own && this.#stored) {
       try {
@@ -191,6 +207,7 @@ export class Run {
 
   #end(): void {
     this.#begun.resolve();
+    this.#answered.resolve();
     for (const listener of this.#listeners) listener.end(this.failure);
   }
 
@@ -206,5 +223,3 @@ function isKnown({ more, cause }: A2aError): boolean {
   const code: GatewayError["code"] | string | undefined = more["error"];
   return cause === undefined || (code !== undefined && code !== "internal");
 }
-
-export const isQuiet = (task: Task) => isOver(task.status.state) || isWaiting(task.status.state);

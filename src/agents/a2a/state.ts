@@ -23,6 +23,9 @@ export const isOver = (state: TaskState): boolean => ends.some((end) => end === 
 /** It goes no further until somebody says something. */
 export const isWaiting = (state: TaskState): boolean => waits.some((wait) => wait === short(state));
 
+/** Nobody is at work on it. */
+export const isQuiet = (state: TaskState): boolean => isOver(state) || isWaiting(state);
+
 /** To stay is no move. */
 export function mayMove(from: TaskState, to: TaskState): boolean {
   return from === to ? !isOver(from) : (moves[short(from)] ?? []).includes(short(to));

@@ -7,10 +7,11 @@
 import { GatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import { sha256Hex } from "../../security/hashing.ts";
+import { type Clock, sleep } from "../../std/clock.ts";
 import type { Agent, Execute, UpstreamIds, UpstreamTarget, Work } from "./agent.ts";
 import { A2aError } from "./errors.ts";
-import { fromOlderResult, fromOlderTask, toOlderMessage } from "./older.ts";
-import type { Peer, Peers } from "./peer.ts";
+import type { Peers } from "./peer.ts";
+import { isQuiet } from "./state.ts";
 import { readTask } from "./tasks.ts";
 import {
   type ArtifactUpdate,
@@ -38,71 +39,92 @@ export interface Known {
   readonly upstream: UpstreamIds;
 }
 
-const methods = {
-  send: ["SendMessage", "message/send"],
-  stream: ["SendStreamingMessage", "message/stream"],
-  get: ["GetTask", "tasks/get"],
-  cancel: ["CancelTask", "tasks/cancel"],
-  subscribe: ["SubscribeToTask", "tasks/resubscribe"],
-} as const;
+/** How often a task is asked about whose agent tells nothing by itself: at first, and at most. */
+const pollMs = { first: 500, most: 10_000 } as const;
 
-const methodOf = ({ version }: Peer, name: keyof typeof methods) =>
-  methods[name][version === "1.0" ? 0 : 1];
-
-export function createUpstreamAgent(peers: Peers): UpstreamAgent {
+export function createUpstreamAgent(peers: Peers, clock: Clock): UpstreamAgent {
   const open = async (agent: Agent) => {
     const target = targetOf(agent);
     return { target, peer: await peers.find(target, agent.card) };
   };
 
   async function ask(
-    name: "get" | "cancel",
+    operation: "get" | "cancel",
     { agent, task, upstream }: Known,
     signal: AbortSignal,
   ) {
     const { target, peer } = await open(agent);
     const params = { id: upstream.taskId };
-    const result = await peers.call(target, peer, { method: methodOf(peer, name), params, signal });
-    const told = peer.version === "1.0" ? result : fromOlderTask(result);
+    const told = await peers.call(target, peer, { operation, params, signal });
     return mapped({ task: readTask(told) }, task, upstream).task;
+  }
+
+  async function* subscribe({ agent, task, upstream }: Known, signal: AbortSignal) {
+    const { target, peer } = await open(agent);
+    const request = { operation: "subscribe", params: { id: upstream.taskId }, signal } as const;
+    for await (const result of peers.stream(target, peer, request)) {
+      yield mapEvent(readEvent(result), task, upstream);
+    }
+  }
+
+  /** A task that goes on after its message has been answered: by its stream, else by asking. */
+  async function* follow(held: Known, signal: AbortSignal): AsyncGenerator<TaskEvent> {
+    let { task } = held;
+    const { peer } = await open(held.agent);
+    if (objectAt(peer.card, "capabilities")?.["streaming"] === true) {
+      try {
+        for await (const event of subscribe(held, signal)) {
+          if ("task" in event && isSame(event.task, task)) continue;
+          if (!("message" in event)) task = withStatusOf(event, task);
+          yield event;
+        }
+      } catch (thrown) {
+        // Its stream cannot be had, or broke off: it is asked instead.
+        if (signal.aborted) throw thrown;
+      }
+    }
+    for (let delayMs: number = pollMs.first; !isQuiet(task.status.state); ) {
+      await sleep(clock, delayMs, signal);
+      delayMs = Math.min(delayMs * 2, pollMs.most);
+      const told = await ask("get", held, signal);
+      if (!isSame(told, task)) yield { task: told };
+      task = told;
+    }
   }
 
   return {
     async *execute(work) {
       const { agent, signal, extensions, task } = work;
       const { target, peer } = await open(agent);
-      const name = work.stream ? "stream" : "send";
-      const request = {
-        method: methodOf(peer, name),
-        params: toParams(work, peer),
-        extensions,
-        signal,
-      };
+      const request = { params: toParams(work), extensions, signal };
       const results = work.stream
-        ? peers.stream(target, peer, request)
-        : one(peers.call(target, peer, request));
+        ? peers.stream(target, peer, { operation: "stream", ...request })
+        : one(peers.call(target, peer, { operation: "send", ...request }));
       let ids = work.upstream;
-      let silent = true;
+      let last: TaskEvent | undefined;
       for await (const result of results) {
-        silent = false;
-        const event = readEvent(result, peer);
+        const event = readEvent(result);
         const told = "message" in event ? undefined : idsOf(event);
         if (told && ids === undefined) {
           ids = told;
           work.onUpstream(told);
         }
-        yield mapEvent(event, task, ids);
+        last = mapEvent(event, task, ids);
+        yield last;
       }
-      if (silent) throw new A2aError("invalidAgentResponse", "The agent has said nothing at all.");
+      if (!last) throw new A2aError("invalidAgentResponse", "The agent has said nothing at all.");
+      if (work.stream || !ids || !("task" in last) || isQuiet(last.task.status.state)) return;
+      if (work.onAnswered()) yield* follow({ agent, task: last.task, upstream: ids }, signal);
     },
     get: (held, signal) => ask("get", held, signal),
     cancel: (held, signal) => ask("cancel", held, signal),
     async *subscribe(held, signal) {
-      const { target, peer } = await open(held.agent);
-      const params = { id: held.upstream.taskId };
-      const request = { method: methodOf(peer, "subscribe"), params, signal };
-      for await (const result of peers.stream(target, peer, request)) {
-        yield mapEvent(readEvent(result, peer), held.task, held.upstream);
+      let begun = false;
+      for await (const event of subscribe(held, signal)) {
+        // 1.0 begins with the task, which 0.3 need not.
+        if (!begun && !("task" in event)) yield { task: held.task };
+        begun = true;
+        yield event;
       }
     },
     async card(agent) {
@@ -125,27 +147,34 @@ export function foreignContext(owner: string, contextId: string): string {
   return `ctx-${sha256Hex(`${owner}\n${contextId}`).slice(0, 32)}`;
 }
 
-function toParams({ request, caller, task, upstream, isNew }: Work, peer: Peer): JsonObject {
+/** How it stands has not changed. */
+const isSame = (a: Task, b: Task) =>
+  a.status.state === b.status.state &&
+  a.status.timestamp === b.status.timestamp &&
+  a.artifacts.length === b.artifacts.length;
+
+function withStatusOf(event: Exclude<TaskEvent, { message: JsonObject }>, task: Task): Task {
+  if ("task" in event) return event.task;
+  return "statusUpdate" in event ? { ...task, status: event.statusUpdate.status } : task;
+}
+
+function toParams({ request, caller, task, upstream, isNew }: Work): JsonObject {
   const { referenceTaskIds: _references, ...said } = request.message;
   const contextId = upstream?.contextId || foreignContext(caller.id, task.contextId);
   const message = present({ ...said, contextId, taskId: isNew ? undefined : upstream?.taskId });
   const modes =
     request.acceptedOutputModes.length > 0 ? [...request.acceptedOutputModes] : undefined;
   const { historyLength, returnImmediately, metadata } = request;
-  const isNewer = peer.version === "1.0";
   const configuration = present({
     acceptedOutputModes: modes,
     historyLength,
-    ...(isNewer
-      ? { returnImmediately: returnImmediately || undefined }
-      : { blocking: !returnImmediately }),
+    returnImmediately: returnImmediately || undefined,
   });
-  return present({ message: isNewer ? message : toOlderMessage(message), configuration, metadata });
+  return present({ message, configuration, metadata });
 }
 
 /** @throws A2aError invalidAgentResponse */
-function readEvent(result: JsonObject, { version }: Peer): TaskEvent {
-  const wrapped = version === "1.0" ? result : fromOlderResult(result);
+function readEvent(wrapped: JsonObject): TaskEvent {
   const task = objectAt(wrapped, "task");
   if (task && textAt(task, "id")) return { task: readTask(task) };
   const message = objectAt(wrapped, "message");

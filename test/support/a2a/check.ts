@@ -30,8 +30,11 @@ export interface Begun {
 
 export interface Hook {
   readonly url: (path: string) => string;
-  /** Of one path, as soon as there are so many, or the time is over. */
-  readonly arrived: (path: string, count: number) => Promise<readonly Notice[]>;
+  /** Of one path, as soon as they are enough, or the time is over. */
+  readonly arrived: (
+    path: string,
+    isEnough?: (notices: readonly Notice[]) => boolean,
+  ) => Promise<readonly Notice[]>;
 }
 
 export interface Notice {
