@@ -66,7 +66,7 @@ export interface RunningMemoryApis {
   close(): Promise<void>;
 }
 
-/** Goes on at once with the batches and files that an earlier process left. */
+/** Goes on at once with the batches, files and agents' tasks that an earlier process left. */
 export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
   const { observation, services, dataDir, outbound, s3 } = options;
   const { telemetry } = observation;
@@ -142,6 +142,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     skills: skills.runs,
     dataDir,
   });
+  agents.start();
   const sweep = async () => (await files.sweep()) + (await uploads.sweep());
   const stopUpkeep = startUpkeep({ dataDir, clock, telemetry, sweep });
   return {

@@ -36,7 +36,7 @@ beforeAll(async () => {
   model = startTestModel();
   world = createReferenceWorld(hooks);
   const agents = forms.map(
-    (form) => `  - {agent_name: "${nameOf(form)}", url: "${reference.only(form)}"}`,
+    (form) => `  - {agent_name: "${nameOf(form)}", url: "${reference.alone(form)}"}`,
   );
   it = await startTestGateway({
     yaml: `

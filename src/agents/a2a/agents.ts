@@ -22,6 +22,7 @@ import { Run } from "./run.ts";
 import { assertRunnable, createSkillAgent } from "./skill-agent.ts";
 import { isOver, isQuiet } from "./state.ts";
 import { statusOf } from "./status.ts";
+import { createSweep } from "./sweep.ts";
 import {
   createTasks,
   type HeldTask,
@@ -31,7 +32,7 @@ import {
   withHistory,
 } from "./tasks.ts";
 import { createUpstreamAgent } from "./upstream-agent.ts";
-import type { SendRequest, Task, TaskEvent, Version } from "./wire.ts";
+import type { SendRequest, Task, TaskEvent, TaskStatus, Version } from "./wire.ts";
 
 export interface Asker {
   readonly agent: Agent;
@@ -61,6 +62,8 @@ export interface Agents {
   signed(card: JsonObject, site: CardSite): Promise<JsonObject>;
   /** By which signatures are checked. */
   cardKeys(): Promise<JsonObject>;
+  /** Goes on with what an earlier process left. */
+  start(): void;
   close(): Promise<void>;
 }
 
@@ -220,10 +223,15 @@ export function createAgents(parts: AgentsParts): Agents {
     return run;
   }
 
-  const setConfig = (taskId: string, config: JsonObject, { caller, version }: Asker) =>
+  const setConfig = (
+    taskId: string,
+    config: JsonObject,
+    { caller, version }: Asker,
+    status?: TaskStatus,
+  ) =>
     push.set(taskId, config, {
-      caller,
-      version,
+      ...{ caller, version },
+      ...(status ? { status } : {}),
       expiresMs: clock.now() + settings().taskTtlMs + settings().runMs,
     });
 
@@ -239,7 +247,7 @@ export function createAgents(parts: AgentsParts): Agents {
   /** As the agent elsewhere has it, kept. */
   async function refreshed(
     held: HeldTask,
-    { agent }: Asker,
+    { agent }: Pick<Asker, "agent">,
     question: "get" | "cancel",
   ): Promise<Task> {
     const { task, upstream: ids } = held;
@@ -259,6 +267,16 @@ export function createAgents(parts: AgentsParts): Agents {
       stop();
     }
   }
+
+  const sweep = createSweep({
+    ...{ tasks, push, clock },
+    isLiving: (id) => runs.has(id),
+    async refresh(held) {
+      const agent = await registry.find(held.agent);
+      return agent ? refreshed(held, { agent }, "get") : held.task;
+    },
+    onFailure: (error) => services().onInternalFailure(error),
+  });
 
   return {
     registry,
@@ -333,8 +351,8 @@ export function createAgents(parts: AgentsParts): Agents {
       await known(id, asker);
     },
     async setPush(taskId, config, asker) {
-      await known(taskId, asker);
-      return setConfig(taskId, config, asker);
+      const { task } = await known(taskId, asker);
+      return setConfig(taskId, config, asker, task.status);
     },
     async card(agent, site) {
       return toCard(agent, await saidOf(agent), site);
@@ -345,8 +363,10 @@ export function createAgents(parts: AgentsParts): Agents {
     },
     cardKeys: signer.keys,
     gatewayCard: async (site) => toGatewayCard(await registry.list(), site),
+    start: sweep.start,
     async close() {
       closed = true;
+      await sweep.close();
       const all = [...living];
       for (const run of all) run.stop();
       await Promise.all(all.map(({ done }) => done));

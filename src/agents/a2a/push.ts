@@ -1,6 +1,7 @@
 /**
  * Push notifications: a caller's address is told how a task goes. Every address is strange to us and
  * passes the address rule of outside documents; a delivery is tried a few times, in order, and no more.
+ * What was told last is kept, so that after a kill the next process tells what was missed (sweep.ts).
  */
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
@@ -12,13 +13,15 @@ import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import type { Telemetry } from "../../telemetry/telemetry.ts";
 import { A2aError } from "./errors.ts";
 import { toOlderTask } from "./older.ts";
+import { isOver } from "./state.ts";
 import {
   objectAt,
   present,
   type Task,
   type TaskEvent,
+  type TaskStatus,
   textAt,
-  toJson,
+  toWireEvent,
   type Version,
 } from "./wire.ts";
 
@@ -34,7 +37,12 @@ export const pushLimits = {
   timeoutMs: 10_000,
   /** Deliveries that wait, in one process; beyond it the newest are given up. */
   waiting: 1_000,
+  /** Addresses that one sweep looks at. */
+  looked: 1_000,
 } as const;
+
+/** Of a configuration whose task is not over, so far as it was told. */
+const openTag = "open";
 
 export interface Push {
   set(taskId: string, config: JsonObject, of: PushOwner): Promise<JsonObject>;
@@ -43,9 +51,17 @@ export interface Push {
   remove(taskId: string, id: string): Promise<void>;
   /** Delivers beside the task, which does not wait. */
   tell(task: Task, event: TaskEvent): void;
+  /** Addresses that may have to be told something yet, oldest first; none that this process is telling. */
+  open(): Promise<readonly Open[]>;
   /** Resolves when nothing waits. */
   settled(): Promise<void>;
   close(): void;
+}
+
+export interface Open {
+  readonly taskId: string;
+  /** The state and the time of the status that it was told last; "": nothing yet. */
+  readonly told: string;
 }
 
 export interface PushOwner {
@@ -53,6 +69,8 @@ export interface PushOwner {
   /** In which revision's words it wants to be told. */
   readonly version: Version;
   readonly expiresMs: number;
+  /** Of a task that is there already. */
+  readonly status?: TaskStatus;
 }
 
 export interface PushParts {
@@ -123,6 +141,15 @@ export function createPush({ records, outbound, clock, random, telemetry }: Push
     }
   }
 
+  /** Once it was tried: what a receiver will not hear is not told again by the next process either. */
+  async function remember(record: StoredRecord, { status }: Task): Promise<void> {
+    const told = `${status.state} ${status.timestamp}`;
+    await records.update(kind, record.id, ({ value }) => ({
+      value: { ...value, told },
+      tag: isOver(status.state) ? "" : openTag,
+    }));
+  }
+
   async function tellAll(task: Task, event: TaskEvent): Promise<void> {
     const { records: configs } = await records.list({
       kind,
@@ -135,10 +162,17 @@ export function createPush({ records, outbound, clock, random, telemetry }: Push
         continue;
       }
       const older = record.value["version"] === "0.3";
-      const body = JSON.stringify(older ? toOlderTask(task) : toJson(event));
+      const body = JSON.stringify(older ? toOlderTask(task) : toWireEvent(event));
       waiting++;
       const next = (chains.get(record.id) ?? Promise.resolve())
         .then(() => deliver(record, body))
+        .then(() => {
+          const isStatus = "task" in event || "statusUpdate" in event;
+          return isStatus && !closing.signal.aborted ? remember(record, task) : undefined;
+        })
+        .catch((error) =>
+          telemetry.log("error", "what an address was told could not be kept", { error }),
+        )
         .finally(() => {
           waiting--;
           if (chains.get(record.id) === next) chains.delete(record.id);
@@ -151,7 +185,10 @@ export function createPush({ records, outbound, clock, random, telemetry }: Push
   let lookups: Promise<void> = Promise.resolve();
 
   return {
-    async set(taskId, config, { caller, version, expiresMs }) {
+    async set(taskId, config, { caller, version, expiresMs, status }) {
+      // How it stands already is known to who asks now.
+      const told = status ? `${status.state} ${status.timestamp}` : "";
+      const tag = status && isOver(status.state) ? "" : openTag;
       const value = readConfig(taskId, config);
       const id = String(value["id"]);
       const held = await records.count({ kind, parent: taskId });
@@ -163,8 +200,8 @@ export function createPush({ records, outbound, clock, random, telemetry }: Push
         );
       }
       await records.put({
-        ...{ kind, id: `${taskId}/${id}`, owner: caller.id, parent: taskId, expiresMs },
-        value: { ...value, version },
+        ...{ kind, id: `${taskId}/${id}`, owner: caller.id, parent: taskId, expiresMs, tag },
+        value: { ...value, version, told },
       });
       return value;
     },
@@ -174,7 +211,7 @@ export function createPush({ records, outbound, clock, random, telemetry }: Push
           ? (await records.list({ kind, parent: taskId, order: "asc", limit: 1 })).records[0]
           : await records.get(kind, `${taskId}/${id}`);
       if (!found) throw new A2aError("taskNotFound", "The task tells no such address.", { taskId });
-      return withoutVersion(found);
+      return shown(found);
     },
     async list(taskId) {
       const { records: found } = await records.list({
@@ -183,10 +220,18 @@ export function createPush({ records, outbound, clock, random, telemetry }: Push
         order: "asc",
         limit: pushLimits.configs,
       });
-      return found.map(withoutVersion);
+      return found.map(shown);
     },
     async remove(taskId, id) {
       await records.remove(kind, `${taskId}/${id}`);
+    },
+    async open() {
+      const { records: found } = await records.list({
+        ...{ kind, tag: openTag, order: "asc", limit: pushLimits.looked },
+      });
+      return found
+        .filter(({ id }) => !chains.has(id))
+        .map(({ parent, value }) => ({ taskId: parent, told: String(value["told"] ?? "") }));
     },
     tell(task, event) {
       lookups = lookups
@@ -221,8 +266,8 @@ function isHopeless(thrown: unknown): boolean {
   return status < 500 && status !== 408 && status !== 429;
 }
 
-function withoutVersion({ value }: StoredRecord): JsonObject {
-  const { version: _version, ...config } = value;
+function shown({ value }: StoredRecord): JsonObject {
+  const { version: _version, told: _told, ...config } = value;
   return config;
 }
 

@@ -5,6 +5,7 @@
 import type { GatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Clock } from "../../std/clock.ts";
+import { thisRunner } from "../../std/runner.ts";
 import { type Agent, type Execute, isOwn, type UpstreamIds, type Work } from "./agent.ts";
 import { A2aError, toA2aError } from "./errors.ts";
 import { EventQueue } from "./event-queue.ts";
@@ -26,7 +27,7 @@ export interface RunParts {
   readonly onFailure: (error: unknown) => void;
 }
 
-/** A task whose process has been killed is told as failed after so long. */
+/** A task whose process has been killed on another host is told as failed after so long; here at once. */
 export const leaseMs = 30_000;
 
 type Given = Pick<Work, "agent" | "caller" | "request" | "isNew" | "extensions" | "stream">;
@@ -157,6 +158,7 @@ export class Run {
       owner: this.#given.caller.id,
       upstream: this.#upstream,
       deadlineMs: Math.min(this.#deadlineMs, this.#parts.clock.now() + leaseMs),
+      runner: thisRunner(),
     };
     this.#renewLater();
     if (this.#stored) return this.#parts.tasks.save(held);

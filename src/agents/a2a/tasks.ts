@@ -5,6 +5,7 @@
 import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Clock } from "../../std/clock.ts";
+import { isGone, type Runner } from "../../std/runner.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import type { UpstreamIds } from "./agent.ts";
 import { A2aError } from "./errors.ts";
@@ -49,6 +50,8 @@ export interface HeldTask {
   readonly upstream: UpstreamIds | undefined;
   /** Who runs it must have ended it by then, or said that it is still at it. */
   readonly deadlineMs: number;
+  /** Who works at it, or did last. */
+  readonly runner?: Runner | undefined;
   readonly updatedMs: number;
 }
 
@@ -86,6 +89,8 @@ export interface Tasks {
   save(held: Omit<HeldTask, "updatedMs">): Promise<boolean>;
   /** @throws A2aError taskNotFound, also for other callers' */
   get(id: string, agent: string, caller: Caller): Promise<HeldTask>;
+  /** Whosever it is: for the gateway itself. */
+  look(id: string): Promise<HeldTask | undefined>;
   list(agent: string, caller: Caller, request: ListRequest): Promise<TaskPage>;
   /** Tasks of one conversation with an agent, oldest first. */
   ofContext(
@@ -107,6 +112,7 @@ export function createTasks(records: RecordStore, clock: Clock, limits: () => Ta
       moves: rest.moves.slice(-taskLimits.moves).map(toJson),
       upstream: rest.upstream && toJson(rest.upstream),
       deadlineMs: rest.deadlineMs,
+      runner: rest.runner && toJson(rest.runner),
     }),
   });
 
@@ -115,7 +121,8 @@ export function createTasks(records: RecordStore, clock: Clock, limits: () => Ta
     const held = ofRecord(record);
     const { state } = held.task.status;
     const runs = !isOver(state) && !isWaiting(state);
-    if (!runs || held.upstream || clock.now() < held.deadlineMs) return held;
+    const isLeft = clock.now() >= held.deadlineMs || (held.runner && isGone(held.runner));
+    if (!runs || held.upstream || !isLeft) return held;
     const { id: taskId, contextId } = held.task;
     const text = "The process that worked at the task has ended without finishing it.";
     const status = statusOf("TASK_STATE_FAILED", clock, text, { taskId, contextId });
@@ -152,6 +159,10 @@ export function createTasks(records: RecordStore, clock: Clock, limits: () => Ta
       const isTheirs = record && (record.owner === caller.id || caller.admin);
       if (!record || !isTheirs || record.parent !== agent) throw noTask(id);
       return settle(record);
+    },
+    async look(id) {
+      const record = await records.get(kind, id);
+      return record && settle(record);
     },
     async list(agent, caller, request) {
       const found: HeldTask[] = [];
@@ -241,7 +252,14 @@ function ofRecord({ value, parent, owner, updatedMs }: StoredRecord): HeldTask {
       contextId: String(upstream["contextId"] ?? ""),
     },
     deadlineMs: Number(value["deadlineMs"] ?? 0),
+    runner: readRunner(objectAt(value, "runner")),
   };
+}
+
+function readRunner(runner: JsonObject | undefined): Runner | undefined {
+  if (!runner) return undefined;
+  const { host, pid, instance } = runner;
+  return { host: String(host), pid: Number(pid), instance: String(instance) };
 }
 
 /** Any task in 1.0's writing; what is missing is empty. */

@@ -35,7 +35,7 @@ export interface Reference {
   /** An agent's base: all that it serves lies below. */
   readonly url: string;
   /** The same behind a card that names the older revision alone, one that names HTTP+JSON alone, both. */
-  readonly only: (form: Form) => string;
+  readonly alone: (form: Form) => string;
   close(): Promise<void>;
 }
 
@@ -85,7 +85,7 @@ export async function startReference(): Promise<Reference> {
   return {
     origin,
     url: `${origin}/all`,
-    only: (form) => `${origin}/${toName(form)}`,
+    alone: (form) => `${origin}/${toName(form)}`,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
