@@ -15,7 +15,7 @@ export interface Hooks extends Hook {
   close(): void;
 }
 
-const patienceMs = 5_000;
+const patienceMs = 10_000;
 
 export function startHooks(): Hooks {
   const notices = new Map<string, Notice[]>();
