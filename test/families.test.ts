@@ -1,7 +1,7 @@
 /** The other OpenAI families, end to end: the real SDK, a running gateway, scripted upstreams over HTTP. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import OpenAI from "openai";
-import type { Gateway } from "../src/gateway.ts";
+import type { Gateway } from "../src/gateway/gateway.ts";
 import { createOutbound } from "../src/security/outbound.ts";
 import { createFamilyUpstream, type FamilyUpstream, floats } from "./support/family-upstream.ts";
 import { startTestGateway } from "./support/gateway.ts";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import Anthropic from "@anthropic-ai/sdk";
 import OpenAI from "openai";
 import type { Deployment } from "../src/domain/model.ts";
-import type { Gateway } from "../src/gateway.ts";
+import type { Gateway } from "../src/gateway/gateway.ts";
 import { createPassThroughTable, joinUrl } from "../src/providers/pass-through.ts";
 import { createOutbound } from "../src/security/outbound.ts";
 import { startTestGateway } from "./support/gateway.ts";

@@ -4,6 +4,7 @@ import type { Call } from "../domain/call.ts";
 import { type ErrorCode, GatewayError, toGatewayError } from "../domain/errors.ts";
 import type { JsonObject } from "../domain/json.ts";
 import type { Deployment, Operation } from "../domain/model.ts";
+import { resolveNames } from "../gateway/resolve-names.ts";
 import { fallbacksFor } from "../pipeline/fallbacks.ts";
 import { readOptions } from "../pipeline/read-options.ts";
 import { retriesFor } from "../pipeline/retry.ts";
@@ -11,8 +12,6 @@ import { retryBudgetLimits } from "../pipeline/retry-budget.ts";
 import { applyRules, createCallRules } from "../pipeline/rules.ts";
 import { timeoutsFor } from "../pipeline/timeouts.ts";
 import { loadCatalog } from "../providers/catalog.ts";
-import { toDeployments } from "../providers/deployments.ts";
-import { withPriceFile } from "../providers/price-file.ts";
 import { fillUrl, urlFor } from "../providers/provider.ts";
 import { findProvider } from "../providers/registry.ts";
 import { findBalancer } from "../routing/balancers/registry.ts";
@@ -20,7 +19,7 @@ import { customName } from "../routing/custom/plan.ts";
 import { untrainedChoice } from "../routing/in-force.ts";
 import { findPolicy } from "../routing/policies/registry.ts";
 import { createPool } from "../routing/pool.ts";
-import { createResolveTable, type Resolution, type ResolveTable } from "../routing/resolve.ts";
+import type { Resolution, ResolveTable } from "../routing/resolve.ts";
 import { systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
 
@@ -47,19 +46,7 @@ export function createExplainer(
   config: Config,
   env: Readonly<Record<string, string | undefined>>,
 ): Explainer {
-  const factsOf = withPriceFile(loadCatalog().factsOf, config.prices);
-  const { deployments, off } = toDeployments(config, { env, factsOf });
-  const table = createResolveTable({
-    deployments,
-    off,
-    defaultFallbacks: config.router.defaultFallbacks,
-    aliases: config.router.modelGroupAlias,
-    autoModels: config.routeiq.autoModels,
-    factsOf: ({ provider, upstreamModel, facts }) => ({
-      ...factsOf(provider, upstreamModel),
-      ...facts,
-    }),
-  });
+  const { table, off } = resolveNames(config, env, loadCatalog());
   const names = [...new Set([...table.names, ...off.map(({ group }) => group)])];
   return { names, explain: (asked) => explain(asked, table, config) };
 }

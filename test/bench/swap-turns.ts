@@ -1,6 +1,6 @@
 /**
  * What a swap takes of the serving thread at a stretch: routers are built, tested and put in force as
- * `learnt-routing.ts` does it, while the event loop turns as fast as it can and each of its turns is
+ * `gateway/learnt-routing.ts` does it, while the event loop turns as fast as it can and each of its turns is
  * timed by the thread's own processor time. Garbage collection on the thread is part of a turn.
  */
 import { readFileSync } from "node:fs";

@@ -1,11 +1,10 @@
 /** A pipeline's services with fakes at the edges: virtual clock, scripted upstreams, no sockets. */
-
 import type { Config } from "../../src/config/config.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { callerDialects } from "../../src/dialects/registry.ts";
 import type { CallEvent } from "../../src/domain/event.ts";
 import { isObject, type JsonObject } from "../../src/domain/json.ts";
-import { toPolicyRunner, toRouterOptions } from "../../src/gateway.ts";
+import { toPolicyRunner, toRouterOptions } from "../../src/gateway/router-options.ts";
 import { createActivity } from "../../src/pipeline/activity.ts";
 import { createAuthenticator } from "../../src/pipeline/authenticate.ts";
 import { createCallMetrics } from "../../src/pipeline/metrics.ts";

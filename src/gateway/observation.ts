@@ -2,26 +2,26 @@
  * What a running gateway remembers and tells: the background thread, the event log, telemetry.
  * Started before the gateway, closed after it, so that nothing that happens between goes unseen.
  */
-import type { RouteiqSettings } from "./config/config.ts";
-import type { S3Settings } from "./learning/artifacts/open-repository.ts";
-import { type Background, createBackground } from "./std/background.ts";
-import { build } from "./std/build.ts";
-import type { Clock } from "./std/clock.ts";
-import type { Random } from "./std/random.ts";
-import type { EventLog } from "./storage/event-log.ts";
-import { createMemoryEventLog } from "./storage/memory/event-log.ts";
-import type { RecordStore } from "./storage/record-store.ts";
-import type { ResponseStore } from "./storage/response-store.ts";
-import { createSqliteEventLog } from "./storage/sqlite/event-log.ts";
-import { createSqliteRecordStore } from "./storage/sqlite/record-store.ts";
-import { createSqliteResponseStore } from "./storage/sqlite/response-store.ts";
-import { createSqliteVectorStore } from "./storage/sqlite/vectors.ts";
-import type { VectorStore } from "./storage/vectors.ts";
-import { createTelemetry, type GatewayTelemetry } from "./telemetry/create.ts";
-import type { LogOptions } from "./telemetry/log.ts";
-import type { OtlpSettings } from "./telemetry/otlp-thread.ts";
-import type { Attributes, LogLevel } from "./telemetry/telemetry.ts";
-import type { BackgroundApi, LogEvent } from "./worker.ts";
+import type { RouteiqSettings } from "../config/config.ts";
+import type { S3Settings } from "../learning/artifacts/open-repository.ts";
+import { type Background, createBackground } from "../std/background.ts";
+import { build } from "../std/build.ts";
+import type { Clock } from "../std/clock.ts";
+import type { Random } from "../std/random.ts";
+import type { EventLog } from "../storage/event-log.ts";
+import { createMemoryEventLog } from "../storage/memory/event-log.ts";
+import type { RecordStore } from "../storage/record-store.ts";
+import type { ResponseStore } from "../storage/response-store.ts";
+import { createSqliteEventLog } from "../storage/sqlite/event-log.ts";
+import { createSqliteRecordStore } from "../storage/sqlite/record-store.ts";
+import { createSqliteResponseStore } from "../storage/sqlite/response-store.ts";
+import { createSqliteVectorStore } from "../storage/sqlite/vectors.ts";
+import type { VectorStore } from "../storage/vectors.ts";
+import { createTelemetry, type GatewayTelemetry } from "../telemetry/create.ts";
+import type { LogOptions } from "../telemetry/log.ts";
+import type { OtlpSettings } from "../telemetry/otlp-thread.ts";
+import type { Attributes, LogLevel } from "../telemetry/telemetry.ts";
+import type { BackgroundApi, LogEvent } from "../worker.ts";
 
 export interface ObservationOptions {
   readonly settings: RouteiqSettings["telemetry"];
@@ -63,7 +63,7 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
   };
   const background = createBackground<BackgroundApi>({
     // Next to this file in the source, and an entry point of its own in the binary.
-    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
+    spawn: () => new Worker(new URL("../worker.ts", import.meta.url).href),
     clock,
     onCrash: (error, crashes) =>
       report("error", "the background thread failed and is started again", { error, crashes }),
@@ -86,7 +86,7 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
     : createMemoryEventLog({ clock, ...(otlp && { onBatch: toSpans(background) }) });
   const responses = createStoredResponses(options, background, telemetry);
   const library = createBackground<BackgroundApi>({
-    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
+    spawn: () => new Worker(new URL("../worker.ts", import.meta.url).href),
     clock,
     onCrash: (error, crashes) =>
       telemetry.log("error", "the documents' thread failed and is started again", {
@@ -200,7 +200,7 @@ function startExport(
   const wanted = settings.export;
   if (!wanted || !settings.events || !exports) return undefined;
   const exporter = createBackground<BackgroundApi>({
-    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
+    spawn: () => new Worker(new URL("../worker.ts", import.meta.url).href),
     clock,
     onCrash: (error, crashes) =>
       telemetry.log("error", "the export's thread failed and is started again", { error, crashes }),
@@ -252,7 +252,7 @@ function parseResource(text: string): Attributes {
 
 /** Loaded only where something is exported: the API is no use otherwise. */
 async function registerApi(options: ObservationOptions, telemetry: GatewayTelemetry) {
-  const { registerOtelApi } = await import("./telemetry/otel-api.ts");
+  const { registerOtelApi } = await import("../telemetry/otel-api.ts");
   const { clock, random, settings } = options;
   return registerOtelApi({ telemetry, clock, random, sampleRatio: settings.sampleRatio });
 }

@@ -3,39 +3,39 @@
  * calls, which knows nothing of them.
  */
 import { join } from "node:path";
-import { type Agents, createAgents } from "./agents/a2a/agents.ts";
-import { createMcpSource } from "./agents/mcp/hosted-source.ts";
-import { createMcp, type Mcp } from "./agents/mcp/mcp.ts";
-import { createSkillSource } from "./agents/skills/hosted-source.ts";
-import { createSkillParts, type SkillParts } from "./agents/skills/skill-parts.ts";
-import { createSkillServer } from "./agents/skills/skill-server.ts";
-import type { Config } from "./config/config.ts";
-import type { HostedSource } from "./domain/hosted-tool.ts";
-import type { S3Settings } from "./learning/artifacts/open-repository.ts";
-import type { Observation } from "./observation.ts";
-import type { Services } from "./pipeline/services.ts";
-import { recordTool } from "./pipeline/tool-receipt.ts";
-import { askModel } from "./resources/assistants/ask-model.ts";
-import { type Assistants, createAssistants } from "./resources/assistants/assistants.ts";
-import { type Batches, createBatches } from "./resources/batches/batches.ts";
-import { createFiles, type Files } from "./resources/files/files.ts";
-import { createFineTuning, type FineTuning } from "./resources/fine-tuning/jobs.ts";
-import { startUpkeep } from "./resources/upkeep.ts";
-import { createUploads, type Uploads } from "./resources/uploads/uploads.ts";
-import { createVectorBackends } from "./resources/vector-stores/backends.ts";
+import { type Agents, createAgents } from "../agents/a2a/agents.ts";
+import { createMcpSource } from "../agents/mcp/hosted-source.ts";
+import { createMcp, type Mcp } from "../agents/mcp/mcp.ts";
+import { createSkillSource } from "../agents/skills/hosted-source.ts";
+import { createSkillParts, type SkillParts } from "../agents/skills/skill-parts.ts";
+import { createSkillServer } from "../agents/skills/skill-server.ts";
+import type { Config } from "../config/config.ts";
+import type { HostedSource } from "../domain/hosted-tool.ts";
+import type { S3Settings } from "../learning/artifacts/open-repository.ts";
+import type { Services } from "../pipeline/services.ts";
+import { recordTool } from "../pipeline/tool-receipt.ts";
+import { askModel } from "../resources/assistants/ask-model.ts";
+import { type Assistants, createAssistants } from "../resources/assistants/assistants.ts";
+import { type Batches, createBatches } from "../resources/batches/batches.ts";
+import { createFiles, type Files } from "../resources/files/files.ts";
+import { createFineTuning, type FineTuning } from "../resources/fine-tuning/jobs.ts";
+import { startUpkeep } from "../resources/upkeep.ts";
+import { createUploads, type Uploads } from "../resources/uploads/uploads.ts";
+import { createVectorBackends } from "../resources/vector-stores/backends.ts";
 import {
   createSearchSource,
   createSearchTool,
   type SearchEnd,
-} from "./resources/vector-stores/hosted-source.ts";
-import { createVectorStores, type VectorStores } from "./resources/vector-stores/vector-stores.ts";
-import type { Outbound } from "./security/outbound.ts";
-import { createSealer, type SealingSecrets } from "./security/sealing.ts";
-import { createFileBlobStore } from "./storage/file/blob-store.ts";
-import { makeSealingSecret, readSealingSecret } from "./storage/file/sealing-secret.ts";
-import { createS3BlobStore } from "./storage/s3/blob-store.ts";
-import { createSealedRecords, type SealedRecords } from "./storage/sealed-records.ts";
-import type { Telemetry } from "./telemetry/telemetry.ts";
+} from "../resources/vector-stores/hosted-source.ts";
+import { createVectorStores, type VectorStores } from "../resources/vector-stores/vector-stores.ts";
+import type { Outbound } from "../security/outbound.ts";
+import { createSealer, type SealingSecrets } from "../security/sealing.ts";
+import { createFileBlobStore } from "../storage/file/blob-store.ts";
+import { makeSealingSecret, readSealingSecret } from "../storage/file/sealing-secret.ts";
+import { createS3BlobStore } from "../storage/s3/blob-store.ts";
+import { createSealedRecords, type SealedRecords } from "../storage/sealed-records.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Observation } from "./observation.ts";
 
 export interface MemoryApis {
   readonly files: Files;
@@ -118,7 +118,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     services,
     dataDir,
     // Next to this file in the source, and an entry point of its own in the binary.
-    spawn: () => new Worker(new URL("./worker.ts", import.meta.url).href),
+    spawn: () => new Worker(new URL("../worker.ts", import.meta.url).href),
   });
   const documents = observation.library.service("documents");
   const mcp = createMcp({

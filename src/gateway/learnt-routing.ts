@@ -2,44 +2,44 @@
  * Trained routers in a running gateway: where they come from, how they are built, who watches them.
  * Nothing is loaded before it is needed, so that a gateway without them starts as fast as ever.
  */
-import type { Config, EmbeddingSettings } from "./config/config.ts";
-import type { RoutingQuery } from "./domain/features.ts";
-import type { FeatureExtractor } from "./embedding/embedder.ts";
-import type { EmbedderChoice } from "./embedding/registry.ts";
-import type { AskForEmbedding } from "./embedding/remote.ts";
-import { createLiveRouter } from "./learning/artifacts/live.ts";
-import { toS3Settings } from "./learning/artifacts/open-repository.ts";
-import { createRemoteSource } from "./learning/artifacts/remote-source.ts";
-import type { Candidate } from "./learning/artifacts/source.ts";
-import type { SourceConfig } from "./learning/artifacts/thread.ts";
-import { createDriftWatch, type DriftAlarm, driftKinds } from "./learning/drift.ts";
-import { createExplorationParts } from "./learning/exploration.ts";
-import { teachFrom } from "./learning/online-learner.ts";
-import { labelOf, type RolloutControl } from "./learning/rollout/control.ts";
-import type { Experiments } from "./learning/rollout/experiments.ts";
+import type { Config, EmbeddingSettings } from "../config/config.ts";
+import type { RoutingQuery } from "../domain/features.ts";
+import type { FeatureExtractor } from "../embedding/embedder.ts";
+import type { EmbedderChoice } from "../embedding/registry.ts";
+import type { AskForEmbedding } from "../embedding/remote.ts";
+import { createLiveRouter } from "../learning/artifacts/live.ts";
+import { toS3Settings } from "../learning/artifacts/open-repository.ts";
+import { createRemoteSource } from "../learning/artifacts/remote-source.ts";
+import type { Candidate } from "../learning/artifacts/source.ts";
+import type { SourceConfig } from "../learning/artifacts/thread.ts";
+import { createDriftWatch, type DriftAlarm, driftKinds } from "../learning/drift.ts";
+import { createExplorationParts } from "../learning/exploration.ts";
+import { teachFrom } from "../learning/online-learner.ts";
+import { labelOf, type RolloutControl } from "../learning/rollout/control.ts";
+import type { Experiments } from "../learning/rollout/experiments.ts";
 import {
   createLiveExperiments,
   type LiveExperiments,
-} from "./learning/rollout/live-experiments.ts";
-import { createRemoteShadow, type RemoteShadow } from "./learning/rollout/remote-shadow.ts";
-import type { ShadowReport } from "./learning/rollout/shadow-report.ts";
-import type { ShadowStart } from "./learning/rollout/shadow-thread.ts";
-import { watchEvents } from "./learning/rollout/watch-events.ts";
-import { createDriftReport, watchDrift } from "./learning/watch-drift.ts";
+} from "../learning/rollout/live-experiments.ts";
+import { createRemoteShadow, type RemoteShadow } from "../learning/rollout/remote-shadow.ts";
+import type { ShadowReport } from "../learning/rollout/shadow-report.ts";
+import type { ShadowStart } from "../learning/rollout/shadow-thread.ts";
+import { watchEvents } from "../learning/rollout/watch-events.ts";
+import { createDriftReport, watchDrift } from "../learning/watch-drift.ts";
+import type { LiveModule } from "../routing/custom/live-module.ts";
+import { customName, toModulePlan } from "../routing/custom/plan.ts";
+import type { ExplorationBudget } from "../routing/exploration-budget.ts";
+import { createExplorer, type Explorer } from "../routing/explore.ts";
+import { automaticName, learnedStrategyOf } from "../routing/in-force.ts";
+import type { OnlineScores } from "../routing/online.ts";
+import { findPolicy } from "../routing/policies/registry.ts";
+import type { ArtifactStatus, SwappableSlot } from "../routing/slot.ts";
+import type { TrainedRouter } from "../routing/trained-router.ts";
+import { type Clock, sleep } from "../std/clock.ts";
+import { createPause } from "../std/pause.ts";
+import { type Random, systemRandom } from "../std/random.ts";
+import type { EventLog } from "../storage/event-log.ts";
 import type { Observation } from "./observation.ts";
-import type { LiveModule } from "./routing/custom/live-module.ts";
-import { customName, toModulePlan } from "./routing/custom/plan.ts";
-import type { ExplorationBudget } from "./routing/exploration-budget.ts";
-import { createExplorer, type Explorer } from "./routing/explore.ts";
-import { automaticName, learnedStrategyOf } from "./routing/in-force.ts";
-import type { OnlineScores } from "./routing/online.ts";
-import { findPolicy } from "./routing/policies/registry.ts";
-import type { ArtifactStatus, SwappableSlot } from "./routing/slot.ts";
-import type { TrainedRouter } from "./routing/trained-router.ts";
-import { type Clock, sleep } from "./std/clock.ts";
-import { createPause } from "./std/pause.ts";
-import { type Random, systemRandom } from "./std/random.ts";
-import type { EventLog } from "./storage/event-log.ts";
 
 export interface LearntRoutingOptions {
   readonly config: Config;
@@ -189,7 +189,7 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
     await live.follow(config, takesArtifact(config));
     if (!plan) return;
     const extractor = async () => (await parts()).extractor;
-    const { createLiveModule } = await import("./routing/custom/live-module.ts");
+    const { createLiveModule } = await import("../routing/custom/live-module.ts");
     custom ??= createLiveModule({ slot, extractor, clock, telemetry });
     await custom.follow(plan);
   };
@@ -237,9 +237,9 @@ export function createLearntRouting(options: LearntRoutingOptions): LearntRoutin
 /** A module of the operator's own, where the strategy is one. @throws GatewayError config_invalid */
 async function toPlan(config: Config, env: LearntRoutingOptions["env"]) {
   if (config.router.routingStrategy !== customName) return undefined;
-  const { toDeployments } = await import("./providers/deployments.ts");
-  const { loadCatalog } = await import("./providers/catalog.ts");
-  const { withPriceFile } = await import("./providers/price-file.ts");
+  const { toDeployments } = await import("../providers/deployments.ts");
+  const { loadCatalog } = await import("../providers/catalog.ts");
+  const { withPriceFile } = await import("../providers/price-file.ts");
   const factsOf = withPriceFile(loadCatalog().factsOf, config.prices);
   const { deployments } = toDeployments(config, { env, factsOf });
   return toModulePlan(config.router.routingStrategyArgs, deployments);
@@ -267,15 +267,15 @@ async function loadParts(
 ) {
   const [{ createEmbedder }, { createOnnxRuntime }, { createFeatureExtractor }] = await Promise.all(
     [
-      import("./embedding/registry.ts"),
-      import("./embedding/onnx-runtime.ts"),
-      import("./embedding/features.ts"),
+      import("../embedding/registry.ts"),
+      import("../embedding/onnx-runtime.ts"),
+      import("../embedding/features.ts"),
     ],
   );
-  const { createKernels } = await import("./kernels/create.ts");
-  const { createKernelStore } = await import("./kernels/store.ts");
+  const { createKernels } = await import("../kernels/create.ts");
+  const { createKernelStore } = await import("../kernels/store.ts");
   const store = createKernelStore(createKernels);
-  const { buildRouter } = await import("./learning/artifacts/build-router.ts");
+  const { buildRouter } = await import("../learning/artifacts/build-router.ts");
   let runtime: ReturnType<typeof createOnnxRuntime> | undefined;
   const open = () => {
     runtime ??= createOnnxRuntime({ clock });
