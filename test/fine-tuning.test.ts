@@ -1,6 +1,8 @@
 /** Fine-tuning passed through, by OpenAI's own client, to providers of the test: OpenAI's form and Azure's. */
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import OpenAI, { toFile } from "openai";
+import type { Receipt } from "../src/domain/decision.ts";
+import type { CallEvent } from "../src/domain/event.ts";
 import { createOutbound } from "../src/security/outbound.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
 
@@ -16,6 +18,9 @@ let it: TestGateway;
 let client: OpenAI;
 let seen: Seen[] = [];
 let status = "running";
+/** Of a job that has ended. */
+let more: object = {};
+let jobId = "ftjob-1";
 const server = Bun.serve({
   port: 0,
   hostname: "127.0.0.1",
@@ -40,8 +45,8 @@ const server = Bun.serve({
     }
     if (url.pathname.endsWith("/cancel")) status = "cancelled";
     const training_file = body?.training_file ?? "file-there-1";
-    const job = { id: "ftjob-1", object: "fine_tuning.job", model: body?.model ?? "x", status };
-    return Response.json({ ...job, training_file });
+    const job = { id: jobId, object: "fine_tuning.job", model: body?.model ?? "x", status };
+    return Response.json({ ...job, training_file, ...more });
   },
 });
 
@@ -52,7 +57,7 @@ beforeAll(async () => {
 model_list:
   - {model_name: small, litellm_params: {model: openai/gpt-4o-mini, api_base: "${url}/of-model/v1", api_key: sk-model}}
 finetune_settings:
-  - {custom_llm_provider: openai, api_base: "${url}/v1", api_key: os.environ/TUNE_KEY}
+  - {custom_llm_provider: openai, api_base: "${url}/v1", api_key: os.environ/TUNE_KEY, training_cost_per_token: {gpt-4o-mini-2024-07-18: 0.000003}}
   - {custom_llm_provider: azure, api_base: "${url}", api_key: az-key, api_version: 2025-01-01}
 `,
     env: { TUNE_KEY: "sk-tune", LITELLM_MASTER_KEY: master },
@@ -67,6 +72,8 @@ afterAll(async () => {
 beforeEach(() => {
   seen = [];
   status = "running";
+  more = {};
+  jobId = "ftjob-1";
 });
 
 const upload = async (text = '{"messages": []}\n') =>
@@ -125,6 +132,42 @@ test("a model of the gateway is tuned by its own deployment; Azure in Azure's fo
   ]);
   expect(seen[1]?.headers.get("api-key")).toBe("az-key");
   expect(seen[1]?.body).not.toHaveProperty("custom_llm_provider");
+});
+
+test("a job that has ended is charged once, by the tokens that it trained on", async () => {
+  const training_file = await upload();
+  jobId = "ftjob-dear";
+  const model = "gpt-4o-mini-2024-07-18";
+  const begun = await client.fineTuning.jobs.create({ model, training_file });
+  expect(begun).not.toHaveProperty("training_cost_usd");
+  const receipts: Receipt[] = [];
+  const log = it.gateway.services().events as { append: (event: CallEvent) => void };
+  const { append } = log;
+  log.append = (event) => {
+    receipts.push(event.receipt);
+    append(event);
+  };
+  [status, more] = ["succeeded", { model, trained_tokens: 1_000_000 }];
+  const looks = Array.from({ length: 4 }, () => client.fineTuning.jobs.retrieve(jobId));
+  for (const job of await Promise.all(looks)) {
+    expect(job).toMatchObject({ status: "succeeded", training_cost_usd: 3 });
+  }
+  log.append = append;
+  const ends = receipts.filter(({ requestId }) => requestId === jobId);
+  expect(ends).toMatchObject([
+    { caller: "master", operation: "fine_tuning", requestedModel: model, costMicroUsd: 3_000_000 },
+  ]);
+});
+
+test("a training whose price nobody knows says so", async () => {
+  const training_file = await upload();
+  jobId = "ftjob-unpriced";
+  await client.fineTuning.jobs.create({ model: "gpt-4.1", training_file });
+  [status, more] = ["succeeded", { model: "own-model", trained_tokens: 10 }];
+  const { data } = await client.fineTuning.jobs.list();
+  expect(data.find(({ id }) => id === jobId)).toMatchObject({ training_cost_usd: null });
+  const told = it.log.find((line) => line.includes("ftjob-unpriced"));
+  expect(told).toContain("training_cost_per_token");
 });
 
 test("what is wrong is said: the file, the provider, the provider's own no", async () => {

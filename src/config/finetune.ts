@@ -13,6 +13,13 @@ export const FinetuneRow = Type.Object({
     Type.String({ pattern: "^https?://", description: "Default: OpenAI's own." }),
   ),
   api_version: Type.Optional(Type.String({ minLength: 1, description: "Azure's." })),
+  training_cost_per_token: Type.Optional(
+    Type.Record(Type.String(), Type.Number({ minimum: 0 }), {
+      description:
+        "Model → USD per trained token, by which jobs are charged. Default: what OpenAI publishes; others' jobs are not charged.",
+      expected: "a map of prices",
+    }),
+  ),
 });
 
 export type FinetuneProvider = Static<typeof FinetuneRow>;

@@ -143,13 +143,17 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     dataDir,
   });
   agents.start();
-  const sweep = async () => (await files.sweep()) + (await uploads.sweep());
+  const fineTuning = createFineTuning({ records, files, outbound, services });
+  const sweep = async () => {
+    await fineTuning.settle();
+    return (await files.sweep()) + (await uploads.sweep());
+  };
   const stopUpkeep = startUpkeep({ dataDir, clock, telemetry, sweep });
   return {
     apis: {
       files,
       uploads,
-      fineTuning: createFineTuning({ records, files, outbound, services }),
+      fineTuning,
       batches,
       assistants,
       vectorStores,

@@ -95,9 +95,9 @@ export const surfaces: readonly Surface[] = [
     paths: ["/fine_tuning/*"],
     ...kept,
     limits: "body, 60 s per answer, drain",
-    receipt: "`fine_tuning`: begin and changes",
+    receipt: "`fine_tuning`: begin and changes, and a job's end",
     operation: "fine_tuning",
-    money: "the provider's bill; not counted",
+    money: "trained tokens, to the key, once a job has ended",
   },
   {
     name: "batches",

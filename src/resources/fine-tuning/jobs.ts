@@ -6,12 +6,14 @@ import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import type { Json, JsonObject } from "../../domain/json.ts";
 import type { Services } from "../../pipeline/services.ts";
+import { recordTool } from "../../pipeline/tool-receipt.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import { optionalText, requiredText } from "../fields.ts";
 import type { Files } from "../files/files.ts";
 import { getOwn, readPageQuery } from "../listing.ts";
 import { askTarget, findTarget, type TuningTarget } from "./target.ts";
+import { isOpenaisOwn, trainingCostOf } from "./training-cost.ts";
 
 export type JobAction = "cancel" | "pause" | "resume";
 export type JobList = "events" | "checkpoints";
@@ -23,6 +25,8 @@ export interface FineTuning {
   list(query: URLSearchParams, caller: Caller): Promise<JsonObject>;
   get(id: string, caller: Caller): Promise<JsonObject>;
   act(id: string, action: JobAction, caller: Caller): Promise<JsonObject>;
+  /** Looks after jobs that nobody asks about, so that what they cost is written down. Says how many ended. */
+  settle(): Promise<number>;
   /** The provider's page, as it is. */
   page(id: string, list: JobList, query: URLSearchParams, caller: Caller): Promise<JsonObject>;
 }
@@ -40,6 +44,9 @@ const placeKind = "file-place";
 const pages = { preset: 20, most: 100 } as const;
 const fileFields = ["training_file", "validation_file"] as const;
 const ended: ReadonlySet<unknown> = new Set(["succeeded", "failed", "cancelled"]);
+const underWay = ["validating_files", "queued", "running", "pending", "paused", "notRunning"];
+/** Of each of these, in one round. */
+const settleLimit = 100;
 /** Of a body that names no more than files and settings. */
 const idChars = 256;
 
@@ -55,13 +62,53 @@ export function createFineTuning(parts: FineTuningParts): FineTuning {
     throw new GatewayError("invalid_request", message);
   };
 
-  /** What the provider says of it now, kept. */
+  /** What the provider says of it now, kept; once it has ended, charged, by the first who sees it. */
   async function keep(record: StoredRecord, job: JsonObject): Promise<JsonObject> {
-    await records.update(kind, record.id, ({ value }) => ({
-      value: { ...value, job },
-      tag: String(job["status"] ?? ""),
+    const status = String(job["status"] ?? "");
+    const hasEnded = ended.has(status);
+    const cost = hasEnded
+      ? trainingCostOf(job, record.value, services().config.finetune)
+      : undefined;
+    const seer = crypto.randomUUID();
+    const kept = await records.update(kind, record.id, ({ value }) => ({
+      value: {
+        ...value,
+        job,
+        ...(hasEnded && value["charged_by"] === undefined
+          ? { charged_by: seer, cost_micro_usd: cost ?? null }
+          : {}),
+      },
+      tag: status,
     }));
-    return toShown(job, record.value["files"]);
+    if (kept?.value["charged_by"] === seer) writeDown(kept, job, cost);
+    return toShown(job, kept?.value ?? record.value);
+  }
+
+  function writeDown({ id, owner, value }: StoredRecord, job: JsonObject, cost?: number): void {
+    const { telemetry, clock } = services();
+    const [model, provider] = [String(job["model"]), String(value["provider"])];
+    if (cost === undefined) {
+      const remedy = `write finetune_settings: training_cost_per_token: {${model}: USD}`;
+      const told = { job: id, model, provider, trained_tokens: job["trained_tokens"] ?? null };
+      telemetry.log("warn", "a training was not charged: its price is not known", {
+        ...told,
+        remedy,
+      });
+    }
+    const succeeded = job["status"] === "succeeded";
+    recordTool(
+      {
+        callId: Bun.randomUUIDv7(),
+        requestId: id,
+        caller: { id: owner, tenant: String(value["tenant"] ?? "default"), admin: false },
+        operation: "fine_tuning",
+        ...{ name: model, provider, startedAtMs: clock.now() },
+        outcome: succeeded ? "success" : job["status"] === "cancelled" ? "cancelled" : "failure",
+        ...(succeeded ? {} : { error: `training_${String(job["status"])}` }),
+        ...(cost === undefined ? {} : { costMicroUsd: cost }),
+      },
+      services(),
+    );
   }
 
   const look = async (record: StoredRecord): Promise<JsonObject> =>
@@ -96,21 +143,22 @@ export function createFineTuning(parts: FineTuningParts): FineTuning {
         value: {
           provider: target.provider,
           target: target.id,
+          tenant: caller.tenant,
+          at_home: isOpenaisOwn(target.baseUrl),
           files,
           job,
           // A model's own deployment is found again by its group.
           ...(target.model === undefined ? {} : { group: model }),
         },
       });
-      return toShown(job, files);
+      return toShown(job, { files });
     },
     async list(query, caller) {
       const owner = caller.admin ? {} : { owner: caller.id };
       const page = await records.list({ kind, ...owner, ...readPageQuery(query, pages) });
       const data = await Promise.all(
         page.records.map((record) => {
-          const { job, files } = record.value;
-          const seen = toShown((job ?? {}) as JsonObject, files);
+          const seen = toShown((record.value["job"] ?? {}) as JsonObject, record.value);
           // One that cannot be asked just now is shown as it was.
           return ended.has(record.tag) ? seen : look(record).catch(() => seen);
         }),
@@ -123,6 +171,17 @@ export function createFineTuning(parts: FineTuningParts): FineTuning {
       const path = `${pathOf(record)}/${action}`;
       return keep(record, await askTarget(targetOf(record), { method: "POST", path }, outbound));
     },
+    async settle() {
+      let count = 0;
+      for (const tag of underWay) {
+        const { records: open } = await records.list({ kind, tag, limit: settleLimit });
+        for (const record of open) {
+          const job = await look(record).catch(() => undefined); // asked again in the next round
+          if (ended.has(job?.["status"])) count += 1;
+        }
+      }
+      return count;
+    },
     async page(id, list, query, caller) {
       const record = await getOwn(records, kind, id, caller);
       const path = `${pathOf(record)}/${list}`;
@@ -133,13 +192,15 @@ export function createFineTuning(parts: FineTuningParts): FineTuning {
 
 const pathOf = ({ id }: StoredRecord) => `/fine_tuning/jobs/${encodeURIComponent(id)}`;
 
-/** The job with our files' ids for the provider's. */
-function toShown(job: JsonObject, files: Json | undefined): JsonObject {
+/** The job with our files' ids for the provider's; ended, with what it cost (null: nobody knows). */
+function toShown(job: JsonObject, { files, cost_micro_usd: cost }: JsonObject): JsonObject {
   const ours = (files ?? {}) as JsonObject;
   const mapped = fileFields
     .filter((field) => typeof job[field] === "string")
     .map((field) => [field, ours[String(job[field])] ?? job[field]]);
-  return { ...job, ...Object.fromEntries(mapped) };
+  const usd = typeof cost === "number" ? cost / 1e6 : null;
+  const told = cost === undefined ? {} : { training_cost_usd: usd };
+  return { ...job, ...Object.fromEntries(mapped), ...told };
 }
 
 /** The provider's id of one of our files, which goes there the first time. */
