@@ -157,6 +157,8 @@ function createFixture(): Server {
 
 export interface HttpFixture {
   readonly url: string;
+  /** To every session, as a server does by itself. */
+  tell(method: string): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -165,12 +167,15 @@ export interface FixtureOptions {
   readonly create?: () => Server;
   /** What answers messages of 2026-07-28; missing: the server knows only what came before. */
   readonly modern?: ModernFixture;
+  /** Whether it knows nothing else. */
+  readonly isModernOnly?: boolean;
 }
 
 /** Over Streamable HTTP on a free port, with sessions and resumption. */
 export function startMcpFixture({
   create = createFixture,
   modern,
+  isModernOnly = false,
 }: FixtureOptions = {}): HttpFixture {
   const sessions = new Map<string, WebStandardStreamableHTTPServerTransport>();
   const eventStore = (): EventStore => createEventMemory();
@@ -185,6 +190,10 @@ export function startMcpFixture({
         modern && request.method === "POST" ? await request.clone().json() : undefined;
       const answered = modern?.handle(request, body);
       if (answered) return answered;
+      if (isModernOnly) {
+        const error = { code: -32022, message: "Unsupported protocol version" };
+        return Response.json({ jsonrpc: "2.0", id: null, error }, { status: 400 });
+      }
       const known = sessions.get(request.headers.get("mcp-session-id") ?? "");
       if (known) return await known.handleRequest(request);
       if (request.headers.has("mcp-session-id")) return new Response("", { status: 404 });
@@ -201,6 +210,10 @@ export function startMcpFixture({
   });
   return {
     url: `http://127.0.0.1:${server.port}/mcp`,
+    async tell(method) {
+      const sent = { jsonrpc: "2.0", method } as const;
+      await Promise.all([...sessions.values()].map((transport) => transport.send(sent)));
+    },
     async close() {
       modern?.close();
       for (const transport of sessions.values()) await transport.close();
