@@ -5,21 +5,23 @@ import { build } from "../std/build.ts";
 import { createRandom } from "../std/random.ts";
 import { type CommandContext, defineCommand, type Output } from "./command.ts";
 import { finaleLines } from "./demo/finale.ts";
-import { createPromptBank } from "./demo/prompts.ts";
+import { createPromptBank, sparePrompts } from "./demo/prompts.ts";
 import {
   type Casting,
   cast,
   type Play,
+  pilotTopics,
   sceneAfter,
   sceneBefore,
   sceneShadow,
 } from "./demo/scenes.ts";
-import { simulatedVendors } from "./demo/simulated-models.ts";
-import { createStage, type Stage } from "./demo/stage.ts";
+import { simulatedCourt } from "./demo/simulated-judge.ts";
+import { simulatedModels, simulatedVendors } from "./demo/simulated-models.ts";
+import { canaryShare, createStage, type Stage } from "./demo/stage.ts";
 import { sceneTurn, type TurnReport } from "./demo/turns.ts";
 import { UsageError } from "./parse.ts";
 
-const promptsPerTopic = 85;
+const promptsPerTopic = 105;
 
 export const demoCommand = defineCommand({
   name: "demo",
@@ -37,10 +39,16 @@ export const demoCommand = defineCommand({
     const { flags, out, signal } = context;
     const startedMs = performance.now();
     const seed = wholeNumber(flags["seed"], "--seed", 1);
-    const bank = createPromptBank(createRandom(seed), promptsPerTopic);
-    const casting = cast(bank);
+    const random = createRandom(seed);
+    const bank = createPromptBank(random, promptsPerTopic);
+    const spare = sparePrompts(random, bank);
+    const casting = cast(bank, spare);
     introduce(out, casting);
-    const stage = await createStage({ ...stageOptions(context), seed, bank });
+    const stage = await createStage({
+      ...stageOptions(context),
+      seed,
+      prompts: [...bank, ...spare],
+    });
     try {
       const target = { outbound: createOutbound(), url: stage.url, seed };
       const play: Play = { stage, target, out, seed, signal };
@@ -78,10 +86,10 @@ function wholeNumber(given: unknown, name: string, missing: number): number {
   return value;
 }
 
-function introduce(out: Output, { before, shadow, heldOut, after }: Casting): void {
+function introduce(out: Output, { before, shadow, heldOut, after, meanwhile }: Casting): void {
   const heading = (text: string) => out.line(text);
   heading("RouteIQ demo. The models are simulated and say so; HTTP, routing, training are real.\n");
-  for (const { name, dialect, models } of simulatedVendors) {
+  for (const { name, dialect, models } of [...simulatedVendors, simulatedCourt]) {
     for (const model of models) {
       const price = `$${model.inputUsdPerMtok} in, $${model.outputUsdPerMtok} out per Mtok`;
       out.line(`  ${model.name.padEnd(12)}${name}, ${dialect.padEnd(12)}${price}`);
@@ -92,8 +100,9 @@ function introduce(out: Output, { before, shadow, heldOut, after }: Casting): vo
     `${shadow.length} to learn from`,
     `${heldOut.length} for the gate`,
     `${after.length} for traffic after`,
+    `${meanwhile.length} for users meanwhile`,
   ];
-  out.line(`\n  Prompts: ${parts.join(", ")}; no prompt in two parts.\n`);
+  out.line(`\n  Prompts: ${parts.join(", ")}; no prompt both teaches and judges.\n`);
 }
 
 async function playAll(play: Play, casting: Casting) {
@@ -101,22 +110,39 @@ async function playAll(play: Play, casting: Casting) {
   const { status } = await stage.readiness();
   out.line(`1. A gateway at ${stage.url}, without a router yet (readiness: ${status}).`);
   const before = await sceneBefore(play, casting);
-  out.line("2. A shadow set: a sample of prompts on every model, judged, off the request path.");
-  await sceneShadow(play, casting);
-  out.line("3. The loop's first turn: rows about half of the topics, while users go on asking.");
-  const first = tellTurn(out, await sceneTurn(play, casting, "pilot"));
-  if (first.done !== "kept") out.line("   Nothing was published; the next turn knows more.");
   out.line(
-    "4. Its second turn: all topics and what users said. A share of the users tries it first.",
+    "2. A shadow set: a sample of prompts on every model, off the request path; a judge grades.",
   );
-  const second = tellTurn(out, await sceneTurn(play, casting, "all"));
+  const shadow = await sceneShadow(play, casting);
+  out.line(
+    `   ${shadow.rows} prompts × ${simulatedModels.length} models, graded in both orders; ` +
+      `$${shadow.spentUsd.toFixed(2)} of simulated money.`,
+  );
+  out.line(
+    `3. The loop's first turn learns from a pilot, mostly of ${pilotTopics.join(", ")}; users go on.`,
+  );
+  const first = tellTurn(out, await sceneTurn(play, casting, { rows: "pilot", judged: false }));
+  if (first.done !== "kept") out.line("   Nothing was published; the next turn knows more.");
+  out.line("4. Its second turn: all of them, what users said, and what the judge says of answers.");
+  out.line(
+    `   ${100 * canaryShare} % of the users try its release first; the others keep release 1.`,
+  );
+  const second = tellTurn(out, await sceneTurn(play, casting, { rows: "all", judged: true }));
   if (second.done === "refused")
     out.line("   What serves stays: a new one must be certain to be better.");
   out.line("5. Fresh prompts, by the router and by each model alone.");
   const { dial, singles } = await sceneAfter(play, casting);
   out.line("");
   for (const line of finaleLines({ before, dial, singles }, out.terminal)) out.line(line);
-  return { before, dial, singles, turns: [first, second] };
+  const prompts = casting.shadow.length + casting.heldOut.length;
+  const { rows, spentUsd } = shadow;
+  return {
+    before,
+    shadow: { rows, prompts, spentUsd },
+    dial,
+    singles,
+    turns: [first, second],
+  };
 }
 
 function tellTurn(out: Output, turn: TurnReport): TurnReport {

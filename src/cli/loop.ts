@@ -1,18 +1,27 @@
 /** `routeiq loop`: learns from traffic by itself, publishes what is proven better, takes back what is not. */
 import { randomUUID } from "node:crypto";
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { toGatewayError } from "../domain/errors.ts";
 import { parseDuration } from "../learning/artifacts/time.ts";
 import { type LoopRules, type Turn, turn } from "../learning/loop/cycle.ts";
-import { type Journal, journalName, openJournal } from "../learning/loop/journal.ts";
-import { lead } from "../learning/loop/leader.ts";
+import {
+  firstState,
+  type Journal,
+  journalName,
+  journalPrefix,
+  openJournal,
+  readLoopState,
+} from "../learning/loop/journal.ts";
+import { type LeaderOptions, lead } from "../learning/loop/leader.ts";
 import { sleep, systemClock } from "../std/clock.ts";
 import { systemRandom } from "../std/random.ts";
-import { eventFileName } from "../storage/event-log.ts";
 import type { ObjectStore } from "../storage/object-store.ts";
 import { type CommandContext, defineCommand } from "./command.ts";
 import { listFlag, textFlag } from "./learning-inputs.ts";
+import { entryLine, showJournal } from "./loop/journal-text.ts";
+import { checkGateways, readSettings } from "./loop/settings.ts";
 import { createSteps, type LoopSettings } from "./loop/steps.ts";
 import { countFrom, withRepository } from "./models/repository.ts";
 import { UsageError } from "./parse.ts";
@@ -66,9 +75,13 @@ export const loopCommand = defineCommand({
       value: "SPAN",
     },
     once: { description: "One turn, then the end." },
-    "dry-run": { description: "Train and judge; sign and publish nothing." },
+    "dry-run": {
+      description: "Say what a turn would do: plan labels, train, judge. Nothing is kept or asked.",
+    },
+    journal: { description: "Show what was done and why, and where the loop stands." },
+    limit: { description: "With --journal: the last so many entries. Default: 50.", value: "N" },
     "data-dir": {
-      description: "Where state and journal are kept. Default ./.routeiq.",
+      description: "Room for routers under way, and a copy of the journal. Default ./.routeiq.",
       value: "FOLDER",
     },
   },
@@ -76,7 +89,11 @@ export const loopCommand = defineCommand({
   run: (context) => {
     const repository = textFlag(context.flags, "repository");
     if (!repository) throw new UsageError("--repository is needed: where releases go.");
-    return withRepository(repository, context, (store) => runLoop(context, repository, store));
+    return withRepository(repository, context, (store) =>
+      context.flags["journal"] === true
+        ? showJournal(context, store)
+        : runLoop(context, repository, store),
+    );
   },
 });
 
@@ -90,52 +107,93 @@ async function runLoop(
   repository: string,
   store: ObjectStore,
 ): Promise<number> {
-  const { flags, out, signal, env } = context;
-  const dataDir = resolve(textFlag(flags, "data-dir") ?? (env["ROUTEIQ_DATA_DIR"] || ".routeiq"));
-  const folder = join(dataDir, "loop");
-  const settings = readSettings(context, { repository, dataDir, folder });
+  const { flags, out, signal } = context;
   const rules = readRules(context);
   const intervalMs = spanFlag(context, "interval", "1h");
+  const settings = await readSettings(context, repository, rules);
+  await checkGateways(settings.gateways, context);
   const once = flags["once"] === true;
-  const journal = await openJournal(folder, systemClock.now);
   const holder = randomUUID();
-  out.line(`journal: ${join(folder, journalName)}`);
+  if (rules.dryRun) return await dryTurn(context, { settings, rules, store });
+  out.line(
+    `journal: ${store.url}/${journalPrefix}, copied to ${join(settings.folder, journalName)}`,
+  );
 
-  while (!signal.aborted) {
-    // A dry run changes nothing, so that it may run beside the loop that does.
-    const leadership = rules.dryRun ? dry : await lead({ store, clock: systemClock, holder });
-    if (!leadership) {
-      out.line("another loop leads; this one waits");
-      if (once) {
-        out.json({ ok: true, done: "another loop leads" });
-        return 0;
-      }
+  for (let failures = 0; !signal.aborted; ) {
+    const leadership = await leadOrSay({ store, clock: systemClock, holder }, context);
+    if (leadership === undefined) {
+      if (once) return 0;
       await pause(leaderEveryMs, signal);
       continue;
     }
     const both = AbortSignal.any([signal, leadership.signal]);
-    const inner = { ...context, signal: both };
     let code: number;
     try {
-      code = await oneTurn(inner, { settings, rules, journal, store });
+      // Opened anew each time: another may have led meanwhile.
+      const journal = await openJournal({
+        store,
+        folder: settings.folder,
+        nowMs: systemClock.now,
+      });
+      code = await oneTurn({ ...context, signal: both }, { settings, rules, journal, store });
+      failures = code === 0 ? 0 : Math.max(failures + 1, journal.state.failures);
+    } catch (thrown) {
+      if (once) throw thrown;
+      // The repository is out of reach, say: it may be back later.
+      out.note(`routeiq: ${toGatewayError(thrown).message}`);
+      code = 1;
+      failures++;
     } finally {
-      await leadership.release();
+      await leadership.release().catch((cause: unknown) => {
+        out.note(`routeiq: the lease runs out by itself: ${toGatewayError(cause).message}`);
+      });
     }
     if (once) return code;
-    const waitMs =
-      code === 0 ? jittered(intervalMs) : backoffMs(journal.state.failures, intervalMs);
-    await pause(waitMs, signal);
+    await pause(code === 0 ? jittered(intervalMs) : backoffMs(failures, intervalMs), signal);
   }
   return 0;
 }
 
-const dry = { signal: new AbortController().signal, release: async () => undefined };
+async function leadOrSay(options: LeaderOptions, { out }: CommandContext) {
+  const leadership = await lead(options);
+  if (leadership) return leadership;
+  out.line("another loop leads; this one waits");
+  out.json({ ok: true, done: "another loop leads" });
+  return undefined;
+}
 
 interface TurnParts {
   readonly settings: LoopSettings;
   readonly rules: LoopRules;
   readonly journal: Journal;
   readonly store: ObjectStore;
+}
+
+/** What a turn would do, told; without the lead, so that it may run beside the loop that has it. */
+async function dryTurn(
+  context: CommandContext,
+  parts: Omit<TurnParts, "journal">,
+): Promise<number> {
+  const { out } = context;
+  const folder = await mkdtemp(join(tmpdir(), "routeiq-dry-run-"));
+  let state = (await readLoopState(parts.store)) ?? firstState;
+  const journal: Journal = {
+    get state() {
+      return state;
+    },
+    async move(next) {
+      state = next;
+    },
+    async tell(event, facts) {
+      out.line(entryLine({ cycle: state.cycle, event, ...facts }));
+    },
+  };
+  try {
+    const settings = { ...parts.settings, folder };
+    return await oneTurn(context, { ...parts, settings, journal });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** A failed step is told, and tried again at the next turn: nothing that was done is undone. */
@@ -160,14 +218,16 @@ async function oneTurn(context: CommandContext, parts: TurnParts): Promise<numbe
   } catch (thrown) {
     const { code, message } = toGatewayError(signal.aborted ? signal.reason : thrown);
     const { state } = journal;
-    if (!signal.aborted) await journal.move({ ...state, failures: state.failures + 1 });
-    await journal.tell(signal.aborted ? "stopped" : "failed", {
-      phase: state.phase,
-      code,
-      message,
-    });
     out.note(`routeiq: ${message}`);
     out.json({ ok: false, cycle: state.cycle, phase: state.phase, code, message });
+    try {
+      if (!signal.aborted) await journal.move({ ...state, failures: state.failures + 1 });
+      const event = signal.aborted ? "stopped" : "failed";
+      await journal.tell(event, { phase: state.phase, code, message });
+    } catch (unwritten) {
+      // Where the repository itself is out of reach, the terminal is all there is.
+      out.note(`routeiq: the journal could not be written: ${toGatewayError(unwritten).message}`);
+    }
     return 1;
   }
 }
@@ -175,37 +235,8 @@ async function oneTurn(context: CommandContext, parts: TurnParts): Promise<numbe
 function toLine(done: Turn, cycle: number): string {
   if (done.done === "waiting") return `nothing to do: ${done.why}`;
   if (done.done === "refused") return `cycle ${cycle}: the gate refuses, ${done.why}`;
-  if (done.done === "dry run") return `cycle ${cycle}: a dry run; the gate would say: ${done.why}`;
+  if (done.done === "dry run") return `cycle ${cycle}: a dry run; ${done.why}`;
   return `cycle ${cycle}: release ${done.release.version} was ${done.done}`;
-}
-
-function readSettings(
-  { flags }: CommandContext,
-  { repository, dataDir, folder }: Readonly<Record<"repository" | "dataDir" | "folder", string>>,
-): LoopSettings {
-  const keys = listFlag(flags, "key");
-  if (keys.length === 0) throw new UsageError("--key is needed: what releases are signed with.");
-  const events = listFlag(flags, "events");
-  const judge = textFlag(flags, "judge");
-  const budget = textFlag(flags, "budget");
-  if ((judge === undefined) !== (budget === undefined)) {
-    throw new UsageError("--judge and --budget go together.");
-  }
-  const gateways = listFlag(flags, "gateway");
-  const url = gateways[0];
-  return {
-    // A gateway that has not answered anybody yet has no log.
-    events: events.length > 0 || !existsSync(join(dataDir, eventFileName)) ? events : [dataDir],
-    data: listFlag(flags, "data"),
-    holdout: listFlag(flags, "holdout"),
-    repository,
-    keys,
-    strategy: textFlag(flags, "strategy") ?? "auto",
-    seed: textFlag(flags, "seed") ?? "1",
-    gateways,
-    ...(judge && budget ? { judge: { model: judge, budget, ...(url ? { url } : {}) } } : {}),
-    folder,
-  };
 }
 
 function readRules(context: CommandContext): LoopRules {

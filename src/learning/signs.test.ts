@@ -83,3 +83,8 @@ describe("labels", () => {
     expect(one?.signs).toEqual([bad]);
   });
 });
+
+test("a question that comes again and again is no complaint", async () => {
+  const found = await signed(Array.from({ length: 8 }, (_, n) => call(n + 1, "a", "q", n * 1000)));
+  expect(names(found)).toEqual([...Array(3).fill("regenerated"), ...Array(5).fill("")]);
+});

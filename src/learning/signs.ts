@@ -20,6 +20,8 @@ export interface SignedEvent {
 
 /** Asked again later than this, it is another matter. */
 const regenerateMs = 5 * 60_000;
+/** Nobody asks more often: beyond it, it is a program, or many people with one question. */
+const patience = 3;
 /** A conversation is waited for no longer, in the log's own time. */
 const continueMs = 30 * 60_000;
 /** Events held back at once, with their features: some 15 MB. */
@@ -36,11 +38,11 @@ export async function* withSigns(events: AsyncIterable<CallEvent>): AsyncGenerat
     return one;
   };
   for await (const event of events) {
-    const own: Held = { event, signs: signsOf(event) };
+    const own: Held = { event, signs: signsOf(event), repeats: 0 };
     const { sessionHash, receipt } = event;
     if (sessionHash !== undefined) {
       const before = latest.get(sessionHash);
-      if (before) addNext(before, event);
+      if (before) addNext(before, own);
       latest.set(sessionHash, own);
     }
     held.add(own);
@@ -55,6 +57,8 @@ export async function* withSigns(events: AsyncIterable<CallEvent>): AsyncGenerat
 interface Held {
   readonly event: CallEvent;
   readonly signs: Sign[];
+  /** How often it had been asked before, one after the other. */
+  repeats: number;
 }
 
 function isDue({ event }: Held, count: number, nowMs: number): boolean {
@@ -62,12 +66,15 @@ function isDue({ event }: Held, count: number, nowMs: number): boolean {
   return nowMs - event.receipt.atMs > continueMs;
 }
 
-function addNext({ event, signs }: Held, next: CallEvent): void {
+function addNext({ event, signs, repeats }: Held, next: Held): void {
   const { receipt, queryHash } = event;
+  const isAgain = queryHash !== undefined && next.event.queryHash === queryHash;
+  if (isAgain) next.repeats = repeats + 1;
   if (receipt.outcome !== "success" || queryHash === undefined) return;
-  const afterMs = next.receipt.atMs - receipt.atMs;
-  if (next.queryHash === queryHash) {
-    if (afterMs <= regenerateMs) signs.push({ name: "regenerated", score: 0 });
+  const afterMs = next.event.receipt.atMs - receipt.atMs;
+  if (isAgain) {
+    if (afterMs <= regenerateMs && repeats < patience)
+      signs.push({ name: "regenerated", score: 0 });
   } else if (afterMs <= continueMs) signs.push({ name: "continued", score: 1 });
 }
 

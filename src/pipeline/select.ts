@@ -44,7 +44,8 @@ export function toRankRequest(call: Call, group: string, services: Services): Ra
       : served;
   const { resolution, pinned } = narrow(call, ruled, client);
   const balancer = options.router && toBalancer(options.router, config);
-  const session = resolution.deployments.length > 1 ? toSession(call) : undefined;
+  const user = namedUser(call.body);
+  const session = resolution.deployments.length > 1 ? toSession(call, user) : undefined;
   // Assignments, not spreads: each of those costs every call half a microsecond.
   const request: Mutable<RankRequest> = {
     resolution,
@@ -52,7 +53,7 @@ export function toRankRequest(call: Call, group: string, services: Services): Ra
     stream,
     chat: isChat(operation),
     caller,
-    user: namedUser(call.body),
+    user,
   };
   if (pinned) request.pinned = pinned;
   if (balancer) request.balancer = balancer;
@@ -87,13 +88,20 @@ function namedUser({ user, metadata }: JsonObject): string | undefined {
   return typeof named === "string" && named !== "" ? named.slice(0, userLimit) : undefined;
 }
 
-/** The caller's own name for the conversation, else a hash of its first turns. */
-function toSession({ caller, sessionId, body, chat, operation }: Call): RankRequest["session"] {
+/**
+ * The caller's own name for the conversation, else a hash of its first turns: of one end user's, for
+ * two who say the same to begin with have two conversations.
+ */
+function toSession(
+  { caller, sessionId, body, chat, operation }: Call,
+  user: string | undefined,
+): RankRequest["session"] {
   if (sessionId !== undefined) return { key: `${caller.id}\n${sessionId}`, explicit: true };
   const turns =
     operation === "chat" || operation === "responses" ? firstTurns(chat ?? body) : undefined;
   if (turns === undefined) return undefined;
-  return { key: `${caller.id}\n#${Bun.hash(turns).toString(36)}`, explicit: false };
+  const key = `${caller.id}\n#${Bun.hash(turns).toString(36)}`;
+  return { key: user === undefined ? key : `${key}\n${user}`, explicit: false };
 }
 
 /** Not every provider has every operation: the others of a group are not asked in vain. */

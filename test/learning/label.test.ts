@@ -7,7 +7,11 @@ import { commands, defaultCommand } from "../../src/cli/registry.ts";
 import { runCommandLine } from "../../src/cli/run.ts";
 import type { CallEvent } from "../../src/domain/event.ts";
 import { readRows } from "../../src/learning/dataset.ts";
+import { exportOnce } from "../../src/learning/event-export.ts";
 import { toEventLabel } from "../../src/learning/event-label.ts";
+import { readSource } from "../../src/learning/event-source.ts";
+import { createOutbound } from "../../src/security/outbound.ts";
+import { systemClock } from "../../src/std/clock.ts";
 import { openEventStore } from "../../src/storage/sqlite/event-store.ts";
 import { readEvents } from "../../src/storage/sqlite/read-events.ts";
 import { learnedEvent } from "../support/events.ts";
@@ -144,6 +148,24 @@ describe("logged calls", () => {
     const second = await run("--events", data, "--judge", "judge", "--budget", "1");
     expect(second.json).toMatchObject({ labelled: 0 });
     expect([asked.length, (await judged()).length]).toEqual([0, 12]);
+  });
+
+  test("that are segments of a folder or bucket get their labels beside them, once", async () => {
+    writeLog(12);
+    const segments = join(data, "segments");
+    const access = { outbound: createOutbound(), clock: systemClock, s3: {} };
+    await exportOnce({ source: data, to: segments, format: "parquet" }, access);
+    const first = await run("--events", segments, "--judge", "judge", "--budget", "1");
+    expect(first.json).toMatchObject({ labelled: 12, labels: 12 });
+    const stored = [];
+    const reading = { store: access, onProblem: () => expect.unreachable() };
+    for await (const { receipt } of readSource(segments, reading)) {
+      stored.push(...receipt.feedback.filter(({ source }) => source === "judge:judge@grade-1"));
+    }
+    expect(stored.map(({ score }) => score)).toEqual(Array(12).fill(0.85));
+    asked.length = 0;
+    const second = await run("--events", segments, "--judge", "judge", "--budget", "1");
+    expect([second.json.labelled, asked.length]).toEqual([0, 0]);
   });
 
   test("--plan says what and for how much, and asks nobody", async () => {

@@ -154,7 +154,7 @@ async function createWorld(bare: ObjectStore) {
       build: (candidate: Candidate) => buildRouter(candidate, parts),
     }),
   );
-  return { store, folders, answers, honest, gateways, writes: () => writes };
+  return { bare, store, folders, answers, honest, gateways, writes: () => writes };
 }
 
 type World = Awaited<ReturnType<typeof createWorld>>;
@@ -197,7 +197,7 @@ interface CyclePlan {
 
 /** The loop's own turn over the repository; a kill throws, and the next process goes on. */
 function createLoop(world: World, rounds: (count: number) => Promise<void>) {
-  const { store, folders, answers, honest, gateways } = world;
+  const { bare, store, folders, answers, honest, gateways } = world;
   const signed = new Map<string, Uint8Array>();
   const seen = { kills: 0, published: 0, takenBack: 0, harmful: new Map<number, number>() };
   const target = () => ({
@@ -229,6 +229,7 @@ function createLoop(world: World, rounds: (count: number) => Promise<void>) {
           const gate = { passed: true, reason: "simulated" };
           return { folder: `cycle-${cycle}`, strategy: "llmrouter-linear", gate };
         },
+        isThere: async (name) => signed.has(name),
         inForce,
         async sign(name) {
           const version = await nextReleaseVersion(store);
@@ -273,7 +274,11 @@ function createLoop(world: World, rounds: (count: number) => Promise<void>) {
         },
       };
       for (;;) {
-        const journal = await openJournal(join(temp, "loop"), clock.now);
+        const journal = await openJournal({
+          store: bare, // what the loop writes down is no news to a gateway
+          folder: join(temp, "loop"),
+          nowMs: clock.now,
+        });
         try {
           return await turn({
             steps,

@@ -148,6 +148,8 @@ export const promptTemplates: Readonly<Record<Topic, TopicTemplates>> = {
       easy("Classify the sentiment of this note with one label: {note}"),
       fair("Extract {field} from the text into a table with two columns: {note}"),
       fair("Parse this note to CSV with the fields {field} and owner: {note}"),
+      fair("Summarise this note in one line and list its {field}: {note}"),
+      hard("Which {field} in this note contradict one another? Answer as JSON: {note}"),
       hard("Extract every pair of {field} that refer to one another, as JSON with offsets: {note}"),
     ],
     slots: {

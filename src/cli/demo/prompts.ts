@@ -10,6 +10,8 @@ export interface Prompt {
   readonly id: string;
   readonly text: string;
   readonly topic: Topic;
+  /** What sort of question it is, within its topic: the template that it was made of. */
+  readonly kind: string;
   /** 0 easy … 1 hard. */
   readonly difficulty: number;
 }
@@ -29,11 +31,18 @@ export function createPromptBank(random: Random, perTopic: number): readonly Pro
   return shuffle(bank, random).map((prompt, at) => ({ ...prompt, id: `demo-${at + 1}` }));
 }
 
+/** What the templates give beyond a bank, shuffled: prompts that nothing else is done with. */
+export function sparePrompts(random: Random, bank: readonly Prompt[]): readonly Prompt[] {
+  const taken = new Set(bank.map(({ text }) => text));
+  const rest = topics.flatMap((topic) => expandTopic(topic).filter(({ text }) => !taken.has(text)));
+  return shuffle([...rest], random).map((prompt, at) => ({ ...prompt, id: `spare-${at + 1}` }));
+}
+
 /** Every prompt that the templates of a topic give. */
 export function expandTopic(topic: Topic): readonly Omit<Prompt, "id">[] {
   const { templates, slots } = promptTemplates[topic];
   return templates.flatMap(({ text, difficulty }) =>
-    fill(text, slots).map((filled) => ({ text: filled, topic, difficulty })),
+    fill(text, slots).map((filled) => ({ text: filled, topic, kind: text, difficulty })),
   );
 }
 

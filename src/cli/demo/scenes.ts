@@ -6,7 +6,7 @@ import { writeFileSync } from "node:fs";
 import { createRandom } from "../../std/random.ts";
 import type { Output } from "../command.ts";
 import type { Prompt } from "./prompts.ts";
-import { labelOf, type ShadowRow, toPriceFile, toShadowRows } from "./shadow.ts";
+import { labelOf, makeShadowSet, type ShadowSet, toPriceFile } from "./shadow.ts";
 import { simulatedModels } from "./simulated-models.ts";
 import type { Stage } from "./stage.ts";
 import type { Topic } from "./topics.ts";
@@ -33,16 +33,19 @@ export interface Casting {
   readonly shadow: readonly Prompt[];
   readonly heldOut: readonly Prompt[];
   readonly after: readonly Prompt[];
+  /** What users ask while the loop is at work. */
+  readonly meanwhile: readonly Prompt[];
 }
 
-export function cast(bank: readonly Prompt[]): Casting {
+export function cast(bank: readonly Prompt[], spare: readonly Prompt[]): Casting {
   const cut = (from: number, to: number) =>
     bank.slice(Math.round(from * bank.length), Math.round(to * bank.length));
   return {
-    before: cut(0, 0.12),
-    shadow: cut(0.12, 0.54),
-    heldOut: cut(0.54, 0.84),
-    after: cut(0.84, 1),
+    before: cut(0, 0.1),
+    shadow: cut(0.1, 0.5),
+    heldOut: cut(0.5, 0.86),
+    after: cut(0.86, 1),
+    meanwhile: [...spare, ...cut(0, 0.1)],
   };
 }
 
@@ -100,26 +103,29 @@ async function askEveryModel(
 }
 
 /**
- * What the first turn of the loop has rows about; the second has all topics. So each turn has something
- * to learn that the gate can be sure of, whatever users happened to say meanwhile.
+ * A pilot, which the first turn learns from: rows about some topics, and a few about the others. The
+ * second has them all, users' words and a judge's, so that it has much to learn and the gate can be sure.
  */
-const pilotTopics: ReadonlySet<Topic> = new Set(["code", "translation", "writing"]);
+export const pilotTopics: readonly Topic[] = ["code", "law", "translation"];
+const pilotOthers = 12;
 export const rowFiles = { pilot: "pilot.jsonl", all: "shadow.jsonl", heldOut: "held-out.jsonl" };
 
 /** Scene 2: a sample answered by all models and judged, apart from the traffic. */
-export async function sceneShadow(play: Play, { shadow, heldOut }: Casting): Promise<void> {
-  const random = createRandom(play.seed + 2);
-  const { path } = play.stage;
+export async function sceneShadow(play: Play, { shadow, heldOut }: Casting): Promise<ShadowSet> {
+  const { stage, out } = play;
+  const { path } = stage;
   writeFileSync(path("models.json"), toPriceFile());
-  const write = (file: string, rows: readonly ShadowRow[]) =>
-    writeFileSync(path(file), rows.map(({ line }) => `${line}\n`).join(""));
-  const taught = toShadowRows(await askEveryModel(play, "shadow set", shadow), random);
-  write(
-    rowFiles.pilot,
-    taught.filter(({ topic }) => pilotTopics.has(topic)),
-  );
-  write(rowFiles.all, taught);
-  write(rowFiles.heldOut, toShadowRows(await askEveryModel(play, "held-out set", heldOut), random));
+  const set = await makeShadowSet(stage, [...shadow, ...heldOut], (line) => out.line(line));
+  const write = (file: string, prompts: readonly Prompt[]) => {
+    const lines = prompts.flatMap(({ id }) => set.lines.get(id) ?? []);
+    writeFileSync(path(file), lines.map((line) => `${line}\n`).join(""));
+  };
+  const known = shadow.filter(({ topic }) => pilotTopics.includes(topic));
+  const others = shadow.filter(({ topic }) => !pilotTopics.includes(topic));
+  write(rowFiles.pilot, [...known, ...others.slice(0, pilotOthers)]);
+  write(rowFiles.all, shadow);
+  write(rowFiles.heldOut, heldOut);
+  return set;
 }
 
 export interface DialResult extends Summary {

@@ -1,50 +1,46 @@
-/** Full-information rows: each prompt answered by every model, scored by a simulated judge. */
-import { nextNormal, type Random } from "../../std/random.ts";
-import { simulatedVendors } from "./simulated-models.ts";
-import type { Topic } from "./topics.ts";
-import type { CallResult } from "./traffic.ts";
+/** The demo's shadow set: every model answers a sample, and the simulated judge grades, by `routeiq label`. */
+import { readFileSync, writeFileSync } from "node:fs";
+import { isObject } from "../../domain/json.ts";
+import type { Prompt } from "./prompts.ts";
+import { simulatedCourt } from "./simulated-judge.ts";
+import { simulatedModels, simulatedVendors } from "./simulated-models.ts";
+import type { Stage } from "./stage.ts";
 
-/** How far a judge's score is off, as a standard deviation. */
-const judgeNoise = 0.08;
+export const judgeName = simulatedCourt.models[0]?.name ?? "";
+/** Simulated dollars. */
+const budgetUsd = 10;
+const concurrency = 12;
 
-export interface ShadowRow {
-  readonly topic: Topic;
-  /** Training data (DESIGN §5), one line of JSON. */
-  readonly line: string;
+export interface ShadowSet {
+  readonly rows: number;
+  readonly spentUsd: number;
+  /** A row of training data (DESIGN §5) by the prompt's id, as one line of JSON. */
+  readonly lines: ReadonlyMap<string, string>;
 }
 
-export function toShadowRows(
-  results: readonly (readonly CallResult[])[],
-  random: Random,
-): readonly ShadowRow[] {
-  const byPrompt = new Map<string, CallResult[]>();
-  for (const result of results.flat()) {
-    if (result.status !== 200) continue;
-    byPrompt.set(result.prompt.id, [...(byPrompt.get(result.prompt.id) ?? []), result]);
+/** @returns the command as typed, and what it made */
+export async function makeShadowSet(
+  stage: Stage,
+  prompts: readonly Prompt[],
+  onCommand: (line: string) => void,
+): Promise<ShadowSet> {
+  const { path } = stage;
+  const queries = prompts.map(({ id, text }) => `${JSON.stringify({ id, query: text })}\n`);
+  writeFileSync(path("queries.jsonl"), queries.join(""));
+  const args = [
+    ...["label", "--shadow", "--data", "queries.jsonl", "--judge", judgeName],
+    ...["--models", simulatedModels.map(({ name }) => labelOf(name)).join(",")],
+    ...["--budget", String(budgetUsd), "--url", stage.url],
+    ...["--concurrency", String(concurrency), "--out", "judged.jsonl"],
+  ];
+  onCommand(`$ routeiq ${args.join(" ")}`);
+  const answer: unknown = JSON.parse((await stage.run(...args, "--json")).trim());
+  const lines = new Map<string, string>();
+  for (const line of readFileSync(path("judged.jsonl"), "utf8").split("\n")) {
+    if (line !== "") lines.set(String((JSON.parse(line) as { id: string }).id), line);
   }
-  return [...byPrompt.values()].flatMap((answers) => {
-    const prompt = answers[0]?.prompt;
-    if (!prompt) return [];
-    const line = JSON.stringify({
-      id: prompt.id,
-      query: prompt.text,
-      benchmark: "demo",
-      category: prompt.topic,
-      models: Object.fromEntries(answers.map((answer) => [labelOf(answer.model), score(answer)])),
-    });
-    return [{ topic: prompt.topic, line }];
-  });
-
-  function score(answer: CallResult) {
-    const judged = answer.quality + judgeNoise * nextNormal(random);
-    return {
-      score: Number(Math.min(1, Math.max(0, judged)).toFixed(4)),
-      input_tokens: answer.inputTokens,
-      output_tokens: answer.outputTokens,
-      cost_usd: answer.costUsd,
-      latency_ms: Number(answer.latencyMs.toFixed(2)),
-    };
-  }
+  const spentUsd = isObject(answer) ? Number(answer["spent_usd"]) : Number.NaN;
+  return { rows: lines.size, spentUsd, lines };
 }
 
 /** `litellm_params.model` of a simulated model: what an artifact's labels are matched by. */

@@ -47,7 +47,7 @@ export const simulatedVendors: readonly SimulatedVendor[] = [
         tokensPerSecond: 220,
         verbosity: 0.7,
         //            code maths law  transl writing talk facts extract
-        skill: skills(0.48, 0.36, 0.4, 0.58, 0.6, 0.93, 0.68, 0.72),
+        skill: skills(0.4, 0.3, 0.33, 0.5, 0.52, 0.93, 0.64, 0.66),
       },
       {
         name: "sim-coder",
@@ -57,7 +57,7 @@ export const simulatedVendors: readonly SimulatedVendor[] = [
         firstTokenMs: 110,
         tokensPerSecond: 140,
         verbosity: 1,
-        skill: skills(0.93, 0.62, 0.38, 0.45, 0.48, 0.78, 0.58, 0.91),
+        skill: skills(0.93, 0.58, 0.3, 0.37, 0.38, 0.7, 0.48, 0.91),
       },
     ],
   },
@@ -73,7 +73,7 @@ export const simulatedVendors: readonly SimulatedVendor[] = [
         firstTokenMs: 130,
         tokensPerSecond: 120,
         verbosity: 0.9,
-        skill: skills(0.66, 0.94, 0.42, 0.42, 0.4, 0.72, 0.62, 0.7),
+        skill: skills(0.6, 0.94, 0.33, 0.34, 0.32, 0.66, 0.52, 0.64),
       },
       {
         name: "sim-sage",
@@ -83,7 +83,7 @@ export const simulatedVendors: readonly SimulatedVendor[] = [
         firstTokenMs: 260,
         tokensPerSecond: 80,
         verbosity: 1.2,
-        skill: skills(0.86, 0.86, 0.92, 0.85, 0.85, 0.94, 0.92, 0.87),
+        skill: skills(0.8, 0.78, 0.93, 0.76, 0.78, 0.92, 0.93, 0.8),
       },
     ],
   },
@@ -99,7 +99,7 @@ export const simulatedVendors: readonly SimulatedVendor[] = [
         firstTokenMs: 150,
         tokensPerSecond: 110,
         verbosity: 1.1,
-        skill: skills(0.5, 0.46, 0.64, 0.94, 0.93, 0.95, 0.72, 0.68),
+        skill: skills(0.42, 0.36, 0.56, 0.94, 0.93, 0.95, 0.64, 0.6),
       },
     ],
   },
@@ -107,20 +107,35 @@ export const simulatedVendors: readonly SimulatedVendor[] = [
 
 export const simulatedModels = simulatedVendors.flatMap((vendor) => vendor.models);
 
+/** What decides how good an answer is, beside the model. */
+export interface SimulatedQuestion {
+  readonly text: string;
+  readonly topic: Topic;
+  readonly kind: string;
+  readonly difficulty: number;
+}
+
 /**
  * The hidden truth: how good a model's answer to a text is, in [0, 1]. The same for the same seed,
- * model and text; a hard prompt costs every model, and each text suits one model more than another.
+ * model and text. A hard prompt costs every model; within a topic each kind of question suits one
+ * model more than another, which a few examples do not tell and many do; and so does each text, which
+ * nothing tells.
  */
 export function trueQuality(
-  model: SimulatedModel,
-  prompt: { readonly text: string; readonly topic: Topic; readonly difficulty: number },
+  { name, skill }: SimulatedModel,
+  { text, topic, kind, difficulty }: SimulatedQuestion,
   seed: number,
 ): number {
-  const skill = model.skill[prompt.topic];
-  const logit = Math.log(skill / (1 - skill)) - 2.2 * (prompt.difficulty - 0.5);
-  const noise = (uniform(`${seed}\n${model.name}\n${prompt.text}`) - 0.5) * 1.6;
-  return 1 / (1 + Math.exp(-(logit + noise)));
+  const usual = skill[topic];
+  const logit = Math.log(usual / (1 - usual)) - 2.2 * (difficulty - 0.5);
+  const knack = (uniform(`${seed}\n${name}\n${kind}`) - 0.5) * knackSpan;
+  const luck = (uniform(`${seed}\n${name}\n${text}`) - 0.5) * luckSpan;
+  return 1 / (1 + Math.exp(-(logit + knack + luck)));
 }
+
+/** From the worst to the best, on the scale of log odds. */
+const knackSpan = 1.8;
+const luckSpan = 0.8;
 
 /** A number in [0, 1) that only the text decides. */
 export function uniform(text: string): number {

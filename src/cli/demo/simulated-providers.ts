@@ -5,10 +5,11 @@
 import { randomUUID } from "node:crypto";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import { type Clock, sleep, systemClock } from "../../std/clock.ts";
-import { composeAnswer, type SimulatedAnswer } from "./answer.ts";
+import { composeAnswer, type SimulatedAnswer, type SimulatedRequest } from "./answer.ts";
 import { anthropicWire } from "./anthropic-wire.ts";
 import { createFaultPlan, type Fault, type FaultPlan } from "./faults.ts";
 import { embeddingsReply, openaiWire } from "./openai-wire.ts";
+import { type JudgeKnowledge, judgeAnswer, simulatedCourt } from "./simulated-judge.ts";
 import {
   type SimulatedModel,
   type SimulatedVendor,
@@ -27,6 +28,8 @@ export interface SimulatedOptions {
   readonly speed?: number;
   /** What a text is about, where the demo knows better than the models' guess. */
   readonly topicOf?: (prompt: string) => Topic | undefined;
+  /** Adds a judge (`sim-judge`), which knows of the prompts what it is told here. */
+  readonly judge?: JudgeKnowledge;
   readonly clock?: Clock;
 }
 
@@ -66,7 +69,12 @@ export interface SimulatedProviders {
 const maxSeen = 1000;
 
 export function createSimulatedProviders(options: SimulatedOptions = {}): SimulatedProviders {
+  const { judge } = options;
   const started = simulatedVendors.map((vendor) => startProvider(vendor, options));
+  if (judge) {
+    const compose: Compose = (_model, asked) => judgeAnswer(asked, judge);
+    started.push(startProvider(simulatedCourt, options, compose));
+  }
   const providers = started.map(({ provider }) => provider);
   return {
     providers,
@@ -123,10 +131,16 @@ interface Kitchen {
   readonly clock: Clock;
   readonly seed: number;
   readonly speed: number;
-  readonly topicOf: (prompt: string) => Topic | undefined;
+  readonly compose: Compose;
 }
 
-function startProvider(vendor: SimulatedVendor, options: SimulatedOptions) {
+type Compose = (model: SimulatedModel, asked: SimulatedRequest) => SimulatedAnswer;
+
+function startProvider(
+  vendor: SimulatedVendor,
+  options: SimulatedOptions,
+  compose: Compose = (model, asked) => composeAnswer(model, asked, options.topicOf?.(asked.prompt)),
+) {
   const kitchen: Kitchen = {
     vendor,
     wire: vendor.dialect === "anthropic" ? anthropicWire : openaiWire,
@@ -135,7 +149,7 @@ function startProvider(vendor: SimulatedVendor, options: SimulatedOptions) {
     clock: options.clock ?? systemClock,
     seed: options.seed ?? 1,
     speed: options.speed ?? 1,
-    topicOf: options.topicOf ?? (() => undefined),
+    compose,
   };
   const server = Bun.serve({
     port: 0,
@@ -221,7 +235,7 @@ async function answerChat(task: ChatTask, kitchen: Kitchen): Promise<Response> {
   const { request, body, model, fault } = task;
   const { wire, clock, vendor } = kitchen;
   const asked = wire.readRequest(body);
-  const answer = composeAnswer(model, asked, kitchen.topicOf(asked.prompt));
+  const answer = kitchen.compose(model, asked);
   const id = randomUUID().replaceAll("-", "").slice(0, 24);
   const context = {
     id,

@@ -7,11 +7,13 @@ import type { Outbound } from "../../security/outbound.ts";
 import { sleep, systemClock } from "../../std/clock.ts";
 import { type LongProcess, runApart, startSelf } from "./processes.ts";
 import type { Prompt } from "./prompts.ts";
+import { simulatedModels } from "./simulated-models.ts";
 import { createSimulatedProviders, type SimulatedProviders } from "./simulated-providers.ts";
 
 export interface StageOptions {
   readonly seed: number;
-  readonly bank: readonly Prompt[];
+  /** All that may be asked: the simulated models and their judge know what each is about. */
+  readonly prompts: readonly Prompt[];
   readonly outbound: Outbound;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
@@ -48,14 +50,19 @@ const startTimeoutMs = 20_000;
 export const canaryShare = 0.3;
 
 export async function createStage(options: StageOptions): Promise<Stage> {
-  const { seed, bank, outbound, env, signal } = options;
+  const { seed, prompts, outbound, env, signal } = options;
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), "routeiq-demo-"));
   mkdirSync(folder, { recursive: true });
   const path = (name: string) => join(folder, name);
   const repository = options.repository ?? path("repository");
-  const topics = new Map(bank.map(({ text, topic }) => [text, topic]));
-  const topicOf = (text: string) => topics.get(text);
-  const providers = createSimulatedProviders({ seed, speed: demoSpeed, topicOf });
+  const byText = new Map(prompts.map((prompt) => [prompt.text, prompt]));
+  const promptOf = (text: string) => byText.get(text);
+  const providers = createSimulatedProviders({
+    seed,
+    speed: demoSpeed,
+    topicOf: (text) => promptOf(text)?.topic,
+    judge: { seed, promptOf },
+  });
   const run = async (...args: readonly string[]) => {
     const { exitCode, stdout, stderr } = await runApart(args, { cwd: folder, env, signal });
     if (exitCode === 0) return stdout;
@@ -110,21 +117,16 @@ function toConfig(providers: SimulatedProviders, repository: string, keys: strin
         rollout: {
           canary: { share: canaryShare, min_calls: 60 },
           health: { max_calls: 150 },
-          // The first release knows half of the topics and is cheap: a better one may cost more.
-          thresholds: { cost_factor: 4 },
         },
       },
     },
     routeiq_settings: {
-      auto_models: {
-        auto: { candidates: providers.entries.filter(isChat).map(({ model_name }) => model_name) },
-      },
+      auto_models: { auto: { candidates: simulatedModels.map(({ name }) => name) } },
+      // What a judge is to grade has to be there; in earnest this is off until you say so.
+      telemetry: { store_prompts: true },
     },
   });
 }
-
-const isChat = (entry: SimulatedProviders["entries"][number]) =>
-  entry.model_info["mode"] === "chat";
 
 /** The address that the gateway says it listens on. @throws Error with its log when it ends. */
 async function waitForUrl(gateway: LongProcess, signal: AbortSignal): Promise<string> {

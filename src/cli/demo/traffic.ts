@@ -4,6 +4,7 @@
  */
 import { isObject } from "../../domain/json.ts";
 import type { Outbound } from "../../security/outbound.ts";
+import { sleep, systemClock } from "../../std/clock.ts";
 import type { Random } from "../../std/random.ts";
 import type { Prompt } from "./prompts.ts";
 import { simulatedModels, trueQuality } from "./simulated-models.ts";
@@ -38,6 +39,10 @@ export interface TrafficOptions {
   readonly tradeoff?: number;
   readonly concurrency: number;
   readonly signal: AbortSignal;
+  /** Who asks, call after call; nobody is named where missing. */
+  readonly nextUser?: () => string;
+  /** Between an answer and the same user's next question. Default: none. */
+  readonly thinkMs?: number;
   /** When it aborts, calls in flight end well and no more are sent. */
   readonly enough?: AbortSignal;
   /** Where set, users send feedback on this share of the answers. */
@@ -64,6 +69,7 @@ export async function sendTraffic(
       results[at] = result;
       await giveFeedback(result, target, options);
       options.onResult?.(result, ++done);
+      if (options.thinkMs) await sleep(systemClock, options.thinkMs, options.signal);
     }
   };
   await Promise.all(Array.from({ length: options.concurrency }, work));
@@ -73,7 +79,7 @@ export async function sendTraffic(
 async function sendPrompt(
   prompt: Prompt,
   { outbound, url, seed }: Target,
-  { model, tradeoff, signal }: TrafficOptions,
+  { model, tradeoff, signal, nextUser }: TrafficOptions,
 ): Promise<CallResult> {
   const startedMs = performance.now();
   const response = await outbound.fetch({
@@ -83,7 +89,11 @@ async function sendPrompt(
       "content-type": "application/json",
       ...(tradeoff === undefined ? {} : { "x-routeiq-tradeoff": String(tradeoff) }),
     },
-    body: JSON.stringify({ model, messages: [{ role: "user", content: prompt.text }] }),
+    body: JSON.stringify({
+      model,
+      user: nextUser?.(), // JSON leaves it out where nobody is named
+      messages: [{ role: "user", content: prompt.text }],
+    }),
     signal,
     trust: "operator",
   });

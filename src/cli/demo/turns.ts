@@ -7,7 +7,9 @@ import { isObject, type JsonObject } from "../../domain/json.ts";
 import { journalName } from "../../learning/loop/journal.ts";
 import { sleep, systemClock } from "../../std/clock.ts";
 import { createRandom } from "../../std/random.ts";
+import { entryWords } from "../loop/journal-text.ts";
 import { type Casting, type Play, rowFiles } from "./scenes.ts";
+import { judgeName } from "./shadow.ts";
 import { type CallResult, sendTraffic } from "./traffic.ts";
 
 export interface TurnReport {
@@ -22,6 +24,8 @@ export interface TurnReport {
   readonly answered: Readonly<Record<string, number>>;
   /** What the gate said. */
   readonly gate: { readonly passed: boolean; readonly reason: string };
+  /** Answers that the judge graded for it. */
+  readonly labelled: number;
   readonly seconds: number;
   readonly slowestMs: number;
   /** What a failed call said, if any failed. */
@@ -30,27 +34,40 @@ export interface TurnReport {
 
 /** Few, so that training has a processor to itself on a machine with two. */
 const liveConcurrency = 2;
-/** These users ask much and seldom say what they think. */
-const feedbackShare = 0.03;
+/** A user thinks for so long between two questions: some fifty come in a second. */
+const thinkMs = 30;
+/** Who say what they think of an answer. */
+const feedbackShare = 0.15;
+/** A prime, so that nobody asks the same again: that would be heard as a complaint. */
+const users = 397;
 const journalEveryMs = 100;
 /** Labels beyond those of the first turn that make a second worth it. */
-const minNew = 5;
+const minNew = 20;
+/** Of the judge, in simulated dollars: some fifty answers. */
+const judgeBudgetUsd = 0.1;
+
+export interface TurnPlan {
+  readonly rows: keyof typeof rowFiles;
+  /** The judge grades answers of the traffic before training. */
+  readonly judged: boolean;
+}
 
 /** One turn of the loop, while users go on asking and saying what they think. */
 export async function sceneTurn(
   play: Play,
-  { before }: Casting,
-  rows: keyof typeof rowFiles,
+  { meanwhile }: Casting,
+  { rows, judged }: TurnPlan,
 ): Promise<TurnReport> {
   const { stage, out, seed, signal } = play;
   const startedMs = performance.now();
-  const { calls, end } = keepAsking(play, before);
+  const { calls, end } = keepAsking(play, meanwhile);
   try {
     const args = [
       ...["loop", "--once", "--data", stage.path(rowFiles[rows])],
       ...["--holdout", stage.path(rowFiles.heldOut), "--repository", stage.repository],
       ...["--key", stage.path("keys"), "--gateway", stage.url, "--data-dir", stage.path("data")],
       ...["--seed", String(seed), "--min-new", String(minNew)],
+      ...(judged ? ["--judge", judgeName, "--budget", String(judgeBudgetUsd)] : []),
     ];
     out.line(`$ routeiq ${args.join(" ").replaceAll(`${stage.folder}/`, "")}`);
     const journal = readJournal(stage.path(`data/loop/${journalName}`));
@@ -80,10 +97,11 @@ export async function sceneTurn(
 }
 
 /** Traffic with feedback until it is ended. @throws from `end` what went wrong with it */
-function keepAsking({ target, signal, seed }: Play, prompts: Casting["before"]) {
+function keepAsking({ target, signal, seed }: Play, prompts: Casting["meanwhile"]) {
   const enough = new AbortController();
   const calls: CallResult[] = [];
   const feedback = { share: feedbackShare, random: createRandom(seed + 3) };
+  let asked = 0;
   const loop = async () => {
     while (!enough.signal.aborted) {
       await sendTraffic(prompts, target, {
@@ -91,6 +109,8 @@ function keepAsking({ target, signal, seed }: Play, prompts: Casting["before"]) 
         concurrency: liveConcurrency,
         signal,
         feedback,
+        thinkMs,
+        nextUser: () => `user-${asked++ % users}`,
         enough: enough.signal,
         onResult: (result) => calls.push(result),
       });
@@ -125,17 +145,18 @@ function readJournal(path: string): () => readonly JsonObject[] {
 
 /** A journal's entry as the terminal shows it; undefined for one that says nothing new. */
 export function journalLine(entry: JsonObject): string | undefined {
-  const { event, calls, labelled, strategy, gate, version, detail, why } = entry;
-  const line = (text: string) => `   ${String(event).padEnd(11)}${text}`;
-  if (event === "observed") return line(`${calls} calls, ${labelled} with a label`);
-  if (event === "trained" && isObject(gate)) {
-    const says = gate["passed"] === true ? "the gate passes it" : "the gate refuses it";
-    return line(`${strategy}; ${says}: ${gate["reason"]}`);
-  }
-  if (event === "signed" || event === "published") return line(`release ${version}`);
-  if (event === "watching") return line(String(detail).replace(/^\S+: /, ""));
-  if (event === "training") return undefined;
-  return line(String(why ?? entry["message"] ?? "").replace(/^\S+: /, ""));
+  if (entry["event"] === "training") return undefined;
+  // There is one gateway: its address need not be said.
+  const words = entryWords(entry).replace(/^http\S+: /, "");
+  return `   ${String(entry["event"]).padEnd(11)}${words}`;
+}
+
+function countLabelled(told: readonly JsonObject[]): number {
+  return told
+    .flatMap(({ event, labelled }) =>
+      event === "labelled" && Array.isArray(labelled) ? labelled.filter(isObject) : [],
+    )
+    .reduce((sum, one) => sum + (Number(one["labelled"]) || 0), 0);
 }
 
 function toReport(what: {
@@ -159,6 +180,7 @@ function toReport(what: {
     gate: isObject(gate)
       ? { passed: gate["passed"] === true, reason: String(gate["reason"]) }
       : { passed: false, reason: "there was no training" },
+    labelled: countLabelled(told),
     seconds,
     slowestMs: Math.max(0, ...calls.map(({ latencyMs }) => latencyMs)),
     ...(firstError === undefined ? {} : { firstError }),

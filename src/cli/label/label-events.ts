@@ -1,4 +1,4 @@
-/** Logged answers, graded by the judge; the grades go to the event log. */
+/** Logged answers, graded by the judge; the grades go to where the calls are. */
 import { GatewayError } from "../../domain/errors.ts";
 import { createKernels } from "../../kernels/create.ts";
 import { toEventLabel } from "../../learning/event-label.ts";
@@ -12,12 +12,10 @@ import {
 } from "../../learning/label/label-calls.ts";
 import type { WorkReport } from "../../learning/label/work.ts";
 import { workThrough } from "../../learning/label/work.ts";
-import { takePidLock } from "../../storage/file/pid-lock.ts";
-import { openEventStore } from "../../storage/sqlite/event-store.ts";
-import { openEvents } from "../../storage/sqlite/read-events.ts";
 import type { CommandContext } from "../command.ts";
 import { eventsOf, seedFlag, textFlag } from "../learning-inputs.ts";
 import { UsageError } from "../parse.ts";
+import { openLabelSink } from "./label-sink.ts";
 import type { LabelTools } from "./label-tools.ts";
 import { tellPlan, tellWork, withinBudget } from "./tell-work.ts";
 
@@ -49,21 +47,10 @@ export async function labelEvents(
     }));
     return 0;
   }
-  const { path } = withReader(source);
-  const release = takePidLock(`${path}.label-lock`);
-  const store = openEventStore(path);
+  const sink = openLabelSink(source, context);
   let report: WorkReport;
   try {
-    const parts: LabelParts = {
-      ...tools,
-      mode,
-      store(feedback) {
-        // Somebody may have been here meanwhile; a label is given once.
-        const known = store.find(feedback.callId)?.feedback;
-        if (!known || known.some((one) => one.source === feedback.source)) return false;
-        return store.addFeedback(feedback);
-      },
-    };
+    const parts: LabelParts = { ...tools, mode, store: sink.store };
     const { concurrency } = tools;
     report = await workThrough(ordered.slice(0, tools.limit), (call) => labelCall(call, parts), {
       concurrency,
@@ -72,8 +59,7 @@ export async function labelEvents(
         out.progress("label", handled / Math.max(1, affordable.items.length)),
     });
   } finally {
-    store.close();
-    release();
+    await sink.close();
   }
   const record = await readRecord(context, source, tools.judge.source);
   tellReport(context, tools, report, record);
@@ -84,13 +70,6 @@ function readMode(flags: CommandContext["flags"]): LabelParts["mode"] {
   const mode = textFlag(flags, "mode") ?? "pairwise";
   if (mode === "pairwise" || mode === "rubric") return mode;
   throw new UsageError(`--mode ${mode} is neither pairwise nor rubric.`);
-}
-
-/** The path of the log, and whether it is there. */
-function withReader(source: string): { readonly path: string } {
-  const reader = openEvents(source);
-  reader.close();
-  return { path: reader.path };
 }
 
 function tellNothing({ out }: CommandContext, counts: { readonly withoutPrompt: number }): number {

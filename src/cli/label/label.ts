@@ -10,7 +10,10 @@ export const labelCommand = defineCommand({
   name: "label",
   summary: "Have a language model grade logged answers, or a shadow set, within a budget.",
   flags: {
-    events: { description: "Event log: a data folder, or sqlite:PATH.", value: "SRC" },
+    events: {
+      description: "Calls: a data folder, sqlite:PATH, or segments (a folder, s3://…).",
+      value: "SRC",
+    },
     judge: { description: "The model that grades.", value: "MODEL" },
     budget: { description: "What may be spent, answers included, in USD.", value: "USD" },
     plan: { description: "Say what would be labelled and what it would cost; ask nobody." },

@@ -1,15 +1,21 @@
 /** The loop's steps: RouteIQ's own commands, its event log, and the gateways' admin API. */
-import { statSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
-import { readArtifactFolder } from "../../learning/artifacts/folder.ts";
+import { readArtifactFolder, unsignedName } from "../../learning/artifacts/folder.ts";
 import { judgeGate } from "../../learning/artifacts/gate.ts";
 import { readHead } from "../../learning/artifacts/repository.ts";
 import { holdsSegments, readSource } from "../../learning/event-source.ts";
 import { countLearnable } from "../../learning/from-events.ts";
 import type { LoopSteps, Observed, ReleaseId, Standing } from "../../learning/loop/cycle.ts";
-import { createCursorFile, observeLog } from "../../learning/loop/observe.ts";
+import {
+  createCursorFile,
+  createCursorMemory,
+  observeLog,
+  observeRows,
+} from "../../learning/loop/observe.ts";
 import { sleep, systemClock } from "../../std/clock.ts";
 import type { ObjectStore } from "../../storage/object-store.ts";
 import { type EventReader, openEvents } from "../../storage/sqlite/read-events.ts";
@@ -20,7 +26,8 @@ import { runStep } from "./run-step.ts";
 import { standingOf, standingOfAll } from "./standing.ts";
 
 export interface LoopSettings {
-  readonly events: readonly string[];
+  /** Named ones, else the data folder's once there is one: a gateway may begin later than the loop. */
+  readonly events: () => readonly string[];
   readonly data: readonly string[];
   readonly holdout: readonly string[];
   readonly repository: string;
@@ -31,7 +38,12 @@ export interface LoopSettings {
   readonly judge?: { readonly model: string; readonly budget: string; readonly url?: string };
   /** Where routers lie while they are made. */
   readonly folder: string;
+  /** Nothing outlives the turn, and nobody is asked. */
+  readonly dryRun: boolean;
 }
+
+/** Routers of earlier cycles that are kept, to be looked at. */
+const cyclesKept = 3;
 
 export function createSteps(
   settings: LoopSettings,
@@ -57,6 +69,7 @@ export function createSteps(
     ...(judge ? { label: () => label(settings, judge, context) } : {}),
     async train(cycle) {
       const folder = join(settings.folder, `cycle-${cycle}`);
+      await removeCycles(settings.folder, cycle - cyclesKept);
       const { exitCode, answer, said } = await runStep(toTrainArgs(settings, folder), context);
       if (exitCode !== 0) throw new GatewayError("invalid_request", said || "training failed");
       const head = await inForce();
@@ -65,6 +78,7 @@ export function createSteps(
       const gate = judgeGate(isObject(provenance) ? provenance : {}, head);
       return { folder, strategy: String(answer["strategy"]), gate };
     },
+    isThere: async (folder) => existsSync(join(folder, unsignedName)),
     inForce,
     async sign(folder) {
       const args = ["models", "sign", folder, "--repository", repository, ...keyed];
@@ -83,9 +97,19 @@ export function createSteps(
   };
 }
 
+/** Up to and with a cycle. */
+async function removeCycles(folder: string, last: number): Promise<void> {
+  const names = await readdir(folder).catch(() => []); // the first turn has none yet
+  for (const name of names) {
+    const cycle = Number(/^cycle-(\d+)$/.exec(name)?.[1] ?? Number.NaN);
+    if (cycle <= last) await rm(join(folder, name), { recursive: true, force: true });
+  }
+}
+
 /** Training compares with the release in force, which the keys' own roots vouch for. */
 function toTrainArgs(settings: LoopSettings, folder: string): readonly string[] {
-  const { events, data, holdout, strategy, seed, repository, keys } = settings;
+  const { data, holdout, strategy, seed, repository, keys } = settings;
+  const events = settings.events();
   return [
     "train",
     ...(events.length > 0 ? ["--events", ...events] : []),
@@ -104,22 +128,29 @@ function toRelease(answer: JsonObject): ReleaseId {
 }
 
 async function observe(
-  { events, folder }: LoopSettings,
+  settings: LoopSettings,
   { env, out, signal }: CommandContext,
 ): Promise<Observed> {
-  const cursors = createCursorFile(join(folder, "observed.json"));
+  const { folder, dryRun, data } = settings;
+  const path = join(folder, "observed.json");
+  const cursors = dryRun ? createCursorMemory(path) : createCursorFile(path);
   const pause = () => sleep(systemClock, 0);
+  const onProblem = (message: string) => out.note(message);
   let calls = 0;
   let labelled = 0;
   await withStoreAccess(env, async (store) => {
-    for (const source of events) {
-      const onProblem = (message: string) => out.note(message);
+    for (const source of settings.events()) {
       signal.throwIfAborted();
       const counted = holdsSegments(source)
         ? await countLearnable(untilStopped(readSource(source, { store, onProblem }), signal))
         : await withLog(source, (log) => observeLog(log, { cursors, source, signal, pause }));
       calls += counted.calls;
       labelled += counted.labelled;
+    }
+    for (const address of data) {
+      const rows = await observeRows(address, { cursors, store, signal, onProblem });
+      calls += rows;
+      labelled += rows; // of others, training says how many it left out
     }
   });
   return { calls, labelled };
@@ -148,19 +179,26 @@ async function* untilStopped<T>(all: AsyncIterable<T>, signal: AbortSignal): Asy
 }
 
 async function label(
-  { events }: LoopSettings,
+  { events, dryRun }: LoopSettings,
   { model, budget, url }: NonNullable<LoopSettings["judge"]>,
   context: CommandContext,
 ): Promise<JsonObject> {
   const labelled: Json[] = [];
-  for (const source of events) {
+  for (const source of events()) {
     const where = url === undefined ? [] : ["--url", url];
+    const plan = dryRun ? ["--plan"] : [];
     const args = ["label", "--events", source, "--judge", model, "--budget", budget, ...where];
-    const { exitCode, answer, said } = await runStep(args, context);
+    const { exitCode, answer, said } = await runStep([...args, ...plan], context);
     // Without labels there may still be feedback enough: the loop goes on, and the journal says it.
-    labelled.push(exitCode === 0 ? answer : { ok: false, source, message: said });
+    if (exitCode !== 0) labelled.push({ ok: false, source, message: said });
+    else labelled.push(dryRun ? { ok: true, source, ...toPlanned(answer) } : answer);
   }
   return { labelled };
+}
+
+/** A plan names every call; the journal takes how many. */
+function toPlanned({ plan, cost_usd }: JsonObject): JsonObject {
+  return { would_label: Array.isArray(plan) ? plan.length : 0, cost_usd: cost_usd ?? 0 };
 }
 
 async function watchAll(

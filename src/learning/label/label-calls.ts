@@ -25,7 +25,7 @@ export interface LabelParts {
   /** Grades the call's own answer beside the nearest rival's, or alone. */
   readonly mode: "pairwise" | "rubric";
   /** False where the call has such a label by now, or is gone. */
-  readonly store: (feedback: Feedback) => boolean;
+  readonly store: (feedback: Feedback) => Promise<boolean>;
 }
 
 /** Labels one call. @throws GatewayError as endpoint and judge */
@@ -40,7 +40,7 @@ export async function labelCall(call: Labellable, parts: LabelParts): Promise<Do
   const grades = await parts.judge.grade(call.prompt, answers);
   const own = grades?.[0];
   if (!grades || !own) return "no money";
-  const stored = parts.store({
+  const stored = await parts.store({
     callId: call.callId,
     score: Number(own.score.toFixed(4)),
     source: parts.judge.source,

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { createVirtualClock } from "../../../test/support/virtual-clock.ts";
 import { createFileObjectStore } from "../../storage/file/object-store.ts";
 import { type LoopSteps, type ReleaseId, type Standing, turn } from "./cycle.ts";
-import { journalName, openJournal } from "./journal.ts";
+import { journalName, openJournal, readJournal } from "./journal.ts";
 import { lead, leaseMs } from "./leader.ts";
 
 const folders: string[] = [];
@@ -19,6 +19,13 @@ function newFolder(): string {
   folders.push(folder);
   return folder;
 }
+
+/** The repository and the disk are two, as they are in earnest. */
+const placeOf = (folder: string) => ({
+  store: createFileObjectStore(join(folder, "repository")),
+  folder,
+  nowMs: () => 0,
+});
 
 interface World {
   labelled?: number;
@@ -53,6 +60,7 @@ function world(options: World = {}) {
         strategy: "llmrouter-knn",
         gate: { passed: options.passes ?? true, reason: "by 0.01" },
       })),
+    isThere: async () => true,
     inForce: async () => active,
     sign: (folder) =>
       step("sign", () => {
@@ -81,7 +89,7 @@ function world(options: World = {}) {
 }
 
 async function run(steps: LoopSteps, folder: string, more: object = {}) {
-  const journal = await openJournal(folder, () => 0);
+  const journal = await openJournal(placeOf(folder));
   let nowMs = 0;
   const rules = { minNew: 200, hasData: false, watchMs: 100_000, dryRun: false, ...more };
   const pause = async () => {
@@ -191,10 +199,85 @@ describe("killed at any point it goes on, and publishes once", () => {
   });
 });
 
+describe("a pod that comes back without its disk", () => {
+  const lostIn = async (at: number) => {
+    const folder = newFolder();
+    const it = world({ kill: { at, after: true } });
+    await run(it.steps, folder).catch(() => undefined);
+    rmSync(join(folder, journalName), { force: true });
+    const lost = ["r1"];
+    const train = async (cycle: number) => {
+      const trained = await it.steps.train(cycle);
+      lost.length = 0; // it is on the new disk
+      return trained;
+    };
+    const steps = { ...it.steps, train, isThere: async (name: string) => !lost.includes(name) };
+    const { result, state } = await run(steps, folder);
+    return { it, result, state, events: eventsOf(folder) };
+  };
+
+  test.each([
+    ["trained", 2, ["observe", "train", "train", "sign", "publish"]],
+    ["signed", 3, ["observe", "train", "sign", "train", "sign", "publish"]],
+  ] as const)("what was %s only is trained anew", async (_phase, at, steps) => {
+    const { it, result } = await lostIn(at);
+    expect(it.done).toEqual([...steps]);
+    expect(result).toMatchObject({ done: "kept" });
+  });
+
+  test("what was published is not", async () => {
+    const { it, result } = await lostIn(4);
+    expect(it.done).toEqual(["observe", "train", "sign", "publish"]);
+    expect(result).toMatchObject({ done: "kept", release: { version: 1 } });
+  });
+});
+
+test("the journal of all cycles is in the repository, the last entries first to be had", async () => {
+  const folder = newFolder();
+  for (const labelled of [300, 600, 900]) await run(world({ labelled }).steps, folder);
+  const { store } = placeOf(folder);
+  const all = await readJournal(store, 1_000);
+  expect(all.map(({ cycle, event }) => `${cycle} ${event}`)).toEqual(
+    [1, 2, 3].flatMap((cycle) =>
+      ["observed", "training", "trained", "signed", "published", "watching", "kept"].map(
+        (event) => `${cycle} ${event}`,
+      ),
+    ),
+  );
+  expect((await readJournal(store, 8)).map(({ cycle }) => cycle)).toEqual([2, ...Array(7).fill(3)]);
+});
+
+test("a loop that has been overtaken does not write over the state of its successor", async () => {
+  const folder = newFolder();
+  const old = await openJournal(placeOf(folder));
+  await old.move({ ...old.state, cycle: 1 });
+  const next = await openJournal(placeOf(folder));
+  await next.move({ ...next.state, cycle: 2 });
+  expect(old.move({ ...old.state, cycle: 9 })).rejects.toMatchObject({ code: "storage_failed" });
+  expect((await openJournal(placeOf(folder))).state.cycle).toBe(2);
+});
+
+describe("a dry run", () => {
+  const dry = { dryRun: true, hasData: true };
+
+  test("says the next step of a cycle that is under way, and takes none", async () => {
+    const folder = newFolder();
+    const it = world({ kill: { at: 3, after: true } });
+    await run(it.steps, folder).catch(() => undefined);
+    const before = [...it.done];
+    const { result } = await run(it.steps, folder, dry);
+    expect(result).toEqual({
+      done: "dry run",
+      why: "cycle 1 is under way, its next step: sign and publish r1",
+    });
+    expect(it.done).toEqual(before);
+  });
+});
+
 test("a state that cannot be read is no first start", async () => {
   const folder = newFolder();
   writeFileSync(join(folder, "state.json"), "{");
-  expect(openJournal(folder, () => 0)).rejects.toMatchObject({ code: "storage_failed" });
+  expect(openJournal(placeOf(folder))).rejects.toMatchObject({ code: "storage_failed" });
 });
 
 describe("one loop leads", () => {

@@ -35,6 +35,8 @@ export interface LoopSteps {
   /** Undefined where no judge is configured. */
   readonly label?: () => Promise<JsonObject>;
   train(cycle: number): Promise<TrainedRouter>;
+  /** Whether a router that was trained before is still where it was: a disk may be gone with its pod. */
+  isThere(folder: string): Promise<boolean>;
   /** The release in force in the repository, if any. */
   inForce(): Promise<ReleaseId | undefined>;
   sign(folder: string): Promise<ReleaseId>;
@@ -72,12 +74,14 @@ export interface TurnOptions {
 
 /** @throws what a step throws; the state stays at the last one that was done */
 export async function turn(options: TurnOptions): Promise<Turn> {
-  const { journal } = options;
-  const { phase } = journal.state;
-  if (phase === "idle") {
+  const { journal, rules } = options;
+  const { state } = journal;
+  if (rules.dryRun && state.phase !== "idle") return { done: "dry run", why: nextStep(state) };
+  if (state.phase === "idle") {
     const waiting = await observeAndLabel(options);
     if (waiting) return waiting;
   }
+  await findRouter(options);
   if (journal.state.phase === "labelled") {
     const refused = await trainAndJudge(options);
     if (refused) return refused;
@@ -90,9 +94,9 @@ export async function turn(options: TurnOptions): Promise<Turn> {
 async function observeAndLabel({ steps, journal, rules }: TurnOptions): Promise<Turn | undefined> {
   const { state } = journal;
   const before = await steps.observe();
-  const label = rules.dryRun ? undefined : steps.label;
-  if (label) await journal.tell("labelled", await label());
-  const { calls, labelled } = label ? await steps.observe() : before;
+  // A dry run plans, asks nobody, and so has nothing new to count.
+  if (steps.label) await journal.tell(rules.dryRun ? "plan" : "labelled", await steps.label());
+  const { calls, labelled } = steps.label && !rules.dryRun ? await steps.observe() : before;
   // Fewer than were learnt from: it is another log, all of which is new.
   const fresh = labelled < state.learntFrom ? labelled : labelled - state.learntFrom;
   if (fresh < rules.minNew && !(rules.hasData && state.cycle === 0)) {
@@ -118,10 +122,37 @@ async function trainAndJudge({ steps, journal, rules }: TurnOptions): Promise<Tu
   if (rules.dryRun || !gate.passed) {
     await journal.move(idle(state));
     const why = gate.reason;
-    return rules.dryRun ? { done: "dry run", why } : { done: "refused", why };
+    if (!rules.dryRun) return { done: "refused", why };
+    const would = gate.passed ? "it would be signed and published" : "the gate would refuse it";
+    return { done: "dry run", why: `${would}: ${why}` };
   }
   await journal.move({ ...state, phase: "trained", folder });
   return undefined;
+}
+
+/** What was trained or signed on a disk that is gone is made anew; unless it is in force by now. */
+async function findRouter({ steps, journal }: TurnOptions): Promise<void> {
+  const { state } = journal;
+  const { phase, folder = "", cycle, learntFrom, failures } = state;
+  if (phase !== "trained" && phase !== "signed") return;
+  if (await steps.isThere(folder)) return;
+  const inForce = phase === "signed" ? await steps.inForce() : undefined;
+  if (inForce && inForce.sha256 === state.release?.sha256) return;
+  await journal.tell("lost", { folder, why: `${folder} is gone: the router is trained anew` });
+  await journal.move({ cycle, phase: "labelled", learntFrom, failures });
+}
+
+/** What a turn would go on with. */
+function nextStep({ cycle, phase, release, folder }: LoopState): string {
+  const version = release ? ` release ${release.version}` : "";
+  const next = {
+    idle: "observe",
+    labelled: "train",
+    trained: `sign and publish ${folder ?? ""}`,
+    signed: `publish${version}`,
+    published: `watch${version}`,
+  }[phase];
+  return `cycle ${cycle} is under way, its next step: ${next}`;
 }
 
 async function sign({ steps, journal }: TurnOptions): Promise<void> {

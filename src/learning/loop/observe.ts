@@ -4,11 +4,15 @@
  * counting goes on, so that neither a kill nor a long log makes the next turn begin anew. What the
  * log's retention takes away stays counted.
  */
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import type { CallEvent } from "../../domain/event.ts";
-import { isObject } from "../../domain/json.ts";
+import { isObject, type JsonObject } from "../../domain/json.ts";
 import { writeFileAtomic } from "../../storage/file/atomic-write.ts";
 import type { EventReader } from "../../storage/sqlite/read-events.ts";
+import type { StoreAccess } from "../artifacts/open-repository.ts";
+import { openInputs } from "../data/open-inputs.ts";
+import { createProblems } from "../data/problems.ts";
+import { createReadContext, readFile as readRowFile } from "../data/read-rows.ts";
 import { isLearnable, type LearnableCount } from "../from-events.ts";
 import { withSigns } from "../signs.ts";
 
@@ -21,6 +25,15 @@ export interface LogCursor extends LearnableCount {
 export interface CursorFile {
   read(source: string): Promise<LogCursor>;
   write(source: string, cursor: LogCursor): Promise<void>;
+  readRows(file: string): Promise<CountedFile | undefined>;
+  writeRows(file: string, counted: CountedFile): Promise<void>;
+}
+
+/** A local file of rows, as it was when they were counted. */
+export interface CountedFile {
+  readonly sizeBytes: number;
+  readonly atMs: number;
+  readonly rows: number;
 }
 
 export interface Observing {
@@ -89,6 +102,49 @@ async function* pages(
   }
 }
 
+export interface ObservingRows {
+  readonly cursors: CursorFile;
+  readonly store: StoreAccess;
+  readonly signal: AbortSignal;
+  readonly onProblem: (message: string) => void;
+}
+
+/**
+ * Rows of what `--data` names: files, folders, prefixes, a Jaeger server, whose rows grow as well. A
+ * local file that has not changed is not read again.
+ * @throws GatewayError as reading does, but for a source that holds no row yet
+ */
+export async function observeRows(address: string, observing: ObservingRows): Promise<number> {
+  const { cursors, store, signal, onProblem } = observing;
+  const problems = createProblems(onProblem);
+  const context = createReadContext(undefined, problems);
+  let rows = 0;
+  for await (const { name, open } of openInputs([address], { store, problems })) {
+    signal.throwIfAborted();
+    const found = await stat(name).catch(() => undefined); // it may be elsewhere
+    const file = found?.isFile() ? { sizeBytes: found.size, atMs: found.mtimeMs } : undefined;
+    const kept = file && (await cursors.readRows(name));
+    if (file && kept?.sizeBytes === file.sizeBytes && kept.atMs === file.atMs) {
+      rows += kept.rows;
+      continue;
+    }
+    let count = 0;
+    for await (const row of readRowFile(await open(), context)) {
+      if (row.outcomes.size > 0) count++;
+      if (count % pageCalls === 0) signal.throwIfAborted();
+    }
+    if (file) await cursors.writeRows(name, { ...file, rows: count });
+    rows += count;
+  }
+  return rows;
+}
+
+/** A dry run's: what is kept is read, and nothing is written down. */
+export function createCursorMemory(path: string): CursorFile {
+  const file = createCursorFile(path);
+  return { ...file, write: async () => undefined, writeRows: async () => undefined };
+}
+
 /** Figures: what cannot be read is as if it were not there, and is counted anew. */
 export function createCursorFile(path: string): CursorFile {
   const load = async () => {
@@ -99,6 +155,12 @@ export function createCursorFile(path: string): CursorFile {
       return {};
     }
   };
+  const save = async (key: string, value: JsonObject) => {
+    const all = { ...(await load()), [key]: value };
+    const bytes = new TextEncoder().encode(`${JSON.stringify(all)}\n`);
+    await writeFileAtomic(path, bytes, { mode: 0o600 });
+  };
+  const rowsKey = (file: string) => `rows:${file}`;
   return {
     async read(source) {
       const held = (await load())[source];
@@ -106,11 +168,15 @@ export function createCursorFile(path: string): CursorFile {
       const whole = [seq, calls, labelled].every((one) => Number.isSafeInteger(one));
       return whole ? { seq: Number(seq), calls: Number(calls), labelled: Number(labelled) } : start;
     },
-    async write(source, cursor) {
-      const all = { ...(await load()), [source]: { ...cursor } };
-      await writeFileAtomic(path, new TextEncoder().encode(`${JSON.stringify(all)}\n`), {
-        mode: 0o600,
-      });
+    write: (source, cursor) => save(source, { ...cursor }),
+    async readRows(file) {
+      const held = (await load())[rowsKey(file)];
+      const { sizeBytes, atMs, rows } = isObject(held) ? held : {};
+      const valid = [sizeBytes, atMs, rows].every((one) => typeof one === "number");
+      return valid
+        ? { sizeBytes: Number(sizeBytes), atMs: Number(atMs), rows: Number(rows) }
+        : undefined;
     },
+    writeRows: (file, counted) => save(rowsKey(file), { ...counted }),
   };
 }
