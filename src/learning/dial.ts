@@ -20,15 +20,18 @@ export interface DialInput {
 
 /**
  * From best quality to least cost. Trade-offs that cost more and are no better than a later one are
- * left out, so that "best quality" is the best that was measured, not what a λ of 0 hopes for. Where
- * a fixed model was better than all of them, it is the first point: the policies that we choose from
- * include the fixed models, so that routing does no harm.
+ * left out, so that "best quality" is the best that was measured, not what a λ of 0 hopes for. But
+ * the best of many is partly luck: where a dearer fixed model is as good, as far as the rows can tell,
+ * that model is the first point and no trade-off is left out, so that few rows, or scores that say
+ * nothing, do not cut off the dear end of the dial. The policies that we choose from include the
+ * fixed models, so that routing does no harm.
  */
-export function fitDial({ outcomes, predicted, costs, costRef, constant }: DialInput): DialPoint[] {
+export function fitDial(input: DialInput): DialPoint[] {
+  const { outcomes, predicted, costs, costRef, constant } = input;
   const { n, m } = outcomes;
+  const choiceAt = (lambda: number) => choose(predicted, costs, { n, m, lambda, costRef });
   const at = (lambda: number): DialPoint => {
-    const chosen = choose(predicted, costs, { n, m, lambda, costRef });
-    const { cost, quality } = measure(chosen, outcomes, predicted, costs);
+    const { cost, quality } = measure(choiceAt(lambda), outcomes, predicted, costs);
     return { lambda, meanQuality: quality, meanCostUsd: cost };
   };
   if (constant || n === 0) return n === 0 ? [] : [at(0)];
@@ -44,14 +47,42 @@ export function fitDial({ outcomes, predicted, costs, costRef, constant }: DialI
     const saves = point.meanQuality === meanQuality && point.meanCostUsd < meanCostUsd;
     return point.meanQuality > meanQuality || saves ? i : top;
   }, 0);
-  const routed = spread(points.slice(best));
+  const top = points[best] as DialPoint;
   const fixed = bestFixed(outcomes);
-  return fixed && fixed.meanQuality > (routed[0] as DialPoint).meanQuality
-    ? [fixed, ...routed]
-    : routed;
+  if (!fixed || isBeaten(fixed, top, outcomes, () => choiceAt(top.lambda))) {
+    return spread(points.slice(best));
+  }
+  return [fixed, ...spread(fixed.meanCostUsd > top.meanCostUsd ? points : points.slice(best))];
 }
 
-function bestFixed(outcomes: Outcomes): DialPoint | undefined {
+type FixedPoint = DialPoint & { readonly fixed: number };
+
+/** Standard errors by which routing must be better than a dearer fixed model. */
+const proof = 1;
+
+/** Whether a trade-off is better than the best fixed model: by chance's measure, where it is cheaper. */
+function isBeaten(
+  { fixed, meanQuality, meanCostUsd }: FixedPoint,
+  top: DialPoint,
+  outcomes: Outcomes,
+  choice: () => Int32Array,
+): boolean {
+  const lead = top.meanQuality - meanQuality;
+  if (lead < 0 || meanCostUsd <= top.meanCostUsd) return lead >= 0;
+  const { n, m, quality, mass } = outcomes;
+  const chosen = choice();
+  let squares = 0;
+  let total = 0;
+  for (let row = 0; row < n; row++) {
+    const weight = mass?.[row] ?? 1;
+    const routed = quality[row * m + (chosen[row] as number)] as number;
+    squares += weight * (routed - (quality[row * m + fixed] as number) - lead) ** 2;
+    total += weight;
+  }
+  return lead > (proof * Math.sqrt(squares)) / total;
+}
+
+function bestFixed(outcomes: Outcomes): FixedPoint | undefined {
   // Logs of single choices say of no model what it would have done on all rows.
   if (outcomes.quality.some(Number.isNaN)) return undefined;
   return toSingles(outcomes)
