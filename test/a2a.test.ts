@@ -515,6 +515,15 @@ describe("notifications", () => {
     expect(notified.at(-1)?.body).toMatchObject({ kind: "task", status: { state: "completed" } });
   });
 
+  const closed = ["http://localhost:1/", "http://169.254.169.254/latest", "http://[::1]/x"];
+  test.each(closed)("do not go to %s: the caller is told at once", async (url) => {
+    const { result } = await rpc("writer", "SendMessage", says10("Hi"));
+    const config = { taskId: result.task.id, url };
+    const { error } = await rpc("writer", "CreateTaskPushNotificationConfig", config);
+    expect(error.code).toBe(-32602);
+    expect(error.message).toContain("routeiq_settings.outbound");
+  });
+
   test("what a receiver refuses is not tried again", async () => {
     notified = [];
     receive = () => new Response("", { status: 410 });
@@ -582,7 +591,11 @@ describe("tasks in the store", () => {
       (thrown) => String(thrown),
     );
   const open = (maxTasks: number) =>
-    createTasks(it.gateway.records, systemClock, () => ({ ttlMs: 60_000, maxTasks }));
+    createTasks(it.gateway.records, systemClock, () => ({
+      ttlMs: 60_000,
+      maxTasks,
+      maxTasksOfCaller: maxTasks,
+    }));
 
   test("are their maker's alone, and of one agent", async () => {
     const tasks = open(10_000);
@@ -599,6 +612,15 @@ describe("tasks in the store", () => {
     const { task } = await tasks.get("dead-1", "g", caller("ann"));
     expect(task.status.state).toBe("TASK_STATE_FAILED");
     expect(await tasks.save(dead)).toBe(false);
+  });
+
+  test("are not more than one caller's share", async () => {
+    const limits = () => ({ ttlMs: 60_000, maxTasks: 10_000, maxTasksOfCaller: 1 });
+    const tasks = createTasks(it.gateway.records, systemClock, limits);
+    const of = (id: string, owner: string) => ({ ...held(id, 0), owner });
+    await tasks.create(of("share-1", "cyd"));
+    expect(await refusal(tasks.create(of("share-2", "cyd")))).toContain("max_tasks_per_caller");
+    await tasks.create(of("share-3", "dora"));
   });
 
   test("are not more than the limit", async () => {

@@ -383,12 +383,15 @@ function agentSettings(
     return Number.isFinite(value) && value > 0 ? value : otherwise;
   };
   const baseUrl = (a2a.base_url ?? env["A2A_BASE_URL"] ?? "").replace(/\/+$/, "");
+  const maxTasks = a2a.max_tasks ?? number("A2A_TASK_STORE_MAX_TASKS", 10_000);
+  const maxRunning = a2a.max_running;
   return {
     ...(baseUrl === "" ? {} : { baseUrl }),
     ...(a2a.card_key === undefined ? {} : { cardKey: a2a.card_key }),
     taskTtlMs: (a2a.task_ttl_s ?? number("A2A_TASK_TTL_SECONDS", 3_600)) * 1_000,
-    maxTasks: a2a.max_tasks ?? number("A2A_TASK_STORE_MAX_TASKS", 10_000),
-    maxRunning: a2a.max_running,
+    ...{ maxTasks, maxRunning },
+    maxTasksOfCaller: a2a.max_tasks_per_caller ?? Math.ceil(maxTasks / 2),
+    maxRunningOfCaller: a2a.max_running_per_caller ?? Math.ceil(maxRunning / 2),
     tasksPerMinute: a2a.tasks_per_minute ?? number("A2A_TASK_RATE_LIMIT", 100),
     runMs: a2a.run_ms,
   };

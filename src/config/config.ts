@@ -235,6 +235,8 @@ export interface RouteiqSettings extends SurvivalSettings {
     readonly taskTtlMs: number;
     readonly maxTasks: number;
     readonly maxRunning: number;
+    readonly maxTasksOfCaller: number;
+    readonly maxRunningOfCaller: number;
     /** New tasks of one agent. */
     readonly tasksPerMinute: number;
     /** What one message may take. */

@@ -40,7 +40,7 @@ beforeAll(async () => {
   );
   it = await startTestGateway({
     yaml: `
-routeiq_settings: {a2a: {tasks_per_minute: 100000}}
+routeiq_settings: {a2a: {tasks_per_minute: 100000}, outbound: {allow_cidrs: ["127.0.0.0/8"]}}
 model_list: [{model_name: m, litellm_params: {model: openai/m, api_key: k, api_base: "${model.url}"}}]
 agent_list:
   - {agent_name: all, url: "${reference.url}"}

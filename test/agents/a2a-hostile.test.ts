@@ -4,6 +4,7 @@ import { createPeers } from "../../src/agents/a2a/peer.ts";
 import { createPush, pushLimits } from "../../src/agents/a2a/push.ts";
 import { GatewayError } from "../../src/domain/errors.ts";
 import { createOutbound, type Outbound } from "../../src/security/outbound.ts";
+import { parseAllowRules } from "../../src/security/ssrf.ts";
 import type { NewRecord, RecordStore } from "../../src/storage/record-store.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
 import { createVirtualClock } from "../support/virtual-clock.ts";
@@ -28,6 +29,15 @@ const piece = (text: string) => ({
 async function* flood(): AsyncGenerator<object> {
   yield task("TASK_STATE_WORKING");
   for (;;) yield piece("x".repeat(1024 * 1024));
+}
+
+/** Its state never moves, and every status says a mebibyte. */
+async function* chatter(): AsyncGenerator<object> {
+  yield task("TASK_STATE_WORKING");
+  const parts = [{ text: "x".repeat(1024 * 1024) }];
+  const message = { messageId: "m", role: "ROLE_AGENT", parts };
+  const said = status("TASK_STATE_WORKING").statusUpdate;
+  for (;;) yield { statusUpdate: { ...said, status: { ...said.status, message } } };
 }
 
 type Answer = readonly object[] | (() => AsyncIterable<object>) | Response;
@@ -64,6 +74,7 @@ const hostiles: Readonly<Record<string, Hostile>> = {
   },
   "card-that-is-none": { card: () => new Response("<html>"), why: /not JSON/ },
   "answer-that-leads-to-metadata": { tells: redirect, why: /redirect|HTTP 302|refused/i },
+  "endless-chatter": { tells: () => chatter, why: /more than a task may hold/ },
   "endless-stream": { tells: () => flood, why: /more than a task may hold/ },
   "giant-event": { tells: () => [task("TASK_STATE_WORKING"), piece("x".repeat(9e6))], why: /./ },
   "another-task": {
@@ -219,8 +230,9 @@ describe("over time", () => {
       } as never,
     });
     const owner = { caller: { id: "a", tenant: "t", admin: false }, version: "1.0" } as const;
+    const allow = parseAllowRules([], []);
     const url = "https://hooks.example/x";
-    await push.set("t", { url }, { ...owner, expiresMs: clock.now() + 1e9 });
+    await push.set("t", { url }, { ...owner, allow, expiresMs: clock.now() + 1e9 });
     const done = { state: "TASK_STATE_COMPLETED", timestamp: at } as const;
     const told = { id: "t", contextId: "c", status: done, artifacts: [], history: [] };
     push.tell(told, { task: told });

@@ -8,6 +8,7 @@ import { startTestGateway } from "./gateway.ts";
 const [dataDir = "", modelUrl = "", agentUrl = ""] = process.argv.slice(2);
 const { gateway } = await startTestGateway({
   yaml: `
+routeiq_settings: {outbound: {allow_cidrs: ["127.0.0.0/8"]}}
 model_list: [{model_name: m, litellm_params: {model: openai/m, api_key: k, api_base: "${modelUrl}"}}]
 agent_list:
   - {agent_name: writer, model: m}

@@ -6,6 +6,7 @@ import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Outbound } from "../../security/outbound.ts";
+import { parseAllowRules } from "../../security/ssrf.ts";
 import { sleep } from "../../std/clock.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
 import type { SkillRuns } from "../skills/skill-runs.ts";
@@ -15,6 +16,7 @@ import { cardKeysPath, createCardSigner } from "./card-signer.ts";
 import { A2aError, toA2aError } from "./errors.ts";
 import { type AskModel, assertAnswerable, createModelAgent } from "./model-agent.ts";
 import { createPeers } from "./peer.ts";
+import { createPlaces } from "./places.ts";
 import { createPush, type Push } from "./push.ts";
 import { recordMessage } from "./record.ts";
 import { createRegistry, type Registry } from "./registry.ts";
@@ -39,6 +41,8 @@ export interface Asker {
   readonly caller: Caller;
   readonly version: Version;
   readonly extensions: string | undefined;
+  /** Aborts when the caller listens no more. */
+  readonly left: AbortSignal;
 }
 
 export interface Agents {
@@ -78,6 +82,8 @@ export interface AgentsParts {
 
 /** How often a task that another process works at is looked at, for whoever listens to it here. */
 const lookMs = 1_000;
+/** Streams that are open at once, in one process: of all, and of one caller. */
+const streamLimits = { all: 2_000, caller: 500 } as const;
 /** What a question about a task may take upstream. */
 const questionMs = 30_000;
 
@@ -87,8 +93,8 @@ export function createAgents(parts: AgentsParts): Agents {
   const settings = () => services().config.routeiq.a2a;
   const registry = createRegistry({ records, clock, configured: () => services().config.agents });
   const tasks = createTasks(records, clock, () => {
-    const { taskTtlMs: ttlMs, maxTasks } = settings();
-    return { ttlMs, maxTasks };
+    const { taskTtlMs: ttlMs, maxTasks, maxTasksOfCaller } = settings();
+    return { ttlMs, maxTasks, maxTasksOfCaller };
   });
   const push = createPush({ records, outbound, clock, random, telemetry });
   const upstream = createUpstreamAgent(createPeers(outbound, clock), clock);
@@ -104,6 +110,7 @@ export function createAgents(parts: AgentsParts): Agents {
   /** Messages that wait for their answer; these and tasks that are followed after theirs. */
   const waiting = new Set<Run>();
   const living = new Set<Run>();
+  const streams = createPlaces(streamLimits);
   const made = new Map<string, { minute: number; count: number }>();
   let closed = false;
 
@@ -172,13 +179,10 @@ export function createAgents(parts: AgentsParts): Agents {
     }
     if (agent.serves.kind === "model") assertAnswerable({ request });
     if (agent.serves.kind === "skill") assertRunnable(request);
-    const { maxRunning, runMs } = settings();
-    if (waiting.size >= maxRunning) {
-      throw new A2aError(
-        "rateLimited",
-        `There are ${maxRunning} tasks at work; try again in a while.`,
-      );
-    }
+    const { maxRunning, maxRunningOfCaller, runMs } = settings();
+    assertPlace(waiting.size, maxRunning, "There are");
+    const own = [...waiting].filter(({ owner }) => owner === caller.id).length;
+    assertPlace(own, maxRunningOfCaller, "This key has");
     const held = await toTask(request, asker);
     const { id } = held.task;
     const isNew = request.taskId === undefined;
@@ -228,12 +232,15 @@ export function createAgents(parts: AgentsParts): Agents {
     config: JsonObject,
     { caller, version }: Asker,
     status?: TaskStatus,
-  ) =>
-    push.set(taskId, config, {
+  ) => {
+    const { allowCidrs, allowHosts } = services().config.routeiq.outbound;
+    return push.set(taskId, config, {
+      allow: parseAllowRules(allowCidrs, allowHosts),
       ...{ caller, version },
       ...(status ? { status } : {}),
       expiresMs: clock.now() + settings().taskTtlMs + settings().runMs,
     });
+  };
 
   function snapshot(run: Run, historyLength: number | undefined): TaskEvent {
     if (run.message) return { message: run.message };
@@ -294,7 +301,8 @@ export function createAgents(parts: AgentsParts): Agents {
           "This agent does not stream; send the message instead.",
         );
       }
-      return (await begin(request, asker, true)).listen();
+      streams.take(asker);
+      return (await begin(request, asker, true)).listen(asker.left);
     },
     async get(id, historyLength, asker) {
       const held = await known(id, asker);
@@ -337,12 +345,13 @@ export function createAgents(parts: AgentsParts): Agents {
           taskId: id,
         });
       }
+      streams.take(asker);
       const run = runs.get(id);
-      if (run) return following({ task: run.task }, run.listen());
+      if (run) return following({ task: run.task }, run.listen(asker.left));
       if (held.upstream) {
         return upstream.subscribe(
           { agent: asker.agent, task: held.task, upstream: held.upstream },
-          AbortSignal.timeout(settings().runMs),
+          AbortSignal.any([AbortSignal.timeout(settings().runMs), asker.left]),
         );
       }
       return watch(held, asker);
@@ -405,7 +414,7 @@ export function createAgents(parts: AgentsParts): Agents {
     let { task } = held;
     yield { task };
     while (!isQuiet(task.status.state) && clock.now() < untilMs && !closed) {
-      await sleep(clock, lookMs);
+      await sleep(clock, lookMs, asker.left);
       const { task: next } = await known(task.id, asker);
       if (
         next.status.timestamp !== task.status.timestamp ||
@@ -415,6 +424,13 @@ export function createAgents(parts: AgentsParts): Agents {
       task = next;
     }
   }
+}
+
+/** @throws A2aError rateLimited */
+function assertPlace(taken: number, most: number, who: string): void {
+  if (taken < most) return;
+  const message = `${who} ${most} messages being answered; try again in a while.`;
+  throw new A2aError("rateLimited", message);
 }
 
 async function* following(

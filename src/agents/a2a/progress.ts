@@ -38,7 +38,11 @@ export function advance(before: Progress, event: TaskEvent): Progress {
   return { task: next, moves: moved(task, status, moves), size };
 }
 
-const sizeOf = (event: TaskEvent) => ("statusUpdate" in event ? 64 : JSON.stringify(event).length);
+/** What a status says is kept in the history; one that says nothing is small. */
+function sizeOf(event: TaskEvent): number {
+  const isBare = "statusUpdate" in event && event.statusUpdate.status.message === undefined;
+  return isBare ? 64 : JSON.stringify(event).length;
+}
 
 function moved(task: Task, to: TaskStatus, moves: readonly Move[]): readonly Move[] {
   const { state: from } = task.status;

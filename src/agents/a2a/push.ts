@@ -7,6 +7,7 @@ import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Outbound } from "../../security/outbound.ts";
+import { type AllowRules, checkUrl } from "../../security/ssrf.ts";
 import { type Clock, sleep } from "../../std/clock.ts";
 import type { Random } from "../../std/random.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
@@ -69,6 +70,8 @@ export interface PushOwner {
   /** In which revision's words it wants to be told. */
   readonly version: Version;
   readonly expiresMs: number;
+  /** What the operator opened to addresses that come by request. */
+  readonly allow: AllowRules;
   /** Of a task that is there already. */
   readonly status?: TaskStatus;
 }
@@ -185,11 +188,11 @@ export function createPush({ records, outbound, clock, random, telemetry }: Push
   let lookups: Promise<void> = Promise.resolve();
 
   return {
-    async set(taskId, config, { caller, version, expiresMs, status }) {
+    async set(taskId, config, { caller, version, expiresMs, allow, status }) {
       // How it stands already is known to who asks now.
       const told = status ? `${status.state} ${status.timestamp}` : "";
       const tag = status && isOver(status.state) ? "" : openTag;
-      const value = readConfig(taskId, config);
+      const value = readConfig(taskId, config, allow);
       const id = String(value["id"]);
       const held = await records.count({ kind, parent: taskId });
       const known = await records.get(kind, `${taskId}/${id}`);
@@ -271,8 +274,19 @@ function shown({ value }: StoredRecord): JsonObject {
   return config;
 }
 
+/** What can be seen of an address at once; what its name leads to is looked at with every delivery. */
+function assertOpen(url: string, allow: AllowRules): void {
+  try {
+    checkUrl(url, "strict", allow);
+  } catch (thrown) {
+    if (!(thrown instanceof GatewayError)) throw thrown;
+    const message = `${thrown.message} Notifications go to public addresses, or to what routeiq_settings.outbound opens.`;
+    throw new A2aError("invalidParams", message, {}, { cause: thrown });
+  }
+}
+
 /** @throws A2aError invalidParams */
-function readConfig(taskId: string, config: JsonObject): JsonObject {
+function readConfig(taskId: string, config: JsonObject, allow: AllowRules): JsonObject {
   const url = textAt(config, "url") ?? "";
   const parsed = url.length <= pushLimits.urlChars && URL.canParse(url) ? new URL(url) : undefined;
   const fine =
@@ -283,6 +297,7 @@ function readConfig(taskId: string, config: JsonObject): JsonObject {
       "'url' must be an http or https address without a user in it.",
     );
   }
+  assertOpen(url, allow);
   const token = textAt(config, "token");
   const auth = objectAt(config, "authentication");
   const written = [token, auth && textAt(auth, "scheme"), auth && textAt(auth, "credentials")];

@@ -50,7 +50,7 @@ const request: SendRequest = {
 async function world({ runMs = 3_600_000 } = {}) {
   const clock = createVirtualClock();
   const { records, held, faults } = memoryStore();
-  const limits = () => ({ ttlMs: 3_600_000, maxTasks: 10 });
+  const limits = () => ({ ttlMs: 3_600_000, maxTasks: 10, maxTasksOfCaller: 10 });
   const tasks = createTasks(records, clock, limits);
   const others = createTasks(records, clock, limits);
   const finish = Promise.withResolvers<void>();

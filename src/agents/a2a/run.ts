@@ -30,6 +30,9 @@ export interface RunParts {
 /** A task whose process has been killed on another host is told as failed after so long; here at once. */
 export const leaseMs = 30_000;
 
+/** An agent that says much without moving is written down no more often. */
+const storeEveryMs = 250;
+
 type Given = Pick<Work, "agent" | "caller" | "request" | "isNew" | "extensions" | "stream">;
 
 export class Run {
@@ -50,6 +53,9 @@ export class Run {
   #upstream: UpstreamIds | undefined;
   #stored: boolean;
   #deadlineMs: number;
+  #storedAtMs = 0;
+  /** Something was told that its record does not have yet. */
+  #isDirty = false;
   #stopLease: () => void = () => undefined;
   /** How it ended stands in its record already, by somebody else's word. */
   #isLost = false;
@@ -79,10 +85,20 @@ export class Run {
     return this.#answered.promise;
   }
 
-  /** Every event from now on. */
-  listen(): EventQueue {
+  /** Who sent the message. */
+  get owner(): string {
+    return this.#given.caller.id;
+  }
+
+  /** Every event from now on, until whoever listens has left. */
+  listen(left: AbortSignal): EventQueue {
     const queue = new EventQueue(() => this.#listeners.delete(queue));
     this.#listeners.add(queue);
+    const leave = () => {
+      this.#listeners.delete(queue);
+      queue.end();
+    };
+    left.addEventListener("abort", leave, { once: true });
     return queue;
   }
 
@@ -123,6 +139,7 @@ export class Run {
       for await (const event of execute(work)) {
         if (!(await this.#take(event))) break;
       }
+      if (this.#isDirty && this.#stored && !this.#isLost) await this.#store();
       this.#end();
     } catch (thrown) {
       await this.#fail(thrown, own);
@@ -140,9 +157,14 @@ export class Run {
       return false;
     }
     if (isOver(this.task.status.state)) return false;
+    const before = this.task.status.state;
     this.#progress = advance(this.#progress, event);
     const isPiece = "artifactUpdate" in event && !event.artifactUpdate.lastChunk;
-    if (!(isPiece && this.#stored) && !(await this.#store())) {
+    const isMove = before !== this.task.status.state;
+    const isSoon = this.#parts.clock.now() - this.#storedAtMs < storeEveryMs;
+    const mayWait = this.#stored && (isPiece || (isSoon && !isMove));
+    this.#isDirty = true;
+    if (!mayWait && !(await this.#store())) {
       this.#endedElsewhere();
       return false;
     }
@@ -161,6 +183,8 @@ export class Run {
       runner: thisRunner(),
     };
     this.#renewLater();
+    this.#storedAtMs = this.#parts.clock.now();
+    this.#isDirty = false;
     if (this.#stored) return this.#parts.tasks.save(held);
     await this.#parts.tasks.create(held);
     this.#stored = true;

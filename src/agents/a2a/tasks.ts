@@ -77,6 +77,7 @@ export interface TaskPage {
 export interface TaskLimits {
   readonly ttlMs: number;
   readonly maxTasks: number;
+  readonly maxTasksOfCaller: number;
 }
 
 export interface Tasks {
@@ -145,7 +146,13 @@ export function createTasks(records: RecordStore, clock: Clock, limits: () => Ta
   return {
     save,
     async create(held) {
-      const { maxTasks } = limits();
+      const { maxTasks, maxTasksOfCaller } = limits();
+      if ((await records.count({ kind, owner: held.owner })) >= maxTasksOfCaller) {
+        throw new A2aError(
+          "rateLimited",
+          `This key has ${maxTasksOfCaller} tasks already: wait until some expire, or let the operator raise routeiq_settings.a2a.max_tasks_per_caller.`,
+        );
+      }
       if ((await records.count({ kind })) >= maxTasks) {
         throw new A2aError(
           "rateLimited",

@@ -28,6 +28,10 @@ export const AgentSettings = Type.Object(
       "Tasks that are kept, of all agents. Default: A2A_TASK_STORE_MAX_TASKS, else 10000.",
       1_000_000,
     ),
+    max_tasks_per_caller: optionalWhole(
+      "Tasks that are kept for one caller (a key), so that none fills the store. Default: half of max_tasks.",
+      1_000_000,
+    ),
     tasks_per_minute: optionalWhole(
       "New tasks of one agent a minute, in one process. Default: A2A_TASK_RATE_LIMIT, else 100.",
       1_000_000,
@@ -36,8 +40,12 @@ export const AgentSettings = Type.Object(
       default: 256,
       minimum: 1,
       maximum: 10_000,
-      description: "Tasks at work at once, in one process.",
+      description: "Messages being answered at once, in one process.",
     }),
+    max_running_per_caller: optionalWhole(
+      "Messages of one caller (a key) being answered at once. Default: half of max_running.",
+      10_000,
+    ),
     run_ms: Type.Integer({
       default: 600_000,
       minimum: 1_000,

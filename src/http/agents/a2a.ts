@@ -89,6 +89,7 @@ async function handleRpc(
   agents: Agents,
 ): Promise<Response> {
   const { services } = context;
+  const leave = new AbortController();
   let id: RpcId = null;
   try {
     const body = await readJson(request, services);
@@ -98,7 +99,7 @@ async function handleRpc(
     const version = versionOf(askedVersion(request, new URL(request.url)), asked.method);
     const tenant = typeof params["tenant"] === "string" ? params["tenant"] : "";
     const agent = await findAgent(context.params["agent"] || tenant, agents);
-    const asker = toAsker(agent, request, services, version);
+    const asker = toAsker(agent, request, services, { version, left: leave.signal });
     const site = siteOf(request, services, version);
     const extendedCard = () => toExtended(agents, agent, site, services);
     const writing = toWriting(version, "JSONRPC");
@@ -106,8 +107,9 @@ async function handleRpc(
     if ("result" in answer) return json({ jsonrpc: "2.0", id, result: answer.result });
     const wrap = (result: JsonObject): Json => ({ jsonrpc: "2.0", id, result });
     const failed = (error: A2aError): Json => ({ jsonrpc: "2.0", id, error: toRpcError(error) });
-    return streaming(await begun(answer.events), { wrap, failed, services });
+    return streaming(await begun(answer.events), { wrap, failed, services, leave });
   } catch (thrown) {
+    leave.abort();
     const error = seen(thrown, services);
     // A2A's own errors are answers; only what stands before an agent has a status of HTTP's.
     const status = standsBefore.has(error.kind) ? error.row.status : 200;
@@ -128,12 +130,13 @@ async function handleRest(
 ): Promise<Response> {
   const { services, params } = context;
   const path = params["*"] ?? "";
+  const leave = new AbortController();
   let version = versionOfPath(path);
   try {
     const url = new URL(request.url);
     version = versionOf(askedVersion(request, url) || version, "");
     const agent = await findAgent(params["agent"] ?? "", agents);
-    const asker = toAsker(agent, request, services, version);
+    const asker = toAsker(agent, request, services, { version, left: leave.signal });
     const query = Object.fromEntries(url.searchParams);
     const body = request.method === "POST" ? await readJson(request, services) : {};
     const site = siteOf(request, services, version);
@@ -145,9 +148,10 @@ async function handleRest(
     return streaming(await begun(answer.events), {
       wrap: (event) => event,
       failed: version === "0.3" ? toOlderRestError : toRestError,
-      services,
+      ...{ services, leave },
     });
   } catch (thrown) {
+    leave.abort();
     const error = seen(thrown, services);
     const body = version === "0.3" ? toOlderRestError(error) : toRestError(error);
     return json(body, error.row.status, retryAfter(error));
@@ -230,13 +234,13 @@ function toAsker(
   agent: Agent,
   request: Request,
   services: Services,
-  version: Asker["version"],
+  more: Pick<Asker, "version" | "left">,
 ): Asker {
   const { headers } = request;
   const extensions = headers.get("a2a-extensions") ?? headers.get("x-a2a-extensions") ?? undefined;
   const caller = callerOf(request, services);
   assertAgentGranted(agent, caller, services);
-  return { agent, caller, version, extensions };
+  return { agent, caller, extensions, ...more };
 }
 
 /** @throws GatewayError permission_denied, which is written down */
@@ -308,12 +312,14 @@ interface Writing {
   readonly wrap: (event: JsonObject) => Json;
   readonly failed: (error: A2aError) => Json;
   readonly services: Services;
+  /** Told when nobody listens any more. */
+  readonly leave: AbortController;
 }
 
 /** Held up by a slow reader; a comment now and then keeps proxies from closing a quiet stream. */
 function streaming(
   events: AsyncGenerator<JsonObject>,
-  { wrap, failed, services }: Writing,
+  { wrap, failed, services, leave }: Writing,
 ): Response {
   const encoder = new TextEncoder();
   const { clock } = services;
@@ -342,12 +348,14 @@ function streaming(
       }
       over = true;
       stopPing();
+      leave.abort();
       controller.close();
     },
     cancel() {
       over = true;
       stopPing();
-      // The task goes on; only the listening ends. A generator that waits ends with its next event.
+      // The task goes on; only the listening ends.
+      leave.abort();
       events.return(undefined).catch(services.onInternalFailure);
     },
   });
