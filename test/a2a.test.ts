@@ -560,6 +560,62 @@ describe("the registry", () => {
     expect(await get("/v1/agents/second")).toMatchObject({ detail: { error: "agent_not_found" } });
   });
 
+  const send = async (method: string, path: string, body?: unknown, headers = {}) => {
+    const response = await fetch(it.gateway.url + path, {
+      ...{ method, headers: { ...adminHeaders, ...headers } },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return { status: response.status, ...((await response.json()) as object) } as Body;
+  };
+
+  test("one is changed in its place, and what it was can be seen", async () => {
+    const made = await post("/v1/agents", {
+      ...{ agent_name: "changing", model: "llama", instructions: "One." },
+      litellm_params: { temperature: 0.5, max_tokens: 9 },
+    });
+    expect(made).toMatchObject({ version: 1 });
+    const path = `/v1/agents/${made["agent_id"]}`;
+    const patched = await send("PATCH", path, {
+      ...{ description: "Changed.", instructions: "Two." },
+      litellm_params: { max_tokens: null },
+    });
+    expect(patched).toMatchObject({ ...{ status: 200, version: 2 }, description: "Changed." });
+    expect(patched["agent_id"]).toBe(made["agent_id"]);
+    asked = [];
+    await rpc("changing", "SendMessage", says10("Hi"));
+    expect(asked).toMatchObject([{ temperature: 0.5 }]);
+    expect(asked[0]).not.toHaveProperty("max_tokens");
+    expect(contentsOf(asked[0])).toEqual(["Two.", "Hi"]);
+    const put = { agent_name: "changed", model: "llama" };
+    expect(await send("PUT", path, put, { "if-match": "1" })).toMatchObject({ status: 409 });
+    expect(await send("PUT", path, put, { "if-match": "2" })).toMatchObject({ version: 3 });
+    const { data } = await send("GET", `${path}/versions`);
+    const seen = data.map(({ version, agent_name, description }: Body) => [
+      ...[version, agent_name, description],
+    ]);
+    expect(seen).toEqual([
+      [3, "changed", ""],
+      [2, "changing", "Changed."],
+      [1, "changing", ""],
+    ]);
+    expect(await rpc("changing", "SendMessage", says10("Hi"))).toMatchObject({ status: 404 });
+    expect(await send("PUT", "/v1/agents/writer", put)).toMatchObject({ status: 400 });
+    expect(await send("PATCH", "/v1/agents/nobody", {})).toMatchObject({ status: 404 });
+  });
+
+  const wrongCards = [
+    ["skills", { skills: [{ id: "x" }] }, "each needs an id, a name, a description and tags"],
+    ["defaultInputModes", { defaultInputModes: "text" }, "media types"],
+    ["capabilities", { capabilities: [] }, "streaming"],
+  ] as const;
+  test.each(wrongCards)("a card with wrong %s is refused, with what to write", async (...row) => {
+    const [field, card, remedy] = row;
+    const body = { agent_name: "wrong", model: "llama", agent_card_params: card };
+    const answer = JSON.stringify(await post("/v1/agents", body));
+    expect(answer).toContain(field);
+    expect(answer).toContain(remedy);
+  });
+
   test("one by the API publishes a model", async () => {
     await post("/v1/agents", { agent_name: "third", model: "llama" });
     const { result } = await rpc("third", "SendMessage", says10("x"));

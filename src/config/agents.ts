@@ -130,6 +130,7 @@ export function readAgentEntry(body: JsonObject): AgentEntry {
     );
   }
   if (url) assertUrl(url);
+  assertCard(card);
   const { model: _model, api_base: _base, api_key: key, headers, instructions, ...more } = params;
   return {
     name,
@@ -155,6 +156,33 @@ function assertUrl(url: string): void {
   const fine = parsed && (parsed.protocol === "http:" || parsed.protocol === "https:");
   if (!fine || parsed.username !== "" || parsed.password !== "") {
     throw invalid("url", "must be an http or https address without a user in it");
+  }
+}
+
+const isTexts = (value: Json | undefined) =>
+  Array.isArray(value) && value.every((each) => typeof each === "string" && each !== "");
+
+/** Fields that cards need, so far as they are given: what clients would stumble over is refused. */
+function assertCard(card: JsonObject): void {
+  const wrong = (field: string, remedy: string) =>
+    invalid("agent_card_params", `has a '${field}' that is none: ${remedy}`);
+  const { skills, capabilities } = card;
+  for (const field of ["name", "description", "version"]) {
+    if (card[field] !== undefined && !textAt(card, field)) throw wrong(field, "write a text");
+  }
+  for (const field of ["defaultInputModes", "defaultOutputModes"]) {
+    if (card[field] === undefined || isTexts(card[field])) continue;
+    throw wrong(field, 'write a list of media types, such as ["text/plain"]');
+  }
+  if (capabilities !== undefined && !isObject(capabilities)) {
+    throw wrong("capabilities", "write a map, such as {streaming: true}");
+  }
+  const fits = (skill: Json) =>
+    isObject(skill) &&
+    ["id", "name", "description"].every((field) => textAt(skill, field)) &&
+    isTexts(skill["tags"]);
+  if (skills !== undefined && !(Array.isArray(skills) && skills.every(fits))) {
+    throw wrong("skills", "each needs an id, a name, a description and tags, a list of texts");
   }
 }
 

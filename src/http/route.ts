@@ -39,7 +39,7 @@ export interface RouteContext {
 }
 
 export interface Route {
-  readonly method: "GET" | "POST" | "PUT" | "DELETE";
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   /** Elysia's form: `/v1/models/*`. */
   readonly path: string;
   /** What a path caught by `*` must end with to be this route's. */

@@ -14,6 +14,8 @@ export interface Agent {
   readonly card: JsonObject;
   readonly origin: "config" | "api";
   readonly createdMs: number;
+  /** Grows with every change by the API; 1 for one of the configuration. */
+  readonly version: number;
   readonly serves: ModelTarget | SkillTarget | UpstreamTarget;
 }
 

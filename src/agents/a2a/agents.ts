@@ -3,6 +3,7 @@
  * all that concerns tasks. Everything is checked against the caller: a task is its maker's alone.
  */
 import type { Caller } from "../../domain/call.ts";
+import { GatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Outbound } from "../../security/outbound.ts";
@@ -58,6 +59,12 @@ export interface Agents {
   setPush(taskId: string, config: JsonObject, asker: Asker): Promise<JsonObject>;
   readonly push: Push;
   card(agent: Agent, site: CardSite): Promise<JsonObject>;
+  /**
+   * Whether an agent is what is said of it, before it is registered: why its card cannot be had just
+   * now, undefined where it can.
+   * @throws GatewayError invalid_request where the card is wrong
+   */
+  check(agent: Agent): Promise<string | undefined>;
   gatewayCard(site: CardSite): Promise<JsonObject>;
   /**
    * With the gateway's signature, where the operator has said what its address is: one that a request
@@ -362,6 +369,21 @@ export function createAgents(parts: AgentsParts): Agents {
     async setPush(taskId, config, asker) {
       const { task } = await known(taskId, asker);
       return setConfig(taskId, config, asker, task.status);
+    },
+    async check(agent) {
+      if (isOwn(agent)) return undefined;
+      try {
+        await upstream.card(agent);
+        return undefined;
+      } catch (thrown) {
+        const error = toA2aError(thrown);
+        if (error.kind !== "invalidAgentResponse") return error.message;
+        const { message } = error;
+        throw new GatewayError("invalid_request", `The agent's card is refused. ${message}`, {
+          param: "url",
+          cause: thrown,
+        });
+      }
     },
     async card(agent, site) {
       return toCard(agent, await saidOf(agent), site);

@@ -9,7 +9,7 @@ import { sha256Hex } from "../../security/hashing.ts";
 import type { Clock } from "../../std/clock.ts";
 import type { RecordStore, StoredRecord } from "../../storage/record-store.ts";
 import type { Agent } from "./agent.ts";
-import { present } from "./wire.ts";
+import { objectAt, objectsOf, present } from "./wire.ts";
 
 const kind = "a2a_agent";
 /** Agents that came by the API. */
@@ -18,11 +18,40 @@ const agentLimit = 1_000;
 export interface Registry {
   find(nameOrId: string): Promise<Agent | undefined>;
   list(): Promise<readonly Agent[]>;
-  /** @throws GatewayError invalid_request; too many; a name that is taken */
-  add(body: JsonObject): Promise<Agent>;
+  /**
+   * `check` is asked before it is kept.
+   * @throws GatewayError invalid_request; too many; a name that is taken
+   */
+  add(body: JsonObject, check?: Check): Promise<Agent>;
+  /**
+   * Another body in the place of its own, or over it: then null takes a field away. Its id stays, its
+   * version grows, what it was is kept. Undefined where it is not there.
+   * @throws GatewayError as `add`, and for one of the configuration; VersionConflict
+   */
+  change(nameOrId: string, body: JsonObject, how: Change): Promise<Agent | undefined>;
+  /** What it is and was, the newest first. */
+  versions(nameOrId: string): Promise<readonly AgentVersion[] | undefined>;
   /** Says whether it was there. @throws GatewayError invalid_request for one of the configuration */
   remove(nameOrId: string): Promise<boolean>;
 }
+
+/** @throws GatewayError where the agent cannot be what is said of it */
+export type Check = (agent: Agent) => Promise<void>;
+
+export interface Change {
+  readonly over: boolean;
+  readonly check?: Check;
+  /** The version that the caller has seen. */
+  readonly ifVersion?: number | undefined;
+}
+
+export interface AgentVersion {
+  readonly agent: Agent;
+  readonly changedMs: number;
+}
+
+/** Former versions that are kept. */
+const keptVersions = 10;
 
 export interface RegistryParts {
   readonly records: RecordStore;
@@ -31,7 +60,8 @@ export interface RegistryParts {
 }
 
 export function createRegistry({ records, clock, configured }: RegistryParts): Registry {
-  const ofConfig = () => configured().map((entry) => toAgent(entry.name, entry, "config", 0));
+  const ofConfig = () =>
+    configured().map((entry) => toAgent(entry, { ...ofConfiguration, id: entry.name }));
 
   async function find(nameOrId: string): Promise<Agent | undefined> {
     const own = ofConfig().find(({ id, name }) => name === nameOrId || id === nameOrId);
@@ -50,7 +80,7 @@ export function createRegistry({ records, clock, configured }: RegistryParts): R
       const names = new Set(own.map(({ name }) => name));
       return [...own, ...stored.map(ofRecord).filter(({ name }) => !names.has(name))];
     },
-    async add(body) {
+    async add(body, check) {
       const entry = readAgentEntry(body);
       if (await find(entry.name)) {
         throw invalid("agent_name", `'${entry.name}' is taken: delete that agent first`);
@@ -61,8 +91,60 @@ export function createRegistry({ records, clock, configured }: RegistryParts): R
       const value = toValue(entry);
       const id = sha256Hex(JSON.stringify(sorted(value)));
       const createdMs = clock.now();
+      const agent = toAgent(entry, { id, origin: "api", createdMs, version: 1 });
+      await check?.(agent);
       await records.put({ kind, id, tag: entry.name, createdMs, value });
-      return toAgent(id, entry, "api", createdMs);
+      return agent;
+    },
+    async change(nameOrId, body, { over, check, ifVersion }) {
+      const held = await find(nameOrId);
+      if (!held) return undefined;
+      if (held.origin === "config") {
+        throw invalid("agent_id", `'${held.name}' stands in the configuration: change it there`);
+      }
+      const record = await records.get(kind, held.id);
+      if (!record) return undefined;
+      const { before, changedMs, ...value } = record.value;
+      const version = held.version + 1;
+      if (ifVersion !== undefined && ifVersion !== held.version) throw new VersionConflict(held);
+      const named = { agent_name: held.name, ...body };
+      const entry = readAgentEntry(over ? merged(value, body) : named);
+      if (entry.name !== held.name && (await find(entry.name))) {
+        throw invalid("agent_name", `'${entry.name}' is taken`);
+      }
+      const { id, origin, createdMs } = held;
+      const agent = toAgent(entry, { id, origin, createdMs, version });
+      await check?.(agent);
+      const former = present({ value, changedMs: changedMs ?? createdMs, version: held.version });
+      const written = await records.put(
+        {
+          ...{ kind, id, tag: entry.name },
+          value: {
+            ...toValue(entry),
+            before: [former, ...objectsOf(before)].slice(0, keptVersions),
+            ...{ changedMs: clock.now(), agentVersion: version },
+          },
+        },
+        { ifVersion: record.version },
+      );
+      if (!written) throw new VersionConflict(held);
+      return agent;
+    },
+    async versions(nameOrId) {
+      const held = await find(nameOrId);
+      if (!held) return undefined;
+      const record = held.origin === "api" ? await records.get(kind, held.id) : undefined;
+      const { id, origin, createdMs } = held;
+      const now = Number(record?.value["changedMs"] ?? createdMs);
+      const former = objectsOf(record?.value["before"]).map((each) => {
+        const entry = readAgentEntry(objectAt(each, "value") ?? {});
+        const version = Number(each["version"]);
+        return {
+          agent: toAgent(entry, { id, origin, createdMs, version }),
+          changedMs: Number(each["changedMs"]),
+        };
+      });
+      return [{ agent: held, changedMs: now }, ...former];
     },
     async remove(nameOrId) {
       const agent = await find(nameOrId);
@@ -78,9 +160,33 @@ export function createRegistry({ records, clock, configured }: RegistryParts): R
 const invalid = (param: string, problem: string) =>
   new GatewayError("invalid_request", `'${param}' ${problem}.`, { param });
 
-function ofRecord({ id, value, createdMs }: StoredRecord): Agent {
-  return toAgent(id, readAgentEntry(value), "api", createdMs);
+/** Somebody else changed it since it was seen. */
+export class VersionConflict extends Error {
+  constructor({ name, version }: Agent) {
+    super(
+      `'${name}' has changed meanwhile: it is at version ${version}. Get it, and send your change again.`,
+    );
+    this.name = "VersionConflict";
+  }
 }
+
+/** Fields of the second in the place of the first's; null takes one away; parameters one by one. */
+function merged(value: JsonObject, body: JsonObject): JsonObject {
+  const params = { ...objectAt(value, "litellm_params"), ...objectAt(body, "litellm_params") };
+  const all = { ...value, ...body, litellm_params: withoutNulls(params) };
+  return withoutNulls(all);
+}
+
+const withoutNulls = (of: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(of).filter(([, value]) => value !== null));
+
+function ofRecord({ id, value, createdMs }: StoredRecord): Agent {
+  const version = Number(value["agentVersion"] ?? 1);
+  return toAgent(readAgentEntry(value), { id, origin: "api", createdMs, version });
+}
+
+type Facts = Pick<Agent, "id" | "origin" | "createdMs" | "version">;
+const ofConfiguration = { origin: "config", createdMs: 0, version: 1 } as const;
 
 /** As it is stored: what `readAgentEntry` reads back. */
 function toValue(entry: AgentEntry): JsonObject {
@@ -98,7 +204,7 @@ function toValue(entry: AgentEntry): JsonObject {
   });
 }
 
-function toAgent(id: string, entry: AgentEntry, origin: Agent["origin"], createdMs: number): Agent {
+function toAgent(entry: AgentEntry, { id, origin, createdMs, version }: Facts): Agent {
   const { name, description, card, headers, apiKey, instructions, params } = entry;
   const authorization = apiKey ? { authorization: `Bearer ${apiKey}` } : {};
   const trust = origin === "config" ? "operator" : "strict";
@@ -108,7 +214,7 @@ function toAgent(id: string, entry: AgentEntry, origin: Agent["origin"], created
       ? { kind: "model", model: entry.model ?? "", instructions, params }
       : { kind: "skill", skill };
   return {
-    ...{ id, name, description, card, origin, createdMs },
+    ...{ id, name, description, card, origin, createdMs, version },
     serves:
       url === undefined
         ? own

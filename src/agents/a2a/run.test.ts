@@ -38,7 +38,15 @@ function memoryStore() {
 
 const caller: Caller = { id: "ann", tenant: "default", admin: false };
 const agent: Agent = {
-  ...{ id: "writer", name: "writer", description: "", card: {}, origin: "config", createdMs: 0 },
+  ...{
+    id: "writer",
+    name: "writer",
+    description: "",
+    card: {},
+    origin: "config",
+    createdMs: 0,
+    version: 1,
+  },
   serves: { kind: "model", model: "m", instructions: "", params: {} },
 };
 const request: SendRequest = {

@@ -1,6 +1,7 @@
 /** The registry of A2A agents: LiteLLM's `/v1/agents`, and the predecessor's `/a2a/agents`. */
 import type { Agent } from "../../agents/a2a/agent.ts";
 import type { Agents } from "../../agents/a2a/agents.ts";
+import { VersionConflict } from "../../agents/a2a/registry.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isListed } from "../../domain/grants.ts";
 import type { JsonObject } from "../../domain/json.ts";
@@ -10,16 +11,36 @@ import { readJsonObject } from "../json-body.ts";
 import { AdminError, callerOf, type Route } from "../route.ts";
 import { assertAgentGranted } from "./a2a.ts";
 
-export function a2aRegistryRoutes({ registry }: Agents): readonly Route[] {
-  const add = async (body: JsonObject): Promise<Agent> => {
+export function a2aRegistryRoutes({ registry, check }: Agents): readonly Route[] {
+  /** With a word of what could not be looked at, such as a card that cannot be had just now. */
+  const told = async <T>(
+    write: (look: (agent: Agent) => Promise<void>) => Promise<T>,
+  ): Promise<readonly [T, JsonObject]> => {
+    let warning: string | undefined;
     try {
-      return await registry.add(body);
+      const written = await write(async (agent) => {
+        warning = await check(agent);
+      });
+      return [written, warning === undefined ? {} : { warning }];
     } catch (thrown) {
       const isUrl =
         thrown instanceof GatewayError && thrown.param === "url" && /address/.test(thrown.message);
       if (isUrl) throw new AdminError(400, "invalid_url", thrown.message);
+      if (thrown instanceof VersionConflict)
+        throw new AdminError(409, "version_conflict", thrown.message);
       throw thrown;
     }
+  };
+  const add = (body: JsonObject) => told((look) => registry.add(body, look));
+  const change = async (request: Request, id: string, services: Services, over: boolean) => {
+    const body = await readJsonObject(request, services);
+    const seen = request.headers.get("if-match")?.replaceAll('"', "");
+    const ifVersion = seen === undefined || seen === "*" ? undefined : Number(seen);
+    const [agent, warning] = await told((look) =>
+      registry.change(id, body, { over, check: look, ifVersion }),
+    );
+    if (!agent) throw missing(id);
+    return Response.json({ ...inFull(agent), ...warning });
   };
   const remove = async (id: string): Promise<Response> => {
     if (!(await registry.remove(id))) throw missing(id);
@@ -55,13 +76,14 @@ export function a2aRegistryRoutes({ registry }: Agents): readonly Route[] {
       "admin",
       "Register an A2A agent, or publish a model as one.",
       async (request, _id, services) => {
-        const agent = await add(await readJsonObject(request, services));
+        const [agent, warning] = await add(await readJsonObject(request, services));
         const note = "Kept until it is deleted; reached at /a2a/{agent_name}.";
         return Response.json({
           status: "registered",
           agent_id: agent.id,
           agent_name: agent.name,
           note,
+          ...warning,
         });
       },
     ],
@@ -91,8 +113,39 @@ export function a2aRegistryRoutes({ registry }: Agents): readonly Route[] {
       "/v1/agents",
       "admin",
       "Register an A2A agent, or publish a model as one.",
-      async (request, _id, services) =>
-        Response.json(inFull(await add(await readJsonObject(request, services)))),
+      async (request, _id, services) => {
+        const [agent, warning] = await add(await readJsonObject(request, services));
+        return Response.json({ ...inFull(agent), ...warning });
+      },
+    ],
+    [
+      "PUT",
+      "/v1/agents/:id",
+      "admin",
+      "Change an agent: another body in the place of its own. `If-Match` names the version that was seen.",
+      (request, id, services) => change(request, id, services, false),
+    ],
+    [
+      "PATCH",
+      "/v1/agents/:id",
+      "admin",
+      "Change fields of an agent; null takes one away.",
+      (request, id, services) => change(request, id, services, true),
+    ],
+    [
+      "GET",
+      "/v1/agents/:id/versions",
+      "admin",
+      "What an agent is and was, the newest first: the last 10 changes.",
+      async (_request, id) => {
+        const versions = await registry.versions(id);
+        if (!versions) throw missing(id);
+        const data = versions.map(({ agent, changedMs }) => ({
+          ...inFull(agent),
+          changed_at: new Date(changedMs).toISOString(),
+        }));
+        return Response.json({ data });
+      },
     ],
     [
       "GET",
@@ -117,7 +170,9 @@ export function a2aRegistryRoutes({ registry }: Agents): readonly Route[] {
   return routes.map(
     ([method, path, who, summary, handle]): Route => ({
       ...{ method, path, who, summary, errors: "detail" as const },
-      ...(method === "POST" ? { docs: { body: "AgentRequest" as const } } : {}),
+      ...(["POST", "PUT", "PATCH"].includes(method)
+        ? { docs: { body: "AgentRequest" as const } }
+        : {}),
       handle: (request, { params, services }) => handle(request, params["id"] ?? "", services),
     }),
   );
@@ -136,7 +191,7 @@ function inShort(agent: Agent): JsonObject {
 
 /** Without anything secret: keys and header fields are not told, only that there are some. */
 function inFull(agent: Agent): JsonObject {
-  const { id, name, description, card, serves, origin, createdMs } = agent;
+  const { id, name, description, card, serves, origin, createdMs, version } = agent;
   const target: JsonObject =
     serves.kind === "model"
       ? { model: serves.model }
@@ -147,6 +202,6 @@ function inFull(agent: Agent): JsonObject {
     ...{ agent_id: id, agent_name: name, description },
     agent_card_params: card,
     litellm_params: target,
-    ...{ origin, created_at: new Date(createdMs).toISOString() },
+    ...{ origin, version, created_at: new Date(createdMs).toISOString() },
   };
 }
