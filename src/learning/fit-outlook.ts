@@ -5,6 +5,7 @@ import { f32, type Tensors } from "../routing/safetensors.ts";
 import { findClusters } from "../routing/strategies/clusters.ts";
 import { fitRidge } from "../routing/strategies/ridge.ts";
 import type { Random } from "../std/random.ts";
+import { imputePositive } from "./impute-outlook.ts";
 import type { Table } from "./table.ts";
 
 const ridgePenalty = 3;
@@ -28,7 +29,7 @@ export function fitOutlook(table: Table, input: X): Tensors {
   const tensors: Record<string, Tensors[string]> = {};
   const m = table.labels.length;
   for (const target of outlookTargets) {
-    const fit = fitTarget(sources[target], table, input);
+    const fit = fitTarget(imputePositive(sources[target], table), table, input);
     tensors[`outlook.${target}.w`] = f32(fit.w, m, input.d);
     for (const name of ["bias", "low", "high", "known"] as const) {
       tensors[`outlook.${target}.${name}`] = f32(fit[name], m);

@@ -1,5 +1,6 @@
 /** A model that few rows know is reckoned from those that all rows know. */
 import { expect, test } from "bun:test";
+import { createKernels } from "../kernels/create.ts";
 import { createRandom } from "../std/random.ts";
 import { imputeQuality } from "./impute.ts";
 
@@ -55,4 +56,27 @@ test("too few labels fill nothing, and logs of single choices stay as they are",
     if (at % 3 !== Math.floor(at / 3) % 3) rows.quality[at] = Number.NaN;
   });
   expect(imputeQuality(rows)).toBe(rows.quality);
+});
+
+test("a kind of query that the others say nothing of is known by its own labels", () => {
+  const random = createRandom(5);
+  const x = new Float32Array(n * 2);
+  const quality = new Float32Array(n * 3);
+  // Of the second kind c answers nothing, whatever a and b do.
+  const isSecond = (row: number) => row % 2 === 1;
+  for (let row = 0; row < n; row++) {
+    x.set(isSecond(row) ? [0, 1] : [1, 0], row * 2);
+    const a = random.next() < 0.5 ? 1 : 0;
+    const b = random.next() < 0.5 ? 1 : 0;
+    quality.set([a, b, row >= 200 ? Number.NaN : isSecond(row) ? 0 : 1], row * 3);
+  }
+  const rows = { n, labels: ["a", "b", "c"], quality, weight: new Float32Array(n).fill(1) };
+  const filled = imputeQuality(rows, { x, d: 2, random: createRandom(1), kernels: createKernels });
+  const meanOf = (of: (row: number) => boolean) => {
+    let sum = 0;
+    for (let row = 200; row < n; row++) if (of(row)) sum += filled[row * 3 + 2] as number;
+    return sum / 200;
+  };
+  expect(meanOf((row) => !isSecond(row))).toBeGreaterThan(0.85);
+  expect(meanOf(isSecond)).toBeLessThan(0.15);
 });

@@ -115,7 +115,7 @@ async function featurize(table: Table, { seed, kernels, progress, embedder }: Pr
     x,
     n,
     d,
-    quality: imputeQuality(table),
+    quality: imputeQuality(table, { x, d, random: createRandom(seed + 57), kernels }),
     weight: table.weight,
     group: table.group,
     sizeB: table.sizeB,

@@ -185,6 +185,14 @@ describe("a model that the artifact does not know", () => {
   });
 });
 
+test("a model that is not known finds hard what the known ones find hard", () => {
+  const candidates = [...both, candidate("new", -1)];
+  const qualityOf = (big: number, small: number) =>
+    run({ candidates, scores: scoresOf(big, small) }).candidates.find((c) => c.model === "new");
+  expect(qualityOf(0.9, 0.7)?.quality).toBeCloseTo(0.8, 5);
+  expect(qualityOf(0.4, 0.2)?.quality).toBeCloseTo(0.3, 5);
+});
+
 test("an abstention says so, and exactly one candidate has probability 1", () => {
   const decided = run({ scores: scoresOf(0.9, 0.7, true) });
   expect(decided.reason).toBe("abstained");

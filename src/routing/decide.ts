@@ -230,9 +230,7 @@ function toScore(
   const { model, group, label } = candidate;
   if (candidate.filtered) return { model, group, filtered: candidate.filtered, probability: 0 };
   const known = label >= 0;
-  const quality = known
-    ? (scores.quality[label] as number)
-    : (candidate.prior ?? placeUnknown(candidate, input.candidates, router.labelQuality));
+  const quality = known ? (scores.quality[label] as number) : placeHere(candidate, input);
   const outputTokens = known ? (scores.outputTokens[label] as number) : Number.NaN;
   const latencyMs = known ? (scores.latencyMs[label] as number) : Number.NaN;
   const costUsd = predictCost(candidate, input, outputTokens, setting);
@@ -254,6 +252,20 @@ function toScore(
   if (Number.isFinite(outputTokens)) score.outputTokens = outputTokens;
   if (Number.isFinite(latencyMs)) score.latencyMs = latencyMs;
   return score;
+}
+
+/**
+ * A model that is not known, on this query: as the known ones are believed to do on it, it does better
+ * or worse than usual, for a hard query does not spare it.
+ */
+function placeHere(candidate: CandidateInput, { router, scores, candidates }: DecideInput): number {
+  const usual = router.labelQuality;
+  let shift = 0;
+  for (let j = 0; j < usual.length; j++) {
+    shift += ((scores.quality[j] as number) - (usual[j] as number)) / usual.length;
+  }
+  const placed = candidate.prior ?? placeUnknown(candidate, candidates, usual);
+  return Math.max(0, Math.min(1, placed + shift));
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };

@@ -1,5 +1,6 @@
 /** What a model's name is read for: the table's row, its relatives, or the facts. */
 import { describe, expect, test } from "bun:test";
+import { arenaTable } from "./arena-table.ts";
 import { createCapabilities, toKey } from "./capability.ts";
 import { capabilityTable } from "./capability-table.ts";
 
@@ -18,14 +19,18 @@ test.each([
 });
 
 describe("where an index comes from", () => {
-  const cases: readonly [string, "table" | "relative" | "facts", number, number][] = [
+  const cases: readonly [string, "table" | "rating" | "relative" | "facts", number, number][] = [
     // name, from, at least, at most
     ["openai/gpt-5-2025-08-07", "table", 150, 150],
     ["azure/gpt-4-0613", "table", 121.7, 121.7],
     ["gemini/gemini-2.5-pro-preview-05-06", "table", 146.2, 146.2],
     ["anthropic/claude-opus-5-5", "relative", 151, 160], // later than any in the table
-    ["mistral-medium-2312", "relative", 115, 125], // years before the one in the table
-    ["nvidia/llama-3.1-nemotron-51b-instruct", "relative", 122, 125], // by size within 3.1
+    ["mistral-medium-2402", "relative", 115, 125], // years before the one in the table
+    ["nvidia/llama-3.1-mynemo-51b-instruct", "relative", 122, 125], // by size within 3.1
+    ["databricks/dbrx-instruct", "rating", 112, 116], // people's votes, where the index has nothing
+    ["amazon.nova-pro-v1:0", "rating", 124, 129],
+    ["wizardlm-13b-v1.2", "rating", 105, 112],
+    ["claude-v1", "rating", 117, 121], // abler than Claude 2 by votes, whatever its number says
     ["acme/nobody-knows-it", "facts", 110, 125],
   ];
   test.each(cases)("%s: %s", (name, from, least, most) => {
@@ -64,6 +69,15 @@ test("the table is well formed: a lower-case key and a number each, no key twice
   const keys = rows.map((row) => row.split(" ")[0] ?? "");
   expect(keys.length).toBe(new Set(keys).size);
   expect(keys.filter((key) => toKey(key) !== key)).toEqual([]);
+});
+
+test("so are the ratings, and no model has an index and a rating", () => {
+  const rows = arenaTable.trim().split("\n");
+  expect(rows.filter((row) => !/^[a-z0-9-]+ \d{3,4}$/.test(row))).toEqual([]);
+  const keys = rows.map((row) => row.split(" ")[0] ?? "");
+  expect(keys.length).toBe(new Set(keys).size);
+  expect(keys.filter((key) => toKey(key) !== key)).toEqual([]);
+  expect(keys.filter((name) => capabilityOf({ name }).from !== "rating")).toEqual([]);
 });
 
 test("relatives left out of the table are placed within some seven points of it", () => {

@@ -2,6 +2,7 @@
  * How able a model is, from its name and what the catalog says of it: the index of a table of known
  * models, else of its relatives of other versions, else what its size and price let expect.
  */
+import { arenaTable } from "./arena-table.ts";
 import { capabilityTable } from "./capability-table.ts";
 
 /** What may be known of a model before it has answered anything. */
@@ -21,7 +22,7 @@ export interface Capability {
   readonly index: number;
   /** One standard deviation of what is not known of it. */
   readonly spread: number;
-  readonly from: "table" | "relative" | "facts";
+  readonly from: "table" | "rating" | "relative" | "facts";
 }
 
 export type CapabilityOf = (notes: ModelNotes) => Capability;
@@ -34,10 +35,13 @@ interface Known extends Line {
 /** @param leftOut keys of the table that are not to be used: what a measurement holds out */
 export function createCapabilities(leftOut: (key: string) => boolean = () => false): CapabilityOf {
   const known = readTable(capabilityTable).filter(({ key }) => !leftOut(key));
+  const inArena = readTable(arenaTable).filter(({ key }) => !leftOut(key));
   return (notes) => {
     const name = toKey(notes.name);
     const exact = findExact(known, name);
     if (exact) return { index: exact.index, spread: tableSpread, from: "table" };
+    const rating = findExact(inArena, name);
+    if (rating) return fromRating(rating.index, { ...notes, name });
     const relative = findRelative(known, name) ?? findDerived(known, name, notes.sizeB);
     if (relative !== undefined)
       return { index: relative, spread: relativeSpread, from: "relative" };
@@ -47,8 +51,22 @@ export function createCapabilities(leftOut: (key: string) => boolean = () => fal
 
 // How far the three ways are from the truth on the table itself, each model judged by the others.
 const tableSpread = 2;
+const ratingSpread = 4.5;
 const relativeSpread = 6;
 const factsSpread = 10;
+
+/**
+ * Index of a rating of 1200, and index points per point of rating, over the 86 models that both tables
+ * have. What facts say counts a little beside it: people like small models better than tests do.
+ */
+const rated = { at: 1200, index: 121, perPoint: 0.103 } as const;
+
+function fromRating(rating: number, notes: ModelNotes): Capability {
+  const own = rated.index + rated.perPoint * (rating - rated.at);
+  const [a, b] = [1 / ratingSpread ** 2, 1 / factsSpread ** 2];
+  const index = (a * own + b * fromFacts(notes)) / (a + b);
+  return { index, spread: 1 / Math.sqrt(a + b), from: "rating" };
+}
 
 function readTable(text: string): Known[] {
   return text
@@ -75,6 +93,7 @@ export function toKey(name: string): string {
     .replace(/^llama(?=\d)/, "llama-")
     .replace(/^claude-v(?=\d)/, "claude-")
     .replace(noise, "")
+    .replace(/(?<=\d+b)-v\d(?:-\d)?$/, "") // releases of one open model: `wizardlm-13b-v1-2`
     .replace(/-+$/, "");
 }
 

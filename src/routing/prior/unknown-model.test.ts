@@ -8,11 +8,24 @@ const price = (usd: number) => ({ inputUsdPerToken: usd / 1e6, outputUsdPerToken
 
 test.each([
   ["between two of known ability", { label: -1, ability: 125 }, known, 0.67, 0.025],
-  ["a little below the best that was seen", { label: -1, ability: 150 }, known, 0.77, 1e-6],
+  [
+    "a little abler than all: a little below the best",
+    { label: -1, ability: 132 },
+    known,
+    0.79,
+    0.01,
+  ],
+  [
+    "much abler than all: half of its lead above it",
+    { label: -1, ability: 140 },
+    known,
+    0.85,
+    1e-6,
+  ],
   ["and below the worst", { label: -1, ability: 60 }, known, 0.37, 1e-6],
   [
-    "beside one known model: level with it",
-    { label: -1, ability: 140 },
+    "beside one known model that is as able: level with it",
+    { label: -1, ability: 110 },
     known.slice(0, 1),
     0.37,
     1e-6,

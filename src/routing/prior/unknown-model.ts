@@ -1,8 +1,9 @@
 /**
  * What to think of a model that a trained router does not know: what the known ones of its ability are
  * worth on this traffic, by a line through (ability, mean quality) whose slope begins at the prior's
- * own; where abilities are not told, of its price. Kept within what the known ones reach, and by ability
- * a little below: nobody has seen it answer yet, and what is as good and known goes first.
+ * own; where abilities are not told, of its price. Kept within what the known ones reach, but for half of
+ * what a model abler than all of them should add; and by ability a little below: nobody has seen it
+ * answer yet, and what is as good and known goes first.
  *
  * Each model of four public sets placed by the others of its set: wrong by .08 to .16 on average
  * (root of the mean square), by the line through prices .12 to .20, by their mean .11 to .17.
@@ -21,6 +22,8 @@ export interface Placed {
 /** Quality per index point before anything is seen, and how many squared points that counts as. */
 const priorSlope = 0.016;
 const priorMass = 100;
+/** Of what a model abler than all known ones should add by the prior's slope, so much is believed. */
+const beyond = 0.5;
 /** A quarter of how far such a placing is off. */
 const caution = 0.03;
 
@@ -34,7 +37,10 @@ export function placeUnknown(
   const byAbility = toPoints(known, ({ ability }) => ability, labelQuality);
   if (unknown.ability !== undefined && byAbility.length > 0) {
     const slope = { at: priorSlope, mass: priorMass };
-    return Math.max(0, onLine(unknown.ability, byAbility, slope) - caution);
+    const lead = unknown.ability - Math.max(...byAbility.map(({ x }) => x));
+    const added = beyond * priorSlope * Math.max(0, lead);
+    const placed = onLine(unknown.ability, byAbility, slope) + added - caution;
+    return Math.max(0, Math.min(1, placed));
   }
   const price = toLogPrice(unknown.price);
   const byPrice = toPoints(known, (one) => toLogPrice(one.price), labelQuality);
