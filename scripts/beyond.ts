@@ -1,6 +1,7 @@
 /**
  * `bun scripts/beyond.ts`: what holds where the training data end: day 0, a new model, other sets,
- * latency, the cascade. Writes docs/BEYOND.md. With `--cache FILE` it goes on where it was stopped.
+ * latency, the cascade. Writes docs/BEYOND.md. With `--cache FILE` it goes on where it was stopped;
+ * with `--only newcomers/` it measures what begins so.
  * `--fit` only prints the weights of `src/routing/prior/need.ts`.
  */
 import { existsSync } from "node:fs";
@@ -13,7 +14,8 @@ import { measureDayZero } from "./beyond/day-zero.ts";
 import { type Beyond, toDocument } from "./beyond/document.ts";
 import { fitNeed } from "./beyond/fit-need.ts";
 import { measureLatencyHull } from "./beyond/latency.ts";
-import { measureNewcomer } from "./results/measure.ts";
+import { measureNewcomers } from "./beyond/newcomers.ts";
+import { measureTransfer } from "./results/measure.ts";
 import { createReader, type SetRows, sets } from "./results/results.ts";
 import { routingDataOrExit } from "./routing-data.ts";
 import { root, run, tool } from "./run.ts";
@@ -22,6 +24,7 @@ const { values } = parseArgs({
   options: {
     data: { type: "string" },
     cache: { type: "string" },
+    only: { type: "string" },
     fit: { type: "boolean" },
     "document-only": { type: "boolean" },
   },
@@ -34,6 +37,8 @@ const data = routingDataOrExit("beyond", values.data);
 const licensed = sets.filter((set) => set !== "bfcl-tools");
 /** What `auto` keeps on all of the sets. */
 const strategy = "llmrouter-ensemble";
+/** For new models there are many trainings: one that takes a third of the time. */
+const newcomerStrategy = "llmrouter-linear";
 
 const results: Record<string, unknown> =
   values.cache && existsSync(values.cache) ? await Bun.file(values.cache).json() : {};
@@ -65,7 +70,10 @@ async function measureAll(): Promise<void> {
       if (from === to || commonModels(of(from).train, of(to).test).length < 2) continue;
       await once(`between/${from}/${to}`, () => measureBetween(of(from), of(to), strategy));
     }
-    await once(`newcomer/${from}`, () => measureNewcomer(of(from)));
+    await once(`category/${from}`, () => measureTransfer(of(from), strategy));
+    const models = of(from).train.n > 4_000 ? 2 : 3;
+    const newcomers = { strategy: newcomerStrategy, models, labels: [200], draws: 3 };
+    await once(`newcomers/${from}`, () => measureNewcomers(of(from), newcomers));
   }
 }
 
@@ -77,7 +85,7 @@ async function readAll(): Promise<Map<string, SetRows>> {
 }
 
 async function once(key: string, measure: () => Promise<unknown>): Promise<void> {
-  if (results[key] !== undefined) return;
+  if (results[key] !== undefined || !key.startsWith(values.only ?? "")) return;
   const started = performance.now();
   results[key] = (await measure()) ?? null;
   console.error(`${key}: ${((performance.now() - started) / 1000).toFixed(0)} s`);

@@ -1,5 +1,6 @@
 /** Day 0: the catalog's prior on a set, with and without what it may know of that set and its models. */
 
+import { shapeNames } from "../../src/embedding/shape.ts";
 import { toStats } from "../../src/learning/curve.ts";
 import { type Evaluation, evaluate } from "../../src/learning/evaluate.ts";
 import type { Table } from "../../src/learning/table.ts";
@@ -15,6 +16,8 @@ export interface DayZero {
   readonly heldOut: number;
   readonly heldLow: number;
   readonly heldHigh: number;
+  /** Of the fixed models that the held-out prior's abilities and prices put on their hull. */
+  readonly fixed: number;
   readonly random: number;
   readonly cheapest: { readonly name: string; readonly quality: number };
   readonly best: { readonly name: string; readonly quality: number };
@@ -25,6 +28,9 @@ export interface DayZero {
   readonly half: { readonly quality: number; readonly cost: number };
   readonly mix: { readonly quality: number };
 }
+
+/** Every query alike: the dial goes from one fixed model to the next. */
+const noNeed = { weights: shapeNames.map(() => 0), bias: 0 } as const;
 
 function atDefault(curve: Evaluation["curve"], mixCost: number): DayZero["half"] {
   const far = (name: string) => Math.abs(Number(name.replace("tradeoff=", "")) - defaultTradeoff);
@@ -44,10 +50,10 @@ export async function measureDayZero(
   const shipped = createTablePrior(test);
   const keys = test.labels.map(toKey);
   const isOurs = (key: string) => keys.some((one) => one === key || one.startsWith(`${key}-`));
-  const heldOut = createTablePrior(test, {
-    capabilityOf: createCapabilities(isOurs),
-    need: fitNeed(others),
-  });
+  const capabilityOf = createCapabilities(isOurs);
+  const heldOut = createTablePrior(test, { capabilityOf, need: fitNeed(others) });
+  const alike = createTablePrior(test, { capabilityOf, need: noNeed });
+  const fixed = (await evaluate(alike, test, { seed: 1, bootstrap: 1 })).evaluation.router.aiq;
   const known = (await evaluate(shipped, test, { seed: 1, bootstrap: 2 })).evaluation;
   const { evaluation } = await evaluate(heldOut, test, { seed: 1, bootstrap: 200 });
   const singles = test.labels.map((_, j) => pointOf(test, j));
@@ -63,6 +69,7 @@ export async function measureDayZero(
     heldOut: evaluation.router.aiq,
     heldLow: aiq?.low ?? Number.NaN,
     heldHigh: aiq?.high ?? Number.NaN,
+    fixed,
     random: toStats([mix], singles).aiq,
     cheapest: baselines.cheapest,
     best: baselines.bestSingle,

@@ -93,7 +93,10 @@ export async function measureEntry(
 const transferFolds = 3;
 
 /** Categories are dealt to folds by name, so that the folds are the same for everybody. */
-export async function measureTransfer({ train: rows }: SetRows): Promise<Transfer | Nothing> {
+export async function measureTransfer(
+  { train: rows }: SetRows,
+  strategy = "auto",
+): Promise<Transfer | Nothing> {
   const names = [...new Set(rows.categories.map((name) => name ?? ""))].sort();
   if (names.length < transferFolds) return { kind: "nothing" };
   const folds = [];
@@ -102,7 +105,7 @@ export async function measureTransfer({ train: rows }: SetRows): Promise<Transfe
     const isHeld = (row: number) => heldOut.includes(rows.categories[row] ?? "");
     const learnt = takeTableRows(rows, (row) => !isHeld(row));
     const judged = takeTableRows(rows, isHeld);
-    const router = await load(await train(learnt, "auto"));
+    const router = await load(await train(learnt, strategy));
     const { evaluation } = await evaluate(router, judged, { seed, bootstrap: rounds });
     const zero = evaluation.baselines.zeroRouter.aiq;
     const { value, low, high } = evaluation.gain;
@@ -247,7 +250,7 @@ function takeTableRows(table: Table, keep: (row: number) => boolean): Table {
 }
 
 /** The same rows, a model's outcomes known on some of them only. */
-function hideLabel(table: Table, label: number, known: ReadonlySet<number>): Table {
+export function hideLabel(table: Table, label: number, known: ReadonlySet<number>): Table {
   const m = table.labels.length;
   const hide = <T extends Float32Array | Float64Array>(values: T): T => {
     const out = values.slice() as T;
@@ -265,7 +268,7 @@ function hideLabel(table: Table, label: number, known: ReadonlySet<number>): Tab
   };
 }
 
-function dropLabel(table: Table, label: number): Table {
+export function dropLabel(table: Table, label: number): Table {
   const m = table.labels.length;
   const drop = <T extends Float32Array | Float64Array>(values: T): T =>
     values.filter((_: number, at: number) => at % m !== label) as T;
