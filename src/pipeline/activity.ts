@@ -1,8 +1,9 @@
 /** The calls in flight: how many, whether new ones are let in, and how to end those that are left. */
 import { GatewayError } from "../domain/errors.ts";
+import { Bag, type Placed } from "../std/bag.ts";
 
 /** A call as the gateway's closing sees it. */
-export interface Abortable {
+export interface Abortable extends Placed {
   abort(reason: GatewayError): void;
 }
 
@@ -19,7 +20,7 @@ export interface Activity {
 
 /** `onLeave` hears of every call that ends. */
 export function createActivity(onLeave?: (call: Abortable) => void): Activity {
-  const calls = new Set<Abortable>();
+  const calls = new Bag<Abortable>();
   let draining = false;
   let whenEmpty: (() => void) | undefined;
   return {
@@ -27,7 +28,7 @@ export function createActivity(onLeave?: (call: Abortable) => void): Activity {
       calls.add(call);
     },
     leave(call) {
-      if (!calls.delete(call)) return;
+      if (!calls.remove(call)) return;
       onLeave?.(call);
       if (calls.size === 0) whenEmpty?.();
     },
@@ -45,7 +46,7 @@ export function createActivity(onLeave?: (call: Abortable) => void): Activity {
       });
     },
     abortAll() {
-      for (const call of [...calls]) call.abort(drainingError());
+      for (const call of [...calls.members]) call.abort(drainingError());
     },
   };
 }

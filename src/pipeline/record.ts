@@ -17,6 +17,7 @@ import type { Abortable } from "./activity.ts";
 
 /** Mutable; written by the steps in order, read by `observe` and by the headers. */
 export class CallRecord implements Abortable {
+  place = -1;
   readonly call: Call;
   ranking: Ranking | undefined = undefined;
   rankRequest: RankRequest | undefined = undefined;

@@ -50,6 +50,7 @@ export function timeoutsFor(call: Call, deployment: Deployment, config: Config):
  * stream the silence before its first token and between its events. One that rings stops the attempt.
  */
 export class AttemptTimers implements Expiring {
+  place = -1;
   dueMs: number;
   readonly #cancel: Cancel;
   readonly #timeouts: AttemptTimeouts;

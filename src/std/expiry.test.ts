@@ -8,6 +8,7 @@ function setup() {
   const queue = new ExpiryQueue(clock);
   const rung: string[] = [];
   const entry = (name: string, dueMs: number): Expiring => ({
+    place: -1,
     dueMs,
     expire: () => rung.push(`${name} at ${clock.now()}`),
   });
@@ -54,7 +55,7 @@ test("a deadline moved to an earlier time is told of", async () => {
 test("one that rings may take another out", async () => {
   const { clock, queue, rung, entry } = setup();
   const second = entry("second", 100);
-  queue.add({ dueMs: 100, expire: () => queue.remove(second) });
+  queue.add({ place: -1, dueMs: 100, expire: () => queue.remove(second) });
   queue.add(second);
   await clock.advance(200);
   expect(rung).toEqual([]);

@@ -1,11 +1,12 @@
 /**
  * Deadlines of things that nearly always end before them. A timer for each costs the runtime two
- * calls and an object; here all share one timer, and a thing that ends in time costs an entry in a
- * set and its removal.
+ * calls and an object; here all share one timer, and a thing that ends in time costs its place in a
+ * bag and that place's return.
  */
+import { Bag, type Placed } from "./bag.ts";
 import type { Clock } from "./clock.ts";
 
-export interface Expiring {
+export interface Expiring extends Placed {
   /** Milliseconds since the epoch. May be moved later at will; `ExpiryQueue.sooner` tells of the other way. */
   dueMs: number;
   /** Called once, and the thing is out of the queue by then. */
@@ -19,7 +20,7 @@ export interface Expiring {
  */
 export class ExpiryQueue {
   readonly #clock: Clock;
-  readonly #entries = new Set<Expiring>();
+  readonly #entries = new Bag<Expiring>();
   #ringsAtMs = Number.POSITIVE_INFINITY;
   #cancel: (() => void) | undefined;
 
@@ -38,7 +39,7 @@ export class ExpiryQueue {
   }
 
   remove(entry: Expiring): void {
-    this.#entries.delete(entry);
+    this.#entries.remove(entry);
   }
 
   /** An entry's deadline was moved to an earlier time. */
@@ -59,12 +60,12 @@ export class ExpiryQueue {
     const nowMs = this.#clock.now();
     let earliestMs = Number.POSITIVE_INFINITY;
     const due: Expiring[] = [];
-    for (const entry of this.#entries) {
+    for (const entry of this.#entries.members) {
       if (entry.dueMs <= nowMs) due.push(entry);
       else if (entry.dueMs < earliestMs) earliestMs = entry.dueMs;
     }
     if (earliestMs < Number.POSITIVE_INFINITY) this.#arm(earliestMs);
-    for (const entry of due) if (this.#entries.delete(entry)) entry.expire();
+    for (const entry of due) if (this.#entries.remove(entry)) entry.expire();
   }
 }
 

@@ -46,6 +46,7 @@ const headLimitBytes = 16_384;
 const idleMs = 300_000;
 
 export class Connection implements Expiring {
+  place = -1;
   dueMs: number;
   readonly #socket: CallerSocket;
   readonly #parts: FrontParts;

@@ -4,6 +4,7 @@
  * off the socket here, and every other connection is joined to that server, which listens on a name
  * of its own. Decision: docs/decisions/0019-front.md.
  */
+import { Bag, type Placed } from "../../std/bag.ts";
 import { Connection, type FrontParts, type Scratch } from "./connection.ts";
 
 export type { FrontParts };
@@ -32,7 +33,7 @@ export function listen(options: FrontOptions): Front {
   const { hostname, port, reusePort, onInternalFailure } = options;
   const scratch = Buffer.allocUnsafeSlow(scratchBytes) as Scratch;
   const parts: FrontParts = { ...options, scratch };
-  const open = new Set<Opened>();
+  const open = new Bag<Opened>();
   let whenNone: (() => void) | undefined;
   // Not among the types. `exclusive: false` alone sets no SO_REUSEPORT, whatever its name says.
   const shared: object = { reusePort };
@@ -42,14 +43,14 @@ export function listen(options: FrontOptions): Front {
     ...shared,
     socket: {
       open(socket) {
-        socket.data = { connection: new Connection(socket, parts), socket };
+        socket.data = { connection: new Connection(socket, parts), socket, place: -1 };
         socket.setNoDelay(true);
         open.add(socket.data);
       },
       data: ({ data }, bytes) => data.connection.onData(bytes),
       drain: ({ data }) => data.connection.onDrain(),
       close({ data }) {
-        open.delete(data);
+        open.remove(data);
         data.connection.onClose();
         if (open.size === 0) whenNone?.();
       },
@@ -65,14 +66,14 @@ export function listen(options: FrontOptions): Front {
     hostname: listener.hostname,
     stop() {
       listener.stop();
-      for (const { connection } of [...open]) connection.closeSoon();
+      for (const { connection } of [...open.members]) connection.closeSoon();
       if (open.size === 0) return Promise.resolve();
       return new Promise((resolve) => {
         whenNone = resolve;
       });
     },
     terminate() {
-      for (const { socket } of [...open]) socket.terminate();
+      for (const { socket } of [...open.members]) socket.terminate();
     },
   };
 }
@@ -80,7 +81,7 @@ export function listen(options: FrontOptions): Front {
 /** Answers beyond it are put together for themselves. */
 const scratchBytes = 65_536;
 
-interface Opened {
+interface Opened extends Placed {
   readonly connection: Connection;
   readonly socket: { terminate(): void };
 }

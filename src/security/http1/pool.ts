@@ -179,7 +179,8 @@ export class Pool implements RestingPlace {
   }
 
   #offer(connection: Connection): void {
-    for (const waiting of this.#waiting) {
+    const waiting = this.#waiting.size > 0 ? this.#waiting.values().next().value : undefined;
+    if (waiting) {
       connection.takenAtMs = connection.idleSinceMs; // it did not rest
       waiting.take(connection);
       return;
