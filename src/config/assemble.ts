@@ -38,6 +38,7 @@ interface Parts {
   readonly mcpServers: Config["mcpServers"];
   readonly agents: Config["agents"];
   readonly finetune: Config["finetune"];
+  readonly vectorRegistry: Config["vectorRegistry"];
   readonly sections: Sections;
   readonly environment: Readonly<Record<string, string>>;
   /** The process environment with `environment` on top. */
@@ -56,6 +57,7 @@ export function assembleConfig(parts: Parts): Config {
     mcpServers: parts.mcpServers,
     agents: parts.agents,
     finetune: parts.finetune,
+    vectorRegistry: parts.vectorRegistry,
     router: routerSettings(sections, env),
     general: {
       ...(masterKey === undefined ? {} : { masterKey }),

@@ -15,6 +15,7 @@ import type { FinetuneProvider } from "./finetune.ts";
 import type { RolloutSettings } from "./sections/rollout-settings.ts";
 import type { VectorProvider } from "./sections/vector-store-settings.ts";
 import type { SurvivalSettings } from "./survival.ts";
+import type { RegisteredStore } from "./vector-registry.ts";
 
 export interface ModelEntry {
   readonly modelName: string;
@@ -347,6 +348,8 @@ export interface Config {
   readonly agents: readonly AgentEntry[];
   /** `finetune_settings`. */
   readonly finetune: readonly FinetuneProvider[];
+  /** `vector_store_registry`: stores that lie at a provider. */
+  readonly vectorRegistry: readonly RegisteredStore[];
   readonly router: RouterSettings;
   readonly general: GeneralSettings;
   readonly litellm: LitellmSettings;

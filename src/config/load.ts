@@ -44,6 +44,7 @@ import { LitellmSettings } from "./sections/litellm-settings.ts";
 import { LitellmParams, ModelInfo } from "./sections/model-list.ts";
 import { RouteiqSettings } from "./sections/routeiq-settings.ts";
 import { olderStrategyArgs, RouterSettings } from "./sections/router-settings.ts";
+import { readVectorRegistry } from "./vector-registry.ts";
 import { emptySource, type Path, type Spot } from "./yaml.ts";
 
 export interface LoadOptions {
@@ -118,6 +119,11 @@ export async function loadConfig(options: LoadOptions): Promise<Loaded> {
     models: found ? written : fromEnvironment,
     agents: await readAgentList(merged.sections.get("agent_list"), resolve),
     finetune: await readFinetuneSettings(merged.sections.get("finetune_settings"), resolve),
+    vectorRegistry: await readVectorRegistry(
+      merged.sections.get("vector_store_registry"),
+      merged.sections.get("credential_list"),
+      resolve,
+    ),
     sections,
     environment,
     env,
@@ -307,24 +313,25 @@ async function decodeSections(merged: Merged, resolve: Resolve): Promise<Section
   };
 }
 
+/** Keys at the top that have readers of their own. */
+const ownReaders = [
+  "credential_list",
+  "mcp_servers",
+  "agent_list",
+  "finetune_settings",
+  "vector_store_registry",
+];
+
 /** `x-…` and `.…` keys are a known way to hold YAML anchors. */
 function tellUnknownTop(key: string, spot: Spot, report: Report): void {
   if ((sectionNames as readonly string[]).includes(key) || /^(x-|\.)/.test(key)) return;
-  if (["credential_list", "mcp_servers", "agent_list", "finetune_settings"].includes(key)) return;
+  if (ownReaders.includes(key)) return;
   if (litellmTopLevelKeys.has(key)) {
     const message = `"${key}" is known to LiteLLM, not used by RouteIQ yet`;
     report.warn(spot, message, "It has no effect here. Keep it for LiteLLM, or remove it.");
     return;
   }
-  const near = findNearest(key, [
-    "model_list",
-    "include",
-    "credential_list",
-    "mcp_servers",
-    "agent_list",
-    "finetune_settings",
-    ...sectionNames,
-  ]);
+  const near = findNearest(key, ["model_list", "include", ...ownReaders, ...sectionNames]);
   const remedy = near
     ? `Did you mean "${near}"? Else remove it.`
     : "Remove it, or see docs/configuration.md.";

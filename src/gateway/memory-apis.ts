@@ -27,6 +27,7 @@ import {
   createSearchTool,
   type SearchEnd,
 } from "../resources/vector-stores/hosted-source.ts";
+import { createRegisteredStores } from "../resources/vector-stores/registered.ts";
 import { createVectorStores, type VectorStores } from "../resources/vector-stores/vector-stores.ts";
 import type { Outbound } from "../security/outbound.ts";
 import { createSealer, type SealingSecrets } from "../security/sealing.ts";
@@ -96,6 +97,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     clock,
   });
   const vectorStores = createVectorStores({
+    registered: createRegisteredStores(() => services().config, outbound),
     records,
     files,
     backends,

@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox";
 import { AgentRow } from "../agents.ts";
 import { FinetuneRow } from "../finetune.ts";
+import { RegistryRow } from "../vector-registry.ts";
 import { CredentialRow } from "./credential-list.ts";
 import { GeneralSettings } from "./general-settings.ts";
 import { LitellmSettings } from "./litellm-settings.ts";
@@ -36,6 +37,12 @@ export const configSchema = Type.Object(
     ),
     agent_list: Type.Optional(
       Type.Array(AgentRow, { description: "Agents that are served by A2A: docs/a2a.md." }),
+    ),
+    vector_store_registry: Type.Optional(
+      Type.Array(RegistryRow, {
+        description:
+          "Vector stores that lie at a provider, opened to callers: docs/vector-stores.md.",
+      }),
     ),
     finetune_settings: Type.Optional(
       Type.Array(FinetuneRow, { description: "Where models are tuned: `/v1/fine_tuning/jobs`." }),

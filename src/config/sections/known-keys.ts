@@ -7,7 +7,7 @@ const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/
 
 export const litellmTopLevelKeys = words(`
   callback_settings guardrails prompts mcp_tools search_tools
-  vector_store_registry assistant_settings files_settings default_vertex_config
+  assistant_settings files_settings default_vertex_config
   worker_registry policies router_general_settings llm_router sandbox_params
 `);
 

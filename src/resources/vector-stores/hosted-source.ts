@@ -63,7 +63,7 @@ export function createSearchSource(parts: SearchSourceParts): HostedSource {
     },
     async open(entry, { caller, param }) {
       const ids = readIds(entry, param);
-      for (const id of ids) await stores.get(id, caller);
+      for (const id of ids) await stores.assertSeen(id, caller);
       const tool = createSearchTool({ ids, entry, stores, ...told });
       const close = () => undefined;
       return { shownAs: "file_search", label: searchToolName, listed: false, tools: [tool], close };
@@ -87,7 +87,7 @@ interface SearchWatch {
 }
 
 export interface SearchSourceParts extends SearchWatch {
-  readonly stores: Pick<VectorStores, "get" | "find">;
+  readonly stores: Pick<VectorStores, "assertSeen" | "find">;
   readonly services: () => Services;
 }
 
@@ -146,9 +146,9 @@ function readIds({ vector_store_ids: sent }: JsonObject, param: string): readonl
   );
 }
 
-async function isOurs(id: string, caller: Caller, stores: Pick<VectorStores, "get">) {
+async function isOurs(id: string, caller: Caller, stores: Pick<VectorStores, "assertSeen">) {
   try {
-    await stores.get(id, caller);
+    await stores.assertSeen(id, caller);
     return true;
   } catch (thrown) {
     if (thrown instanceof GatewayError && thrown.code === "not_found") return false;

@@ -32,6 +32,11 @@ const newId = (prefix: string) => `${prefix}_${crypto.randomUUID().replaceAll("-
 export interface GetStore {
   readonly see: (id: string, caller: Caller) => Promise<StoredRecord>;
   readonly change: (id: string, caller: Caller) => Promise<StoredRecord>;
+  /** Of one that lies at a provider: how its files are asked for there. */
+  readonly there: (
+    id: string,
+    caller: Caller,
+  ) => ((path: string, query?: URLSearchParams) => Promise<JsonObject>) | undefined;
 }
 /** Records of files on their way in. */
 export type AddFiles = (
@@ -54,7 +59,7 @@ export function createStoreFiles(
     store: string,
     file: string,
     caller: Caller,
-    way: keyof GetStore = "see",
+    way: "see" | "change" = "see",
   ) {
     const vectors = backends.of(await getStore[way](store, caller));
     const record = await records.get(kind, fileRecordId(store, file));
@@ -69,7 +74,11 @@ export function createStoreFiles(
       if (!record) throw new GatewayError("storage_failed", "The file could not be recorded.");
       return toFile(record);
     },
-    get: async (store, file, caller) => toFile((await findFile(store, file, caller)).record),
+    async get(store, file, caller) {
+      const there = getStore.there(store, caller);
+      if (there) return there(`/${encodeURIComponent(file)}`);
+      return toFile((await findFile(store, file, caller)).record);
+    },
     async change(store, file, body, caller) {
       const { record: held, vectors } = await findFile(store, file, caller, "change");
       const attributes = readAttributes(body) ?? {};
@@ -86,10 +95,14 @@ export function createStoreFiles(
       return { id: file, object: "vector_store.file.deleted", deleted: true };
     },
     async list(store, query, caller) {
+      const there = getStore.there(store, caller);
+      if (there) return there("", query);
       await getStore.see(store, caller);
       return listFiles(records, store, query, () => true);
     },
     async content(store, file, caller) {
+      const there = getStore.there(store, caller);
+      if (there) return there(`/${encodeURIComponent(file)}/content`);
       const { vectors } = await findFile(store, file, caller);
       const texts = await vectors.read(store, file);
       const data = texts.map((text) => ({ type: "text", text }));

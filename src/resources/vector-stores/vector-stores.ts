@@ -2,9 +2,13 @@
  * Vector stores of the OpenAI API on the gateway's own store: files in passages, found by meaning and
  * by words. Callers see their own. Source: https://platform.openai.com/docs/api-reference/vector-stores
  */
+
+import type { RegisteredStore } from "../../config/vector-registry.ts";
 import type { Caller } from "../../domain/call.ts";
 import { excerpt, GatewayError } from "../../domain/errors.ts";
+import { isListed } from "../../domain/grants.ts";
 import type { Json, JsonObject } from "../../domain/json.ts";
+import { grantsOf } from "../../pipeline/grants.ts";
 import type { NewRecord, StoredRecord } from "../../storage/record-store.ts";
 import type { VectorHit } from "../../storage/vectors.ts";
 import { optionalText } from "../fields.ts";
@@ -21,6 +25,7 @@ import {
   readStore,
   type StoreQuery,
 } from "./read-body.ts";
+import { assertChangeable, type RegisteredStores, toShown } from "./registered.ts";
 import {
   createStoreBatches,
   createStoreFiles,
@@ -33,6 +38,8 @@ import {
 export interface VectorStores {
   create(body: JsonObject, caller: Caller): Promise<JsonObject>;
   get(id: string, caller: Caller): Promise<JsonObject>;
+  /** That the caller may search it, without asking whoever has it. */
+  assertSeen(id: string, caller: Caller): Promise<void>;
   change(id: string, body: JsonObject, caller: Caller): Promise<JsonObject>;
   /** With all that lies in it; the files themselves stay. */
   remove(id: string, caller: Caller): Promise<JsonObject>;
@@ -53,8 +60,12 @@ export interface FoundPassage extends VectorHit {
 
 const newId = (prefix: string) => `${prefix}_${crypto.randomUUID().replaceAll("-", "")}`;
 
-export function createVectorStores(parts: IngestParts): VectorStores {
-  const { records, backends, services, files } = parts;
+export interface VectorStoreParts extends IngestParts {
+  readonly registered: RegisteredStores;
+}
+
+export function createVectorStores(parts: VectorStoreParts): VectorStores {
+  const { records, backends, services, files, registered } = parts;
   const ingest = createIngest(parts);
   const { store: kind } = kinds;
   const nowMs = () => services().clock.now();
@@ -65,8 +76,20 @@ export function createVectorStores(parts: IngestParts): VectorStores {
   /** To change it: his own alone. */
   async function getChangeable(id: string, caller: Caller): Promise<StoredRecord> {
     assertStoreGranted(id, caller, services());
+    assertChangeable(registered.find(id));
     return getOwn(records, kind, id, caller);
   }
+
+  /** At its provider. */
+  async function findThere(id: string, query: StoreQuery, caller: Caller) {
+    const store = registered.find(id);
+    if (!store) return undefined;
+    assertStoreGranted(id, caller, services());
+    return registered.search(store, query);
+  }
+
+  const openRegistered = (caller: Caller) =>
+    registered.list().filter(({ id }) => isListed(grantsOf(caller, services())?.vectorStores, id));
 
   const getOpen = (id: string, caller: Caller) => unlessExpired(see(id, caller), id);
   const getOwnOpen = (id: string, caller: Caller) => unlessExpired(getChangeable(id, caller), id);
@@ -135,13 +158,22 @@ export function createVectorStores(parts: IngestParts): VectorStores {
 
   async function find(
     ids: readonly string[],
-    { queries, limit, filter, threshold, weights }: StoreQuery,
+    asked: StoreQuery,
     caller: Caller,
   ): Promise<readonly FoundPassage[]> {
-    const best = new Map<string, VectorHit>();
+    const { queries, limit, filter, threshold, weights } = asked;
+    const best = new Map<string, VectorHit & { readonly filename?: string }>();
     /** Who sees a store sees what its owner's files are called. */
     const owners = new Set([caller.id]);
     for (const id of ids) {
+      const there = await findThere(id, asked, caller);
+      if (there) {
+        for (const hit of there) {
+          const key = `${id} ${hit.document} ${hit.text}`;
+          if (hit.score > (best.get(key)?.score ?? -1)) best.set(key, hit);
+        }
+        continue;
+      }
       const store = await getOpen(id, caller);
       owners.add(store.owner);
       const signal = AbortSignal.timeout(searchMs);
@@ -167,10 +199,14 @@ export function createVectorStores(parts: IngestParts): VectorStores {
     }
     const ranked = [...best.values()].sort((a, b) => b.score - a.score).slice(0, limit);
     const names = new Map<string, string>();
-    for (const { document } of ranked) {
+    for (const { document, filename } of ranked) {
+      if (filename !== undefined) continue;
       if (!names.has(document)) names.set(document, await nameOf(document, caller, owners));
     }
-    return ranked.map((hit) => ({ ...hit, filename: names.get(hit.document) ?? "" }));
+    return ranked.map((hit) => ({
+      ...hit,
+      filename: hit.filename ?? names.get(hit.document) ?? "",
+    }));
   }
 
   /** Without passages of files that are on their way in, where the backend cannot hide them. */
@@ -196,6 +232,17 @@ export function createVectorStores(parts: IngestParts): VectorStores {
     return seen ? String(record.value["filename"] ?? "") : "";
   }
 
+  const access = {
+    see: getOpen,
+    change: getOwnOpen,
+    there(id: string, caller: Caller) {
+      const store = registered.find(id);
+      if (!store) return undefined;
+      assertStoreGranted(id, caller, services());
+      return (path: string, query?: URLSearchParams) => registered.files(store, path, query);
+    },
+  };
+
   return {
     async create(body, caller) {
       // A new id is in no list: only a key that names no stores, or all, can use what it makes.
@@ -218,7 +265,16 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       if (ids.length > 0) await addFiles(record, ids, body, caller);
       return show(record);
     },
-    get: async (id, caller) => show(await see(id, caller)),
+    async get(id, caller) {
+      const there = registered.find(id);
+      if (!there) return show(await see(id, caller));
+      assertStoreGranted(id, caller, services());
+      return registered.show(there);
+    },
+    async assertSeen(id, caller) {
+      if (registered.find(id)) assertStoreGranted(id, caller, services());
+      else await see(id, caller);
+    },
     async change(id, body, caller) {
       const held = await getChangeable(id, caller);
       const next = readStore(body);
@@ -239,7 +295,8 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       const page = await listGranted(records, readPageQuery(query, storePages), caller, services());
       const shown = new Map<string, JsonObject>();
       for (const record of page.records) shown.set(record.id, await show(record));
-      return toListReply(page, ({ id }) => shown.get(id) ?? {});
+      const reply = toListReply(page, ({ id }) => shown.get(id) ?? {});
+      return withRegistered(reply, query, openRegistered(caller));
     },
     async search(id, body, caller) {
       const query = readQuery(body);
@@ -259,11 +316,23 @@ export function createVectorStores(parts: IngestParts): VectorStores {
       };
     },
     find,
-    files: createStoreFiles(parts, { see: getOpen, change: getOwnOpen }, addFiles),
-    batches: createStoreBatches(parts, { see: getOpen, change: getOwnOpen }, addFiles),
+    files: createStoreFiles(parts, access, addFiles),
+    batches: createStoreBatches(parts, access, addFiles),
     start: ingest.start,
     close: ingest.close,
   };
+}
+
+/** Before the first page of the others, in the file's order; cursors are of the others alone. */
+function withRegistered(
+  reply: JsonObject,
+  query: URLSearchParams,
+  stores: readonly RegisteredStore[],
+): JsonObject {
+  if (stores.length === 0 || query.has("after") || query.has("before")) return reply;
+  const { data } = reply;
+  const first = stores.map(toShown);
+  return { ...reply, data: [...first, ...(Array.isArray(data) ? data : [])] };
 }
 
 const searchMs = 60_000;
