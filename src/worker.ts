@@ -1,7 +1,6 @@
 /**
  * Entry of the background thread: all that would make the serving thread wait. A service is loaded
- * when it is first called. `gateway.ts` starts it with
- * `new Worker(new URL("./worker.ts", import.meta.url).href)`; the build names it as an entry point.
+ * when it is first called. `gateway/worker-url.ts` says where it is; the build names it as an entry point.
  */
 
 import type { SkillService } from "./agents/skills/run-thread.ts";

@@ -37,6 +37,7 @@ import { createS3BlobStore } from "../storage/s3/blob-store.ts";
 import { createSealedRecords, type SealedRecords } from "../storage/sealed-records.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Observation } from "./observation.ts";
+import { workerUrl } from "./worker-url.ts";
 
 export interface MemoryApis {
   readonly files: Files;
@@ -120,7 +121,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     services,
     dataDir,
     // Next to this file in the source, and an entry point of its own in the binary.
-    spawn: () => new Worker(new URL("../worker.ts", import.meta.url).href),
+    spawn: () => new Worker(workerUrl()),
   });
   const documents = observation.library.service("documents");
   const mcp = createMcp({

@@ -22,6 +22,7 @@ import type { LogOptions } from "../telemetry/log.ts";
 import type { OtlpSettings } from "../telemetry/otlp-thread.ts";
 import type { Attributes, LogLevel } from "../telemetry/telemetry.ts";
 import type { BackgroundApi, LogEvent } from "../worker.ts";
+import { workerUrl } from "./worker-url.ts";
 
 export interface ObservationOptions {
   readonly settings: RouteiqSettings["telemetry"];
@@ -63,7 +64,7 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
   };
   const background = createBackground<BackgroundApi>({
     // Next to this file in the source, and an entry point of its own in the binary.
-    spawn: () => new Worker(new URL("../worker.ts", import.meta.url).href),
+    spawn: () => new Worker(workerUrl()),
     clock,
     onCrash: (error, crashes) =>
       report("error", "the background thread failed and is started again", { error, crashes }),
@@ -86,7 +87,7 @@ export async function startObservation(options: ObservationOptions): Promise<Obs
     : createMemoryEventLog({ clock, ...(otlp && { onBatch: toSpans(background) }) });
   const responses = createStoredResponses(options, background, telemetry);
   const library = createBackground<BackgroundApi>({
-    spawn: () => new Worker(new URL("../worker.ts", import.meta.url).href),
+    spawn: () => new Worker(workerUrl()),
     clock,
     onCrash: (error, crashes) =>
       telemetry.log("error", "the documents' thread failed and is started again", {
@@ -200,7 +201,7 @@ function startExport(
   const wanted = settings.export;
   if (!wanted || !settings.events || !exports) return undefined;
   const exporter = createBackground<BackgroundApi>({
-    spawn: () => new Worker(new URL("../worker.ts", import.meta.url).href),
+    spawn: () => new Worker(workerUrl()),
     clock,
     onCrash: (error, crashes) =>
       telemetry.log("error", "the export's thread failed and is started again", { error, crashes }),
