@@ -15,8 +15,8 @@ import type { Sealer } from "../../security/sealing.ts";
 import type { RecordStore } from "../../storage/record-store.ts";
 import { createBorrowedLinks } from "./borrowed-links.ts";
 import { createChanges } from "./changes.ts";
-import { createEventMemory } from "./event-memory.ts";
 import { createHandles } from "./handles.ts";
+import { createHttpSessions } from "./http-sessions.ts";
 import { toInnerRow } from "./inner-server.ts";
 import type { InnerServer } from "./inner-tools.ts";
 import { Link } from "./link.ts";
@@ -26,6 +26,7 @@ import { createPins, type Pins } from "./pins.ts";
 import { createRegistry, type Registry } from "./registry.ts";
 import {
   isInitialize,
+  type McpRequest,
   modeIn,
   namesIn,
   needsSession,
@@ -42,6 +43,7 @@ import {
   openSession,
   type SessionParts,
 } from "./session.ts";
+import { createSessionRecords } from "./session-records.ts";
 import { createSessions, type Sessions } from "./sessions.ts";
 import { createSseTransport } from "./sse-transport.ts";
 import { answerStateless, type Reached } from "./stateless.ts";
@@ -62,15 +64,6 @@ export interface LiveParts {
   readonly sealer: Sealer;
   /** The gateway's own servers, by name; more may come. */
   readonly inner: ReadonlyMap<string, InnerServer>;
-}
-
-export interface McpRequest {
-  readonly request: Request;
-  readonly caller: Caller;
-  /** What stands after `/mcp/`: a server's name, or an access group's. */
-  readonly path?: string;
-  /** Parsed; undefined for GET and DELETE. */
-  readonly body?: unknown;
 }
 
 export interface Live extends Surface {
@@ -253,29 +246,17 @@ export function createLive(parts: LiveParts): Live {
     );
   }
 
-  async function begin(asked: McpRequest): Promise<Response> {
-    sessions.assertRoom(asked.caller);
-    const transport = new WebStandardStreamableHTTPServerTransport({
-      sessionIdGenerator: () => crypto.randomUUID(),
-      eventStore: createEventMemory(),
-      retryInterval: retryMs,
-      onsessioninitialized(id) {
-        const handle = (request: Request, body: unknown) =>
-          transport.handleRequest(request, { parsedBody: body });
-        sessions.add({ id, session: opened, handle });
-      },
-      onsessionclosed: (id) => sessions.remove(id),
-    });
-    const opened = await openSession(transport, {
-      scope: await scopeOf(asked),
-      caller: asked.caller,
-      capabilities: () => capabilitiesOf(paramsOf(asked.body)),
-      parts: session,
-    });
-    const response = await transport.handleRequest(asked.request, { parsedBody: asked.body });
-    if (transport.sessionId === undefined) await opened.close(); // refused by the transport
-    return response;
-  }
+  const http = createHttpSessions({
+    sessions,
+    kept: createSessionRecords({ records, clock, telemetry, settings }),
+    open: async (transport, asked) =>
+      await openSession(transport, {
+        scope: await scopeOf(asked),
+        caller: asked.caller,
+        capabilities: () => capabilitiesOf(paramsOf(asked.body)),
+        parts: session,
+      }),
+  });
 
   /** One request alone: answered over shared connections, as JSON where no stream is wanted. */
   async function answerOne(asked: McpRequest): Promise<Response> {
@@ -320,14 +301,14 @@ export function createLive(parts: LiveParts): Live {
       const { request, caller, body } = asked;
       const id = request.headers.get("mcp-session-id");
       if (id !== null) {
-        const open = sessions.find(id, caller);
+        const open = await http.find(id, asked);
         open?.session.speakFor(caller);
         return open?.handle ? await open.handle(request, body) : sessionNotFound();
       }
       if (request.method !== "POST") return needsSession();
       if (isStateless(request, body))
         return await answerStateless(request, body, () => reachOf(asked), stateless);
-      return isInitialize(body) ? await begin(asked) : await answerOne(asked);
+      return isInitialize(body) ? await http.begin(asked) : await answerOne(asked);
     },
     async openSse(asked) {
       sessions.assertRoom(asked.caller);
@@ -395,6 +376,3 @@ const refuse = () => Promise.reject(rethrown(ErrorCode.MethodNotFound, "Method n
 
 /** Shared connections at once; those that are each caller's own make them many. */
 const linkLimit = 1_000;
-
-/** How soon a client whose stream broke should come back. */
-const retryMs = 1_000;

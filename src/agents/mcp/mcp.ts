@@ -4,7 +4,8 @@ import type { InnerServer } from "./inner-tools.ts";
 import type { Live, LiveParts } from "./live.ts";
 import { createTokenGate, type TokenGate } from "./token-gate.ts";
 
-export type { Live, LiveParts, McpRequest } from "./live.ts";
+export type { Live, LiveParts } from "./live.ts";
+export type { McpRequest } from "./request-words.ts";
 
 export interface Mcp {
   /** Access tokens of authorization servers. */

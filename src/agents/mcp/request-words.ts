@@ -1,6 +1,16 @@
 /** What a posted request wants, and how one is refused that belongs to no session. */
+import type { Caller } from "../../domain/call.ts";
 import { isObject } from "../../domain/json.ts";
 import type { Scope } from "./scope.ts";
+
+export interface McpRequest {
+  readonly request: Request;
+  readonly caller: Caller;
+  /** What stands after `/mcp/`: a server's name, or an access group's. */
+  readonly path?: string;
+  /** Parsed; undefined for GET and DELETE. */
+  readonly body?: unknown;
+}
 
 /** Names of servers and groups, as LiteLLM's clients send them. */
 export function namesIn({ headers }: Request): string[] {
