@@ -18,6 +18,8 @@ const toYaml = (upstream: A2aUpstream) => `
 model_list:
   - model_name: llama
     litellm_params: {model: groq/llama-3, api_key: gsk}
+  - model_name: priced
+    litellm_params: {model: groq/dear-1, api_key: gsk, input_cost_per_token: 0.001, output_cost_per_token: 0.002}
 router_settings: {num_retries: 0}
 agent_list:
   - agent_name: writer
@@ -25,6 +27,7 @@ agent_list:
     model: llama
     instructions: Be brief.
     litellm_params: {temperature: 0.25}
+  - {agent_name: dear, model: priced}
   - agent_name: remote
     description: Stands elsewhere.
     url: ${upstream.newer}
@@ -195,7 +198,7 @@ describe("cards", () => {
   test("the gateway's own lists its agents", async () => {
     const card = await get("/.well-known/agent.json", {});
     expect(card).toMatchObject({ name: "RouteIQ A2A Gateway", url: `${it.gateway.url}/a2a` });
-    expect(card["skills"].map(({ id }: Body) => id)).toEqual(["writer", "remote", "older"]);
+    expect(card["skills"].map(({ id }: Body) => id)).toEqual(["writer", "dear", "remote", "older"]);
     expect(await get("/.well-known/agents/writer.json", {})).toMatchObject({ name: "writer" });
     expect(await get("/.well-known/agents/nobody.json", {})).toMatchObject({
       detail: { error: "agent_not_found" },
@@ -221,6 +224,17 @@ describe("a model as an agent", () => {
     ]);
     const { result: again } = await rpc("writer", "GetTask", { id: result.task.id });
     expect(again).toEqual(result.task);
+  });
+
+  test("says what its answer took, which is counted as that call's cost", async () => {
+    const { result } = await rpc("dear", "SendMessage", says10("Hi"));
+    expect(result.task.artifacts[0].metadata).toEqual({
+      ...{ model: "priced", finishReason: "stop" },
+      usage: { inputTokens: 7, outputTokens: 3, costUsd: 0.013 },
+    });
+    // Counted as that call's own, as a caller's would be.
+    const metrics = await (await fetch(`${it.gateway.url}/metrics`)).text();
+    expect(metrics).toMatch(/^gateway_cost_usd_total\{[^}]*dear-1[^}]*\} 0\.013$/m);
   });
 
   test("a conversation goes on by its context", async () => {
@@ -329,6 +343,21 @@ describe("a model as an agent", () => {
     });
     expect(none["result"].tasks).toEqual([]);
   });
+});
+
+test("0.3's HTTP+JSON is read by its protobuf's own names as well, as the Python SDK writes them", async () => {
+  const request = { message_id: "m", role: "ROLE_USER", content: [{ text: "Hi" }] };
+  const body = { request, configuration: { blocking: true } };
+  const { task } = await post("/a2a/writer/v1/message:send", body, { "a2a-version": "0.3" });
+  expect(task).toMatchObject({
+    ...{ status: { state: "TASK_STATE_COMPLETED" } },
+    history: [{ messageId: "m", content: [{ text: "Hi" }] }],
+  });
+  const response = await fetch(`${it.gateway.url}/a2a/writer/v1/tasks/none`, {
+    headers: adminHeaders,
+  });
+  expect(response.status).toBe(404);
+  expect(await response.json()).toMatchObject({ type: "TaskNotFoundError", code: -32001 });
 });
 
 describe("errors", () => {

@@ -142,7 +142,12 @@ export function toRestError(error: A2aError): JsonObject {
   };
 }
 
-/** The same of revision 0.3, which never settled on one: its reference writes it bare. */
+/** The same of revision 0.3, which never settled on one: bare for the JS client, with a type for Python's. */
 export function toOlderRestError(error: A2aError): JsonObject {
-  return { code: error.code, message: error.message, data: [detailsOf(error)] };
+  const words = error.row.reason.toLowerCase().split("_");
+  const type = words.map((word) => `${word.charAt(0).toUpperCase()}${word.slice(1)}`).join("");
+  return {
+    ...{ type: `${type}Error`, code: error.code, message: error.message },
+    data: [detailsOf(error)],
+  };
 }

@@ -27,6 +27,8 @@ export type AskModel = (question: {
   readonly finishReason: string;
   readonly promptTokens: number;
   readonly completionTokens: number;
+  /** Undefined: nobody knows its price. */
+  readonly costMicroUsd?: number;
 }>;
 
 export interface ModelAgentParts {
@@ -53,8 +55,11 @@ export function createModelAgent({ tasks, services, ask }: ModelAgentParts): Exe
     const artifactId = Bun.randomUUIDv7();
     const queue = new EventQueue();
     let begun = false;
-    const piece = (text: string, lastChunk: boolean): TaskEvent => {
-      const artifact = { artifactId, name: "answer", parts: [{ text }] };
+    const piece = (text: string, lastChunk: boolean, metadata?: JsonObject): TaskEvent => {
+      const artifact = {
+        ...{ artifactId, name: "answer", parts: [{ text }] },
+        ...(metadata ? { metadata } : {}),
+      };
       const append = begun;
       begun = true;
       return { artifactUpdate: { ...ids, artifact, append, lastChunk } };
@@ -78,11 +83,19 @@ export function createModelAgent({ tasks, services, ask }: ModelAgentParts): Exe
     const usage = { input_tokens: answer.promptTokens, output_tokens: answer.completionTokens };
     const metadata = { usage, finish_reason: answer.finishReason, model: target.model };
     // Which piece was the last is known only now: nothing is added, and the artifact is whole.
-    yield piece(begun ? "" : answer.refusal, true);
+    yield piece(begun ? "" : answer.refusal, true, toFacts(answer, target));
     const refused = answer.text === "" && answer.refusal !== "";
     const status = statusOf(refused ? "TASK_STATE_REJECTED" : "TASK_STATE_COMPLETED", clock);
     yield { statusUpdate: { ...ids, status, metadata } };
   };
+}
+
+/** What the answer took; it stays with the artifact. Names in A2A's camel case. */
+function toFacts(answer: Awaited<ReturnType<AskModel>>, { model }: ModelTarget): JsonObject {
+  const { promptTokens, completionTokens, costMicroUsd, finishReason } = answer;
+  const costUsd = costMicroUsd === undefined ? undefined : costMicroUsd / 1_000_000;
+  const usage = present({ inputTokens: promptTokens, outputTokens: completionTokens, costUsd });
+  return { model, finishReason, usage };
 }
 
 /** Before there is a task: what no model could answer. @throws A2aError contentTypeNotSupported */

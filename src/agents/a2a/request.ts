@@ -29,7 +29,8 @@ export interface SendForm {
 
 /** @throws A2aError invalidParams */
 export function readSend(params: JsonObject, form: SendForm): SendRequest {
-  const given = objectAt(params, "message");
+  // 0.3's protobuf calls it `request`, by which name its clients may write it.
+  const given = objectAt(params, "message") ?? objectAt(params, "request");
   if (!given) throw invalid("'message' is missing.");
   const message = form.toMessage(given);
   assertMessage(given, message, form);
