@@ -165,7 +165,11 @@ async function readPassages({ value }: StoredRecord, parts: IngestParts, signal:
     filename: String(file["filename"]),
     chunks: chunksOf(value["chunking_strategy"]),
   });
-  if (texts.length === 0) throw new RpcError("invalid_file", "The document has no text.");
+  if (texts.length === 0)
+    throw new RpcError(
+      "invalid_file",
+      "The document has no text; a scan has to be read (OCR) before it is stored.",
+    );
   if (texts.length > vectorLimits.passages) {
     throw new RpcError("invalid_file", `The document has over ${vectorLimits.passages} passages.`);
   }
