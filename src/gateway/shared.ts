@@ -7,6 +7,7 @@ import { createRetryBudget } from "../pipeline/retry-budget.ts";
 import type { Connections, HostedTurns } from "../pipeline/services.ts";
 import { createSpend } from "../pipeline/spend.ts";
 import { createSurvival } from "../pipeline/survival.ts";
+import { createWaves } from "../pipeline/waves.ts";
 import { loadCatalog } from "../providers/catalog.ts";
 import { createPool } from "../routing/pool.ts";
 import { createSessions } from "../routing/sessions.ts";
@@ -44,7 +45,7 @@ export function createShared(options: GatewayOptions, { clock, telemetry, learnt
       telemetry.log("info", "a deployment is back", { deployment: id, group }),
   });
   const survival = createSurvival(options.config, { pool, clock, telemetry });
-  const activity = createActivity(survival.onLeave);
+  const activity = createActivity(survival.onLeave, createWaves(clock));
   const metrics = createCallMetrics(telemetry, () => activity.count);
   return {
     learnt,

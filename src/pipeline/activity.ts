@@ -18,18 +18,23 @@ export interface Activity {
   abortAll(): void;
 }
 
-/** `onLeave` hears of every call that ends. */
-export function createActivity(onLeave?: (call: Abortable) => void): Activity {
+/** `onLeave` hears of every call that ends, `onCount` how many there are whenever that changes. */
+export function createActivity(
+  onLeave?: (call: Abortable) => void,
+  onCount?: (calls: number) => void,
+): Activity {
   const calls = new Bag<Abortable>();
   let draining = false;
   let whenEmpty: (() => void) | undefined;
   return {
     enter(call) {
       calls.add(call);
+      onCount?.(calls.size);
     },
     leave(call) {
       if (!calls.remove(call)) return;
       onLeave?.(call);
+      onCount?.(calls.size);
       if (calls.size === 0) whenEmpty?.();
     },
     get count() {
