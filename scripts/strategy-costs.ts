@@ -25,6 +25,7 @@ import { root, run, tool } from "./run.ts";
 const trainedSize = { rows: 10_000, models: 10 };
 const servedSize = { rows: 10_000, models: 20 };
 const topics = 200;
+const marks = { start: "<!-- costs: scripts/strategy-costs.ts -->", end: "<!-- end of costs -->" };
 
 interface Costs {
   readonly trainCpuS?: number;
@@ -167,8 +168,6 @@ async function child<T>(step: string, strategy: string, folder: string): Promise
   return JSON.parse(text.trim().split("\n").at(-1) ?? "") as T;
 }
 
-const marks = { start: "<!-- costs: scripts/strategy-costs.ts -->", end: "<!-- end of costs -->" };
-
 function writeTable(all: Record<string, Costs>): void {
   const path = join(root, "docs", "strategies.md");
   const text = readFileSync(path, "utf8");
@@ -177,7 +176,7 @@ function writeTable(all: Record<string, Costs>): void {
   if (before === undefined || after === undefined) throw new Error(`${path} has no ${marks.start}`);
   const head = [
     "strategy",
-    "a decision, p50 / p99",
+    "a decision, p50 (p99)",
     "artifact",
     "memory",
     "training, 10,000 × 10",
@@ -200,7 +199,7 @@ function cells(of: Costs): readonly string[] {
   const told = (value: number | undefined, unit: string, digits = 0) =>
     value === undefined ? "–" : `${value.toFixed(digits)} ${unit}`;
   return [
-    `${told(of.p50Us, "/")} ${told(of.p99Us, "µs")}`,
+    told(of.p50Us, "µs") + (of.p99Us === undefined ? "" : ` (${of.p99Us.toFixed(0)})`),
     told(of.artifactKb, "kB"),
     told(of.memoryMb, "MB"),
     told(of.trainCpuS, "s", 1),

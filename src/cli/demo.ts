@@ -158,7 +158,9 @@ function tellTurn(out: Output, turn: TurnReport): TurnReport {
 }
 
 async function stayUp(stage: Stage, { out, signal }: CommandContext): Promise<void> {
-  const body = `{"model":"auto","messages":[{"role":"user","content":"Prove that 2 is prime"}]}`;
+  // Of a kind that the router knows: of what it has never seen it would only say so.
+  const content = "Prove by induction that the sum of the first 11 odd numbers is a square.";
+  const body = JSON.stringify({ model: "auto", messages: [{ role: "user", content }] });
   out.line("\nThe gateway stays up. Try it:\n");
   out.line(`  curl -i ${stage.url}/v1/chat/completions -H 'content-type: application/json' \\`);
   out.line(`    -H 'x-routeiq-tradeoff: 0.9' -d '${body}'\n`);

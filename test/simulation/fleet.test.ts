@@ -93,10 +93,12 @@ const plans = [
   },
 ];
 
-/** Calls of a harmful release that a gateway may answer; a kill costs five calls, or a tenth. */
-function allowedOf({ steps, minCalls }: (typeof plans)[number], within: number): number {
-  const passed = within > minCalls ? steps * minCalls : 0;
-  return passed + within + Math.max(5, Math.ceil(within / 10));
+/**
+ * Calls of a harmful release that a gateway may answer, as docs/rollout.md states it: steps that end
+ * before the harm can be seen let it on, and the next one counts from nothing.
+ */
+function statedOf({ steps, minCalls }: (typeof plans)[number], within: number): number {
+  return within + (within > minCalls ? steps * minCalls : 0);
 }
 
 const keys = (["root", "timestamp", "release"] as const).map((role, i) =>
@@ -386,10 +388,10 @@ test.skipIf(missingS3Server !== undefined)(
       plans.map((plan, at) => ({
         what: `${version} on ${plan.name}`,
         calls: gateways[at]?.seen.answered.get(version) ?? 0,
-        within: allowedOf(plan, within),
+        stated: statedOf(plan, within),
       })),
     );
-    const late = exposed.filter(({ calls, within }) => calls > within);
+    const late = exposed.filter(({ calls, stated }) => calls > stated);
     const healthy = gateways.flatMap(({ seen }) =>
       [...seen.answered.keys()].filter((version) => !harmful.has(version)),
     );
@@ -405,6 +407,7 @@ test.skipIf(missingS3Server !== undefined)(
       processKills,
       calls: gateways.map(({ seen }) => seen.calls),
       exposed: exposed.length,
+      calls_of_harmful: exposed.map(({ what, calls, stated }) => `${what}: ${calls}/${stated}`),
       late,
       kept,
       healthy: healthy.length,
@@ -419,7 +422,8 @@ test.skipIf(missingS3Server !== undefined)(
     expect(new Set(refusals).size).toBe(attacks.length);
     expect(harmful.size).toBeGreaterThanOrEqual(2 * harms.length);
     expect(kept).toEqual([]);
-    expect(late.length).toBeLessThanOrEqual(exposed.length / 10);
+    // Stated of nine lives of ten; the seeds are fixed, and all of these hold it, killed ones too.
+    expect(late).toEqual([]);
     expect(lost.length).toBeLessThan(healthy.length * 0.05);
     expect(gateways.map((gateway) => gateway.serving())).toEqual(
       gateways.map(() => [head?.release.sha256, undefined]),
@@ -427,5 +431,5 @@ test.skipIf(missingS3Server !== undefined)(
     bucket.close();
     await s3.stop();
   },
-  300_000,
+  600_000,
 );

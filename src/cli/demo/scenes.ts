@@ -104,10 +104,12 @@ async function askEveryModel(
 
 /**
  * A pilot, which the first turn learns from: rows about some topics, and a few about the others. The
- * second has them all, users' words and a judge's, so that it has much to learn and the gate can be sure.
+ * second has them all, users' words and a judge's, so that it has much to learn and the gate can be
+ * sure. Half of the pilot's topics are the dear model's: what it knows nothing of it rather pays for,
+ * so that a router that knows better is not the dearer one as well.
  */
-export const pilotTopics: readonly Topic[] = ["code", "law", "translation"];
-const pilotOthers = 12;
+export const pilotTopics: readonly Topic[] = ["code", "facts", "law", "writing"];
+const pilotOthers = 4;
 export const rowFiles = { pilot: "pilot.jsonl", all: "shadow.jsonl", heldOut: "held-out.jsonl" };
 
 /** Scene 2: a sample answered by all models and judged, apart from the traffic. */

