@@ -29,7 +29,7 @@ export const listKinds = {
 export type ListKind = keyof typeof listKinds;
 
 /** Of one list of one server. A list that goes on for ever ends here, with an error. */
-export const listLimits = { pages: 100, items: 10_000 } as const;
+export const listLimits = { pages: 100, items: 10_000, ms: 120_000 } as const;
 /** How long a list is believed of which its server does not say for how long. */
 export const usualTtlMs = 60_000;
 /** Every call looks a tool up in its list: that a server finds one stale at once is believed so far. */
@@ -90,6 +90,7 @@ export class Catalog {
     if (!capabilities[capability]) return [];
     const items: JsonObject[] = [];
     const seen = new Set<string>();
+    const untilMs = this.#clock.now() + listLimits.ms;
     for (let cursor: string | undefined, page = 0; ; page++) {
       const params: JsonObject = cursor === undefined ? {} : { cursor };
       const reply = await this.#link.request(method, params, { signal });
@@ -109,6 +110,8 @@ export class Catalog {
           `${method} goes on past ${listLimits.pages} pages or ${listLimits.items} items`,
         );
       }
+      if (this.#clock.now() > untilMs)
+        throw this.#broken(`${method} takes longer than ${listLimits.ms / 1000} s`);
       cursor = next;
     }
   }

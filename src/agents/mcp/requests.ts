@@ -19,7 +19,7 @@ import { runTool, toCallerError } from "./run-tool.ts";
 import { nameIn, ownerOf, pageOf } from "./scope.ts";
 import { ErrorCode } from "./sdk.ts";
 import { callTool as callFoundTool, searchLimits, searchTool, searchTools } from "./tool-search.ts";
-import { taskLimit, type View } from "./view.ts";
+import { lit, taskLimit, type View } from "./view.ts";
 
 type Method = (view: View, asked: Asked) => Promise<JsonObject>;
 
@@ -87,10 +87,10 @@ async function list(kind: ListKind, view: View, asked: Asked): Promise<JsonObjec
 const lifetimeOf = (kind: ListKind, { scope, reach }: View) =>
   Math.min(...scope.servers.map((server) => reach(server).catalog.ttlMs(kind)), usualTtlMs);
 
-function listOf(kind: ListKind, view: View, server: McpServer, signal: AbortSignal) {
-  return kind === "tools"
-    ? view.tools(server, signal)
-    : view.reach(server).catalog.list(kind, signal);
+async function listOf(kind: ListKind, view: View, server: McpServer, signal: AbortSignal) {
+  if (kind === "tools") return await view.tools(server, signal);
+  const items = await view.reach(server).catalog.list(kind, signal);
+  return lit(kind === "prompts" ? "prompt" : "resource", server, items, view.services());
 }
 
 function named(

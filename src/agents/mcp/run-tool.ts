@@ -8,6 +8,7 @@ import type { Services } from "../../pipeline/services.ts";
 import { recordTool } from "../../pipeline/tool-receipt.ts";
 import { findMismatch } from "../../std/json-schema.ts";
 import type { Link, LinkRequest } from "./link.ts";
+import { reasonOf } from "./link-error.ts";
 import { plainMessage, rethrown } from "./mcp-error.ts";
 import { ErrorCode, McpError } from "./sdk.ts";
 import { callAsTask } from "./session-tasks.ts";
@@ -86,6 +87,14 @@ export async function runTool(run: ToolRun): Promise<JsonObject> {
   } catch (thrown) {
     const cancelled = run.signal.aborted;
     end(cancelled ? "cancelled" : "failure", cancelled ? "caller_gone" : codeOf(thrown));
+    if (!cancelled && !(thrown instanceof McpError)) {
+      const error = reasonOf(thrown);
+      services.telemetry.log("warn", "an MCP server's tool failed", {
+        server: server.name,
+        tool,
+        error,
+      });
+    }
     throw toCallerError(thrown, server);
   }
 }

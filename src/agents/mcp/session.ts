@@ -20,6 +20,8 @@ import {
   type ServerCapabilities,
   type Transport,
 } from "./sdk.ts";
+import { inNameOf } from "./stateless-questions.ts";
+import { judgeInstructions } from "./suspicion.ts";
 import type { ToolSearch } from "./tool-search.ts";
 import { createReach, createView, type Reach, type View } from "./view.ts";
 
@@ -105,7 +107,8 @@ export async function openSession(
         },
         onRequest: (method, params, signal) => {
           const maxMs = parts.settings().maxCallMs;
-          return askClient(server, made, { method, params, signal, maxMs });
+          const named = inNameOf(upstream, scope, method, params);
+          return askClient(server, made, { method, params: named, signal, maxMs });
         },
         onNotification: (method, params) => tellClient(server, view, made, { method, params }),
       }),
@@ -158,9 +161,7 @@ export function createServer(
     { name: "routeiq-mcp-gateway", version },
     {
       capabilities,
-      ...(scope.single && instructions
-        ? { instructions: instructions.slice(0, instructionChars) }
-        : {}),
+      ...(scope.single && instructions ? { instructions: judgeInstructions(instructions) } : {}),
     },
   );
   server.fallbackRequestHandler = async ({ method, params }, extra) => {
@@ -187,8 +188,6 @@ export function createServer(
   server.removeRequestHandler("logging/setLevel");
   return server;
 }
-
-const instructionChars = 16_384;
 
 interface Message {
   readonly method: string;

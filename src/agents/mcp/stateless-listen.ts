@@ -6,7 +6,7 @@
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import type { Clock } from "../../std/clock.ts";
-import type { Changes } from "./changes.ts";
+import type { Changes, OnChange } from "./changes.ts";
 import { createEventStream } from "./event-stream.ts";
 import type { Handles } from "./handles.ts";
 import type { Link } from "./link.ts";
@@ -134,20 +134,58 @@ async function hearServer(wanted: Wanted, view: View, hearing: Hearing): Promise
     ...(tasks.size > 0 ? { taskIds: [...tasks.keys()] } : {}),
   };
   if (connection.listen) {
-    const { promise, reject } = Promise.withResolvers<never>();
-    const listening = connection.listen(filter, {
-      signal: hearing.ended,
-      onNotification: heard,
-      onEnd: () => reject(new Error("it ended the stream of changes")),
-    });
-    promise.catch(() => undefined); // the caller's own stream goes on, for the other servers
-    return inShownNames(await within(hearing.clock, Promise.race([listening, promise])), wanted);
+    return inShownNames(
+      await within(hearing.clock, keepListening(reach.link, filter, heard, hearing)),
+      wanted,
+    );
   }
   if (connection.capabilities.resources?.subscribe) {
     await within(hearing.clock, subscribe(server.name, reach.link, [...uris.keys()], hearing));
   }
   return inShownNames(agreedBy(connection.capabilities, filter), wanted);
 }
+
+/**
+ * A stream that breaks is opened again, later each time, for as long as the caller listens; what changed
+ * meanwhile nobody knows, so that its lists are told as changed. Resolves with what was agreed first.
+ */
+async function keepListening(
+  link: Link,
+  filter: JsonObject,
+  heard: OnChange,
+  { clock, ended }: Hearing,
+): Promise<JsonObject> {
+  let failures = 0;
+  const begin = async (): Promise<JsonObject> => {
+    const { listen } = await link.open();
+    if (!listen) throw new Error("it is of another revision now");
+    const { promise: broken, reject } = Promise.withResolvers<never>();
+    broken.catch(() => undefined); // after it agreed, it is opened again
+    let agreed = false;
+    const onEnd = () => {
+      reject(new Error("it ended the stream of changes"));
+      if (agreed) again();
+    };
+    const listening = listen(filter, { signal: ended, onNotification: heard, onEnd });
+    const answer = await Promise.race([listening, broken]);
+    agreed = true;
+    failures = 0;
+    return answer;
+  };
+  const again = () => {
+    if (ended.aborted) return;
+    const pauseMs = Math.min(againMs.most, againMs.least * 2 ** failures++);
+    const stop = clock.after(pauseMs, () => void begin().then(tellAll, again));
+    ended.addEventListener("abort", stop, { once: true });
+  };
+  const tellAll = () => {
+    for (const kind of ["tools", "prompts", "resources"])
+      if (filter[`${kind}ListChanged`] === true) heard(`notifications/${kind}/list_changed`, {});
+  };
+  return await begin();
+}
+
+const againMs = { least: 1_000, most: 60_000 } as const;
 
 /** Over a connection that is shared: the first who wants to hear of a resource subscribes, the last ends it. */
 async function subscribe(

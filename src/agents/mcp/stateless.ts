@@ -13,7 +13,7 @@ import { createEventStream, type EventStream } from "./event-stream.ts";
 import { rethrown } from "./mcp-error.ts";
 import { type Asked, passOn } from "./pass-on.ts";
 import { answer, isLoud } from "./requests.ts";
-import { ErrorCode, McpError, type ServerCapabilities } from "./sdk.ts";
+import { ErrorCode, type ServerCapabilities } from "./sdk.ts";
 import { onSessionTask } from "./session-tasks.ts";
 import {
   assertParamHeaders,
@@ -27,8 +27,15 @@ import {
 } from "./stateless-envelope.ts";
 import { type ListenParts, listenTo } from "./stateless-listen.ts";
 import {
+  askedBy,
+  assertAskable,
+  inNameOf,
+  stateChars,
+  toQuestion,
+  unasked,
+} from "./stateless-questions.ts";
+import {
   askable,
-  capabilityFor,
   hasTasks,
   metaOf,
   serverKey,
@@ -36,6 +43,7 @@ import {
   tasksExtension,
 } from "./stateless-words.ts";
 import type { Round, SuspendedCalls, Talk, Turn } from "./suspended-calls.ts";
+import { judgeInstructions } from "./suspicion.ts";
 import type { View } from "./view.ts";
 
 /** Whom a request reaches, and what they offer. */
@@ -191,11 +199,10 @@ function discovered({ reached, parts }: Asking): JsonObject {
   return {
     supportedVersions: [statelessVersion],
     capabilities: capabilitiesOf(connection, parts.offered),
-    ...(instructions ? { instructions: instructions.slice(0, instructionChars) } : {}),
+    ...(instructions ? { instructions: judgeInstructions(instructions) } : {}),
   };
 }
 
-const instructionChars = 16_384;
 /** What is passed on as it comes, and may therefore be promised. */
 const passed: readonly string[] = [tasksExtension, "io.modelcontextprotocol/ui"];
 
@@ -243,7 +250,7 @@ async function converse(asking: Asking, round: Round): Promise<JsonObject> {
     if (!turn) throw ended();
     return await told(asking, turn, owner);
   } catch (thrown) {
-    return await told(asking, { result: toQuestion(thrown, envelope) }, owner);
+    return await told(asking, { result: toQuestion(thrown, envelope.capabilities) }, owner);
   }
 }
 
@@ -273,61 +280,29 @@ async function told(
 ): Promise<JsonObject> {
   const { caller } = reached.view;
   if ("call" in turn) {
-    assertAskable(turn.asks, envelope);
+    assertAskable(turn.asks, envelope.capabilities);
     const requestState = await parts.handles.sealState(caller, message, { call: turn.call });
     return { resultType: "input_required", inputRequests: turn.asks, requestState };
   }
   const { result } = turn;
   if (result["resultType"] === "input_required") {
-    assertAskable(result["inputRequests"], envelope);
+    assertAskable(result["inputRequests"], envelope.capabilities);
     const { requestState } = result;
-    if (typeof requestState !== "string") return result;
+    const asks = owner ? askedBy(owner, reached.view.scope, result["inputRequests"]) : {};
+    if (typeof requestState !== "string") return { ...result, ...asks };
+    if (requestState.length > stateChars)
+      throw unasked(`a state of ${requestState.length} characters`);
     const state = { upstream: requestState };
-    return { ...result, requestState: await parts.handles.sealState(caller, message, state) };
+    const sealed = await parts.handles.sealState(caller, message, state);
+    return { ...result, ...asks, requestState: sealed };
   }
-  if (result["resultType"] !== "task") return result;
+  const { resultType = "complete" } = result;
+  if (resultType === "complete") return result;
+  if (resultType !== "task")
+    throw unasked(`a result of the kind "${String(resultType).slice(0, 40)}"`);
   if (!owner || !hasTasks(envelope.capabilities)) throw unasked("a task");
   const task = { server: owner.name, id: String(result["taskId"]) };
   return { ...result, taskId: await parts.handles.sealTask(caller, task) };
-}
-
-const unasked = (what: string) =>
-  rethrown(
-    ErrorCode.InternalError,
-    `The MCP server answered with ${what}, which this client did not declare it can take.`,
-  );
-
-const questionLimit = 32;
-
-/** A server may ask what its client said it can answer, and nothing else. @throws McpError */
-function assertAskable(requests: Json | undefined, { capabilities }: Envelope): void {
-  const asked = Object.values(isObject(requests) ? requests : {});
-  if (asked.length > questionLimit) throw unasked(`${asked.length} questions`);
-  for (const request of asked) {
-    const method = isObject(request) ? String(request["method"]) : "";
-    const needed = capabilityFor(method);
-    if (needed === undefined || capabilities[needed] === undefined)
-      throw unasked(`the question ${method.slice(0, 60)}`);
-  }
-}
-
-/** Leave that must be given in a browser is a question of this revision, where it was an error. @throws */
-function toQuestion(thrown: unknown, { capabilities }: Envelope): JsonObject {
-  if (!(thrown instanceof McpError) || thrown.code !== ErrorCode.UrlElicitationRequired)
-    throw thrown;
-  const { elicitation } = capabilities;
-  if (!isObject(elicitation) || elicitation["url"] === undefined)
-    throw lacks({ elicitation: { url: {} } });
-  const elicitations = isObject(thrown.data) ? thrown.data["elicitations"] : undefined;
-  const asks = (Array.isArray(elicitations) ? elicitations : []).map((params, index) => [
-    `allow_${index + 1}`,
-    { method: "elicitation/create", params },
-  ]);
-  return {
-    resultType: "input_required",
-    inputRequests: Object.fromEntries(asks),
-    requestState: "",
-  };
 }
 
 /** A connection of its own for a server with sessions, where the caller can be asked or hears its log. */
@@ -350,7 +325,11 @@ function borrowFor({ envelope, reached, parts }: Asking, talk: Talk): View["borr
       caller: view.caller,
       capabilities: own,
       logLevel,
-      talk,
+      talk: {
+        ...talk,
+        ask: (method, params, signal) =>
+          talk.ask(method, inNameOf(server, view.scope, method, params), signal),
+      },
     });
   };
 }
@@ -372,7 +351,7 @@ async function onTask({ message, envelope, reached, parts }: Asking, asked: Aske
           ...asked,
           params: { ...asked.params, taskId: task.id },
         });
-  assertAskable(result["inputRequests"], envelope);
+  assertAskable(result["inputRequests"], envelope.capabilities);
   const inner = isObject(result["result"]) ? { result: marked(result["result"], server) } : {};
   return { ...result, ...inner, ...(result["taskId"] === undefined ? {} : { taskId: shown }) };
 }

@@ -89,7 +89,9 @@ export function createView(options: ViewOptions): View {
     const isUnpinned = server.foreign || (server.transport === "inner" && !server.openapi);
     const known = isUnpinned ? allowed : options.pins.judge(server.name, allowed);
     const isOwn = server.transport === "inner" && !server.openapi;
-    const tools = Promise.resolve(known).then((all) => (isOwn ? all : lit(server, all, options)));
+    const tools = Promise.resolve(known).then((all) =>
+      isOwn ? all : lit("tool", server, all, options.services()),
+    );
     tools.catch(() => judged.delete(listed)); // whoever waits is told
     judged.set(listed, { approvals, tools });
     return tools;
@@ -97,26 +99,30 @@ export function createView(options: ViewOptions): View {
 }
 
 /** What looks like orders to the model is marked, counted, and told once for each list. */
-function lit(
+export function lit(
+  what: "tool" | "prompt" | "resource",
   { name: server }: McpServer,
-  tools: readonly JsonObject[],
-  { services }: ViewOptions,
+  items: readonly JsonObject[],
+  { telemetry }: Services,
 ): readonly JsonObject[] {
-  const { telemetry } = services();
-  return tools.map((tool) => {
-    const { tool: shown, reasons } = judgeTool(tool);
-    if (reasons.length === 0) return tool;
+  return items.map((item) => {
+    const { tool: shown, reasons } = judgeTool(item);
+    if (reasons.length === 0) return item;
     telemetry
       .counter("routeiq.mcp.tools.suspicious", "Descriptions that look like orders.", ["server"])
       .add(1, server);
     telemetry.log(
       "warn",
-      "an MCP tool's description looks like orders to the model; it is marked",
+      `an MCP ${what}'s description looks like orders to the model; it is marked`,
       {
         server,
-        tool: String(tool["name"]),
+        [what]: String(item["name"]),
         reasons: reasons.join(","),
-        remedy: `if it is not what you want of it, add it to mcp_servers.${server}.disallowed_tools`,
+        ...(what === "tool"
+          ? {
+              remedy: `if it is not what you want of it, add it to mcp_servers.${server}.disallowed_tools`,
+            }
+          : {}),
       },
     );
     return shown;
