@@ -49,7 +49,7 @@ describe("snippets of configuration", () => {
 
   test.each(snippets.map((fence) => [fence.at, fence.text] as const))("%s", async (at, text) => {
     const file = join(scratch, `${at.replaceAll(/\W/g, "-")}.yaml`);
-    writeFileSync(file, stringify({ ...surroundings(), ...parse(text) }));
+    writeFileSync(file, stringify({ ...surroundings(), ...parse(filled(text)) }));
     const { findings } = await createConfigSource(file, environmentOf(text)).load();
     const told = findings.filter(({ message }) => !expected.test(message));
     expect(told.map(({ path, message }) => `${path}: ${message}`)).toEqual([]);
@@ -66,6 +66,9 @@ function surroundings() {
   }));
   return { model_list, general_settings: { master_key: "sk-master-key-of-the-docs" } };
 }
+
+/** A hash that the reader's own program printed. */
+const filled = (text: string) => text.replaceAll("sha256:…", `sha256:${"0a".repeat(32)}`);
 
 /** Routers and modules that a reader has and this test has not. */
 const expected = /does not exist/;

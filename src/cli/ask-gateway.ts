@@ -28,17 +28,25 @@ export async function askGateway(
 ): Promise<JsonObject> {
   const url = addressOf(flags["url"], env);
   const key = env["ROUTEIQ_API_KEY"] || env["LITELLM_MASTER_KEY"];
-  const response = await createOutbound().fetch({
-    url: new URL(path, url).href,
-    method,
-    headers: {
-      ...(key ? { authorization: `Bearer ${key}` } : {}),
-      ...(body ? { "content-type": "application/json" } : {}),
-    },
-    ...(body ? { body: JSON.stringify(body) } : {}),
-    signal: AbortSignal.any([signal, AbortSignal.timeout(answerLimitMs)]),
-    trust: "operator",
-  });
+  const response = await createOutbound()
+    .fetch({
+      url: new URL(path, url).href,
+      method,
+      headers: {
+        ...(key ? { authorization: `Bearer ${key}` } : {}),
+        ...(body ? { "content-type": "application/json" } : {}),
+      },
+      ...(body ? { body: JSON.stringify(body) } : {}),
+      signal: AbortSignal.any([signal, AbortSignal.timeout(answerLimitMs)]),
+      trust: "operator",
+    })
+    .catch((cause: unknown) => {
+      if (!(cause instanceof GatewayError)) throw cause;
+      const remedy = `Start it with \`routeiq serve\`, or name it: --url URL (now ${url}).`;
+      throw new GatewayError(cause.code, `No gateway answers. ${cause.message} ${remedy}`, {
+        cause,
+      });
+    });
   const text = await response.text();
   const value = parse(text);
   if (response.ok && value) return value;

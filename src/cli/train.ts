@@ -21,7 +21,7 @@ import { measureRobustness, type Robustness } from "../learning/robustness/measu
 import { toRobustnessJson, toRobustnessLine } from "../learning/robustness/report.ts";
 import { routeTable } from "../learning/route-table.ts";
 import type { Table } from "../learning/table.ts";
-import { type Trained, trainRouter } from "../learning/train.ts";
+import { getStrategy, type Trained, trainRouter } from "../learning/train.ts";
 import { loadRouter } from "../routing/load-router.ts";
 import { routerPaths } from "../routing/router-format.ts";
 import { createSelfTest } from "../routing/self-test.ts";
@@ -97,6 +97,8 @@ async function runTrain(context: CommandContext): Promise<number> {
   if (flags["publish"] && listFlag(flags, "sign").length === 0) {
     throw new UsageError("--publish needs --sign KEYFILE.");
   }
+  const strategy = textFlag(flags, "strategy") ?? "auto";
+  if (strategy !== "auto") getStrategy(strategy); // before hours of reading
   const encoding = await openEmbedder(flags);
   try {
     return await trainWith(encoding, folder, context);

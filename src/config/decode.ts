@@ -63,6 +63,9 @@ function decodeObject(schema: TObject, value: Json, walk: Walk): JsonObject {
   }
   for (const [key, property] of Object.entries(schema.properties)) {
     if (decoded[key] !== undefined) continue;
+    if (schema.required?.includes(key) && property.default === undefined && isObject(value)) {
+      tellMissing(key, property, value, walk);
+    }
     delete decoded[key];
     if (property[Kind] === "Object" && property.default !== undefined) {
       decoded[key] = decodeObject(property as TObject, {}, within(walk, key));
@@ -79,7 +82,7 @@ function decodeValue(schema: TSchema, value: Json, walk: Walk): Json | undefined
   if (inner && isObject(value)) {
     const entries = Object.entries(value).map(([key, item]) => [
       key,
-      decodeValue(inner, (item ?? {}) as Json, within(walk, key)),
+      decodeValue(inner, item ?? emptyOf(inner), within(walk, key)),
     ]);
     return Object.fromEntries(entries.filter(([, item]) => item !== undefined)) as JsonObject;
   }
@@ -94,12 +97,22 @@ function decodeValue(schema: TSchema, value: Json, walk: Walk): Json | undefined
   return undefined;
 }
 
-/** The value schema of a map whose values are objects or maps themselves. */
+/** A value that does not fit has been told already, where it stands. */
+function tellMissing(key: string, schema: TSchema, value: JsonObject, walk: Walk): void {
+  if (value[key] !== undefined && value[key] !== null) return;
+  const remedy = schema.description ?? `It must be ${expectation(schema)}.`;
+  walk.report.refuse(walk.spot, `${key} is missing`, remedy);
+}
+
+/** The value schema of a map whose values are maps themselves, or one of several forms: told one by one. */
 function recordValue(schema: TSchema): TSchema | undefined {
   if (schema[Kind] !== "Record") return undefined;
   const [inner] = Object.values(schema["patternProperties"] as Record<string, TSchema>);
-  return inner?.[Kind] === "Object" ? inner : undefined;
+  return inner?.[Kind] === "Object" || inner?.[Kind] === "Union" ? inner : undefined;
 }
+
+/** `name:` with nothing behind it: a map that leaves everything as it is. */
+const emptyOf = (schema: TSchema): Json => (schema[Kind] === "Object" ? {} : null);
 
 function tellUnknown(key: string, schema: TObject, walk: Walk): void {
   const { report, spot, options } = walk;
@@ -174,7 +187,7 @@ export function expectation(schema: TSchema): string {
     case "Number":
       return `a number${range(schema)}`;
     case "String":
-      return "text";
+      return schema["pattern"] === undefined ? "text" : `text of the form ${schema["pattern"]}`;
     case "Literal":
       return JSON.stringify(schema["const"]);
     case "Array":

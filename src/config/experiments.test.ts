@@ -82,8 +82,8 @@ describe("are refused, with what to do", () => {
     ["{e: {variants: {a: {}, b: least-bussy}}}", 'no strategy "least-bussy"'],
     ["{e: {variants: {a: {}, b: llmrouter-mlp}}}", "needs a trained router of its own"],
     ["{e: {variants: {a: {}, b: {strategy: least-busy, model_path: ./m}}}}", "no use for"],
-    ["{e: {variants: {a: {}, b: {tradeof: 0.2}}}}", "variants must be"],
-    ["{e: {variants: {a: {}, b: {tradeoff: 2}}}}", "variants must be"],
+    ["{e: {variants: {a: {}, b: {tradeof: 0.2}}}}", "b must be a strategy's name, or a map"],
+    ["{e: {variants: {a: {}, b: {tradeoff: 2}}}}", "b must be a strategy's name, or a map"],
   ] as const;
   test.each(cases)("%s", async (text, words) => {
     const { config, findings } = await load(text);

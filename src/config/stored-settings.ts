@@ -10,9 +10,9 @@ export function vectorStoreSettings(
   section: Section["vector_stores"],
 ): Config["routeiq"]["vectorStores"] {
   const { embedding_model: embeddingModel, backend, backends } = section;
-  const read = Object.entries(backends).map(([name, { url, api_key: apiKey, ...row }]) => [
+  const read = Object.entries(backends).map(([name, { url = "", api_key: apiKey, ...row }]) => [
     name,
-    // Pinecone shows an index's host without a scheme.
+    // Pinecone shows an index's host without a scheme. What is missing has been told.
     {
       ...row,
       url: (url.includes("://") ? url : `https://${url}`).replace(/\/+$/, ""),

@@ -209,7 +209,8 @@ interface Candidate extends Contender {
   readonly dial: ReturnType<typeof fitDial>;
 }
 
-function getStrategy(name: string): Strategy {
+/** @throws GatewayError strategy_refused, with the nearest names */
+export function getStrategy(name: string): Strategy {
   const strategy = findStrategy(name);
   if (strategy) return strategy;
   const near = rankNearest(name, ["auto", ...strategyNames], 3).join(", ");

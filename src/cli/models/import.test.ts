@@ -119,7 +119,7 @@ writeFileSync(evil, "cos\nsystem\n(S'touch /tmp/routeiq-was-here'\ntR.");
 
 test.each([
   ["a pickle that runs something", [evil], 1, "os.system"],
-  ["a file that is not there", [join(temp, "no.pkl")], 1, "cannot be read"],
+  ["a file that is not there", [join(temp, "no.pkl")], 1, "does not exist"],
   ["a folder", [temp], 1, "is no file"],
   ["Torch without names", [file("mlp.pt")], 1, "--labels"],
   ["too few names", [file("mlp.pt"), "--labels", "a,b"], 1, "4 outputs"],

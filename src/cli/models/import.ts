@@ -147,7 +147,9 @@ function toTrust({ flags, env }: CommandContext): ImportTrust {
 /** The file's bytes, once: what is hashed is what is read. */
 async function readBounded(file: string): Promise<Uint8Array> {
   const found = await stat(file).catch((cause: unknown) => {
-    throw new GatewayError("invalid_request", `${file} cannot be read`, { cause });
+    const absent = (cause as NodeJS.ErrnoException).code === "ENOENT";
+    const why = absent ? "does not exist" : "cannot be read";
+    throw new GatewayError("invalid_request", `${file} ${why}`, { cause });
   });
   if (!found.isFile()) throw new GatewayError("invalid_request", `${file} is no file`);
   if (found.size > importLimits.fileBytes) {

@@ -2,6 +2,7 @@
 import { parseReference } from "../../security/secrets.ts";
 import { rankNearest } from "../../std/nearest.ts";
 import { groupsOf, reachable } from "./check-names.ts";
+import { findPlaceProblem } from "./check-places.ts";
 import type { Check } from "./rule.ts";
 
 export function checkStrategy(check: Check): void {
@@ -63,7 +64,8 @@ export function checkShadow({ config, report, spot }: Check): void {
 }
 
 /** Starts all the same, on the static strategy; so it is a warning, with the way out. */
-function checkTrainedRouter({ config, report, spot, known, exists }: Check, name: string): void {
+function checkTrainedRouter(check: Check, name: string): void {
+  const { config, report, spot, known, exists } = check;
   const { routingStrategyArgs: args } = config.router;
   const trained = args.model_path !== undefined && known.maybeTrained?.includes(name);
   if (known.untrained?.includes(name) && !trained) return;
@@ -84,6 +86,12 @@ function checkTrainedRouter({ config, report, spot, known, exists }: Check, name
     report.warn(where, message, `${convert} Or ${steps[0]?.toLowerCase()}${steps.slice(1)}`);
     return;
   }
+  const problem = findPlaceProblem(path);
+  if (problem !== undefined) {
+    const remedy = "Write the repository's folder, file:///… or s3://bucket/prefix.";
+    report.warn(where, `${problem}; ${balancer} serves until then`, remedy);
+    return;
+  }
   const local = localPath(path);
   if (local !== undefined && exists && !exists(local)) {
     report.warn(where, `${path} does not exist yet; ${balancer} serves until then`, steps);
@@ -93,6 +101,23 @@ function checkTrainedRouter({ config, report, spot, known, exists }: Check, name
       "Write model_root: sha256:<hex of 1.root.json>, as `routeiq models keygen` printed it.";
     report.warn(where, message, remedy);
   }
+  checkRoot(check, balancer);
+}
+
+/** What a gateway trusts: the root's hash, or its file. */
+function checkRoot({ config, report, spot, exists }: Check, balancer: string): void {
+  const { model_root: root } = config.router.routingStrategyArgs;
+  if (root === undefined) return;
+  const isHash = root.startsWith("sha256:");
+  if (isHash ? /^sha256:[0-9a-f]{64}$/i.test(root) : !exists || exists(localPath(root) ?? root)) {
+    return;
+  }
+  const why = isHash ? "is no SHA-256 in hex" : "does not exist";
+  report.warn(
+    spot(["router_settings", "routing_strategy_args", "model_root"]),
+    `${root} ${why}, so nothing can be verified; ${balancer} serves until then`,
+    "Write sha256: and 64 hex digits, as `routeiq models keygen` printed them, or the path of 1.root.json.",
+  );
 }
 
 function trainingSteps(strategy: string, model: string): string {

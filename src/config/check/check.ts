@@ -5,6 +5,7 @@ import { checkAddresses } from "./check-addresses.ts";
 import { checkExperiments } from "./check-experiments.ts";
 import { checkKeys } from "./check-keys.ts";
 import { checkAliases, checkAutoModels, checkFallbacks } from "./check-names.ts";
+import { checkAgents, checkPlaces, checkVectorStores } from "./check-places.ts";
 import { checkShadow, checkStrategy } from "./check-strategy.ts";
 import type { Check, CheckOptions } from "./rule.ts";
 
@@ -24,6 +25,9 @@ export function checkConfig(loaded: Loaded, options: CheckOptions): Loaded {
   checkAutoModels(check);
   checkEmbedding(check);
   checkAddresses(check);
+  checkAgents(check);
+  checkVectorStores(check);
+  checkPlaces(check);
   checkMasterKey(check);
   checkKeys(check);
   const refused = report.findings.some(({ level }) => level === "error");

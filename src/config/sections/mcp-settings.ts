@@ -9,6 +9,7 @@ export const McpSection = Type.Object(
     public_url: Type.Optional(
       Type.String({
         pattern: "^https?://",
+        expected: "an address (https://…)",
         description:
           "The gateway's address as clients and browsers know it, as https://ai.example. Default: PROXY_BASE_URL, else the request's own.",
       }),
@@ -18,6 +19,7 @@ export const McpSection = Type.Object(
         {
           issuer: Type.String({
             pattern: "^https?://",
+            expected: "an address (https://…)",
             description: "As it stands in the tokens' `iss`.",
           }),
           audience: Type.Optional(

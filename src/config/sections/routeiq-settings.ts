@@ -210,7 +210,8 @@ export const RouteiqSettings = Type.Object(
       {
         to: Type.Optional(
           Type.String({
-            pattern: "^s3://",
+            pattern: "^s3://[A-Za-z0-9]",
+            expected: "s3://bucket/prefix",
             description:
               "Where contents rest: s3://bucket/prefix. Default: the data folder. Read at start; what was kept elsewhere is not moved.",
           }),
