@@ -151,6 +151,7 @@ test("llmrouter-automix: the rule is fitted to verification scores, and serves",
     "mix",
   );
   expect({ exit: trained.exit, error: trained.error }).toMatchObject({ exit: 0 });
+  expect(trained.out).toMatch(/gate/i); // what it gained, and so whether it may be published
 
   const { ask } = await serve(
     strategy("llmrouter-automix", "mix", "routing_method: POMDP, num_samples: 4"),

@@ -7,6 +7,13 @@ import { createKernels } from "../kernels/create.ts";
 import { writeArtifactFolder } from "../learning/artifacts/folder.ts";
 import { judgeGate } from "../learning/artifacts/gate.ts";
 import { readIncumbent } from "../learning/artifacts/incumbent.ts";
+import {
+  type Cascade,
+  cascadeRemedy,
+  cascadeStrategy,
+  readCascade,
+  toCascadeEvidence,
+} from "../learning/cascade-evidence.ts";
 import { toDataProvenance, toReportJson, toReportLines } from "../learning/data/report.ts";
 import {
   type Choices,
@@ -136,7 +143,10 @@ async function trainWith(
   const apart = holdout
     ? apartFrom(table, holdout, context.out)
     : await readLogged(context, embedder, data, trained);
-  const gate = measureEvidence(judged, choices, { seed, rival, judged: apart });
+  const cascade = readCascade(trained.files);
+  const gate = cascade
+    ? measureCascade(judged, cascade, { seed, rival, apart: holdout !== undefined })
+    : measureEvidence(judged, choices, { seed, rival, judged: apart });
   const extractor = createFeatureExtractor(embedder);
   const robustness = await measureRobustness(router, data.sample.rows, extractor);
   router.close();
@@ -149,6 +159,28 @@ async function trainWith(
   const delivered = await deliver(folder, context);
   report(context, { folder, data, trained, gate, robustness, delivered });
   return delivered?.code ?? 0;
+}
+
+interface CascadeJudging {
+  readonly seed: number;
+  readonly rival: ReleasedRival | undefined;
+  readonly apart: boolean;
+}
+
+/** A cascade's worth is not in a model's choice; undefined where no rows tell it. */
+function measureCascade(
+  table: Table,
+  cascade: Cascade,
+  { seed, rival, apart }: CascadeJudging,
+): JsonObject | undefined {
+  const found = toCascadeEvidence(table, cascade, { apart, rival: rival?.cascade });
+  if (!found) return undefined;
+  const { labels, judged, choices, control } = found;
+  const others = rival?.cascade ? found.rival : rival?.choices;
+  // A router in force chooses by the table's labels, which are the judged ones only if all of them are.
+  const isComparable = rival?.cascade || labels.length === table.labels.length;
+  const inForce = rival && others && isComparable ? { ...rival, choices: others } : undefined;
+  return measureEvidence({ ...table, labels }, choices, { seed, judged, control, rival: inForce });
 }
 
 /** Rows that no router learnt from: the fairest judges, where there are any. */
@@ -212,13 +244,17 @@ async function choicesOf(router: TrainedRouter, table: Table): Promise<Choices> 
   return points.map(({ chosen }) => chosen);
 }
 
+interface ReleasedRival extends Rival {
+  readonly cascade: Cascade | undefined;
+}
+
 /** The release that `--publish` would replace, and what it picks on the same rows. */
 async function readRival(
   context: CommandContext,
   name: string,
   table: Table,
   encoding: Encoding,
-): Promise<Rival | undefined> {
+): Promise<ReleasedRival | undefined> {
   const { flags, out } = context;
   const address = textFlag(flags, "against") ?? textFlag(flags, "publish");
   if (address === undefined) return undefined;
@@ -234,7 +270,7 @@ async function readRival(
     const router = await loadRouter(files, { identity, ...encoding, kernels: createKernels });
     const choices = await choicesOf(router, table);
     router.close();
-    return { identity, choices };
+    return { identity, choices, cascade: readCascade(files) };
   } catch (error) {
     if (!(error instanceof GatewayError)) throw error;
     // Publishing will say that there was no comparison; why, is said here.
@@ -267,6 +303,7 @@ function toProvenance(
       : {}),
     metrics: {
       ...(gate ? { gate } : {}),
+      ...(!gate && trained.strategy === cascadeStrategy ? { gate_missing: cascadeRemedy } : {}),
       robustness: toRobustnessJson(robustness),
       validation: Object.fromEntries(
         trained.tried.map(({ strategy, gain, shrink }) => [

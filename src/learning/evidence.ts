@@ -42,6 +42,8 @@ export interface EvidenceOptions {
   readonly rival?: Rival | undefined;
   /** Rows that can tell, where they are not the table's complete ones: logged calls. */
   readonly judged?: Judged | undefined;
+  /** What it is held against as its control, where that is not its own choices dealt at random. */
+  readonly control?: Choices | undefined;
   /** Of the bootstrap. Default 1,000. */
   readonly rounds?: number;
 }
@@ -53,12 +55,12 @@ export interface EvidenceOptions {
 export function measureEvidence(
   table: Table,
   choices: Choices,
-  { seed, rival, judged = toFullRows(table), rounds = usualRounds }: EvidenceOptions,
+  { seed, rival, judged = toFullRows(table), control, rounds = usualRounds }: EvidenceOptions,
 ): JsonObject | undefined {
   if (!judged || judged.n === 0) return undefined;
   const own = onRows(choices, judged.rows);
   const { labels } = table;
-  const singles = labels.map((_, j): Reference => oneHot(j, labels.length));
+  const singles = labels.map((_, j): Reference => oneHot(j, judged.m));
   const values = singles.map((single) => toPoint(judged, single, () => true));
   const best = values.reduce(
     (top, { quality }, j) => (quality > (values[top]?.quality ?? 0) ? j : top),
@@ -76,7 +78,12 @@ export function measureEvidence(
       ? { effective_samples: Math.floor(judged.effectiveSamples(atDial(own))) }
       : {}),
     best_single: { model: labels[best] as string, ...gainOver(() => singles, byHull) },
-    control: gainOver((half) => own.map((choice) => dealt(judged, choice, half)), byCost),
+    control: gainOver(
+      control
+        ? () => onRows(control, judged.rows)
+        : (half) => own.map((choice) => dealt(judged, choice, half)),
+      byCost,
+    ),
     ...(rival
       ? {
           incumbent: {

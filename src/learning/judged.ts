@@ -137,7 +137,7 @@ function samplesOf(
 }
 
 /** An unknown cost stands for the model's mean; where nothing is known, models cost alike. */
-function toCosts({ n, labels, costUsd }: Table): (at: number) => number {
+export function toCosts({ n, labels, costUsd }: Table): (at: number) => number {
   const m = labels.length;
   const means = labels.map((_, j) => {
     let sum = 0;

@@ -12,6 +12,7 @@
  *   "incumbent":   {"sha256", "version", "gain": "0.008", "gain_lower": "0.001"}   // where there is one
  * }
  * ```
+ * Where no rows could tell, `provenance.metrics.gate_missing` may say why, and what would.
  * `gain` is the mean quality above the comparison, `gain_lower` the lower end of its 95 % confidence
  * interval; decimals are strings. `incumbent.sha256` is the hash of the release that was in force.
  */
@@ -29,11 +30,16 @@ export interface Incumbent {
   readonly sha256: string;
 }
 
+/** Characters of a release's own word on why it has no evidence. */
+const mostReason = 600;
+
 /** Judges a release's provenance; `incumbent` is the release in force, if any. */
 export function judgeGate(provenance: JsonObject, incumbent: Incumbent | undefined): GateVerdict {
   const metrics = provenance["metrics"];
   const gate = isObject(metrics) ? metrics["gate"] : undefined;
   if (!isObject(gate)) {
+    const why = isObject(metrics) ? metrics["gate_missing"] : undefined;
+    if (typeof why === "string" && why !== "") return fail(why.slice(0, mostReason));
     return fail(
       "it carries no evidence: its rows have one model's outcome each and nothing was explored " +
         "(switch exploration on, or train it with --holdout FILE, rows that every model answered)",

@@ -40,7 +40,7 @@ export const automix = defineStrategy({
   }),
   fit(examples, options, { progress }) {
     const pair = pickPair(examples, options.small_model, options.large_model);
-    const costs = toCosts(examples, pair, options);
+    const costs = toAutomixCosts(examples, pair, options);
     const method = options.routing_method as RoutingMethod;
     const fit = (part: Examples) => fitAutomix(toRows(part, pair), method, options.num_bins, costs);
     const { rule, ibcLift, quality, cost, escalated } = fit(examples);
@@ -110,7 +110,11 @@ interface CostOptions {
 }
 
 /** By the ratio of the prices where both are known: a verdict costs about what an answer does. */
-function toCosts({ priceUsdPerMtok }: Examples, pair: Pair, options: CostOptions): AutomixCosts {
+export function toAutomixCosts(
+  { priceUsdPerMtok }: Pick<Examples, "priceUsdPerMtok">,
+  pair: Pair,
+  options: CostOptions,
+): AutomixCosts {
   const ratio = (priceUsdPerMtok[pair.large] ?? 0) / (priceUsdPerMtok[pair.small] ?? 0);
   const small = options.cost_small ?? defaultCosts.small;
   const large = Number.isFinite(ratio) && ratio > 0 ? small * ratio : defaultCosts.large;
