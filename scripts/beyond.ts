@@ -14,6 +14,7 @@ import { measureDayZero } from "./beyond/day-zero.ts";
 import { type Beyond, toDocument } from "./beyond/document.ts";
 import { fitNeed } from "./beyond/fit-need.ts";
 import { measureLatencyHull } from "./beyond/latency.ts";
+import { measureLogged } from "./beyond/logged.ts";
 import { measureNewcomers } from "./beyond/newcomers.ts";
 import { measureTransfer } from "./results/measure.ts";
 import { createReader, type SetRows, sets } from "./results/results.ts";
@@ -64,6 +65,7 @@ async function measureAll(): Promise<void> {
     await once(`cascade/${set}`, async () => measureCascade(of(set).train, of(set).test));
   }
   await once("latency/bfcl-tools", () => measureLatencyHull(of("bfcl-tools"), strategy));
+  await once("logged/mmlu-pro", () => measureLogged(of("mmlu-pro"), strategy));
   // Small ones first, so that a run that is stopped has most of the table.
   for (const from of sets.toSorted((a, b) => of(a).train.n - of(b).train.n)) {
     for (const to of sets) {

@@ -4,9 +4,10 @@ import type { Between } from "./between-sets.ts";
 import type { Cascade } from "./cascade.ts";
 import type { DayZero } from "./day-zero.ts";
 import type { LatencyHull } from "./latency.ts";
+import type { Logged } from "./logged.ts";
 import type { NewcomerWorth } from "./newcomers.ts";
 
-/** By `day-zero/<set>`, `between/<from>/<to>`, `category/<set>`, `newcomers/<set>`, `latency/<set>`, `cascade/<set>`. */
+/** By `day-zero/<set>`, `between/<from>/<to>`, `category/<set>`, `newcomers/<set>`, `logged/<set>`, `latency/<set>`, `cascade/<set>`. */
 export type Beyond = Readonly<Record<string, unknown>>;
 
 export function toDocument(results: Beyond): string {
@@ -27,6 +28,8 @@ ${toBetween(of<Between>("between/"))}
 ${toCategories(of<Transfer | Nothing>("category/"))}
 
 ${toNewcomers(of<readonly NewcomerWorth[]>("newcomers/"))}
+
+${toLogged(of<Logged>("logged/"))}
 
 ${toLatency(of<LatencyHull>("latency/"))}
 
@@ -145,6 +148,26 @@ function toCategories(found: Of<Transfer | Nothing>): string {
 ${table(
   ["set", "held out", "over the zero-router", "fixed models, by training", "routing's own part"],
   rows,
+)}`;
+}
+
+function toLogged(found: Of<Logged>): string {
+  const [first] = found;
+  if (!first) return "";
+  const list = (values: readonly number[]) => values.map((value) => fix(value)).join(", ");
+  return `## From a log
+
+Some queries answered by every model, the rest by one each: the best on those with a chance of .8, else evenly one of the best five. Utility is score − 100 × USD on the test split (\`llmrouter-ensemble\`), a value per draw of the log. How sure an estimate from logged calls is: [evidence.md](evidence.md#on-logged-calls); which floors are held: [routing.md](routing.md#floors); calibration errors: [RESULTS.md](RESULTS.md).
+
+${table(
+  ["set", "best single model", "shadow set alone", "with the log", "all outcomes known"],
+  found.map(([set, { shadow, logged, single, shadowAlone, withLog, whole }]) => [
+    `${set}, ${shadow} + ${logged} logged`,
+    `${fix(single.utility)} (${single.name})`,
+    list(shadowAlone),
+    list(withLog),
+    fix(whole),
+  ]),
 )}`;
 }
 
