@@ -62,7 +62,8 @@ function gateOf(table: Table, rival?: Cascade) {
 test("a verifier that can tell passes; its gain is over the line between the two models", () => {
   const gate = gateOf(makeTable(400, 0.8, 1));
   expect(judgeGate({ metrics: { gate: gate ?? {} } }, undefined).passed).toBe(true);
-  const gain = Number((gate?.["best_single"] as { gain: string }).gain);
+  const single = gate?.["best_single"] as { gain: string } | undefined;
+  const gain = Number(single?.gain);
   expect(gain).toBeGreaterThan(0.1);
   expect(gain).toBeLessThan(0.3);
 });
