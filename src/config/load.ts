@@ -43,7 +43,8 @@ import {
 import { LitellmSettings } from "./sections/litellm-settings.ts";
 import { LitellmParams, ModelInfo } from "./sections/model-list.ts";
 import { RouteiqSettings } from "./sections/routeiq-settings.ts";
-import { olderStrategyArgs, RouterSettings } from "./sections/router-settings.ts";
+import { RouterSettings } from "./sections/router-settings.ts";
+import { olderStrategyArgs } from "./sections/routing-strategy-args.ts";
 import { readVectorRegistry } from "./vector-registry.ts";
 import { emptySource, type Path, type Spot } from "./yaml.ts";
 

@@ -1,22 +1,18 @@
 /** `routeiq_settings`: what LiteLLM has no name for. */
 import { Type } from "@sinclair/typebox";
-import { defaultRetention } from "../../storage/event-log.ts";
-import { defaultFileLimits } from "../../storage/file-limits.ts";
-import { defaultResponseLimits } from "../../storage/response-store.ts";
-
 import { AgentSettings } from "./agent-settings.ts";
 import { ExperimentSettings } from "./experiment-settings.ts";
-
 import { HostedToolSection } from "./hosted-tools.ts";
 import { KeyRow } from "./key-settings.ts";
 import { McpSection } from "./mcp-settings.ts";
-
+import { BatchSettings, FileSettings, ResponseSettings } from "./memory-settings.ts";
 import {
   ConcurrencySettings,
   ContinuationSettings,
   HedgingSettings,
   IdempotencySettings,
 } from "./survival-settings.ts";
+import { TelemetrySettings } from "./telemetry-settings.ts";
 import { VectorStoreSettings } from "./vector-store-settings.ts";
 
 const ms = (fallback: number, description: string) =>
@@ -91,84 +87,7 @@ export const RouteiqSettings = Type.Object(
       default: [],
       description: 'Origins whose pages may call: exact ones, or ["*"]. Empty: no CORS headers.',
     }),
-    telemetry: Type.Object(
-      {
-        store_prompts: Type.Boolean({
-          default: false,
-          description: "Keep prompt texts in the event log. Training works without them.",
-        }),
-        events: Type.Boolean({
-          default: true,
-          description: "Write a row per call to the event log.",
-        }),
-        event_retention: Type.Object(
-          {
-            max_rows: Type.Integer({
-              default: defaultRetention.maxRows,
-              minimum: 1,
-              description: "Calls that the event log keeps.",
-            }),
-            max_age_days: Type.Number({
-              default: defaultRetention.maxAgeDays,
-              exclusiveMinimum: 0,
-              description: "Days that it keeps them.",
-            }),
-            max_bytes: Type.Integer({
-              default: defaultRetention.maxBytes,
-              minimum: 1_048_576,
-              description: "Bytes that its file may fill.",
-            }),
-          },
-          { default: {}, description: "Whichever limit is met first; the oldest calls go." },
-        ),
-        export: Type.Optional(
-          Type.Object(
-            {
-              to: Type.String({
-                minLength: 1,
-                description: "A folder, or s3://bucket/prefix; several gateways may share it.",
-              }),
-              format: Type.Union([Type.Literal("parquet"), Type.Literal("jsonl")], {
-                default: "parquet",
-                description: "Parquet, or JSON lines packed with gzip.",
-              }),
-              interval_seconds: Type.Integer({
-                default: 300,
-                minimum: 5,
-                maximum: 86_400,
-                description: "Seconds between two exports.",
-              }),
-            },
-            {
-              description:
-                "Copies the event log as segments that `routeiq train --events`, DuckDB, Spark and ClickHouse read, in a thread of its own.",
-            },
-          ),
-        ),
-        otlp_endpoint: Type.Optional(
-          Type.String({
-            description:
-              "OTLP/HTTP endpoint, such as http://localhost:4318. Default: OTEL_EXPORTER_OTLP_ENDPOINT; unset: off.",
-          }),
-        ),
-        otlp_headers: Type.Record(Type.String(), Type.String(), {
-          default: {},
-          description: "Headers of every OTLP request.",
-          expected: "a map of texts",
-        }),
-        sample_ratio: Type.Number({
-          default: 1,
-          minimum: 0,
-          maximum: 1,
-          description: "Share of calls whose spans are exported; the event log has all.",
-        }),
-        service_name: Type.String({
-          default: "routeiq",
-          description: "`service.name` of spans and metrics.",
-        }),
-      },
-      { default: {}, description: "What the gateway remembers and exports." },
-    ),
+    telemetry: TelemetrySettings,
     price_file: Type.Optional(
       Type.String({
         minLength: 1,
@@ -176,64 +95,8 @@ export const RouteiqSettings = Type.Object(
           "A JSON file of prices in LiteLLM's format (model_prices_and_context_window.json), above the built-in ones. Relative to the configuration's folder. Default: LITELLM_MODEL_COST_MAP_URL where it is a file:// address; nothing is fetched.",
       }),
     ),
-    responses: Type.Object(
-      {
-        max_rows: Type.Integer({
-          default: defaultResponseLimits.maxRows,
-          minimum: 1,
-          description: "Responses that are kept.",
-        }),
-        max_age_days: Type.Number({
-          default: defaultResponseLimits.maxAgeDays,
-          exclusiveMinimum: 0,
-          description: "Days that they are kept after they were last gone on from.",
-        }),
-        max_bytes: Type.Integer({
-          default: defaultResponseLimits.maxBytes,
-          minimum: 1_048_576,
-          description: "Bytes that they may fill.",
-        }),
-        max_background: Type.Integer({
-          default: 100,
-          minimum: 1,
-          maximum: 10_000,
-          description: "Responses that may be under way in the background at once.",
-        }),
-      },
-      {
-        default: {},
-        description:
-          "The Responses API's memory, for models whose provider has none. The oldest go first.",
-      },
-    ),
-    files: Type.Object(
-      {
-        to: Type.Optional(
-          Type.String({
-            pattern: "^s3://[A-Za-z0-9]",
-            expected: "s3://bucket/prefix",
-            description:
-              "Where contents rest: s3://bucket/prefix. Default: the data folder. Read at start; what was kept elsewhere is not moved.",
-          }),
-        ),
-        max_file_bytes: Type.Integer({
-          default: defaultFileLimits.maxFileBytes,
-          minimum: 1,
-          description: "Bytes of one file.",
-        }),
-        max_total_bytes: Type.Integer({
-          default: defaultFileLimits.maxTotalBytes,
-          minimum: 1,
-          description: "Bytes of all files of one caller.",
-        }),
-        max_files: Type.Integer({
-          default: defaultFileLimits.maxFiles,
-          minimum: 1,
-          description: "Files of one caller.",
-        }),
-      },
-      { default: {}, description: "The Files API's memory." },
-    ),
+    responses: ResponseSettings,
+    files: FileSettings,
     encryption: Type.Object(
       {
         salt_key: Type.Optional(
@@ -299,38 +162,7 @@ export const RouteiqSettings = Type.Object(
     ),
     vector_stores: VectorStoreSettings,
     a2a: AgentSettings,
-    batches: Type.Object(
-      {
-        concurrency: Type.Integer({
-          default: 8,
-          minimum: 1,
-          maximum: 1_000,
-          description: "Requests of one batch that are asked at once.",
-        }),
-        max_running: Type.Integer({
-          default: 4,
-          minimum: 1,
-          maximum: 100,
-          description: "Batches at work at once; the others wait.",
-        }),
-        max_requests: Type.Integer({
-          default: 50_000,
-          minimum: 1,
-          maximum: 1_000_000,
-          description: "Requests of one batch.",
-        }),
-        priority: Type.Integer({
-          default: 1_000,
-          description: "Their priority where calls wait for their turn; the higher, the later.",
-        }),
-        yield_above: Type.Integer({
-          default: 64,
-          minimum: 1,
-          description: "Live calls in flight above which no request of a batch is begun.",
-        }),
-      },
-      { default: {}, description: "Batches: many requests beside the live traffic." },
-    ),
+    batches: BatchSettings,
     mcp: McpSection,
     hosted_tools: HostedToolSection,
     keys: Type.Record(Type.String(), KeyRow, {
