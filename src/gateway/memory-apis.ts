@@ -3,7 +3,8 @@
  * calls, which knows nothing of them.
  */
 import { join } from "node:path";
-import { type Agents, createAgents } from "../agents/a2a/agents.ts";
+import { createAgents } from "../agents/a2a/agents.ts";
+import type { Agents } from "../agents/a2a/agents-contract.ts";
 import { createMcpSource } from "../agents/mcp/hosted-source.ts";
 import { createMcp, type Mcp } from "../agents/mcp/mcp.ts";
 import { createSkillSource } from "../agents/skills/hosted-source.ts";

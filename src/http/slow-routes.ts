@@ -2,7 +2,7 @@
  * Everything but the hot routes, through Elysia: health, models, admin, metrics. The table says
  * who may call what, and this file holds every route to it.
  */
-import type { Agents } from "../agents/a2a/agents.ts";
+import type { Agents } from "../agents/a2a/agents-contract.ts";
 import type { Mcp } from "../agents/mcp/mcp.ts";
 import type { SkillParts } from "../agents/skills/skill-parts.ts";
 import type { KnownNames } from "../config/check/rule.ts";

@@ -2,90 +2,29 @@
  * What a caller may do with an agent, whatever binding and revision it comes by: send, stream, and
  * all that concerns tasks. Everything is checked against the caller: a task is its maker's alone.
  */
-import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import type { JsonObject } from "../../domain/json.ts";
-import type { Services } from "../../pipeline/services.ts";
-import type { Outbound } from "../../security/outbound.ts";
 import { parseAllowRules } from "../../security/ssrf.ts";
 import { sleep } from "../../std/clock.ts";
-import type { RecordStore } from "../../storage/record-store.ts";
-import type { SkillRuns } from "../skills/skill-runs.ts";
 import { type Agent, type Execute, isOwn } from "./agent.ts";
-import { type CardSite, toCard, toGatewayCard } from "./card.ts";
+import type { Agents, AgentsParts, Asker } from "./agents-contract.ts";
+import { toCard, toGatewayCard } from "./card.ts";
 import { cardKeysPath, createCardSigner } from "./card-signer.ts";
 import { A2aError, toA2aError } from "./errors.ts";
-import { type AskModel, assertAnswerable, createModelAgent } from "./model-agent.ts";
+import { assertAnswerable, createModelAgent } from "./model-agent.ts";
 import { createPeers } from "./peer.ts";
-import { createPlaces } from "./places.ts";
-import { createPush, type Push } from "./push.ts";
+import { assertPlace, createPlaces } from "./places.ts";
+import { createPush } from "./push.ts";
 import { recordMessage } from "./record.ts";
-import { createRegistry, type Registry } from "./registry.ts";
+import { createRegistry } from "./registry.ts";
 import { Run } from "./run.ts";
 import { assertRunnable, createSkillAgent } from "./skill-agent.ts";
 import { isOver, isQuiet } from "./state.ts";
 import { statusOf } from "./status.ts";
 import { createSweep } from "./sweep.ts";
-import {
-  createTasks,
-  type HeldTask,
-  type ListRequest,
-  type TaskPage,
-  taskLimits,
-  withHistory,
-} from "./tasks.ts";
+import { createTasks, type HeldTask, taskLimits, withHistory } from "./tasks.ts";
 import { createUpstreamAgent } from "./upstream-agent.ts";
-import type { SendRequest, Task, TaskEvent, TaskStatus, Version } from "./wire.ts";
-
-export interface Asker {
-  readonly agent: Agent;
-  readonly caller: Caller;
-  readonly version: Version;
-  readonly extensions: string | undefined;
-  /** Aborts when the caller listens no more. */
-  readonly left: AbortSignal;
-}
-
-export interface Agents {
-  readonly registry: Registry;
-  send(request: SendRequest, asker: Asker): Promise<TaskEvent>;
-  stream(request: SendRequest, asker: Asker): Promise<AsyncIterable<TaskEvent>>;
-  get(id: string, historyLength: number | undefined, asker: Asker): Promise<Task>;
-  list(request: ListRequest, asker: Asker): Promise<TaskPage>;
-  cancel(id: string, asker: Asker): Promise<Task>;
-  subscribe(id: string, asker: Asker): Promise<AsyncIterable<TaskEvent>>;
-  /** @throws A2aError taskNotFound */
-  assertTask(id: string, asker: Asker): Promise<void>;
-  setPush(taskId: string, config: JsonObject, asker: Asker): Promise<JsonObject>;
-  readonly push: Push;
-  card(agent: Agent, site: CardSite): Promise<JsonObject>;
-  /**
-   * Whether an agent is what is said of it, before it is registered: why its card cannot be had just
-   * now, undefined where it can.
-   * @throws GatewayError invalid_request where the card is wrong
-   */
-  check(agent: Agent): Promise<string | undefined>;
-  gatewayCard(site: CardSite): Promise<JsonObject>;
-  /**
-   * With the gateway's signature, where the operator has said what its address is: one that a request
-   * may set would have us sign anything. Cards of 0.3 alone have none.
-   */
-  signed(card: JsonObject, site: CardSite): Promise<JsonObject>;
-  /** By which signatures are checked. */
-  cardKeys(): Promise<JsonObject>;
-  /** Goes on with what an earlier process left. */
-  start(): void;
-  close(): Promise<void>;
-}
-
-export interface AgentsParts {
-  readonly records: RecordStore;
-  readonly outbound: Outbound;
-  readonly services: () => Services;
-  readonly ask: AskModel;
-  readonly skills: SkillRuns;
-  readonly dataDir: string;
-}
+import type { SendRequest, Task, TaskEvent, TaskStatus } from "./wire.ts";
 
 /** How often a task that another process works at is looked at, for whoever listens to it here. */
 const lookMs = 1_000;
@@ -446,13 +385,6 @@ export function createAgents(parts: AgentsParts): Agents {
       task = next;
     }
   }
-}
-
-/** @throws A2aError rateLimited */
-function assertPlace(taken: number, most: number, who: string): void {
-  if (taken < most) return;
-  const message = `${who} ${most} messages being answered; try again in a while.`;
-  throw new A2aError("rateLimited", message);
 }
 
 async function* following(

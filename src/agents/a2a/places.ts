@@ -32,3 +32,10 @@ export function createPlaces(limits: { readonly all: number; readonly caller: nu
     },
   };
 }
+
+/** @throws A2aError rateLimited */
+export function assertPlace(taken: number, most: number, who: string): void {
+  if (taken < most) return;
+  const message = `${who} ${most} messages being answered; try again in a while.`;
+  throw new A2aError("rateLimited", message);
+}

@@ -1,6 +1,6 @@
 /** The HTTP+JSON binding: the same operations by paths; those of 0.3 begin with `v1/`. */
 import type { JsonObject } from "../../domain/json.ts";
-import type { Asker } from "./agents.ts";
+import type { Asker } from "./agents-contract.ts";
 import { A2aError } from "./errors.ts";
 import { answerRpc, type RpcAnswer, type RpcWorld } from "./rpc.ts";
 import type { Version } from "./wire.ts";

@@ -1,6 +1,6 @@
 /** JSON-RPC 2.0 as both revisions of A2A name its methods. */
 import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
-import type { Agents, Asker } from "./agents.ts";
+import type { Agents, Asker } from "./agents-contract.ts";
 import { A2aError } from "./errors.ts";
 import { readLength, readList, readSend, requireId } from "./request.ts";
 import type { TaskEvent, Version } from "./wire.ts";

@@ -1,6 +1,6 @@
 /** The registry of A2A agents: LiteLLM's `/v1/agents`, and the predecessor's `/a2a/agents`. */
 import type { Agent } from "../../agents/a2a/agent.ts";
-import type { Agents } from "../../agents/a2a/agents.ts";
+import type { Agents } from "../../agents/a2a/agents-contract.ts";
 import { VersionConflict } from "../../agents/a2a/registry.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isListed } from "../../domain/grants.ts";

@@ -1,7 +1,7 @@
 /** A2A: `/a2a/{agent}` by JSON-RPC and by HTTP+JSON, streams as server-sent events, and cards. */
 
 import type { Agent } from "../../agents/a2a/agent.ts";
-import type { Agents, Asker } from "../../agents/a2a/agents.ts";
+import type { Agents, Asker } from "../../agents/a2a/agents-contract.ts";
 import { type CardSite, toExtendedCard } from "../../agents/a2a/card.ts";
 import { cardKeysPath } from "../../agents/a2a/card-signer.ts";
 import {
