@@ -21,13 +21,13 @@ import {
   withCallerHeaders,
   withTrace,
 } from "./client-headers.ts";
+import { fitsOf, type Prepared } from "./client-prepared.ts";
 import { sendInBatches } from "./embeddings.ts";
 import { encodeBody, leavesAlone } from "./encode.ts";
 import { fillMedia } from "./media.ts";
 import { readOther } from "./other-replies.ts";
 import {
   completesText,
-  type Fit,
   fillUrl,
   headersFor,
   isChat,
@@ -70,25 +70,6 @@ export interface ProviderClientOptions {
   readonly tokens: TokenSource;
   /** Bytes of a whole reply, where it is less than `clientLimits.replyBytes`. */
   readonly replyLimitBytes?: number | undefined;
-}
-
-/** What is the same for every call to a deployment, made once. */
-interface Prepared {
-  readonly provider: Provider;
-  readonly urls: Readonly<Partial<Record<Operation, string | undefined>>>;
-  readonly streamUrl: string | undefined;
-  readonly countUrl: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
-  /** What is put right of its answers, of chat and of text completions. */
-  readonly fits: Readonly<Partial<Record<Operation, Fit>>> | undefined;
-  /** The provider takes this model's calls as they are. */
-  readonly unchanged: boolean;
-  /** The way out for this deployment: it signs, where requests are signed. */
-  readonly way: Outbound;
-  /** The same for the hot path. */
-  readonly send: NonNullable<Outbound["send"]>;
-  /** By URL: what of a request to it is the same for each. */
-  readonly destinations: Map<string, Destination>;
 }
 
 export function createProviderClient(options: ProviderClientOptions): ProviderClient {
@@ -383,14 +364,6 @@ export function createProviderClient(options: ProviderClientOptions): ProviderCl
     },
   };
   return client;
-}
-
-/** What is put right of a deployment's answers: decided by its model, once. */
-function fitsOf({ fit }: Provider, { upstreamModel }: Deployment): Prepared["fits"] {
-  const { chat, completion } = fit ?? {};
-  const applies = chat && (chat.applies?.(upstreamModel) ?? true);
-  if (!(applies || completion)) return undefined;
-  return { ...(applies ? { chat } : {}), ...(completion ? { completion } : {}) };
 }
 
 interface Wire {

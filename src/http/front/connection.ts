@@ -5,7 +5,6 @@
  */
 import { isAscii } from "node:buffer";
 import { STATUS_CODES } from "node:http";
-import type { HangUp } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { CallFailed, handle } from "../../pipeline/handle.ts";
 import type { ReceivedBody } from "../../pipeline/read-call.ts";
@@ -18,6 +17,7 @@ import type { HeadWriter } from "../headers.ts";
 import { moreHeaderLines, wantsMore } from "../more-headers.ts";
 import { receiveLimits } from "../read-body.ts";
 import { PlainArrival } from "./arrival.ts";
+import { CallerHangUp } from "./caller-hang-up.ts";
 import { type Head, HeadReader, mayEnd } from "./head.ts";
 import { type Pipe, Tunnel } from "./tunnel.ts";
 
@@ -388,25 +388,4 @@ function isPlain({ path, bodyLength }: Head, services: Services): boolean {
   const { config, passThrough } = services;
   if (bodyLength === 0 || bodyLength > config.routeiq.bodyLimitBytes) return false;
   return passThrough.findEndpoint?.(path) === undefined;
-}
-
-/** Tells whoever listens that the caller is gone; one for all calls of a connection. */
-class CallerHangUp implements HangUp {
-  aborted = false;
-  #listener: (() => void) | undefined;
-
-  /** Takes the place of who listened to the call before. */
-  addEventListener(_type: "abort", listener: () => void): void {
-    this.#listener = listener;
-  }
-
-  /** The call has ended; nothing of it is kept. */
-  forget(): void {
-    this.#listener = undefined;
-  }
-
-  fire(): void {
-    this.aborted = true;
-    this.#listener?.();
-  }
 }
