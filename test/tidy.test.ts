@@ -28,3 +28,12 @@ test("no open end without an issue, no disabled test, no ignored type error", ()
   const found = files.filter(({ text }) => word.test(text));
   expect(found.map(({ path }) => path)).toEqual([]);
 });
+
+test("a file of src is one thing: at most 400 lines, its test apart", () => {
+  const long = files
+    .map(({ path, text }) => ({ path, lines: text.trimEnd().split("\n").length }))
+    .filter(
+      ({ path, lines }) => path.startsWith("src/") && !path.endsWith(".test.ts") && lines > 400,
+    );
+  expect(long).toEqual([]);
+});
