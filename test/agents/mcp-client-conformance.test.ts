@@ -1,6 +1,7 @@
 /**
  * The official conformance suite's client scenarios: a client of the SDK's calls through the gateway,
- * which is the client of the suite's servers, and gets whatever authorization they ask for.
+ * which is the client of the suite's servers, and gets whatever authorization they ask for. To servers of
+ * 2026-07-28 without authorization the caller is of 2026-07-28 as well.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -11,6 +12,7 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 import { ElicitRequestSchema } from "@modelcontextprotocol/sdk/types.js";
 import { createOutbound, type Outbound } from "../../src/security/outbound.ts";
 import { startTestGateway, type TestGateway } from "../support/gateway.ts";
+import { connectStateless } from "../support/mcp-clients.ts";
 
 const modules = join(import.meta.dir, "../../node_modules");
 const suite = join(modules, "@modelcontextprotocol/conformance/dist/index.js");
@@ -20,7 +22,20 @@ let gateway: TestGateway;
 interface Scenario {
   readonly url: string;
   readonly scenario: string;
-  readonly context: Readonly<Record<string, string>>;
+  readonly revision?: string;
+  readonly context: Context;
+}
+
+interface Context {
+  readonly client_id?: string;
+  readonly client_secret?: string;
+  /** What the scenario wants called. */
+  readonly toolCalls?: readonly Call[];
+}
+
+interface Call {
+  readonly name: string;
+  readonly arguments: Readonly<Record<string, unknown>>;
 }
 
 const control = Bun.serve({
@@ -51,8 +66,8 @@ afterAll(async () => {
 });
 
 /** Registers the suite's server by the API, lets a "browser" allow it, and uses its tools. */
-async function play({ url, scenario, context }: Scenario): Promise<string> {
-  const name = scenario.replace(/[^A-Za-z0-9]/g, "_");
+async function play({ url, scenario, revision, context }: Scenario): Promise<string> {
+  const name = `${scenario}_${revision}`.replace(/[^A-Za-z0-9]/g, "_");
   const isOauth = scenario.startsWith("auth/");
   const row = {
     server_name: name,
@@ -65,7 +80,10 @@ async function play({ url, scenario, context }: Scenario): Promise<string> {
   const codeFlow = isOauth && !scenario.includes("client-credentials");
   for (let tries = 0; ; tries++) {
     try {
-      return await useTools(name);
+      const address = new URL(`${gateway.gateway.url}/mcp/${name}`);
+      return revision === "2026-07-28" && !isOauth
+        ? await useToolsStateless(address, context.toolCalls)
+        : await useTools(address);
     } catch (thrown) {
       // Nothing is allowed yet, or more is asked for than was: somebody allows it.
       if (!codeFlow || tries > 1) throw thrown;
@@ -74,7 +92,7 @@ async function play({ url, scenario, context }: Scenario): Promise<string> {
   }
 }
 
-function clientOf(scenario: string, { client_id, client_secret }: Scenario["context"]) {
+function clientOf(scenario: string, { client_id, client_secret }: Context) {
   if (scenario === "auth/basic-cimd") {
     return { client_metadata_url: "https://conformance-test.local/client-metadata.json" };
   }
@@ -92,28 +110,41 @@ async function allow(name: string): Promise<void> {
   if (!back.ok) throw new Error(await back.text());
 }
 
-async function useTools(name: string): Promise<string> {
+async function useToolsStateless(address: URL, wanted?: readonly Call[]): Promise<string> {
+  const client = await connectStateless(address);
+  try {
+    const { tools } = await client.listTools();
+    const calls = wanted ?? tools.map((tool) => callOf(tool.name, tools));
+    for (const { name, arguments: args } of calls) await client.callTool({ name, arguments: args });
+    return `called ${calls.map(({ name }) => name).join(", ")}`;
+  } finally {
+    await client.close();
+  }
+}
+
+type Tools = readonly { readonly name: string; readonly inputSchema: object }[];
+
+function callOf(name: string, tools: Tools): Call {
+  const schema = tools.find((other) => other.name !== name)?.inputSchema;
+  const known: Readonly<Record<string, Call["arguments"]>> = {
+    json_schema_echo: { schema },
+    add_numbers: { a: 5, b: 3 },
+  };
+  return { name, arguments: known[name] ?? {} };
+}
+
+async function useTools(address: URL): Promise<string> {
   const client = new Client(
     { name: "caller", version: "1" },
     { capabilities: { elicitation: { form: { applyDefaults: true } } } },
   );
   client.setRequestHandler(ElicitRequestSchema, () => ({ action: "accept", content: {} }));
-  const address = new URL(`${gateway.gateway.url}/mcp/${name}`);
   // Its optional members are not exact.
   const transport = new StreamableHTTPClientTransport(address);
   await client.connect(transport as never);
   try {
     const { tools } = await client.listTools();
-    for (const tool of tools) {
-      const echoed = { schema: tools.find((other) => other.name !== tool.name)?.inputSchema };
-      const args =
-        tool.name === "json_schema_echo"
-          ? echoed
-          : tool.name === "add_numbers"
-            ? { a: 5, b: 3 }
-            : {};
-      await client.callTool({ name: tool.name, arguments: args });
-    }
+    for (const { name } of tools) await client.callTool({ ...callOf(name, tools) });
     return `called ${tools.map((tool) => tool.name).join(", ")}`;
   } finally {
     await transport.terminateSession();
@@ -127,31 +158,29 @@ async function rest(method: string, path: string, body?: object) {
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
-test("every client scenario of 2025-11-25 passes, OAuth included", async () => {
+// Revision, and how many scenarios are played at least.
+const revisions = [
+  ["2025-11-25", 18],
+  ["2026-07-28", 32],
+] as const;
+
+test.each(revisions)("every client scenario of %s passes, OAuth included", async (...at) => {
+  const [revision, least] = at;
   const command = `${process.execPath} ${join(import.meta.dir, "../support/mcp-suite-client.ts")} http://127.0.0.1:${control.port}/`;
-  const child = Bun.spawn(
-    [
-      process.execPath,
-      suite,
-      "client",
-      "--command",
-      command,
-      "--suite",
-      "all",
-      "-o",
-      folder,
-      "--spec-version",
-      "2025-11-25",
-    ],
-    { cwd: folder, stdout: "pipe", stderr: "pipe" },
-  );
+  const results = join(folder, revision);
+  const words = ["--command", command, "--suite", "all", "-o", results, "--spec-version", revision];
+  const child = Bun.spawn([process.execPath, suite, "client", ...words], {
+    cwd: folder,
+    stdout: "pipe",
+    stderr: "pipe",
+  });
   const text = await new Response(child.stdout).text();
   await child.exited;
   const played = [...text.matchAll(/^[✓✗] (\S+): \d+ passed/gm)];
-  expect(played.length).toBeGreaterThanOrEqual(18);
+  expect(played.length).toBeGreaterThanOrEqual(least);
   const bad: unknown[] = [];
-  for await (const file of new Bun.Glob("**/checks.json").scan(folder)) {
-    const checks = (await Bun.file(join(folder, file)).json()) as readonly Check[];
+  for await (const file of new Bun.Glob("**/checks.json").scan(results)) {
+    const checks = (await Bun.file(join(results, file)).json()) as readonly Check[];
     bad.push(...checks.filter((check) => isBad(check)).map((check) => ({ file, ...check })));
   }
   expect(bad).toEqual([]);

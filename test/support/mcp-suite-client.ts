@@ -5,6 +5,7 @@ const response = await fetch(control, {
   body: JSON.stringify({
     url,
     scenario: process.env["MCP_CONFORMANCE_SCENARIO"],
+    revision: process.env["MCP_CONFORMANCE_PROTOCOL_VERSION"],
     context: JSON.parse(process.env["MCP_CONFORMANCE_CONTEXT"] ?? "{}"),
   }),
 });

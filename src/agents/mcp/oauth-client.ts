@@ -45,6 +45,8 @@ export interface Beginning {
   url?: URL;
   verifier?: string;
   discovery?: OAuthDiscoveryState;
+  /** What was asked for. */
+  scope?: string;
 }
 
 /**
@@ -88,11 +90,15 @@ export function createCodeProvider(access: CodeAccess, beginning?: Beginning): O
       return tokens;
     },
     saveTokens: (tokens) =>
-      grants.change(server, owner, (grant) => withTokens(grant, tokens, access.now())),
+      grants.change(server, owner, (grant) =>
+        withTokens(grant, tokens, access.now(), beginning?.scope),
+      ),
     async redirectToAuthorization(url) {
-      if (beginning) beginning.url = url;
       const scope = url.searchParams.get("scope");
-      if (!beginning && scope !== null) {
+      if (beginning) {
+        beginning.url = url;
+        if (scope !== null) beginning.scope = scope;
+      } else if (scope !== null) {
         await grants.change(server, owner, (grant) => ({ ...grant, wantedScope: scope }));
       }
     },
@@ -128,10 +134,17 @@ function withTokens<T extends { tokens?: OAuthTokens }>(
   grant: T,
   tokens: OAuthTokens,
   now: number,
+  asked: string | undefined,
 ) {
   // RFC 6749 §6: where no new refresh token comes, the old one stays good.
   const refresh = tokens.refresh_token ?? grant.tokens?.refresh_token;
-  const kept = { ...tokens, ...(refresh === undefined ? {} : { refresh_token: refresh }) };
+  // §5.1: where no scope is named, it is the one that was asked for.
+  const scope = tokens.scope ?? asked ?? grant.tokens?.scope;
+  const kept = {
+    ...tokens,
+    ...(refresh === undefined ? {} : { refresh_token: refresh }),
+    ...(scope === undefined ? {} : { scope }),
+  };
   return { ...without(grant, "wantedScope"), tokens: kept, tokensAtMs: now };
 }
 
@@ -142,15 +155,29 @@ function without<T extends object>(value: T, key: string): T {
 export function clientMetadata(
   redirectUrl: string,
   { scopes, clientSecret }: Pick<McpOauth, "scopes" | "clientSecret">,
-): OAuthClientMetadata {
+): OAuthClientMetadata & { readonly application_type: string } {
   return {
     client_name: "RouteIQ",
     redirect_uris: [redirectUrl],
+    application_type: isLoopback(redirectUrl) ? "native" : "web",
     grant_types: ["authorization_code", "refresh_token"],
     response_types: ["code"],
     ...(clientSecret === undefined ? {} : { token_endpoint_auth_method: "client_secret_basic" }),
     ...(scopes.length > 0 ? { scope: scopes.join(" ") } : {}),
   };
+}
+
+/** OpenID Connect Registration §2: who comes back to this machine is no client of the web. */
+const isLoopback = (address: string) =>
+  ["localhost", "127.0.0.1", "[::1]"].includes(new URL(address).hostname);
+
+/**
+ * Wider leave holds what was allowed before: what is asked for replaces it (SEP-2350).
+ * Source: https://modelcontextprotocol.io/specification/2026-07-28/basic/authorization
+ */
+export function unionOfScopes(...scopes: readonly (string | undefined)[]): string | undefined {
+  const all = new Set(scopes.flatMap((scope) => scope?.split(" ") ?? []).filter(Boolean));
+  return all.size > 0 ? [...all].join(" ") : undefined;
 }
 
 /** Endpoints that the operator wrote are asked for at no metadata's address. */

@@ -14,6 +14,7 @@ import {
   type CodeAccess,
   createClientCredentials,
   createCodeProvider,
+  unionOfScopes,
 } from "./oauth-client.ts";
 import { createGrants, type Grants, pendingMs } from "./oauth-grants.ts";
 import {
@@ -118,8 +119,9 @@ export function createOauthFlow({ records, outbound, clock, settings }: OauthPar
       const fetchFn = fetchOf(server);
       try {
         const challenge = await ask(fetchFn, server);
-        const wanted = (await grants.read(server, owner))?.wantedScope;
-        const scope = wanted ?? challenge.scope;
+        const { wantedScope, tokens } = (await grants.read(server, owner)) ?? {};
+        const isWider = wantedScope !== undefined;
+        const scope = isWider ? unionOfScopes(tokens?.scope, wantedScope) : challenge.scope;
         const { resourceMetadataUrl } = challenge;
         await auth(createCodeProvider(access, beginning), {
           serverUrl: server.url ?? "",
@@ -130,7 +132,7 @@ export function createOauthFlow({ records, outbound, clock, settings }: OauthPar
       } catch (cause) {
         throw failed(server.name, cause);
       }
-      const { url, verifier, discovery, state } = beginning;
+      const { url, verifier, discovery, state, scope } = beginning;
       if (!url || verifier === undefined)
         throw failed(server.name, "it asked for no authorization");
       await grants.begin(state, {
@@ -140,6 +142,7 @@ export function createOauthFlow({ records, outbound, clock, settings }: OauthPar
         verifier,
         redirectUrl: access.redirectUrl,
         ...(discovery === undefined ? {} : { discovery }),
+        ...(scope === undefined ? {} : { scope }),
       });
       return { url: url.href, expiresAtMs: clock.now() + pendingMs };
     },
@@ -147,12 +150,15 @@ export function createOauthFlow({ records, outbound, clock, settings }: OauthPar
       const pending = await grants.take(answer.get("state") ?? "");
       const server = pending && (await serverOf(pending.server));
       if (!pending || !server || server.url !== pending.url) throw unknownState();
-      const { owner, redirectUrl, verifier, discovery } = pending;
+      const { owner, redirectUrl, verifier, discovery, scope } = pending;
       const code = answer.get("code");
       try {
         assertAnswerIssuer(discovery, answer.get("iss") ?? undefined);
         if (code === null) throw new Error(refusalIn(answer));
-        const found = discovery === undefined ? {} : { discovery };
+        const found = {
+          ...(discovery === undefined ? {} : { discovery }),
+          ...(scope === undefined ? {} : { scope }),
+        };
         const access = accessOf(server, codeOf(server), { owner, redirectUrl });
         await auth(createCodeProvider(access, { state: "", verifier, ...found }), {
           serverUrl: server.url ?? "",

@@ -29,6 +29,8 @@ export interface Pending {
   readonly verifier: string;
   readonly redirectUrl: string;
   readonly discovery?: OAuthDiscoveryState;
+  /** What was asked for. */
+  readonly scope?: string;
 }
 
 export interface Grants {

@@ -59,15 +59,7 @@ export async function openStateless(
 ): Promise<Connection> {
   const { carrier } = options;
   const peer = createPeer(options);
-  const found = await peer.once(
-    "server/discover",
-    {},
-    {
-      signal: AbortSignal.timeout(options.connectTimeoutMs),
-      timeoutMs: options.connectTimeoutMs,
-      maxMs: options.connectTimeoutMs,
-    },
-  );
+  const found = await discover(peer, options.connectTimeoutMs);
   const versions = found["supportedVersions"];
   if (!Array.isArray(versions) || !versions.includes(statelessVersion)) {
     throw new Error(`it speaks none of this gateway's revisions of the protocol`);
@@ -95,6 +87,21 @@ export async function openStateless(
       await carrier.close();
     },
   };
+}
+
+/** One that refuses this revision, and names it as one of its own, is asked once more. @throws McpError */
+async function discover(peer: Peer, timeoutMs: number): Promise<JsonObject> {
+  const signal = AbortSignal.timeout(timeoutMs);
+  const ask = () => peer.once("server/discover", {}, { signal, timeoutMs, maxMs: timeoutMs });
+  try {
+    return await ask();
+  } catch (thrown) {
+    if (!(thrown instanceof McpError) || thrown.code !== statelessCodes.unsupportedVersion)
+      throw thrown;
+    const known = (thrown.data as { readonly supported?: unknown } | undefined)?.supported;
+    if (!Array.isArray(known) || !known.includes(statelessVersion)) throw thrown;
+    return await ask();
+  }
 }
 
 interface Asked {
