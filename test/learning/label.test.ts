@@ -178,6 +178,15 @@ describe("logged calls", () => {
     expect(json.plan[0].models).toEqual(["openai/large", "openai/small"]);
   });
 
+  test("side by side spend a small budget on whole labels", async () => {
+    writeLog(20);
+    const many = ["--budget", "0.012", "--concurrency", "20"];
+    const { json } = await run("--events", data, "--judge", "judge", ...many);
+    expect(json.report.stopped).toBe("no money");
+    expect(json.labelled).toBeGreaterThan(3); // a label costs 0.002; each call of it 0.0005
+    expect(json.spent_usd).toBeLessThan(0.002 * (json.labelled + 1)); // at most the last is cut off
+  });
+
   test("stop before the budget is passed, and go on with the next one", async () => {
     writeLog(20);
     const budget = ["--budget", "0.012"];

@@ -48,7 +48,7 @@ export async function openTools(context: CommandContext): Promise<LabelTools> {
     priceOf,
     purse,
     clock: systemClock,
-    judge: createJudge({ endpoint, model, price, purse, newKey }),
+    judge: createJudge({ endpoint, model, price, newKey }),
     limit: readNumber(flags, "limit", 1e6, 1e6),
     concurrency: Math.max(1, Math.min(mostConcurrent, readNumber(flags, "concurrency", 4, 1e6))),
     plan: flags["plan"] === true,

@@ -78,3 +78,38 @@ test("a purse is never overdrawn by what is under way, and waits for what comes 
   expect(await third).toBe(false); // 0.6 are spent by now
   expect(purse.spentUsd).toBeCloseTo(0.6);
 });
+
+test("a share holds its money for all of its work, and gives back what is left", async () => {
+  const purse = createPurse(1);
+  const first = await purse.open(0.6, 0.2);
+  if (!first) throw new Error("there is money for the first");
+  const second = purse.open(0.6, 0.2); // waits, for the first may come to 0.6
+  expect(await first.reserve(0.3)).toBe(true);
+  first.settle(0.3, 0.1);
+  expect(await first.reserve(0.5)).toBe(true); // its own money, to the last cent
+  first.settle(0.5, 0.2);
+  expect(purse.leftUsd).toBeCloseTo(0.4);
+  first.close();
+  const share = await second;
+  if (!share) throw new Error("there is money for the second");
+  expect(purse.leftUsd).toBeCloseTo(0.1);
+  expect(await share.reserve(0.8)).toBe(false); // 0.7 are left in all
+  share.close();
+  expect(purse.leftUsd).toBeCloseTo(0.7);
+  const last = await purse.open(5, 0.2); // nobody else holds anything: what there is
+  last?.close();
+  expect(last).toBeDefined();
+  expect(await purse.open(5, 0.8)).toBeUndefined();
+  expect(purse.spentUsd).toBeCloseTo(0.3);
+});
+
+test("a call that costs more than was known beforehand upsets nobody else's money", async () => {
+  const purse = createPurse(1);
+  const [one, other] = [await purse.open(0.2, 0.1), await purse.open(0.2, 0.1)];
+  await one?.reserve(0.2);
+  one?.settle(0.2, 0.5);
+  one?.close();
+  expect(purse.leftUsd).toBeCloseTo(0.3);
+  other?.close();
+  expect(purse.leftUsd).toBeCloseTo(0.5);
+});

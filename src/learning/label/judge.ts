@@ -5,7 +5,7 @@
 import { GatewayError } from "../../domain/errors.ts";
 import type { Asked, ChatEndpoint, Price } from "./endpoint.ts";
 import { answersAtOnce, promptVersion, readGrades, toJudgePrompt } from "./judge-prompt.ts";
-import type { Purse } from "./purse.ts";
+import type { Share } from "./purse.ts";
 
 export interface Answer {
   readonly model: string;
@@ -26,7 +26,11 @@ export interface Judge {
    * Undefined where the money would not do. @throws GatewayError upstream_invalid where the judge
    * does not keep to the form, or as the endpoint
    */
-  grade(request: string, answers: readonly Answer[]): Promise<readonly Grade[] | undefined>;
+  grade(
+    request: string,
+    answers: readonly Answer[],
+    share: Share,
+  ): Promise<readonly Grade[] | undefined>;
   /** What a grading may cost at most, by the length of its texts. */
   estimateUsd(requestChars: number, answerChars: readonly number[]): number;
 }
@@ -35,7 +39,6 @@ export interface JudgeOptions {
   readonly endpoint: ChatEndpoint;
   readonly model: string;
   readonly price: Price;
-  readonly purse: Purse;
   /** An unguessable word, new each time. */
   readonly newKey: () => string;
 }
@@ -48,11 +51,12 @@ const asks = 2;
 const sourceLimit = 64;
 
 export function createJudge(options: JudgeOptions): Judge {
-  const { endpoint, model, price, purse, newKey } = options;
+  const { endpoint, model, price, newKey } = options;
 
   async function gradeOnce(
     request: string,
     answers: readonly Answer[],
+    share: Share,
   ): Promise<readonly number[] | undefined> {
     const texts = answers.map(({ text }) => text);
     for (let ask = 1; ask <= asks; ask++) {
@@ -61,7 +65,7 @@ export function createJudge(options: JudgeOptions): Judge {
         request.length,
         texts.map((text) => text.length),
       );
-      if (!(await purse.reserve(most))) return undefined;
+      if (!(await share.reserve(most))) return undefined;
       let cost = 0;
       try {
         const prompt = toJudgePrompt(request, texts, newKey());
@@ -70,7 +74,7 @@ export function createJudge(options: JudgeOptions): Judge {
         const grades = readGrades(asked.text, texts.length);
         if (grades) return grades;
       } finally {
-        purse.settle(most, cost);
+        share.settle(most, cost);
       }
     }
     throw new GatewayError(
@@ -79,11 +83,11 @@ export function createJudge(options: JudgeOptions): Judge {
     );
   }
 
-  async function gradeSome(request: string, answers: readonly Answer[]) {
-    const first = await gradeOnce(request, answers);
+  async function gradeSome(request: string, answers: readonly Answer[], share: Share) {
+    const first = await gradeOnce(request, answers, share);
     if (!first) return undefined;
     if (answers.length === 1) return [toGrade([first[0] ?? 0])];
-    const turned = await gradeOnce(request, answers.toReversed());
+    const turned = await gradeOnce(request, answers.toReversed(), share);
     if (!turned) return undefined;
     const second = turned.toReversed();
     return first.map((grade, at) => toGrade([grade, second[at] ?? grade]));
@@ -94,10 +98,10 @@ export function createJudge(options: JudgeOptions): Judge {
     estimateUsd: (requestChars, answerChars) =>
       (answerChars.length === 1 ? 1 : 2) *
       chunk(answerChars).reduce((sum, some) => sum + costOf(price, requestChars, some), 0),
-    async grade(request, answers) {
+    async grade(request, answers, share) {
       const grades: Grade[] = [];
       for (const some of chunk(answers)) {
-        const graded = await gradeSome(request, some);
+        const graded = await gradeSome(request, some, share);
         if (!graded) return undefined;
         grades.push(...graded);
       }

@@ -9,7 +9,7 @@ import { type Agreement, thumbOf, toAgreement, verdictOf } from "./agreement.ts"
 import type { Labellable } from "./choose-calls.ts";
 import type { ChatEndpoint, Price } from "./endpoint.ts";
 import { type Grade, type Judge, paidFor } from "./judge.ts";
-import type { Purse } from "./purse.ts";
+import type { Purse, Share } from "./purse.ts";
 import type { Done } from "./work.ts";
 
 /** Answers that are asked for anew end here. */
@@ -30,14 +30,26 @@ export interface LabelParts {
 
 /** Labels one call. @throws GatewayError as endpoint and judge */
 export async function labelCall(call: Labellable, parts: LabelParts): Promise<Done> {
+  const expected = labelCostUsd(call, parts);
+  const most = labelCostUsd(call, parts, answerTokens);
+  const share = await parts.purse.open(most, expected);
+  if (!share) return "no money";
+  try {
+    return await labelFrom(share, call, parts);
+  } finally {
+    share.close();
+  }
+}
+
+async function labelFrom(share: Share, call: Labellable, parts: LabelParts): Promise<Done> {
   const models = modelsOf(call, parts.mode);
   const answers = [];
   for (const model of models) {
-    const text = await answerAnew(call.prompt, model, parts);
-    if (text === undefined) return "no money";
-    answers.push({ model, text });
+    const asked = await askFor(call.prompt, model, share, parts);
+    if (!asked) return "no money";
+    answers.push({ model, text: asked.text });
   }
-  const grades = await parts.judge.grade(call.prompt, answers);
+  const grades = await parts.judge.grade(call.prompt, answers, share);
   const own = grades?.[0];
   if (!grades || !own) return "no money";
   const stored = await parts.store({
@@ -55,30 +67,22 @@ export function modelsOf({ model, rival }: Labellable, mode: LabelParts["mode"])
 }
 
 /** Undefined where the money would not do. */
-export async function answerAnew(
-  prompt: string,
-  model: string,
-  { gateway, priceOf, purse }: Pick<LabelParts, "gateway" | "priceOf" | "purse">,
-): Promise<string | undefined> {
-  const asked = await askFor(prompt, model, { gateway, priceOf, purse });
-  return asked?.text;
-}
-
 export async function askFor(
   prompt: string,
   model: string,
-  { gateway, priceOf, purse }: Pick<LabelParts, "gateway" | "priceOf" | "purse">,
+  share: Share,
+  { gateway, priceOf }: Pick<LabelParts, "gateway" | "priceOf">,
 ) {
   const price = priceOf(model) ?? { inputUsdPerToken: 0, outputUsdPerToken: 0 };
   const most = answerCostUsd(price, prompt.length, answerTokens);
-  if (!(await purse.reserve(most))) return undefined;
+  if (!(await share.reserve(most))) return undefined;
   let cost = 0;
   try {
     const asked = await gateway.ask(model, [{ role: "user", content: prompt }], answerTokens);
     cost = paidFor(asked, price);
     return { ...asked, costUsd: cost };
   } finally {
-    purse.settle(most, cost);
+    share.settle(most, cost);
   }
 }
 
@@ -87,13 +91,16 @@ export function answerCostUsd(price: Price, promptChars: number, outputTokens: n
   return input * price.inputUsdPerToken + outputTokens * price.outputUsdPerToken;
 }
 
-/** What labelling a call is expected to cost. */
+/** What labelling a call is expected to cost, or would with so many tokens in each answer. */
 export function labelCostUsd(
   call: Labellable,
   { judge, priceOf, mode }: Pick<LabelParts, "judge" | "priceOf" | "mode">,
+  each?: number,
 ): number {
   const models = modelsOf(call, mode);
-  const tokens = models.map((model) => Math.min(answerTokens, call.outputTokens[model] ?? 256));
+  const tokens = models.map((model) =>
+    Math.min(answerTokens, each ?? call.outputTokens[model] ?? 256),
+  );
   const answers = models.reduce((sum, model, at) => {
     const price = priceOf(model);
     return sum + (price ? answerCostUsd(price, call.prompt.length, tokens[at] ?? 0) : 0);

@@ -9,6 +9,18 @@ export interface Purse {
   reserve(usd: number): Promise<boolean>;
   /** What it came to in the end. */
   settle(reservedUsd: number, usd: number): void;
+  /**
+   * A part for work of several calls, so that what is begun can be ended: side by side, each would
+   * else pay its first calls and none its last. Undefined where even `expectedUsd` is not left.
+   * @param mostUsd set aside; where nobody else holds anything, as much of it as is left
+   */
+  open(mostUsd: number, expectedUsd: number): Promise<Share | undefined>;
+}
+
+/** Its calls are paid from it first, then from what is left outside, without waiting. */
+export interface Share extends Pick<Purse, "reserve" | "settle"> {
+  /** Gives back what was not spent. */
+  close(): void;
 }
 
 /** @param limitUsd calls in flight included, so that it is never passed by what is known beforehand */
@@ -17,6 +29,46 @@ export function createPurse(limitUsd: number): Purse {
   let spent = 0;
   let reserved = 0;
   let waiting: (() => void)[] = [];
+
+  function settle(reservedUsd: number, usd: number): void {
+    reserved = reserved - reservedUsd < 1e-12 ? 0 : reserved - reservedUsd;
+    spent += usd;
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  }
+
+  async function reserve(usd: number): Promise<boolean> {
+    while (spent + reserved + usd > limit) {
+      if (spent + usd > limit || reserved === 0) return false;
+      await new Promise<void>((resolve) => waiting.push(resolve));
+    }
+    reserved += usd;
+    return true;
+  }
+
+  function toShare(usd: number): Share {
+    let left = usd;
+    return {
+      async reserve(most) {
+        const more = Math.max(0, most - left);
+        if (spent + reserved + more > limit) return false;
+        reserved += more;
+        left += more - most;
+        return true;
+      },
+      settle(most, cost) {
+        const kept = Math.max(0, left + most - cost);
+        settle(left + most - kept, cost);
+        left = kept;
+      },
+      close() {
+        settle(left, 0);
+        left = 0;
+      },
+    };
+  }
+
   return {
     get spentUsd() {
       return spent;
@@ -24,20 +76,16 @@ export function createPurse(limitUsd: number): Purse {
     get leftUsd() {
       return Math.max(0, limitUsd - spent - reserved);
     },
-    async reserve(usd) {
-      while (spent + reserved + usd > limit) {
-        if (spent + usd > limit || reserved === 0) return false;
+    reserve,
+    settle,
+    async open(mostUsd, expectedUsd) {
+      while (spent + reserved + mostUsd > limit && reserved > 0) {
         await new Promise<void>((resolve) => waiting.push(resolve));
       }
-      reserved += usd;
-      return true;
-    },
-    settle(reservedUsd, usd) {
-      reserved = reserved - reservedUsd < 1e-12 ? 0 : reserved - reservedUsd;
-      spent += usd;
-      const woken = waiting;
-      waiting = [];
-      for (const wake of woken) wake();
+      const part = Math.min(mostUsd, limit - spent - reserved);
+      if (part < Math.min(expectedUsd, mostUsd)) return undefined;
+      reserved += part;
+      return toShare(part);
     },
   };
 }

@@ -6,6 +6,7 @@ import type { Kernels } from "../../kernels/kernels.ts";
 import { createRandom, shuffle } from "../../std/random.ts";
 import { toClusters } from "./choose-calls.ts";
 import { answerCostUsd, answerTokens, askFor, type LabelParts } from "./label-calls.ts";
+import type { Share } from "./purse.ts";
 import type { Done } from "./work.ts";
 
 export interface ShadowQuery {
@@ -43,13 +44,26 @@ export interface ShadowParts extends Pick<LabelParts, "gateway" | "priceOf" | "p
 
 /** A query on every model. Where one cannot answer, there is no row: half a row would compare unfairly. */
 export async function shadowQuery(query: ShadowQuery, parts: ShadowParts): Promise<Done> {
+  const share = await parts.purse.open(
+    shadowCostUsd(query, parts, answerTokens),
+    shadowCostUsd(query, parts),
+  );
+  if (!share) return "no money";
+  try {
+    return await shadowFrom(share, query, parts);
+  } finally {
+    share.close();
+  }
+}
+
+async function shadowFrom(share: Share, query: ShadowQuery, parts: ShadowParts): Promise<Done> {
   const answers = [];
   for (const model of parts.models) {
-    const asked = await askFor(query.text, model, parts);
+    const asked = await askFor(query.text, model, share, parts);
     if (!asked) return "no money";
     answers.push({ model, ...asked });
   }
-  const grades = await parts.judge.grade(query.text, answers);
+  const grades = await parts.judge.grade(query.text, answers, share);
   if (!grades) return "no money";
   const models = Object.fromEntries(
     answers.map(({ model, inputTokens, outputTokens, costUsd, latencyMs }, at) => [
@@ -72,12 +86,12 @@ export async function shadowQuery(query: ShadowQuery, parts: ShadowParts): Promi
 const usualTokens = 256;
 const charsPerToken = 4;
 
-/** What a row is expected to cost. */
+/** What a row is expected to cost, or would with so many tokens in each answer. */
 export function shadowCostUsd(
   { text }: Pick<ShadowQuery, "text">,
   { models, priceOf, judge }: Pick<ShadowParts, "models" | "priceOf" | "judge">,
+  tokens = usualTokens,
 ): number {
-  const tokens = Math.min(answerTokens, usualTokens);
   const answers = models.reduce((sum, model) => {
     const price = priceOf(model);
     return sum + (price ? answerCostUsd(price, text.length, tokens) : 0);
