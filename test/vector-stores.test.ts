@@ -240,6 +240,28 @@ describe("files that cannot be read say why", () => {
     expect(file).toMatchObject({ status: "failed", last_error: { code } });
   });
 
+  test("one that takes longer than the limit", async () => {
+    const hurried = await startTestGateway({
+      yaml: `${yaml}routeiq_settings: {vector_stores: {document_timeout_ms: 1}}`,
+    });
+    try {
+      const there = new OpenAI({ apiKey: "k", baseURL: `${hurried.gateway.url}/v1` });
+      const file = await toFile(Buffer.from("<p>Knead the dough.".repeat(200_000)), "a.html");
+      const { id } = await there.files.create({ file, purpose: "assistants" });
+      const store = await there.vectorStores.create({ name: "x" });
+      const told = await there.vectorStores.files.createAndPoll(store.id, { file_id: id }, poll);
+      expect(told).toMatchObject({
+        status: "failed",
+        last_error: {
+          code: "invalid_file",
+          message: expect.stringContaining("document_timeout_ms"),
+        },
+      });
+    } finally {
+      await hurried.gateway.close();
+    }
+  });
+
   test("a PDF that is whole is read", async () => {
     const { store } = await storeOf({ "a.pdf": onePagePdf("The lighthouse keeper counts ships.") });
     const page = await client.vectorStores.search(store.id, { query: "lighthouse" });

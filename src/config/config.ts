@@ -223,6 +223,8 @@ export interface RouteiqSettings extends SurvivalSettings {
   /** The group that embeds where a store names none; undefined: the built-in embedder. */
   readonly vectorStores: {
     readonly embeddingModel?: string;
+    /** A document that is not read in so long is ended. */
+    readonly documentTimeoutMs: number;
     /** Of `backends`; undefined: the embedded one. */
     readonly backend?: string;
     readonly backends: Readonly<Record<string, VectorBackend>>;

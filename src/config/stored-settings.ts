@@ -10,6 +10,7 @@ export function vectorStoreSettings(
   section: Section["vector_stores"],
 ): Config["routeiq"]["vectorStores"] {
   const { embedding_model: embeddingModel, backend, backends } = section;
+  const documentTimeoutMs = section.document_timeout_ms;
   const read = Object.entries(backends).map(([name, { url = "", api_key: apiKey, ...row }]) => [
     name,
     // Pinecone shows an index's host without a scheme. What is missing has been told.
@@ -21,6 +22,7 @@ export function vectorStoreSettings(
   ]);
   return {
     ...(embeddingModel === undefined ? {} : { embeddingModel }),
+    documentTimeoutMs,
     ...(backend === undefined ? {} : { backend }),
     backends: Object.fromEntries(read),
   };

@@ -23,6 +23,7 @@ import { createFineTuning, type FineTuning } from "../resources/fine-tuning/jobs
 import { startUpkeep } from "../resources/upkeep.ts";
 import { createUploads, type Uploads } from "../resources/uploads/uploads.ts";
 import { createVectorBackends } from "../resources/vector-stores/backends.ts";
+import { createDocumentReader } from "../resources/vector-stores/document-reader.ts";
 import {
   createSearchSource,
   createSearchTool,
@@ -62,6 +63,9 @@ export interface MemoryApiOptions {
   /** For contents on S3. */
   readonly s3: S3Settings;
 }
+
+// Next to this file in the source, and an entry point of its own in the binary.
+const spawn = () => new Worker(workerUrl());
 
 export interface RunningMemoryApis {
   readonly apis: MemoryApis;
@@ -104,6 +108,11 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     files,
     backends,
     documents: observation.library.service("documents"),
+    reader: createDocumentReader({
+      spawn,
+      clock,
+      timeoutMs: () => services().config.routeiq.vectorStores.documentTimeoutMs,
+    }),
     dataDir,
     services,
   });
@@ -121,8 +130,7 @@ export function startMemoryApis(options: MemoryApiOptions): RunningMemoryApis {
     records,
     services,
     dataDir,
-    // Next to this file in the source, and an entry point of its own in the binary.
-    spawn: () => new Worker(workerUrl()),
+    spawn,
   });
   const documents = observation.library.service("documents");
   const mcp = createMcp({

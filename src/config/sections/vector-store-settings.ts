@@ -44,6 +44,13 @@ export const VectorStoreSettings = Type.Object(
           "A group whose model embeds passages and questions, where a store names none. Default: the built-in embedder.",
       }),
     ),
+    document_timeout_ms: Type.Integer({
+      default: 120_000,
+      minimum: 1,
+      maximum: 86_400_000,
+      description:
+        "How long one document may take to be read; its file is then `failed`, and the others go on.",
+    }),
     backend: Type.Optional(
       Type.String({
         minLength: 1,

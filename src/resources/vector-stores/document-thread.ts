@@ -4,13 +4,15 @@ import { Moved } from "../../std/rpc.ts";
 import { type ChunkSettings, chunkText } from "./chunk-text.ts";
 import { extractText } from "./extract-text.ts";
 
+export interface DocumentToRead {
+  readonly bytes: Uint8Array;
+  readonly filename: string;
+  readonly chunks: ChunkSettings;
+}
+
 export interface DocumentService {
   /** @throws RpcError invalid_file, unsupported_file */
-  readPassages(document: {
-    readonly bytes: Uint8Array;
-    readonly filename: string;
-    readonly chunks: ChunkSettings;
-  }): Promise<readonly string[]>;
+  readPassages(document: DocumentToRead): Promise<readonly string[]>;
   /** By the built-in embedder: n×d, row-major. */
   embed(texts: readonly string[]): Promise<Moved<BuiltInVectors>>;
 }

@@ -15,6 +15,7 @@ import { type Passage, vectorLimits } from "../../storage/vectors.ts";
 import type { Files } from "../files/files.ts";
 import { takeLease } from "../lease.ts";
 import type { VectorBackends } from "./backends.ts";
+import type { DocumentReader } from "./document-reader.ts";
 import { type EmbedSources, embedTexts } from "./embed.ts";
 import { extractLimits } from "./extract-text.ts";
 import { kinds } from "./objects.ts";
@@ -24,6 +25,7 @@ export interface IngestParts extends EmbedSources {
   readonly records: RecordStore;
   readonly files: Files;
   readonly backends: VectorBackends;
+  readonly reader: DocumentReader;
   readonly dataDir: string;
 }
 
@@ -35,7 +37,7 @@ export interface Ingest {
   close(): Promise<void>;
 }
 
-/** Files at once: reading is one thread's work anyway. */
+/** Files at once, each with a thread that reads it. */
 const atOnce = 2;
 const lookEveryMs = 20_000;
 
@@ -101,6 +103,7 @@ export function createIngest(parts: IngestParts): Ingest {
       stop.abort(new GatewayError("draining", "The gateway closes."));
       stopLooking();
       await Promise.all(running.values());
+      parts.reader.close();
     },
   };
 }
@@ -160,11 +163,12 @@ async function readPassages({ value }: StoredRecord, parts: IngestParts, signal:
   }
   const pieces: Uint8Array[] = [];
   for await (const piece of blob.content) pieces.push(piece);
-  const texts = await parts.documents.call("readPassages", {
+  const document = {
     bytes: new Uint8Array(Buffer.concat(pieces)),
     filename: String(file["filename"]),
     chunks: chunksOf(value["chunking_strategy"]),
-  });
+  };
+  const texts = await parts.reader.read(document, signal);
   if (texts.length === 0)
     throw new RpcError(
       "invalid_file",
