@@ -64,7 +64,7 @@ function showExperiment(report: JsonObject): string[] {
   const { experiment_id: id, running, control, variants } = report;
   const rows = Array.isArray(variants) ? variants.filter(isObject) : [];
   return [
-    `${text(id)}  ${running === true ? "running" : "not running"}, control ${text(control)}`,
+    `${text(id)}  ${running === true ? "running" : "not running"}, held against ${text(control)}`,
     ...rows.flatMap(showVariant),
   ];
 }

@@ -50,10 +50,15 @@ export function showDifference(row: JsonObject): string[] {
     return metric === "cost" ? `${value.toPrecision(3)} USD` : value.toFixed(3);
   };
   const ratio = metric === "latency" || metric === "cost";
-  const bound = (value: Json | undefined) =>
-    ratio ? `×${Number(value).toFixed(2)}` : Number(value).toFixed(3);
+  const bound = (value: Json | undefined) => {
+    const number = Number(value);
+    if (ratio) return `×${number.toFixed(2)}`;
+    const sign = number > 0 ? "+" : "";
+    return `${sign}${metric === "errors" ? (100 * number).toFixed(1) : number.toFixed(3)}`;
+  };
+  const unit = metric === "errors" ? " points" : "";
   const range = Array.isArray(interval)
-    ? `${bound(interval[0])} to ${bound(interval[1])}`
+    ? `${bound(interval[0])} to ${bound(interval[1])}${unit}`
     : "too little yet";
   const sure = significant === true ? "  beyond chance" : "";
   return [
