@@ -14,7 +14,13 @@ import type { Connection, RequestOptions } from "./connection-contract.ts";
 import type { InnerTools } from "./inner-tools.ts";
 import { reasonOf, unreachable } from "./link-error.ts";
 import type { OauthFlow } from "./oauth-flow.ts";
-import { type ClientCapabilities, StreamableHTTPError, UnauthorizedError } from "./sdk.ts";
+import {
+  type ClientCapabilities,
+  ErrorCode,
+  McpError,
+  StreamableHTTPError,
+  UnauthorizedError,
+} from "./sdk.ts";
 
 export interface LinkParts {
   readonly outbound: Outbound;
@@ -118,7 +124,7 @@ export class Link {
       return await connection.request(method, params, { ...how, ...limits, isAsking });
     } catch (thrown) {
       if (connection.breach) throw unreachable(this.server, connection.breach);
-      throw thrown;
+      throw isCutOff(thrown) ? unreachable(this.server, cutOff) : thrown;
     }
   }
 
@@ -208,6 +214,15 @@ export class Link {
     processes.set(this.server.name, count);
   }
 }
+
+const cutOff =
+  "it ended while it was asked, and whether it did what was asked is not known; the next call starts it again";
+
+/** The SDK's word to whoever waits on a connection that closes. */
+const isCutOff = (thrown: unknown) =>
+  thrown instanceof McpError &&
+  thrown.code === ErrorCode.ConnectionClosed &&
+  thrown.message.endsWith("Connection closed");
 
 function problemOf(thrown: unknown, { name }: McpServer): string {
   if (!(thrown instanceof UnauthorizedError)) return reasonOf(thrown);
