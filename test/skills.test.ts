@@ -227,6 +227,23 @@ describe("WebAssembly", () => {
     expect(body["output"]).toEqual({ hello: "world" });
   });
 
+  /** Before its exports: a section that lies outside its limit. */
+  const outside: readonly (readonly [string, string, string])[] = [
+    ["a table that may grow", "0404" + "01700001", "without a maximum"],
+    ["a huge table", "0408" + "01700101" + "80ade204", "tables may grow"],
+    ["a memory of its own", "0503" + "010001", "memory of its own"],
+  ];
+  test.each(outside)("with %s is refused", async (_name, section, why) => {
+    const exports = echo.indexOf(Buffer.from("070f02", "hex"));
+    const made = Buffer.concat([
+      echo.subarray(0, exports),
+      Buffer.from(section, "hex"),
+      echo.subarray(exports),
+    ]);
+    const { status, body } = await run((await register(wasm(made))).id, {});
+    expect([status, JSON.stringify(body["error"])]).toEqual([422, expect.stringContaining(why)]);
+  });
+
   test("that is none is refused when it runs", async () => {
     const skill = await register(wasm(Buffer.from("not wasm")));
     expect((await run(skill.id, {})).status).toBe(422);

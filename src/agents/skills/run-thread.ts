@@ -20,6 +20,7 @@ import type { PythonPlaces } from "./python/places.ts";
 import type { PythonProcesses } from "./python/processes.ts";
 import { createSkillFetch, type SkillFetchOptions } from "./skill-fetch.ts";
 import type { SkillResult, SkillRun } from "./skill-run.ts";
+import { assertBounded } from "./wasm-shape.ts";
 
 export interface SkillService {
   /**
@@ -227,6 +228,7 @@ async function runWasm(run: SkillRun): Promise<SkillResult> {
         `it imports ${foreign[0].module}.${foreign[0].name}; only env.memory is there`,
       );
     }
+    assertBounded(run.program);
     instance = await WebAssembly.instantiate(module, { env: { memory } });
   } catch (cause) {
     throw new RpcError("skill_failed", `The module cannot be loaded: ${messageOf(cause)}`);
