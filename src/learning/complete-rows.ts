@@ -27,7 +27,11 @@ export interface Reckoned {
 /** All rows where all are complete or can be completed, or too few are. */
 export function toJudged(outcomes: Outcomes, reckoned: Reckoned): Judged {
   const { n, m, quality, costUsd, mass } = outcomes;
-  if (reckoned.quality !== quality && !reckoned.quality.some(Number.isNaN)) {
+  if (
+    reckoned.quality !== quality &&
+    !reckoned.quality.some(Number.isNaN) &&
+    isOneEverywhere(outcomes)
+  ) {
     const filled = costUsd.map((c, at) => (Number.isNaN(c) ? (reckoned.costs[at] as number) : c));
     const whole = { ...outcomes, quality: reckoned.quality, costUsd: filled };
     return { outcomes: whole, take: (cells) => cells };
@@ -54,6 +58,16 @@ export function toJudged(outcomes: Outcomes, reckoned: Reckoned): Judged {
     },
     take: (cells) => copy(cells, new Float32Array(size)),
   };
+}
+
+/** Where no model was, most of what is reckoned stands on a single outcome: enough to learn from, not to judge by. */
+function isOneEverywhere({ n, m, quality }: Outcomes): boolean {
+  for (let j = 0; j < m; j++) {
+    let row = 0;
+    while (row < n && !Number.isNaN(quality[row * m + j])) row++;
+    if (row === n) return true;
+  }
+  return false;
 }
 
 function isComplete(quality: Float32Array, row: number, m: number): boolean {

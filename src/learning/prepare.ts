@@ -15,8 +15,9 @@ import type { Examples } from "../routing/strategies/strategy.ts";
 import { createRandom } from "../std/random.ts";
 import { type Judged, toJudged } from "./complete-rows.ts";
 import type { Point } from "./curve.ts";
+import { fillLogged } from "./fill-log.ts";
 import { fitNovelty, fitOutlook } from "./fit-outlook.ts";
-import { imputeQuality } from "./impute.ts";
+import { imputeQuality, type Kinds } from "./impute.ts";
 import type { Outcomes } from "./outcomes.ts";
 import type { Table } from "./table.ts";
 import { toSingles } from "./validate.ts";
@@ -115,7 +116,7 @@ async function featurize(table: Table, { seed, kernels, progress, embedder }: Pr
     x,
     n,
     d,
-    quality: imputeQuality(table, { x, d, random: createRandom(seed + 57), kernels }),
+    quality: fillQuality(table, { x, d, random: createRandom(seed + 57), kernels }),
     weight: table.weight,
     group: table.group,
     sizeB: table.sizeB,
@@ -125,6 +126,11 @@ async function featurize(table: Table, { seed, kernels, progress, embedder }: Pr
     ...(table.verification ? { verification: table.verification } : {}),
   };
   return { featureTensors: tensors, examples, kept, shapeAt: d - shapeNames.length };
+}
+
+function fillQuality(table: Table, kinds: Kinds): Float32Array {
+  const imputed = imputeQuality(table, kinds);
+  return imputed === table.quality ? fillLogged(table, kinds) : imputed;
 }
 
 /** n×m: the cost that serving will predict for each training row; the model's mean where unknown. */
