@@ -6,6 +6,7 @@ import { join } from "node:path";
 import OpenAI, { toFile } from "openai";
 import { openBatchOutput } from "../src/resources/batches/batch-output.ts";
 import type { Outbound } from "../src/security/outbound.ts";
+import { systemClock } from "../src/std/clock.ts";
 import { startTestGateway, type TestGateway } from "./support/gateway.ts";
 
 const yaml = `
@@ -213,6 +214,43 @@ test("what finds no room is asked again, and is no failure", async () => {
   const batch = await settled(id);
   expect(batch.request_counts).toMatchObject({ completed: 1, failed: 0 });
 }, 30_000);
+
+test("what its time did not suffice for is named among the failures, and what was answered is kept", async () => {
+  let laterMs = 0;
+  const clock = { ...systemClock, now: () => systemClock.now() + laterMs };
+  const outbound: Outbound = {
+    async fetch({ body }) {
+      if (String(body).includes("q1")) laterMs = 25 * 3_600_000;
+      return reply("any");
+    },
+  };
+  const slow = await startTestGateway({
+    yaml: yaml.replace("concurrency: 3", "concurrency: 1"),
+    outbound,
+    clock,
+  });
+  const before = client;
+  client = new OpenAI({ apiKey: "k", baseURL: `${slow.gateway.url}/v1`, maxRetries: 0 });
+  try {
+    const made = await submit([0, 1, 2, 3].map((n) => line(n)));
+    const batch = await settled(made.id);
+    expect(batch).toMatchObject({
+      status: "expired",
+      expired_at: expect.any(Number),
+      request_counts: { total: 4, completed: 2, failed: 2 },
+    });
+    const kept = await linesOf(batch.output_file_id);
+    expect(kept.map(({ custom_id }) => String(custom_id))).toEqual(["r0", "r1"]);
+    const failures = await linesOf(batch.error_file_id);
+    expect(failures).toMatchObject([
+      { custom_id: "r2", response: null, error: { code: "batch_expired" } },
+      { custom_id: "r3", response: null, error: { code: "batch_expired" } },
+    ]);
+  } finally {
+    client = before;
+    await slow.gateway.close();
+  }
+});
 
 describe("after a crash", () => {
   test("whole lines count, one that was cut off does not", async () => {

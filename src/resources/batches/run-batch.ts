@@ -21,7 +21,7 @@ import {
 } from "./batch.ts";
 import { type BatchOutput, openBatchOutput, removeBatchOutput } from "./batch-output.ts";
 import { batchEndpoints, inputLimits, judgeInput, parseLine } from "./request-line.ts";
-import { runLine } from "./run-line.ts";
+import { runLine, toExpired } from "./run-line.ts";
 
 export interface BatchWork {
   readonly records: RecordStore;
@@ -186,21 +186,40 @@ async function finish(
   cancelled: boolean,
 ): Promise<void> {
   const { id } = record;
+  const state = stateOf(record);
   const { completed, failed } = output.tally;
-  const { total, expires_at } = stateOf(record);
-  const whole = completed + failed >= total;
+  const whole = completed + failed >= state.total && state["expired_at"] === undefined;
   if (!cancelled && whole) await move(record, "finalizing", {}, work, ["in_progress"]);
+  if (!cancelled && !whole) await expire(record, output, work);
   const progress = progressOf(output.tally);
   const held = await work.records.get(batchKind, id);
   if (!held) return;
   const outputs = await layDown(held, output, work);
   const end = cancelled ? "cancelled" : whole ? "completed" : "expired";
-  if (end === "expired" && work.services().clock.now() < expires_at * 1000) {
-    throw new GatewayError("internal", `Batch ${id} ended with requests that were not asked.`);
-  }
   const from: readonly BatchStatus[] = ["in_progress", "finalizing", "cancelling"];
   await move(record, end, { ...progress, ...outputs }, work, from);
   await removeBatchOutput(work.folder, id);
+}
+
+/** Requests that its time did not suffice for are named among the failures, as OpenAI does. */
+async function expire(record: StoredRecord, output: BatchOutput, work: BatchWork): Promise<void> {
+  const state = stateOf(record);
+  const nowMs = work.services().clock.now();
+  if (nowMs < state.expires_at * 1000) {
+    throw new GatewayError(
+      "internal",
+      `Batch ${record.id} ended with requests that were not asked.`,
+    );
+  }
+  // Said first: after a crash in the middle of the lines it has expired all the same.
+  await tell(record, { expired_at: Math.floor(nowMs / 1000) }, work);
+  const { blob } = await work.files.open(state.input_file_id, callerOfBatch(state));
+  for await (const { text, number } of readLines(blob.content, inputLimits.lineBytes)) {
+    const { customId } = parseLine(text, number, state.endpoint);
+    if (output.has(customId)) continue;
+    const { text: line, usage } = toExpired(customId);
+    await output.add(customId, line, true, usage);
+  }
 }
 
 const outputNames = [

@@ -109,6 +109,19 @@ function toFailure(
   return { text: `${text.slice(0, -1)},"usage":${usageText(usage)}}`, failed: true, usage };
 }
 
+/** A request that was never asked: its batch's time was over before. */
+export function toExpired(customId: string): LineAnswer {
+  const usage = usageOf(undefined);
+  const message = "This request could not be executed before the completion window expired.";
+  const text = JSON.stringify({
+    id: `batch_req_${Bun.randomUUIDv7()}`,
+    custom_id: customId,
+    response: null,
+    error: { code: "batch_expired", message },
+  });
+  return { text: `${text.slice(0, -1)},"usage":${usageText(usage)}}`, failed: true, usage };
+}
+
 function usageOf(record: CallRecord | undefined): LineUsage {
   const usage = record?.usage;
   return {
