@@ -66,6 +66,8 @@ export function showDifference(row: JsonObject): string[] {
   ];
 }
 
+const signed = (value: number, shown: string) => (value > 0 ? `+${shown}` : shown);
+
 function showShadow(shadow: Json | undefined): string[] {
   if (!isObject(shadow)) return [];
   const { calls, agreement, failed, predicted, score_us: us } = shadow;
@@ -76,9 +78,11 @@ function showShadow(shadow: Json | undefined): string[] {
     `  shadow: ${text(calls)} decisions scored, ${text(failed)} failed`,
     ...(typeof agreement === "number" ? [`    agrees on ${percent(agreement)}`] : []),
     ...(typeof gain === "number"
-      ? [`    predicts ${gain.toFixed(4)} quality, ${Number(cost).toPrecision(3)} USD a call`]
+      ? [
+          `    predicts ${signed(gain, gain.toFixed(4))} quality and ${signed(Number(cost), Number(cost).toPrecision(3))} USD a call, against what serves`,
+        ]
       : []),
-    ...(typeof p99 === "number" ? [`    scores within ${p99.toFixed(0)} µs (p99)`] : []),
+    ...(typeof p99 === "number" ? [`    scores within ${(p99 / 1000).toFixed(1)} ms (p99)`] : []),
   ];
 }
 

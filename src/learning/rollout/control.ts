@@ -83,7 +83,7 @@ export function createControl(parts: ControlParts): RolloutControl {
       "nothing_staged",
       status === "swapped"
         ? "the release that was found is in force now: there was none before, or it has no number of its own (an unsigned folder)"
-        : "the repository offers nothing but what serves here or was taken back here; `again` takes one of these",
+        : "the repository offers nothing but what serves here or was taken back here; --again (in a request: `again: true`) takes one of these",
     );
   }
 
