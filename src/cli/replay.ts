@@ -141,7 +141,7 @@ function toInput(one: CandidateScore, label: number): CandidateInput {
     label,
     ...(filtered ? { filtered } : {}),
     ...(costUsd === undefined ? {} : { costUsd }),
-    ...(label < 0 && quality !== undefined ? { prior: quality } : {}),
+    ...(label < 0 && quality !== undefined ? { logged: quality } : {}),
   };
 }
 

@@ -26,6 +26,8 @@ export interface CandidateInput {
   readonly ability?: number;
   /** Quality of a model that the artifact does not know: `withPriors`; else it is reckoned anew. */
   readonly prior?: number;
+  /** Of a model without a label, when a decision is executed again: its quality as it was logged. */
+  readonly logged?: number;
   /** USD, known: nothing is predicted then. */
   readonly costUsd?: number;
 }
@@ -230,7 +232,9 @@ function toScore(
   const { model, group, label } = candidate;
   if (candidate.filtered) return { model, group, filtered: candidate.filtered, probability: 0 };
   const known = label >= 0;
-  const quality = known ? (scores.quality[label] as number) : placeHere(candidate, input);
+  const quality = known
+    ? (scores.quality[label] as number)
+    : (candidate.logged ?? placeHere(candidate, input));
   const outputTokens = known ? (scores.outputTokens[label] as number) : Number.NaN;
   const latencyMs = known ? (scores.latencyMs[label] as number) : Number.NaN;
   const costUsd = predictCost(candidate, input, outputTokens, setting);
