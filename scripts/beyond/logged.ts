@@ -26,7 +26,7 @@ const shadow = 400;
 /** The log: so often the best on the shadow set, else evenly among the best few. */
 const greedy = 0.8;
 const arms = 5;
-const draws = 2;
+const draws = 4;
 
 export async function measureLogged({ train, test }: SetRows, strategy: string): Promise<Logged> {
   const reach = async (table: Table) => {
