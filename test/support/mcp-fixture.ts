@@ -23,7 +23,7 @@ import {
   SubscribeRequestSchema,
   UnsubscribeRequestSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { createEventMemory } from "../../src/agents/mcp/event-memory.ts";
+import { createEventMemory } from "../../src/agents/mcp/sessions/event-memory.ts";
 import {
   completionOf,
   fixtureLists,

@@ -19,11 +19,11 @@ import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
 import type { Services } from "../../pipeline/services.ts";
 import type { Live, Mcp } from "./mcp.ts";
-import { costOf } from "./run-tool.ts";
 import { toScope } from "./scope.ts";
 import { McpError } from "./sdk.ts";
 import type { ForeignServer } from "./surface.ts";
-import { toHostedResult } from "./tool-text.ts";
+import { costOf } from "./tools/run-tool.ts";
+import { toHostedResult } from "./tools/tool-text.ts";
 
 /** The gateway itself: all its servers, or the one whose name stands after it. */
 const ownUrl = /^(?:litellm_proxy|routeiq)(?:\/mcp)?(?:\/([A-Za-z0-9_-]{1,64}))?\/?$/;

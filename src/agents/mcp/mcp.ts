@@ -1,11 +1,11 @@
 /** The MCP gateway as the rest of the program holds it: nothing is loaded until somebody asks. */
 
-import type { InnerServer } from "./inner-tools.ts";
-import type { Live, LiveParts } from "./live.ts";
-import { createTokenGate, type TokenGate } from "./token-gate.ts";
+import { createTokenGate, type TokenGate } from "./oauth/token-gate.ts";
+import type { InnerServer } from "./tools/inner-tools.ts";
+import type { Live, LiveParts } from "./upstream/live.ts";
 
-export type { Live, LiveParts } from "./live.ts";
 export type { McpRequest } from "./request-words.ts";
+export type { Live, LiveParts } from "./upstream/live.ts";
 
 export interface Mcp {
   /** Access tokens of authorization servers. */
@@ -33,7 +33,9 @@ export function createMcp(parts: McpParts): Mcp {
     gate,
     publish: (server) => void inner.set(server.name, server),
     live() {
-      live ??= import("./live.ts").then(({ createLive }) => createLive({ ...parts, inner }));
+      live ??= import("./upstream/live.ts").then(({ createLive }) =>
+        createLive({ ...parts, inner }),
+      );
       return live;
     },
     close: async () => (await live)?.close(),

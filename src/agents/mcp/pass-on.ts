@@ -3,12 +3,12 @@ import { isServerGranted } from "../../domain/grants.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import { denyClosed, grantsOf } from "../../pipeline/grants.ts";
-import type { Link, LinkRequest } from "./link.ts";
 import { rethrown } from "./mcp-error.ts";
-import { toCallerError } from "./run-tool.ts";
 import { ErrorCode, type McpError } from "./sdk.ts";
-import { isTaskOnly } from "./session-tasks.ts";
-import { askable, hasTasks } from "./stateless-words.ts";
+import { isTaskOnly } from "./sessions/session-tasks.ts";
+import { askable, hasTasks } from "./stateless/words.ts";
+import { toCallerError } from "./tools/run-tool.ts";
+import type { Link, LinkRequest } from "./upstream/link.ts";
 import type { View } from "./view.ts";
 
 export interface Asked extends LinkRequest {

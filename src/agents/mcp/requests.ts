@@ -9,16 +9,21 @@ import {
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
 import { grantsOf } from "../../pipeline/grants.ts";
-import type { ListKind } from "./catalog.ts";
-import { listKinds, usualTtlMs } from "./catalog.ts";
-import { reasonOf } from "./link-error.ts";
 import { rethrown } from "./mcp-error.ts";
 import { type Asked, denied, isOpen, over, passOn, taskModeOf } from "./pass-on.ts";
 import { findResourceOwner, readResourceUri, toSharedUri } from "./resource-names.ts";
-import { runTool, toCallerError } from "./run-tool.ts";
 import { nameIn, ownerOf, pageOf } from "./scope.ts";
 import { ErrorCode } from "./sdk.ts";
-import { callTool as callFoundTool, searchLimits, searchTool, searchTools } from "./tool-search.ts";
+import type { ListKind } from "./tools/catalog.ts";
+import { listKinds, usualTtlMs } from "./tools/catalog.ts";
+import { runTool, toCallerError } from "./tools/run-tool.ts";
+import {
+  callTool as callFoundTool,
+  searchLimits,
+  searchTool,
+  searchTools,
+} from "./tools/tool-search.ts";
+import { reasonOf } from "./upstream/link-error.ts";
 import { lit, taskLimit, type View } from "./view.ts";
 
 type Method = (view: View, asked: Asked) => Promise<JsonObject>;

@@ -6,9 +6,9 @@ import { toMcpServer } from "../../config/mcp.ts";
 import type { Caller } from "../../domain/call.ts";
 import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer } from "../../domain/mcp.ts";
-import { reasonOf } from "./link-error.ts";
 import { readMcpRow } from "./read-row.ts";
 import { type Scope, toScope } from "./scope.ts";
+import { reasonOf } from "./upstream/link-error.ts";
 import type { View } from "./view.ts";
 
 export interface ListedTool {

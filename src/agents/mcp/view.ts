@@ -6,16 +6,16 @@ import type { JsonObject } from "../../domain/json.ts";
 import type { McpServer, McpSettings } from "../../domain/mcp.ts";
 import { grantsOf } from "../../pipeline/grants.ts";
 import type { Services } from "../../pipeline/services.ts";
-import { Catalog } from "./catalog.ts";
-import type { Link } from "./link.ts";
 import { rethrown } from "./mcp-error.ts";
-import type { OauthFlow } from "./oauth-flow.ts";
-import type { Pins } from "./pins.ts";
+import type { OauthFlow } from "./oauth/flow.ts";
+import { isToolAllowed } from "./oauth/token-gate.ts";
 import { isAllowed, type Scope } from "./scope.ts";
 import { ErrorCode, type McpError } from "./sdk.ts";
-import { judgeTool } from "./suspicion.ts";
-import { isToolAllowed } from "./token-gate.ts";
-import type { ToolSearch } from "./tool-search.ts";
+import { Catalog } from "./tools/catalog.ts";
+import type { Pins } from "./tools/pins.ts";
+import { judgeTool } from "./tools/suspicion.ts";
+import type { ToolSearch } from "./tools/tool-search.ts";
+import type { Link } from "./upstream/link.ts";
 
 export interface Reach {
   readonly link: Link;

@@ -11,7 +11,7 @@ import type { Clock } from "../../std/clock.ts";
 import { parseJson } from "../../std/json.ts";
 import { findMismatch } from "../../std/json-schema.ts";
 import { createPause } from "../../std/pause.ts";
-import type { InnerCall, InnerTools } from "../mcp/inner-tools.ts";
+import type { InnerCall, InnerTools } from "../mcp/tools/inner-tools.ts";
 import { readBounded } from "./read-bounded.ts";
 import {
   documentLimits,

@@ -1,6 +1,6 @@
 /** Skills as a server of MCP: `/mcp/skills`, and among the others of `/mcp` as `skills.{name}`. */
 import { isObject, type JsonObject } from "../../domain/json.ts";
-import type { InnerServer } from "../mcp/inner-tools.ts";
+import type { InnerServer } from "../mcp/tools/inner-tools.ts";
 import type { SkillRuns, SkillTool } from "./skill-runs.ts";
 
 export function createSkillServer(runs: SkillRuns): InnerServer {

@@ -1,7 +1,7 @@
 /** Who speaks to `/mcp`: the holder of a key, of an access token, or nobody where that is allowed. */
 import type { Mcp } from "../../agents/mcp/mcp.ts";
-import { type Resource, TokenChallenge } from "../../agents/mcp/token-gate.ts";
-import { callTool, searchTool } from "../../agents/mcp/tool-search.ts";
+import { type Resource, TokenChallenge } from "../../agents/mcp/oauth/token-gate.ts";
+import { callTool, searchTool } from "../../agents/mcp/tools/tool-search.ts";
 import type { Caller } from "../../domain/call.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";

@@ -1,6 +1,6 @@
 /** How somebody allows the gateway to use an MCP server in his name: to its authorization server, and back. */
 import type { Live, Mcp } from "../../agents/mcp/mcp.ts";
-import { wellKnownResource } from "../../agents/mcp/token-gate.ts";
+import { wellKnownResource } from "../../agents/mcp/oauth/token-gate.ts";
 import { GatewayError, toGatewayError } from "../../domain/errors.ts";
 import { toHtml } from "../openapi/page.ts";
 import { callerOf, type Route, type RouteContext } from "../route.ts";

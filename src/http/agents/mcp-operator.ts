@@ -3,7 +3,7 @@
  * administrators' routes, so that it says and does what the route does; those that change something
  * are there only where the configuration says so.
  */
-import type { InnerCall, InnerServer } from "../../agents/mcp/inner-tools.ts";
+import type { InnerCall, InnerServer } from "../../agents/mcp/tools/inner-tools.ts";
 import { GatewayError } from "../../domain/errors.ts";
 import { isObject, type JsonObject } from "../../domain/json.ts";
 import type { Services } from "../../pipeline/services.ts";
