@@ -8,8 +8,8 @@ import type { CallEvent } from "./domain/event.ts";
 import type { Embedder } from "./embedding/embedder.ts";
 import type { Candidate } from "./learning/artifacts/source.ts";
 import type { ArtifactService, ArtifactThread } from "./learning/artifacts/thread.ts";
-import type { ExportService } from "./learning/export-thread.ts";
-import type { OnlineService } from "./learning/online-thread.ts";
+import type { ExportService } from "./learning/events/export-thread.ts";
+import type { OnlineService } from "./learning/online/online-thread.ts";
 import type { ShadowService, ShadowThread } from "./learning/rollout/shadow-thread.ts";
 import type { FigureService } from "./learning/rollout/shared-figures.ts";
 import type { DocumentService } from "./resources/vector-stores/document-thread.ts";
@@ -110,11 +110,11 @@ function main(): void {
       return createRecordThread(toLog(emit));
     },
     async online(emit) {
-      const { createOnlineThread } = await import("./learning/online-thread.ts");
+      const { createOnlineThread } = await import("./learning/online/online-thread.ts");
       return createOnlineThread(toLog(emit));
     },
     async exports(emit) {
-      const { createExportThread } = await import("./learning/export-thread.ts");
+      const { createExportThread } = await import("./learning/events/export-thread.ts");
       return createExportThread(toLog(emit));
     },
     async responses(emit) {

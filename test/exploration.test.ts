@@ -8,7 +8,7 @@ import { replay } from "../src/cli/replay.ts";
 import { openFolder } from "../src/cli/replay-artifact.ts";
 import type { Receipt } from "../src/domain/decision.ts";
 import { writeArtifactFolder } from "../src/learning/artifacts/folder.ts";
-import { readState } from "../src/learning/online-files.ts";
+import { readState } from "../src/learning/online/online-files.ts";
 import { routerPaths } from "../src/routing/router-format.ts";
 import { createOutbound } from "../src/security/outbound.ts";
 import { openEvents } from "../src/storage/sqlite/read-events.ts";

@@ -12,7 +12,7 @@ import { createFeatureExtractor } from "../src/embedding/features.ts";
 import { createStaticEmbedder } from "../src/embedding/static.ts";
 import { createKernels } from "../src/kernels/create.ts";
 import { writeArtifactFolder } from "../src/learning/artifacts/folder.ts";
-import { addEvents } from "../src/learning/from-events.ts";
+import { addEvents } from "../src/learning/events/from-events.ts";
 import { createTableBuilder } from "../src/learning/table.ts";
 import { trainRouter } from "../src/learning/train.ts";
 import { loadRouter } from "../src/routing/load-router.ts";

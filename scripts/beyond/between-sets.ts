@@ -1,6 +1,6 @@
 /** Trained on one set, measured on another, over the models that both know. */
 import { createKernels } from "../../src/kernels/create.ts";
-import { evaluate } from "../../src/learning/evaluate.ts";
+import { evaluate } from "../../src/learning/evidence/evaluate.ts";
 import type { Table } from "../../src/learning/table.ts";
 import { trainRouter } from "../../src/learning/train.ts";
 import { loadRouter } from "../../src/routing/load-router.ts";

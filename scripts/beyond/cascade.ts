@@ -4,7 +4,7 @@
  * right on each of its verdicts with a given probability. So this says what the cascade's rule is worth
  * with a verifier of that quality, not how good a verifier any model is.
  */
-import { heightAt, toHull } from "../../src/learning/curve.ts";
+import { heightAt, toHull } from "../../src/learning/evidence/curve.ts";
 import type { Table } from "../../src/learning/table.ts";
 import {
   type AutomixRow,

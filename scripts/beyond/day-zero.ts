@@ -1,8 +1,8 @@
 /** Day 0: the catalog's prior on a set, with and without what it may know of that set and its models. */
 
 import { shapeNames } from "../../src/embedding/shape.ts";
-import { toStats } from "../../src/learning/curve.ts";
-import { type Evaluation, evaluate } from "../../src/learning/evaluate.ts";
+import { toStats } from "../../src/learning/evidence/curve.ts";
+import { type Evaluation, evaluate } from "../../src/learning/evidence/evaluate.ts";
 import type { Table } from "../../src/learning/table.ts";
 import { createTablePrior } from "../../src/learning/table-prior.ts";
 import { defaultTradeoff } from "../../src/routing/dial.ts";

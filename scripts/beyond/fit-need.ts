@@ -4,7 +4,7 @@
  * plus a quarter of how hard it was for all. Centred within each set, so that no set's own habits count.
  */
 import { shapeNames } from "../../src/embedding/shape.ts";
-import { toHull } from "../../src/learning/curve.ts";
+import { toHull } from "../../src/learning/evidence/curve.ts";
 import type { Table } from "../../src/learning/table.ts";
 import { fitRidge } from "../../src/routing/strategies/ridge.ts";
 

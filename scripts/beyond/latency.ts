@@ -1,6 +1,6 @@
 /** Quality at a mean latency: the curve over the weights of latency, beside the fixed models'. */
 import { createKernels } from "../../src/kernels/create.ts";
-import { heightAt, type Point, toHull } from "../../src/learning/curve.ts";
+import { heightAt, type Point, toHull } from "../../src/learning/evidence/curve.ts";
 import type { Table } from "../../src/learning/table.ts";
 import { trainRouter } from "../../src/learning/train.ts";
 import { decide } from "../../src/routing/decide.ts";

@@ -3,8 +3,8 @@
  * worth is what it adds to the area under the quality-cost curve (AIQ, over the costs of all models).
  */
 import { createKernels } from "../../src/kernels/create.ts";
-import { meanHeight, toHull } from "../../src/learning/curve.ts";
-import { evaluate } from "../../src/learning/evaluate.ts";
+import { meanHeight, toHull } from "../../src/learning/evidence/curve.ts";
+import { evaluate } from "../../src/learning/evidence/evaluate.ts";
 import type { Table } from "../../src/learning/table.ts";
 import { trainRouter } from "../../src/learning/train.ts";
 import { loadRouter } from "../../src/routing/load-router.ts";

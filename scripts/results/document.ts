@@ -1,5 +1,5 @@
 /** docs/RESULTS.md out of what was measured. */
-import type { Interval } from "../../src/learning/bootstrap.ts";
+import type { Interval } from "../../src/learning/evidence/bootstrap.ts";
 import { strategyNames } from "../../src/routing/strategies/registry.ts";
 import {
   type Entry,

@@ -1,10 +1,10 @@
 /** Trains and measures: a strategy on a set, transfer to unseen kinds, a new model, latency. */
 import { GatewayError } from "../../src/domain/errors.ts";
 import { createKernels } from "../../src/kernels/create.ts";
-import { pointOf } from "../../src/learning/baselines.ts";
-import { meanHeight, type Point, toHull } from "../../src/learning/curve.ts";
-import { evaluate } from "../../src/learning/evaluate.ts";
-import { type Prepared, prepareTraining } from "../../src/learning/prepare.ts";
+import { pointOf } from "../../src/learning/evidence/baselines.ts";
+import { meanHeight, type Point, toHull } from "../../src/learning/evidence/curve.ts";
+import { evaluate } from "../../src/learning/evidence/evaluate.ts";
+import { type Prepared, prepareTraining } from "../../src/learning/fit/prepare.ts";
 import type { Table } from "../../src/learning/table.ts";
 import { type Trained, trainRouter } from "../../src/learning/train.ts";
 import { decide } from "../../src/routing/decide.ts";

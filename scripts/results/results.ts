@@ -2,8 +2,8 @@
 import { join } from "node:path";
 import { createFeatureExtractor } from "../../src/embedding/features.ts";
 import { createStaticEmbedder } from "../../src/embedding/static.ts";
-import type { Interval } from "../../src/learning/bootstrap.ts";
 import { readPrices, readRows } from "../../src/learning/dataset.ts";
+import type { Interval } from "../../src/learning/evidence/bootstrap.ts";
 import { readTable, type Table } from "../../src/learning/table.ts";
 
 export const sets = [

@@ -2,8 +2,8 @@
 import { GatewayError } from "../domain/errors.ts";
 import { isObject, type JsonObject } from "../domain/json.ts";
 import { createKernels } from "../kernels/create.ts";
-import type { Interval } from "../learning/bootstrap.ts";
 import { readPrices } from "../learning/dataset.ts";
+import type { Interval } from "../learning/evidence/bootstrap.ts";
 import { type Compared, estimatorNames } from "../learning/off-policy/estimators.ts";
 import { evaluateLog, type LogEvaluation } from "../learning/off-policy/evaluate-log.ts";
 import { type LoggedCalls, readLoggedCalls } from "../learning/off-policy/logged-calls.ts";

@@ -1,7 +1,7 @@
 /** An evaluation as lines for a terminal: each figure with its interval and beside its baselines. */
-import type { Interval } from "../learning/bootstrap.ts";
-import type { CurveStats } from "../learning/curve.ts";
-import type { Evaluation } from "../learning/evaluate.ts";
+import type { Interval } from "../learning/evidence/bootstrap.ts";
+import type { CurveStats } from "../learning/evidence/curve.ts";
+import type { Evaluation } from "../learning/evidence/evaluate.ts";
 import type { Robustness } from "../learning/robustness/measure.ts";
 import { toRobustnessLine } from "../learning/robustness/report.ts";
 

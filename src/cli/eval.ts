@@ -3,8 +3,8 @@ import { basename, dirname, join } from "node:path";
 import { GatewayError } from "../domain/errors.ts";
 import { createFeatureExtractor } from "../embedding/features.ts";
 import { toDecisionLines } from "../learning/decisions.ts";
-import { type Evaluation, evaluate } from "../learning/evaluate.ts";
-import { toReport } from "../learning/report.ts";
+import { type Evaluation, evaluate } from "../learning/evidence/evaluate.ts";
+import { toReport } from "../learning/report/report.ts";
 import {
   measureRobustness,
   type Robustness,

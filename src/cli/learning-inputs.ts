@@ -14,7 +14,7 @@ import { openInputs } from "../learning/data/open-inputs.ts";
 import { createProblems } from "../learning/data/problems.ts";
 import { createReadContext, type ReadContext, readFile } from "../learning/data/read-rows.ts";
 import { type ModelPrice, type PriceList, readPrices } from "../learning/dataset.ts";
-import { readSource } from "../learning/event-source.ts";
+import { readSource } from "../learning/events/event-source.ts";
 import type { RowSample } from "../learning/robustness/sample.ts";
 import { addRows, createTableBuilder, type Table, type TableBuilder } from "../learning/table.ts";
 import { loadRouter } from "../routing/load-router.ts";

@@ -7,26 +7,26 @@ import { createKernels } from "../kernels/create.ts";
 import { writeArtifactFolder } from "../learning/artifacts/folder.ts";
 import { judgeGate } from "../learning/artifacts/gate.ts";
 import { readIncumbent } from "../learning/artifacts/incumbent.ts";
+import { toDataProvenance, toReportJson, toReportLines } from "../learning/data/report.ts";
 import {
   type Cascade,
   cascadeRemedy,
   cascadeStrategy,
   readCascade,
   toCascadeEvidence,
-} from "../learning/cascade-evidence.ts";
-import { toDataProvenance, toReportJson, toReportLines } from "../learning/data/report.ts";
+} from "../learning/evidence/cascade-evidence.ts";
 import {
   type Choices,
   measureEvidence,
   outOfFoldChoices,
   type Rival,
-} from "../learning/evidence.ts";
-import { type Judged, toFullRows, toLoggedRows } from "../learning/judged.ts";
+} from "../learning/evidence/evidence.ts";
+import { type Judged, toFullRows, toLoggedRows } from "../learning/evidence/judged.ts";
+import { findOverlap } from "../learning/evidence/overlap.ts";
+import { routeTable } from "../learning/evidence/route-table.ts";
 import { type LoggedChoice, readLoggedChoices } from "../learning/off-policy/logged-calls.ts";
-import { findOverlap } from "../learning/overlap.ts";
 import { measureRobustness, type Robustness } from "../learning/robustness/measure.ts";
 import { toRobustnessJson, toRobustnessLine } from "../learning/robustness/report.ts";
-import { routeTable } from "../learning/route-table.ts";
 import type { Table } from "../learning/table.ts";
 import { getStrategy, type Trained, trainRouter } from "../learning/train.ts";
 import { loadRouter } from "../routing/load-router.ts";

@@ -56,7 +56,7 @@ async function replayCall(callId: string, { flags, env, out }: CommandContext): 
   const { receipt } = event;
   const { openCopy, openFolder } = await import("./replay-artifact.ts");
   const { replay } = await import("./replay.ts");
-  const { readState } = await import("../learning/online-files.ts");
+  const { readState } = await import("../learning/online/online-files.ts");
   const decidedBy = receipt.decision?.artifact ?? "none";
   const folder = typeof flags["artifact"] === "string" ? flags["artifact"] : undefined;
   const router = await openDecider();

@@ -14,7 +14,7 @@ import type { Candidate } from "../learning/artifacts/source.ts";
 import type { SourceConfig } from "../learning/artifacts/thread.ts";
 import { createDriftWatch, type DriftAlarm, driftKinds } from "../learning/drift.ts";
 import { createExplorationParts } from "../learning/exploration.ts";
-import { teachFrom } from "../learning/online-learner.ts";
+import { teachFrom } from "../learning/online/online-learner.ts";
 import { labelOf, type RolloutControl } from "../learning/rollout/control.ts";
 import type { Experiments } from "../learning/rollout/experiments.ts";
 import {

@@ -1,7 +1,7 @@
 /** Decisions as lines that another program can score: one per query and operating point. */
 import type { TrainedRouter } from "../routing/trained-router.ts";
-import { strongOf, strongScores } from "./pair.ts";
-import type { Routed } from "./route-table.ts";
+import { strongOf, strongScores } from "./evidence/pair.ts";
+import type { Routed } from "./evidence/route-table.ts";
 import type { Table } from "./table.ts";
 
 /** `{"id","point","model"}` a line; for a pair of models also `"strong_score"`. */

@@ -7,8 +7,8 @@ import { createExplorationBudget, type ExplorationBudget } from "../routing/expl
 import type { Clock } from "../std/clock.ts";
 import type { Remote } from "../std/rpc.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
-import { createOnlineLearner, type OnlineLearner } from "./online-learner.ts";
-import type { OnlineService } from "./online-thread.ts";
+import { createOnlineLearner, type OnlineLearner } from "./online/online-learner.ts";
+import type { OnlineService } from "./online/online-thread.ts";
 
 export interface ExplorationPartsOptions {
   readonly remote: Remote<OnlineService>;

@@ -9,16 +9,21 @@ import { findStrategy, strategyNames } from "../routing/strategies/registry.ts";
 import type { Strategy } from "../routing/strategies/strategy.ts";
 import { rankNearest } from "../std/nearest.ts";
 import { createRandom } from "../std/random.ts";
-import { autoStrategies, type Contender, explainChoice, pickCandidate } from "./choose-strategy.ts";
-import type { Point } from "./curve.ts";
-import { fitDial } from "./dial.ts";
-import { withFactor } from "./fit-blend.ts";
-import { fitFloors, toFloorFiles } from "./floors.ts";
-import { type Prepared, type PrepareOptions, prepareTraining } from "./prepare.ts";
-import { drawToPrior } from "./prior-means.ts";
+import type { Point } from "./evidence/curve.ts";
+import { fitFloors, toFloorFiles } from "./evidence/floors.ts";
+import {
+  autoStrategies,
+  type Contender,
+  explainChoice,
+  pickCandidate,
+} from "./fit/choose-strategy.ts";
+import { fitDial } from "./fit/dial.ts";
+import { withFactor } from "./fit/fit-blend.ts";
+import { type Prepared, type PrepareOptions, prepareTraining } from "./fit/prepare.ts";
+import { drawToPrior } from "./fit/prior-means.ts";
+import { gainOverSingles, temper, toSingles, type Validation, validate } from "./fit/validate.ts";
 import type { Table } from "./table.ts";
 import { toPriorModels } from "./table-prior.ts";
-import { gainOverSingles, temper, toSingles, type Validation, validate } from "./validate.ts";
 
 export interface TrainOptions extends PrepareOptions {
   /** A strategy's name, or "auto". */

@@ -9,9 +9,9 @@ import { type StoreAccess, toS3Settings } from "../../src/learning/artifacts/ope
 import { openInputs } from "../../src/learning/data/open-inputs.ts";
 import { createReadContext, readFile } from "../../src/learning/data/read-rows.ts";
 import type { DataRow } from "../../src/learning/data/row.ts";
-import { exportOnce } from "../../src/learning/event-export.ts";
-import { readSource } from "../../src/learning/event-source.ts";
-import { addEvents } from "../../src/learning/from-events.ts";
+import { exportOnce } from "../../src/learning/events/event-export.ts";
+import { readSource } from "../../src/learning/events/event-source.ts";
+import { addEvents } from "../../src/learning/events/from-events.ts";
 import { createTableBuilder } from "../../src/learning/table.ts";
 import { createOutbound } from "../../src/security/outbound.ts";
 import { systemClock } from "../../src/std/clock.ts";

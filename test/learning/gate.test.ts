@@ -1,8 +1,8 @@
 /** The gate's evidence over many simulated trainings: seldom fooled by chance, seldom blind to a gain. */
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { judgeGate } from "../../src/learning/artifacts/gate.ts";
-import { measureEvidence } from "../../src/learning/evidence.ts";
-import { toLoggedRows } from "../../src/learning/judged.ts";
+import { measureEvidence } from "../../src/learning/evidence/evidence.ts";
+import { toLoggedRows } from "../../src/learning/evidence/judged.ts";
 import type { LoggedChoice } from "../../src/learning/off-policy/logged-calls.ts";
 import type { Table } from "../../src/learning/table.ts";
 import { createRandom, nextInt, type Random } from "../../src/std/random.ts";

@@ -10,10 +10,15 @@ import { createFeatureExtractor } from "../../src/embedding/features.ts";
 import { createStaticEmbedder } from "../../src/embedding/static.ts";
 import { createKernels } from "../../src/kernels/create.ts";
 import { readPrices, readRows } from "../../src/learning/dataset.ts";
-import { keptStates, readSpend, readState, writeSpend } from "../../src/learning/online-files.ts";
-import { createOnlineLearner } from "../../src/learning/online-learner.ts";
-import { createOnlineRegression } from "../../src/learning/online-regression.ts";
-import { createOnlineThread, type OnlineService } from "../../src/learning/online-thread.ts";
+import {
+  keptStates,
+  readSpend,
+  readState,
+  writeSpend,
+} from "../../src/learning/online/online-files.ts";
+import { createOnlineLearner } from "../../src/learning/online/online-learner.ts";
+import { createOnlineRegression } from "../../src/learning/online/online-regression.ts";
+import { createOnlineThread, type OnlineService } from "../../src/learning/online/online-thread.ts";
 import { readTable } from "../../src/learning/table.ts";
 import { trainRouter } from "../../src/learning/train.ts";
 import { decide } from "../../src/routing/decide.ts";

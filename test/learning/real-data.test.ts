@@ -11,7 +11,7 @@ import { createStaticEmbedder } from "../../src/embedding/static.ts";
 import { createKernels } from "../../src/kernels/create.ts";
 import { readPrices, readRows } from "../../src/learning/dataset.ts";
 import { toDecisionLines } from "../../src/learning/decisions.ts";
-import { evaluate } from "../../src/learning/evaluate.ts";
+import { evaluate } from "../../src/learning/evidence/evaluate.ts";
 import { readTable, type Table } from "../../src/learning/table.ts";
 import { trainRouter } from "../../src/learning/train.ts";
 import { loadRouter } from "../../src/routing/load-router.ts";

@@ -9,7 +9,7 @@ import type { CallEvent } from "../../src/domain/event.ts";
 import { createFeatureExtractor } from "../../src/embedding/features.ts";
 import { createStaticEmbedder } from "../../src/embedding/static.ts";
 import { createKernels } from "../../src/kernels/create.ts";
-import { createOnlineRegression } from "../../src/learning/online-regression.ts";
+import { createOnlineRegression } from "../../src/learning/online/online-regression.ts";
 import { createTableBuilder } from "../../src/learning/table.ts";
 import { trainRouter } from "../../src/learning/train.ts";
 import { simpleShuffle } from "../../src/routing/balancers/simple-shuffle.ts";

@@ -1,5 +1,5 @@
 /** `routeiq events export`: the event log as Parquet or JSON lines, for DuckDB, Spark, ClickHouse. */
-import { exportOnce, followExport } from "../../learning/event-export.ts";
+import { exportOnce, followExport } from "../../learning/events/event-export.ts";
 import { systemClock } from "../../std/clock.ts";
 import { type Exported, exportLimits } from "../../storage/segments/export-events.ts";
 import { type SegmentFormat, segmentFormats } from "../../storage/segments/write-segment.ts";

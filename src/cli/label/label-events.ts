@@ -1,7 +1,7 @@
 /** Logged answers, graded by the judge; the grades go to where the calls are. */
 import { GatewayError } from "../../domain/errors.ts";
 import { createKernels } from "../../kernels/create.ts";
-import { toEventLabel } from "../../learning/event-label.ts";
+import { toEventLabel } from "../../learning/events/event-label.ts";
 import { findLabellable, orderCalls } from "../../learning/label/choose-calls.ts";
 import type { JudgeRecord, LabelParts } from "../../learning/label/label-calls.ts";
 import {

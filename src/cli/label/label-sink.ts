@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import type { Feedback } from "../../domain/decision.ts";
 import { openRepository, toS3Settings } from "../../learning/artifacts/open-repository.ts";
-import { holdsSegments } from "../../learning/event-source.ts";
+import { holdsSegments } from "../../learning/events/event-source.ts";
 import { createOutbound } from "../../security/outbound.ts";
 import { systemClock } from "../../std/clock.ts";
 import { takePidLock } from "../../storage/file/pid-lock.ts";

@@ -6,7 +6,7 @@ import { createFeatureExtractor } from "../../embedding/features.ts";
 import { createStaticEmbedder } from "../../embedding/static.ts";
 import { createKernels } from "../../kernels/create.ts";
 import { openLocalFile, readLines } from "../../learning/data/input-file.ts";
-import { isOwnTraffic } from "../../learning/event-label.ts";
+import { isOwnTraffic } from "../../learning/events/event-label.ts";
 import { labelWindow } from "../../learning/label/choose-calls.ts";
 import {
   orderQueries,

@@ -2,7 +2,7 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { GatewayError } from "../../domain/errors.ts";
-import { holdsSegments } from "../../learning/event-source.ts";
+import { holdsSegments } from "../../learning/events/event-source.ts";
 import type { LoopRules } from "../../learning/loop/cycle.ts";
 import { findStrategy, strategyNames } from "../../routing/strategies/registry.ts";
 import { eventFileName } from "../../storage/event-log.ts";

@@ -7,8 +7,8 @@ import { isObject, type Json, type JsonObject } from "../../domain/json.ts";
 import { readArtifactFolder, unsignedName } from "../../learning/artifacts/folder.ts";
 import { judgeGate } from "../../learning/artifacts/gate.ts";
 import { readHead } from "../../learning/artifacts/repository.ts";
-import { holdsSegments, readSource } from "../../learning/event-source.ts";
-import { countLearnable } from "../../learning/from-events.ts";
+import { holdsSegments, readSource } from "../../learning/events/event-source.ts";
+import { countLearnable } from "../../learning/events/from-events.ts";
 import type { LoopSteps, Observed, ReleaseId, Standing } from "../../learning/loop/cycle.ts";
 import {
   createCursorFile,

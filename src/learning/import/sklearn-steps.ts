@@ -1,5 +1,5 @@
 /** What stands before the classifier of a scikit-learn pipeline. */
-import type { ImportedStep } from "../../routing/strategies/imported-steps.ts";
+import type { ImportedStep } from "../../routing/strategies/imported/imported-steps.ts";
 import type { Tensor } from "../../routing/strategies/strategy.ts";
 import { readable } from "./globals.ts";
 import { toDoubles, toSingles } from "./imported-router.ts";

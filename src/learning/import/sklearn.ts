@@ -3,10 +3,10 @@
  * releases since 0.22; where they changed, both are read.
  * Source: https://scikit-learn.org/stable/api/ and sklearn/svm/_base.py, neighbors/_base.py
  */
-import type { ImportedKnn } from "../../routing/strategies/imported-knn.ts";
-import type { ImportedNetwork } from "../../routing/strategies/imported-network.ts";
-import type { ImportedStep } from "../../routing/strategies/imported-steps.ts";
-import type { ImportedSvc } from "../../routing/strategies/imported-svc.ts";
+import type { ImportedKnn } from "../../routing/strategies/imported/imported-knn.ts";
+import type { ImportedNetwork } from "../../routing/strategies/imported/imported-network.ts";
+import type { ImportedStep } from "../../routing/strategies/imported/imported-steps.ts";
+import type { ImportedSvc } from "../../routing/strategies/imported/imported-svc.ts";
 import type { Tensor } from "../../routing/strategies/strategy.ts";
 import { readable } from "./globals.ts";
 import {

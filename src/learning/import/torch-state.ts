@@ -3,7 +3,7 @@
  * row of Linear layers) and the bilinear factorisation of its MFRouter.
  * Source: LLMRouter, models/mlprouter/router.py and models/mfrouter/router.py
  */
-import type { ImportedNetwork } from "../../routing/strategies/imported-network.ts";
+import type { ImportedNetwork } from "../../routing/strategies/imported/imported-network.ts";
 import type { Tensor as OurTensor } from "../../routing/strategies/strategy.ts";
 import {
   checkLabels,

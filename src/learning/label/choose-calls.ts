@@ -9,7 +9,7 @@ import type { Kernels } from "../../kernels/kernels.ts";
 import { findClusters } from "../../routing/strategies/clusters.ts";
 import { createRandom } from "../../std/random.ts";
 import { toLabelSource } from "../data/row.ts";
-import { isOwnTraffic } from "../event-label.ts";
+import { isOwnTraffic } from "../events/event-label.ts";
 
 /** The latest so many calls are looked at. */
 export const labelWindow = 50_000;

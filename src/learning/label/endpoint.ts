@@ -3,7 +3,7 @@ import { excerpt, GatewayError } from "../../domain/errors.ts";
 import { isObject, type Json } from "../../domain/json.ts";
 import type { Outbound } from "../../security/outbound.ts";
 import { type Clock, sleep } from "../../std/clock.ts";
-import { ownTrafficPrefix } from "../event-label.ts";
+import { ownTrafficPrefix } from "../events/event-label.ts";
 import type { ChatMessage } from "./judge-prompt.ts";
 
 export interface EndpointOptions {

@@ -13,8 +13,8 @@ import type { StoreAccess } from "../artifacts/open-repository.ts";
 import { openInputs } from "../data/open-inputs.ts";
 import { createProblems } from "../data/problems.ts";
 import { createReadContext, readFile as readRowFile } from "../data/read-rows.ts";
-import { isLearnable, type LearnableCount } from "../from-events.ts";
-import { withSigns } from "../signs.ts";
+import { isLearnable, type LearnableCount } from "../events/from-events.ts";
+import { withSigns } from "../events/signs.ts";
 
 export interface LogCursor extends LearnableCount {
   /** The last call that is counted for good; 0: none. */

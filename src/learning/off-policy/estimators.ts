@@ -5,7 +5,7 @@
  * Chernozhukov et al., The Econometrics Journal 21(1), 2018 (cross-fitting).
  */
 import type { Random } from "../../std/random.ts";
-import { drawWeights, type Interval, toInterval } from "../bootstrap.ts";
+import { drawWeights, type Interval, toInterval } from "../evidence/bootstrap.ts";
 
 /** Calls as they were logged. Only rows that chance decided (0 < propensity < 1) belong here. */
 export interface LoggedRows {

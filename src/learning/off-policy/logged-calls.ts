@@ -9,8 +9,8 @@ import type { CallEvent } from "../../domain/event.ts";
 import type { RawFeatures } from "../../domain/features.ts";
 import type { Label, Labels } from "../data/labels.ts";
 import type { LabelSource } from "../data/row.ts";
-import { toEventLabel } from "../event-label.ts";
-import { withSigns } from "../signs.ts";
+import { toEventLabel } from "../events/event-label.ts";
+import { withSigns } from "../events/signs.ts";
 
 /** The latest so many calls are looked at: some 400 MB of features. */
 export const loggedCallLimit = 100_000;

@@ -1,6 +1,6 @@
 /** Off-policy estimates as one self-contained HTML page. */
-import { range } from "../report-tables.ts";
-import { fix, percent, style, toEntities } from "../report-text.ts";
+import { range } from "../report/report-tables.ts";
+import { fix, percent, style, toEntities } from "../report/report-text.ts";
 import { type EstimatorName, estimatorNames } from "./estimators.ts";
 import type { LogEvaluation } from "./evaluate-log.ts";
 

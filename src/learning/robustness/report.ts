@@ -1,6 +1,6 @@
 /** Robustness in a line, in a release, and in an HTML report. */
 import type { JsonObject } from "../../domain/json.ts";
-import { percent, signed } from "../report-text.ts";
+import { percent, signed } from "../report/report-text.ts";
 import type { Robustness } from "./measure.ts";
 import { perturbations } from "./perturb.ts";
 

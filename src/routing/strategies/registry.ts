@@ -10,7 +10,7 @@ import { largest, smallest } from "./fixed.ts";
 import { forest } from "./forest.ts";
 import { graph } from "./graph.ts";
 import { hybrid } from "./hybrid.ts";
-import { importedStrategies } from "./imported.ts";
+import { importedStrategies } from "./imported/imported.ts";
 import { irt } from "./irt.ts";
 import { knn } from "./knn.ts";
 import { knnMultiRound } from "./knn-multi-round.ts";
