@@ -8,6 +8,7 @@ import type { Table } from "../../src/learning/table.ts";
 import { trainRouter } from "../../src/learning/train.ts";
 import { loadRouter } from "../../src/routing/load-router.ts";
 import { createRandom } from "../../src/std/random.ts";
+import { takeTableRows } from "../results/measure.ts";
 import { embedder, type SetRows } from "../results/results.ts";
 
 export interface Logged {
@@ -56,7 +57,7 @@ export async function measureLogged({ train, test }: SetRows, strategy: string):
   for (let draw = 0; draw < draws; draw++) {
     const { rows, table } = drawLog(train, 500 + draw);
     withLog.push(await reach(table));
-    shadowAlone.push(await reach(takeRows(train, rows)));
+    shadowAlone.push(await reach(takeTableRows(train, (row) => rows.has(row))));
   }
   return { shadow, logged: train.n - shadow, single, whole, shadowAlone, withLog };
 }
@@ -98,26 +99,4 @@ function utilityOf({ labels, quality, costUsd }: Table, row: number, j: number):
 function meanUtility(table: Table, j: number, only?: ReadonlySet<number>): number {
   const rows = only ? [...only] : Array.from({ length: table.n }, (_, row) => row);
   return rows.reduce((sum, row) => sum + utilityOf(table, row, j), 0) / rows.length;
-}
-
-function takeRows(table: Table, keep: ReadonlySet<number>): Table {
-  const rows = [...keep].sort((a, b) => a - b);
-  const m = table.labels.length;
-  const cells = <T extends Float32Array | Float64Array>(values: T): T =>
-    values
-      .subarray(0, rows.length * m)
-      .map((_, at) => values[(rows[Math.floor(at / m)] as number) * m + (at % m)] as number) as T;
-  return {
-    ...table,
-    n: rows.length,
-    ids: rows.map((row) => table.ids[row] as string),
-    categories: rows.map((row) => table.categories[row]),
-    features: rows.map((row) => table.features[row] as Table["features"][number]),
-    quality: cells(table.quality),
-    costUsd: cells(table.costUsd),
-    outputTokens: cells(table.outputTokens),
-    latencyMs: cells(table.latencyMs),
-    weight: Float32Array.from(rows, (row) => table.weight[row] as number),
-    group: Int32Array.from(rows, (row) => table.group[row] as number),
-  };
 }

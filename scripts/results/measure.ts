@@ -224,7 +224,8 @@ export async function measureLatency({ train: rows, test }: SetRows): Promise<La
   return { kind: "latency", points: sums, best };
 }
 
-function takeTableRows(table: Table, keep: (row: number) => boolean): Table {
+/** A part of the rows, in their order. */
+export function takeTableRows(table: Table, keep: (row: number) => boolean): Table {
   const rows = Array.from({ length: table.n }, (_, row) => row).filter(keep);
   const m = table.labels.length;
   const cells = <T extends Float32Array | Float64Array>(values: T, out: T): T => {
